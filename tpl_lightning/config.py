@@ -1,0 +1,292 @@
+"""Every option of the framework: one tree of frozen dataclasses, and how it is filled.
+
+Order of precedence: the defaults below < YAML files from left to right < ``key=value`` arguments.
+This module imports neither torch nor anything else of the package but the error class, so that a wrong
+key is reported at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from tpl_lightning.errors import UserError
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "LossConfig",
+    "ModelConfig",
+    "RunConfig",
+    "TrainConfig",
+    "WarpConfig",
+    "config_to_dict",
+    "load_config",
+    "save_config",
+]
+
+Method = Literal["linear", "pad", "tpl"]
+
+
+def _require(condition: bool, key: str, expected: str, found: object) -> None:
+    if not condition:
+        raise UserError(f"Expected `{key}` to be {expected}, but got {found!r}; set it with {key}=VALUE.")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which videos are read, and what is done to their embeddings before a model sees them."""
+
+    dataset: str = "genai"
+    """Name of the data set; without `data.cache` its cache or videos are looked for under `data.root`."""
+    root: str = "data"
+    """Folder that holds the user's caches and videos, and what is rendered where there are none."""
+    cache: str | None = None
+    """Embedding cache (HDF5) to read; empty: found or made under `data.root`."""
+    actions: list[str] | None = None
+    """Only these actions; empty: all."""
+    folds: int = 0
+    """0: the split stored in the cache. K >= 2: K folds within each action, rotated by `data.fold`."""
+    fold: int = 0
+    """The fold, 0 to `data.folds` - 1, whose videos are the test split."""
+    batch_size: int = 64
+    """Videos per batch and device."""
+    num_workers: int = 0
+    """Processes that read ahead; 0 reads in the main process."""
+    center: bool = True
+    """Remove each video's mean embedding (what a clip looks like, not when)."""
+    scale: Literal["set", "video", "none"] = "set"
+    """Bring the total variance to 1 over the training set, or in each video, or leave it."""
+    pca: int | None = 64
+    """Principal components kept, fitted on the training split; empty: all channels as they are."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(self.folds == 0 or self.folds >= 2, "data.folds", "0 or at least 2", self.folds)
+        _require(
+            self.fold == 0 or 0 <= self.fold < self.folds,
+            "data.fold",
+            f"in 0..{max(self.folds - 1, 0)} (data.folds={self.folds})",
+            self.fold,
+        )
+        _require(self.batch_size >= 1, "data.batch_size", "at least 1", self.batch_size)
+        _require(self.num_workers >= 0, "data.num_workers", "at least 0", self.num_workers)
+        _require(self.pca is None or self.pca >= 1, "data.pca", "at least 1, or null for all channels", self.pca)
+        _require(self.actions is None or len(self.actions) > 0, "data.actions", "a list of names, or null", [])
+
+
+@dataclass(frozen=True)
+class WarpConfig:
+    """The family of time warps: continuous piecewise-affine velocity fields (CPAB)."""
+
+    num_cells: int = 16
+    """Equal cells of [0, 1] in which the velocity is affine; theta has `num_cells` - 1 numbers."""
+    recurrences: int = 1
+    """How many times the aligner looks at what it has warped and warps on; the warps compose."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(2 <= self.num_cells <= 256, "warp.num_cells", "in 2..256", self.num_cells)
+        _require(1 <= self.recurrences <= 16, "warp.recurrences", "in 1..16", self.recurrences)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of D-MTAE: TCN encoder, InceptionTime aligner, TCN decoder."""
+
+    latent_dim: int = 1
+    """Channels of the latent sequence Z (the paper: 1)."""
+    hidden: int = 64
+    """Channels inside the TCNs."""
+    kernel_size: int = 5
+    """Kernel of the TCNs, in frames (odd); dilations are 1, 2, 4."""
+    aligner_filters: int = 16
+    """Filters per branch of an Inception module."""
+    aligner_depth: int = 6
+    """Inception modules, a shortcut around every third."""
+    dropout: float = 0.0
+    """Dropout inside the TCNs."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(self.latent_dim >= 1, "model.latent_dim", "at least 1", self.latent_dim)
+        _require(self.hidden >= 1, "model.hidden", "at least 1", self.hidden)
+        _require(
+            self.kernel_size >= 1 and self.kernel_size % 2 == 1, "model.kernel_size", "odd, at least 1", self.kernel_size
+        )
+        _require(self.aligner_filters >= 1, "model.aligner_filters", "at least 1", self.aligner_filters)
+        _require(self.aligner_depth >= 1, "model.aligner_depth", "at least 1", self.aligner_depth)
+        _require(0.0 <= self.dropout < 1.0, "model.dropout", "in [0, 1)", self.dropout)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """L_TPL = lambda_t L_ICAE + L_rec, lambda_t = 1 / (1 + exp(-alpha (t - t0)))."""
+
+    alpha: float = 2.0
+    """Steepness of the annealing, per epoch."""
+    t0: float | None = None
+    """Epoch at which lambda_t is 1/2; empty: half of `train.max_epochs`."""
+    reconstruction: float = 1.0
+    """Weight of L_rec (the paper: 1)."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(self.alpha > 0, "loss.alpha", "above 0", self.alpha)
+        _require(self.reconstruction >= 0, "loss.reconstruction", "at least 0", self.reconstruction)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Optimisation."""
+
+    max_epochs: int = 300
+    """Passes over the training videos; with few videos an epoch is one step."""
+    lr: float = 1e-3
+    """Peak learning rate of AdamW; a cosine schedule takes it to 0."""
+    weight_decay: float = 1e-4
+    """Weight decay of AdamW."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0: not clipped."""
+    val_every: int = 25
+    """Epochs between validations."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(self.max_epochs >= 1, "train.max_epochs", "at least 1", self.max_epochs)
+        _require(self.lr > 0, "train.lr", "above 0", self.lr)
+        _require(self.weight_decay >= 0, "train.weight_decay", "at least 0", self.weight_decay)
+        _require(self.clip >= 0, "train.clip", "at least 0", self.clip)
+        _require(self.val_every >= 1, "train.val_every", "at least 1", self.val_every)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where results go."""
+
+    name: str | None = None
+    """Folder under `run.dir`; empty: data set, method, seed and time."""
+    dir: str = "runs"
+    """Folder of all runs."""
+    figures: bool = True
+    """Draw the figures."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def __post_init__(self) -> None:
+        """Check that the name is one folder."""
+        ok = self.name is None or (self.name not in {"", ".", ".."} and Path(self.name).name == self.name)
+        _require(ok, "run.name", "a plain folder name without slashes", self.name)
+
+
+@dataclass(frozen=True)
+class Config:
+    """All options."""
+
+    method: Method = "tpl"
+    """The aligner."""
+    seed: int = 0
+    """Seeds every random number; the same seed gives the same bits on a CPU."""
+    data: DataConfig = field(default_factory=DataConfig)
+    warp: WarpConfig = field(default_factory=WarpConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    """Further options of lightning.Trainer, by Lightning's names (`trainer.devices=2`)."""
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(0 <= self.seed < 2**32, "seed", "in 0..2**32-1", self.seed)
+        _require(self.method in get_args(Method), "method", f"one of {', '.join(get_args(Method))}", self.method)
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _load_yaml(path: Path) -> Any:
+    from omegaconf import DictConfig, OmegaConf
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such configuration file; give an existing YAML, or key=value arguments.")
+    try:
+        loaded = OmegaConf.load(path)
+    except Exception as error:  # yaml raises several unrelated classes
+        raise UserError(f"{path}: not a readable YAML file ({_one_line(error)}); mend it.") from error
+    if not isinstance(loaded, DictConfig):
+        raise UserError(f"{path}: expected `key: value` lines at the top level, but got a list; mend it.")
+    return loaded
+
+
+def _merge(base: Any, update: Any, origin: str) -> Any:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.merge(base, update)
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        key = getattr(error, "full_key", None) or getattr(error, "key", None) or "?"
+        message = _one_line(error)
+        if "not in" in message:
+            message = f"unknown key `{key}`; `tpl fit --help` lists the keys"
+        elif "Cannot merge DictConfig" in message or "not in enum" in message:
+            message = f"wrong value for `{key}` ({message})"
+        else:
+            message = f"wrong value for `{key}`: {message}"
+        raise UserError(f"{origin}: {message}.") from error
+
+
+def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | None = None) -> Config:
+    """Build the configuration from YAML files and ``key=value`` arguments, later ones winning.
+
+    Args:
+        arguments: Paths of YAML files and ``key=value`` strings in any order.
+        defaults: A nested dictionary that is laid over the dataclass defaults first (a checkpoint's
+            configuration, say).
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        UserError: If a file is missing, a key unknown, or a value of the wrong type or out of range.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    tree = OmegaConf.structured(Config)
+    if defaults:
+        tree = _merge(tree, OmegaConf.create(defaults), "stored configuration")
+    # Files first, whatever the order on the line: an argument is always meant to win over a file.
+    for argument in arguments:
+        if "=" not in argument:
+            if argument.startswith("-"):
+                raise UserError(f"{argument}: unknown flag; options are written key=value, without hyphens.")
+            tree = _merge(tree, _load_yaml(Path(argument)), argument)
+    for argument in arguments:
+        if "=" in argument:
+            try:
+                update = OmegaConf.from_dotlist([argument.removeprefix("--")])
+            except Exception as error:
+                raise UserError(f"{argument}: not a readable key=value argument ({_one_line(error)}).") from error
+            tree = _merge(tree, update, argument)
+    try:
+        config = OmegaConf.to_object(tree)
+    except OmegaConfBaseException as error:
+        raise UserError(f"configuration: {_one_line(error)}.") from error
+    assert isinstance(config, Config)
+    return config
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """Return the configuration as nested dictionaries of primitives."""
+    return asdict(config)
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the resolved configuration as YAML."""
+    from omegaconf import OmegaConf
+
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create(config_to_dict(config))), encoding="utf-8")

@@ -1,0 +1,251 @@
+"""Embeddings without weights: histograms of oriented gradients (HOG), reduced by PCA.
+
+HOG describes shapes by where edges of which direction lie, so it sees a pose without having learned anything. Dalal and Triggs, "Histograms of
+Oriented Gradients for Human Detection", CVPR 2005.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tpl_lightning.errors import UserError
+
+CHUNK_FRAMES = 64
+"""Frames that are turned into features at a time, so that long videos need little memory."""
+
+
+@dataclass(frozen=True)
+class HogParams:
+    """What decides the features of a frame; stored with a cache, as new videos must be embedded alike."""
+
+    size: int = 128
+    """Pixels along each side of the square that a frame is fitted into."""
+    cell: int = 32
+    """Pixels along each side of a cell, which has one histogram."""
+    block: int = 2
+    """Cells along each side of a block, within which contrast is normalised (L2-Hys)."""
+    orientations: int = 12
+    """Bins of edge direction over 180 degrees."""
+    mirror_invariant: bool = True
+    """Average the features of each frame and its mirror image, so that it does not matter to which side a person faces."""
+
+    def __post_init__(self) -> None:
+        """Check that cells and blocks fit.
+
+        Raises:
+            UserError: if they do not.
+        """
+        if min(self.size, self.cell, self.block, self.orientations) < 1 or self.size % self.cell:
+            raise UserError(f"Expected positive HOG sizes and a `size` that is a multiple of `cell`, but got {self}.")
+        if self.size // self.cell < self.block:
+            raise UserError(f"Expected at least one block of {self.block} cells, but {self} has {self.size // self.cell} cells.")
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks along each side; neighbouring blocks overlap by all but one cell."""
+        return self.size // self.cell - self.block + 1
+
+    @property
+    def num_features(self) -> int:
+        """Length of the feature vector of a frame."""
+        return self.num_blocks**2 * self.block**2 * self.orientations
+
+
+def fit_square(frame: np.ndarray, size: int) -> np.ndarray:
+    """Turn a frame into a grey square without distorting it.
+
+    The longer side is resized to ``size`` (bilinear, antialiased). What is missing on the shorter side is filled by repeating the border
+    pixels on both sides, which adds no edge, as black bars would.
+
+    Args:
+        frame: RGB, shape (H, W, 3), uint8.
+        size: pixels along each side of the result.
+
+    Returns:
+        Grey values in [0, 1], shape (size, size), float32.
+    """
+    height, width = frame.shape[:2]
+    scale = size / max(height, width)
+    target = (max(1, round(width * scale)), max(1, round(height * scale)))
+    grey = np.asarray(Image.fromarray(frame).convert("L").resize(target, Image.Resampling.BILINEAR), dtype=np.float32)
+    rows, columns = size - target[1], size - target[0]
+    if rows or columns:
+        grey = np.pad(grey, ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)), mode="edge")
+    return grey / 255.0
+
+
+def hog_features(frames: Iterable[np.ndarray], *, params: HogParams | None = None) -> np.ndarray:
+    """Describe each frame by its HOG features (scikit-image), without regard to other frames.
+
+    Frames are fitted into a grey square (see :func:`fit_square`) and square-root compressed, which makes brightness matter less.
+
+    Args:
+        frames: RGB frames, shape (T, H, W, 3) or an iterable of (H, W, 3), uint8.
+        params: sizes; ``HogParams()`` if None.
+
+    Returns:
+        Features, shape (T, F) with F = ``params.num_features``, float32.
+
+    Raises:
+        UserError: if a frame is not RGB in uint8.
+    """
+    from skimage.feature import hog  # slow to import
+
+    params = params or HogParams()
+    rows = []
+    for index, frame in enumerate(frames):
+        if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
+            raise UserError(
+                f"Expected RGB frames of shape (H, W, 3) and type uint8, but got {frame.shape} and {frame.dtype} at frame {index}."
+            )
+        blocks = hog(
+            fit_square(frame, params.size),
+            orientations=params.orientations,
+            pixels_per_cell=(params.cell, params.cell),
+            cells_per_block=(params.block, params.block),
+            block_norm="L2-Hys",
+            transform_sqrt=True,
+            feature_vector=False,
+        )
+        rows.append(blocks)
+    if not rows:
+        return np.zeros((0, params.num_features), dtype=np.float32)
+    features = np.stack(rows).astype(np.float32)  # (T, block row, block column, cell row, cell column, orientation)
+    if params.mirror_invariant:
+        features = 0.5 * (features + _mirrored(features))
+    return features.reshape(len(features), -1)
+
+
+def _mirrored(features: np.ndarray) -> np.ndarray:
+    """Features that the mirror images of the frames have: columns swap, and an edge at angle a turns to 180 degrees - a.
+
+    Bin k of scikit-image covers the angles from k to k + 1 times 180 / orientations degrees, so the bins swap end to end.
+    """
+    return features[:, :, ::-1, :, ::-1, ::-1]
+
+
+def _chunks(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    chunk: list[np.ndarray] = []
+    for frame in frames:
+        chunk.append(frame)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+class HogExtractor:
+    r"""HOG features projected onto principal components: :math:`(f - \mu) V^\top`.
+
+    The components are those of the scatter *within* the training videos (features minus their video's mean): between videos, person and
+    background differ far more than poses do, and would take most of the channels.
+    """
+
+    def __init__(self, *, params: HogParams | None = None, channels: int = 64) -> None:
+        if channels < 1:
+            raise UserError(f"Expected `channels` >= 1, but got {channels}.")
+        self.params = params or HogParams()
+        self.channels = channels
+        self.mean: np.ndarray | None = None
+        self.components: np.ndarray | None = None
+
+    @property
+    def name(self) -> str:
+        """Name for the ``extractor`` attribute of a cache."""
+        return f"hog-pca{self.channels}"
+
+    def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+        """Compute HOG features before projection, a chunk of frames at a time; see :func:`hog_features`."""
+        parts = [hog_features(chunk, params=self.params) for chunk in _chunks(frames, CHUNK_FRAMES)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.params.num_features), dtype=np.float32)
+
+    def fit(self, videos: Sequence[np.ndarray]) -> "HogExtractor":
+        """Find mean and components from the training videos.
+
+        Args:
+            videos: features of each training video, shape (T_i, F).
+
+        Returns:
+            The extractor itself.
+
+        Raises:
+            UserError: if there are too few frames or features for the channels.
+        """
+        from sklearn.decomposition import PCA  # slow to import
+
+        total = sum(len(video) for video in videos)
+        # Removing each video's mean costs one degree of freedom per video.
+        limit = min(total - len(videos), self.params.num_features)
+        if self.channels > limit:
+            raise UserError(
+                f"Expected at most {max(limit, 0)} channels for {total} training frames in {len(videos)} videos with "
+                f"{self.params.num_features} features, but got {self.channels}: add videos or ask for fewer channels."
+            )
+        within = np.concatenate([video - video.mean(axis=0) for video in videos])
+        pca = PCA(self.channels, svd_solver="covariance_eigh").fit(within)
+        self.components = pca.components_.astype(np.float32)
+        self.mean = np.mean([video.mean(axis=0) for video in videos], axis=0).astype(np.float32)
+        return self
+
+    def transform(self, features: np.ndarray) -> np.ndarray:
+        """Project features of shape (T, F) to embeddings of shape (T, channels), float32.
+
+        Raises:
+            UserError: if the extractor has not been fitted, or the features have another length.
+        """
+        if self.mean is None or self.components is None:
+            raise UserError("Expected a fitted HOG extractor: call fit() or read it from a cache with HogExtractor.from_state().")
+        if features.ndim != 2 or features.shape[1] != len(self.mean):
+            raise UserError(f"Expected features of shape (T, {len(self.mean)}), but got {features.shape}.")
+        return (features - self.mean) @ self.components.T
+
+    def embed(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+        """Turn RGB frames, (T, H, W, 3) or an iterable of (H, W, 3) uint8, into embeddings of shape (T, channels)."""
+        return self.transform(self.features(frames))
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what a cache must hold to embed new videos alike.
+
+        Returns:
+            Arrays ``mean`` (F,) and ``components`` (channels, F), float32, and the HOG parameters as plain values.
+
+        Raises:
+            UserError: if the extractor has not been fitted.
+        """
+        if self.mean is None or self.components is None:
+            raise UserError("Expected a fitted HOG extractor, but fit() has not been called.")
+        return {"mean": self.mean, "components": self.components}, {"kind": "hog-pca", **asdict(self.params)}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray], attrs: Mapping[str, Any]) -> "HogExtractor":
+        """Rebuild an extractor from the result of :meth:`state`.
+
+        Args:
+            arrays: ``mean`` and ``components``.
+            attrs: the HOG parameters.
+
+        Returns:
+            The fitted extractor.
+
+        Raises:
+            UserError: if something is missing or does not fit together.
+        """
+        names = [field.name for field in fields(HogParams)]
+        missing = [name for name in ("mean", "components") if name not in arrays] + [name for name in names if name not in attrs]
+        if attrs.get("kind") != "hog-pca" or missing:
+            detail = f"it lacks {', '.join(missing)}" if missing else f"its kind is {attrs.get('kind')!r}"
+            raise UserError(f"Expected the state of a HOG extractor (kind 'hog-pca'), but {detail}.")
+        params = HogParams(**{name: (bool if name == "mirror_invariant" else int)(attrs[name]) for name in names})
+        mean, components = np.asarray(arrays["mean"], np.float32), np.asarray(arrays["components"], np.float32)
+        if mean.shape != (params.num_features,) or components.shape[1:] != mean.shape:
+            raise UserError(
+                f"Expected a mean of shape ({params.num_features},) and components of shape (channels, {params.num_features}), "
+                f"but got {mean.shape} and {components.shape}."
+            )
+        extractor = cls(params=params, channels=len(components))
+        extractor.mean, extractor.components = mean, components
+        return extractor

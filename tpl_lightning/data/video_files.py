@@ -1,0 +1,285 @@
+"""Reading and writing video files with PyAV, an optional dependency."""
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tpl_lightning.errors import UserError
+
+VIDEO_EXTENSIONS: frozenset[str] = frozenset({"mp4", "mov", "avi", "mkv", "webm", "gif"})
+"""Name endings of the files that count as videos, in lower case."""
+
+_ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}
+
+# Containers whose headers count frames may count a few that an edit list hides.
+_UNCOUNTED_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video file; sizes are as shown, after rotation."""
+
+    num_frames: int
+    fps: float
+    width: int
+    height: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.num_frames / self.fps
+
+
+def has_pyav() -> bool:
+    """Return whether PyAV can be imported."""
+    try:
+        _pyav()
+    except UserError:
+        return False
+    return True
+
+
+def _pyav() -> ModuleType:
+    try:
+        import av
+    except ImportError as error:
+        raise UserError(
+            'Expected PyAV to read or write videos, but it is not installed: run pip install "tpl_lightning[video]".'
+        ) from error
+    return av
+
+
+def find_videos(root: str | Path) -> list[tuple[str, Path]]:
+    """List the videos ``<root>/<action>/<video>.<ext>``.
+
+    Args:
+        root: folder with one folder per action. Hidden files and folders are left out.
+
+    Returns:
+        Action and path of each video, sorted.
+
+    Raises:
+        UserError: if there is no such folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"Expected a folder of videos <action>/<video>.mp4 at {root}, but there is none.")
+    return [
+        (folder.name, path)
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+        for path in sorted(folder.iterdir())
+        if path.suffix[1:].lower() in VIDEO_EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    ]
+
+
+def read_frames(path: str | Path, *, size: int | None = None, fps: float | None = None) -> Iterator[np.ndarray]:
+    """Decode a video frame by frame, turned as its rotation metadata says.
+
+    A file that breaks off is read as far as it goes, with a warning.
+
+    Convention:
+        Frames come in order of presentation. With ``fps``, the k-th one is the frame nearest to ``k / fps`` seconds after the first, and none
+        is repeated: a video with fewer frames per second keeps those it has.
+
+    Args:
+        path: the file.
+        size: longest side in pixels to shrink frames to; smaller frames stay as they are. None keeps the size.
+        fps: frames per second to thin out to; None keeps all.
+
+    Yields:
+        RGB frames of shape (H, W, 3), uint8.
+
+    Raises:
+        UserError: if PyAV or the file is missing, or the file holds no video that can be decoded, or ``size`` or ``fps`` is not positive.
+    """
+    if (size is not None and size < 1) or (fps is not None and not fps > 0):
+        raise UserError(f"Expected positive `size` and `fps`, but got size={size} and fps={fps}.")
+    timed = _decode(Path(path), size)
+    yield from (frame for _, frame in timed) if fps is None else _thin_out(timed, fps)
+
+
+def read_video(path: str | Path, *, size: int | None = None, fps: float | None = None) -> tuple[np.ndarray, float]:
+    """Read a whole video into memory; see :func:`read_frames`.
+
+    Args:
+        path: the file.
+        size: longest side in pixels to shrink frames to.
+        fps: frames per second to thin out to.
+
+    Returns:
+        Frames of shape (T, H, W, 3), uint8, and frames per second.
+
+    Raises:
+        UserError: as :func:`read_frames`.
+    """
+    frames = np.stack(list(read_frames(path, size=size, fps=fps)))
+    own = video_fps(path)
+    return frames, own if fps is None else min(own, fps)
+
+
+def video_fps(path: str | Path) -> float:
+    """Return the average frames per second that the file states.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Frames per second.
+
+    Raises:
+        UserError: as :func:`read_frames`.
+    """
+    with _open(Path(path)) as container:
+        return _fps(container.streams.video[0])
+
+
+def video_info(path: str | Path) -> VideoInfo:
+    """Look at a video file; it is decoded as a whole only if its header does not count the frames.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Frames, frames per second and size.
+
+    Raises:
+        UserError: as :func:`read_frames`.
+    """
+    path = Path(path)
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        count, fps = stream.frames, _fps(stream)
+    frames = read_frames(path)
+    height, width = next(frames).shape[:2]
+    return VideoInfo(count or 1 + sum(1 for _ in frames), fps, width, height)
+
+
+def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18) -> Path:
+    """Encode frames as H.264 (VP9 in .webm), 4:2:0, which players and browsers show.
+
+    The file appears under its name only when it is complete. An odd width or height grows by repeating its last pixels, as 4:2:0 needs even ones.
+
+    Args:
+        path: where to write; the ending decides the container: mp4, mov, mkv, avi or webm. Folders are made.
+        frames: RGB frames of one shape (H, W, 3), uint8, at least one.
+        fps: frames per second.
+        crf: constant rate factor, 0 (best) to 51.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: if PyAV is missing, the ending is another, or a frame has another shape or type than expected.
+    """
+    av, path = _pyav(), Path(path)
+    codec = _ENCODERS.get(path.suffix[1:].lower())
+    if codec is None:
+        raise UserError(f"Expected a file name ending in {', '.join('.' + name for name in _ENCODERS)} to write, but got {path}.")
+    if not fps > 0:
+        raise UserError(f"Expected `fps` > 0 to write {path}, but got {fps}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        with av.open(str(part), "w") as container:
+            _encode(container, codec, frames, fps, crf, path)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _encode(container: Any, codec: str, frames: Iterable[np.ndarray], fps: float, crf: int, path: Path) -> None:  # noqa: ANN401
+    av, stream, shape = _pyav(), None, None
+    for index, frame in enumerate(frames):
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.shape != (shape or frame.shape):
+            raise UserError(
+                f"Expected frames of one shape {shape or '(H, W, 3)'} and type uint8 for {path}, "
+                f"but frame {index} has {frame.shape} and {frame.dtype}."
+            )
+        if stream is None:
+            shape = frame.shape
+            options = {"crf": str(crf), **({"preset": "veryfast"} if codec == "h264" else {"b": "0"})}
+            stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000), options=options)
+            stream.height, stream.width, stream.pix_fmt = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2, "yuv420p"
+            # One thread: the same frames give the same file everywhere, and clips are encoded side by side anyway.
+            stream.codec_context.thread_count = 1
+        even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")))
+    if stream is None:
+        raise UserError(f"Expected at least one frame to write {path}, but got none.")
+    container.mux(stream.encode(None))
+
+
+def _open(path: Path) -> Any:  # noqa: ANN401
+    """Open a file that must hold a video stream."""
+    av = _pyav()
+    if not path.is_file():
+        raise UserError(f"Expected a video file at {path}, but there is none.")
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise UserError(f"Expected a video that can be decoded at {path}, but it cannot be opened: {error.strerror or error}.") from error
+    if not container.streams.video:
+        container.close()
+        raise UserError(f"Expected a video at {path}, but the file has no video stream.")
+    return container
+
+
+def _fps(stream: Any) -> float:  # noqa: ANN401
+    return float(stream.average_rate or stream.guessed_rate or 24.0)
+
+
+def _decode(path: Path, size: int | None) -> Iterator[tuple[float, np.ndarray]]:
+    """Seconds since the first frame, and the frame."""
+    av, count, start, problem = _pyav(), 0, None, ""
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        expected, fps = stream.frames, _fps(stream)
+        frames = container.decode(stream)
+        while True:
+            try:
+                frame = next(frames)
+            except StopIteration:
+                break
+            except (av.FFmpegError, OSError) as error:
+                problem = str(error.strerror or error)
+                break
+            time = count / fps if frame.time is None else float(frame.time)
+            start = time if start is None else start
+            count += 1
+            yield time - start, _to_rgb(frame, size)
+    if count == 0:
+        raise UserError(f"Expected a video that can be decoded at {path}, but no frame could be read: {problem or 'it is empty'}.")
+    if problem or expected - count > _UNCOUNTED_FRAMES:
+        found = f"{count} of {expected}" if expected else str(count)
+        warnings.warn(f"{path} breaks off ({problem or 'frames are missing'}): read {found} frames.", stacklevel=3)
+
+
+def _to_rgb(frame: Any, size: int | None) -> np.ndarray:  # noqa: ANN401
+    scale = 1.0 if size is None else min(1.0, size / max(frame.width, frame.height))
+    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+    picture = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+    # Rotation metadata is in degrees counter-clockwise, as is np.rot90.
+    return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
+
+
+def _thin_out(timed: Iterable[tuple[float, np.ndarray]], fps: float) -> Iterator[np.ndarray]:
+    """Keep the frame nearest to each multiple of 1 / fps seconds, each at most once."""
+    wanted, held, held_time = 0, None, 0.0
+    for time, frame in timed:
+        if held is not None:
+            middle = (held_time + time) / 2
+            if wanted / fps <= middle:
+                yield held
+                wanted = int(np.floor(middle * fps)) + 1
+        held, held_time = frame, time
+    if held is not None and wanted / fps <= held_time + 0.5 / fps:
+        yield held

@@ -1,0 +1,11 @@
+"""The one exception for everything a user can cause."""
+
+__all__ = ["UserError"]
+
+
+class UserError(ValueError):
+    """A problem in the user's input: a file, a key, a value.
+
+    The message is one line that names the file, video or key, says what was expected, what was found
+    and the way out. The command line prints it without a traceback and exits with code 2.
+    """
