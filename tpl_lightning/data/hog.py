@@ -23,10 +23,11 @@ class HogParams:
 
     size: int = 128
     """Pixels along each side of the square that a frame is fitted into."""
-    cell: int = 32
+    cell: int = 16
     """Pixels along each side of a cell, which has one histogram."""
-    block: int = 2
-    """Cells along each side of a block, within which contrast is normalised (L2-Hys)."""
+    block: int = 8
+    """Cells along each side of a block, within which contrast is normalised (L2-Hys). One block for the whole picture keeps edges that stand out
+    larger than noise in plain areas, which small blocks would blow up."""
     orientations: int = 12
     """Bins of edge direction over 180 degrees."""
     mirror_invariant: bool = True

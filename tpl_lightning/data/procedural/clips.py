@@ -234,7 +234,7 @@ class _Finish:
             gain=(rng.uniform(0.85, 1.1) * (1 + flicker)).astype(np.float32),
             curve=curve.astype(np.float32),
             offset=float(rng.uniform(-6, 12)),
-            noise=float(rng.uniform(1.0, 5.0)),
+            noise=float(rng.uniform(0.6, 3.0)),
         )
 
     def __call__(self, picture: np.ndarray, index: int, rng: np.random.Generator) -> np.ndarray:

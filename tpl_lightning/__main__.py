@@ -1,0 +1,51 @@
+"""The command line: ``tpl <command> [config.yaml ...] [key=value ...]``."""
+
+import sys
+from importlib import import_module
+
+from tpl_lightning import __version__
+from tpl_lightning.errors import UserError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "fit": "train an aligner on an embedding cache and score it: tpl fit experiments/genai.yaml [key=value ...]",
+    "test": "align and score other videos with a trained model: tpl test runs/NAME data.cache=OTHER.h5",
+    "cache": "look at an embedding cache: tpl cache info PATH, tpl cache validate PATH",
+    "doctor": "what works on this machine: versions, devices, warps",
+}
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    usage = "usage: tpl <command> [config.yaml ...] [key=value ...]"
+    return "\n".join([f"tpl_lightning {__version__}", usage, "", *lines, "", "tpl <command> --help says more."])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return the exit code: 0, or 2 after one line on stderr about bad input."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(_help())
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    name, *rest = arguments
+    try:
+        if name not in COMMANDS:
+            raise UserError(f"{name}: unknown command; there are: {', '.join(COMMANDS)}.")
+        # Imported here, so that help and a typo are answered without loading torch.
+        code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
+        return code
+    except UserError as error:
+        print(f"tpl: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tpl: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

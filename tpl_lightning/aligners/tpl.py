@@ -1,0 +1,120 @@
+"""TPL: D-MTAE trained by Lightning, one forward pass per video to align."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import seed_everything
+
+from tpl_lightning.aligners.base import Aligner, median_lengths
+from tpl_lightning.alignment import Alignment
+from tpl_lightning.config import Config, config_to_dict
+from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.datamodule import EmbeddingDataModule
+from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.data.splits import Splits
+from tpl_lightning.errors import UserError
+from tpl_lightning.lit import TPLModule, build_trainer
+
+__all__ = ["TPLAligner"]
+
+
+class TPLAligner(Aligner):
+    """Temporal Prototype Learning as in the paper.
+
+    Args:
+        config: The configuration.
+        run_dir: Folder for the checkpoint and the CSV log.
+    """
+
+    def __init__(self, config: Config, run_dir: Path) -> None:
+        """Keep the options; nothing is built before ``fit``."""
+        self.config, self.run_dir = config, run_dir
+        self.module: TPLModule | None = None
+        self.is_global_zero = True
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, config: Config) -> "TPLAligner":
+        """Load a fitted aligner.
+
+        Raises:
+            UserError: If the file is missing or no checkpoint of this framework.
+        """
+        if not path.is_file():
+            raise UserError(f"{path}: no checkpoint there; give runs/NAME or runs/NAME/checkpoints/last.ckpt.")
+        aligner = cls(config, path.parent.parent)
+        try:
+            aligner.module = TPLModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many unrelated classes on a foreign file
+            first = str(error).strip().splitlines()[0]
+            raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
+        return aligner
+
+    def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
+        """Train D-MTAE on all actions at once and build the prototypes."""
+        config = self.config
+        seed_everything(config.seed, workers=True, verbose=False)
+        preprocessor = Preprocessor.fit(train, config.data)
+        lengths = median_lengths(train)
+        cache = train.cache
+        catalogue: dict[str, Any] = {
+            "actions": list(lengths),
+            "prototype_lengths": list(lengths.values()),
+            "phase_names": {a: list(cache.phase_names.get(a, [])) for a in lengths},
+            "num_channels": preprocessor.num_channels,
+            "dataset": cache.dataset,
+            "extractor": cache.extractor,
+            "embedding_channels": cache.num_channels,
+        }
+        module = TPLModule(config_to_dict(config), catalogue)
+        module.preprocessor_state = preprocessor.state()
+        empty = train.select(np.zeros(len(train), dtype=bool))
+        splits = Splits(train=train, val=empty if val is None else val, test=empty)
+        data = EmbeddingDataModule(splits, preprocessor, module.actions, config.data, config.seed)
+        trainer = build_trainer(config, self.run_dir)
+        trainer.fit(module, datamodule=data)
+        self.is_global_zero = trainer.is_global_zero
+        self.module = module.eval()
+
+    def _check(self, videos: VideoSet, module: TPLModule) -> None:
+        known, channels = module.actions, module.catalogue["embedding_channels"]
+        unknown = sorted(set(videos.actions) - set(known))
+        if unknown:
+            raise UserError(
+                f"{videos.cache.path}: action {unknown[0]!r} has no prototype in the checkpoint (it has "
+                f"{', '.join(known)}); name the actions to keep with data.actions=[...]."
+            )
+        if videos.num_channels != channels:
+            raise UserError(
+                f"{videos.cache.path}: {videos.num_channels} channels per frame, but the checkpoint was trained "
+                f"on {channels} ({module.catalogue['extractor']}); embed the videos with the same extractor."
+            )
+
+    @torch.inference_mode()
+    def align(self, videos: VideoSet) -> Alignment:
+        """Predict the warp of each video in one forward pass."""
+        module = self.module
+        assert module is not None, "fit or load before aligning"
+        self._check(videos, module)
+        preprocessor = Preprocessor.from_state(module.preprocessor_state)
+        empty = videos.select(np.zeros(len(videos), dtype=bool))
+        splits = Splits(train=empty, val=empty, test=videos)
+        data = EmbeddingDataModule(splits, preprocessor, module.actions, self.config.data, self.config.seed)
+        positions: list[np.ndarray] = []
+        sources: list[np.ndarray] = []
+        for cpu_batch in data.loader(videos):
+            batch = module.transfer_batch_to_device(cpu_batch, module.device, 0)
+            output = module(batch)
+            lengths = batch.lengths.tolist()
+            prototype = module.prototype_lengths[batch.action].tolist()
+            position, source = output.position.cpu().numpy(), output.source_position.cpu().numpy()
+            positions += [position[i, :n] for i, n in enumerate(lengths)]
+            sources += [source[i, :n] for i, n in enumerate(prototype)]
+        return Alignment.from_rows(
+            video_id=videos.video_id,
+            action=videos.action,
+            split=videos.split,
+            positions=positions,
+            sources=sources,
+        )

@@ -1,0 +1,129 @@
+"""Scores of an alignment: CBC on training videos, PLP on test videos, key-event spread on both."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tpl_lightning.alignment import Alignment
+from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
+
+__all__ = ["Scores", "evaluate"]
+
+_CHUNK = 256  # videos scored at once; bounds the memory, changes no figure
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The figures of one alignment; NaN where nothing could be measured (no labels, no such split).
+
+    Attributes:
+        overall: Metric name (``train/cbc``, ``test/plp``, ``event_spread``, ``warp_error``) to value.
+        per_action: Action to the same names.
+        prototype_labels: Action to the (L,) labels of its prototype, -1 where no video voted.
+    """
+
+    overall: dict[str, float]
+    per_action: dict[str, dict[str, float]]
+    prototype_labels: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def _padded(flat: np.ndarray, offsets: np.ndarray, fill: float) -> np.ndarray:
+    """Turn rows ``flat[offsets[i]:offsets[i + 1]]`` into one padded array (n, longest)."""
+    lengths = np.diff(offsets)
+    padded = np.full((len(lengths), int(lengths.max())), fill, dtype=flat.dtype)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = flat[offsets[0] : offsets[-1]]
+    return padded
+
+
+def _batches(
+    alignment: Alignment, videos: VideoSet, keep: np.ndarray, actions: list[str]
+) -> Iterator[dict[str, Tensor]]:
+    """Yield padded tensors of the kept videos, in the argument names of the metrics."""
+    kept = np.flatnonzero(keep)
+    code = {a: i for i, a in enumerate(actions)}
+    for start in range(0, len(kept), _CHUNK):
+        rows = kept[start : start + _CHUNK]
+
+        def flat(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+            return np.concatenate(parts), np.concatenate([[0], np.cumsum([len(p) for p in parts])])
+
+        position = _padded(*flat([alignment.position(i) for i in rows]), fill=0.0)
+        labels = _padded(*flat([videos.labels(i).astype(np.int64) for i in rows]), fill=-1)
+        source = _padded(*flat([alignment.source(i) for i in rows]), fill=2.0)
+        yield {
+            "position": torch.from_numpy(position),
+            "labels": torch.from_numpy(labels),
+            "lengths": torch.from_numpy(alignment.lengths[rows]),
+            "action": torch.tensor([code[str(alignment.action[i])] for i in rows]),
+            "source_position": torch.from_numpy(source),
+            "prototype_length": torch.from_numpy(alignment.prototype_length[rows]),
+        }
+
+
+def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dict[str, float]:
+    """Mean |recovered - true| progress per action after the best monotone map of the prototype timeline."""
+    from sklearn.isotonic import IsotonicRegression
+
+    errors: dict[str, float] = {}
+    for action in videos.actions:
+        rows = np.flatnonzero(keep & (videos.action == action))
+        pairs = [(alignment.position(i), videos.progress(i)) for i in rows]
+        known = [(x, y) for x, y in pairs if y is not None]
+        if not known:
+            errors[action] = math.nan
+            continue
+        x, y = (np.concatenate(part).astype(np.float64) for part in zip(*known, strict=True))
+        recovered = IsotonicRegression(out_of_bounds="clip").fit_transform(x, y)
+        bounds = np.cumsum([len(p) for p, _ in known])[:-1]
+        errors[action] = float(np.mean([e.mean() for e in np.split(np.abs(recovered - y), bounds)]))
+    return errors
+
+
+def evaluate(alignment: Alignment, videos: VideoSet) -> Scores:
+    """Score an alignment against the videos' labels.
+
+    Args:
+        alignment: Rows in the order of ``videos``.
+        videos: The aligned videos; their ``split`` tells training (labels the prototypes) from test.
+
+    Returns:
+        All scores, over all videos and per action.
+    """
+    if list(alignment.video_id) != list(videos.video_id):
+        raise ValueError("Expected the rows of `alignment` in the order of `videos`.")
+    actions = videos.actions
+    num_phases = max([len(videos.phase_names.get(a, ())) for a in actions] + [1])
+    size = {
+        "num_actions": len(actions),
+        "num_phases": num_phases,
+        "max_length": int(alignment.prototype_length.max()),
+    }
+    cbc, plp = CycleBackConsistency(**size), PhaseLabelPropagation(**size)
+    spread = KeyEventSpread(num_actions=len(actions), num_phases=num_phases)
+    train, test = alignment.split == "train", alignment.split == "test"
+    for batch in _batches(alignment, videos, train, actions):
+        cbc.update(**batch)
+        plp.update_prototype(**{k: v for k, v in batch.items() if k != "position"})
+    for batch in _batches(alignment, videos, test, actions):
+        plp.update(**{k: v for k, v in batch.items() if k != "source_position"})
+    for batch in _batches(alignment, videos, train | test, actions):
+        spread.update(batch["position"], batch["labels"], batch["lengths"], batch["action"])
+    overall: dict[str, float] = {}
+    per_action: dict[str, dict[str, float]] = {a: {} for a in actions}
+    for name, metric in (("train/cbc", cbc), ("test/plp", plp), ("event_spread", spread)):
+        overall[name] = float(metric.compute()) if metric.update_called else math.nan
+        for action, value in zip(actions, metric.per_action().tolist(), strict=True):
+            per_action[action][name] = value
+    errors = _warp_error(alignment, videos, train | test)
+    for action, value in errors.items():
+        per_action[action]["warp_error"] = value
+    known = [value for value in errors.values() if not math.isnan(value)]
+    overall["warp_error"] = float(np.mean(known)) if known else math.nan
+    lengths = {str(a): int(n) for a, n in zip(alignment.action, alignment.prototype_length, strict=True)}
+    labels = cbc.prototype_labels().numpy()
+    return Scores(overall, per_action, {a: labels[i, : lengths[a]] for i, a in enumerate(actions)})

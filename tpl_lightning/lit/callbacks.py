@@ -1,0 +1,137 @@
+"""Callbacks: annealing of the ICAE weight, prototypes after training, progress."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from tpl_lightning.data.datamodule import EmbeddingDataModule
+from tpl_lightning.functional.losses import annealed_weight
+from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.functional.phase_scores import prototype_labels
+from tpl_lightning.functional.prototypes import PrototypeAccumulator
+from tpl_lightning.functional.resample import resample
+from tpl_lightning.lit.module import TPLModule
+from tpl_lightning.metrics import CycleBackConsistency
+
+__all__ = ["EpochProgress", "IcaeWeightAnnealing", "PrototypeBuilder"]
+
+
+class IcaeWeightAnnealing(Callback):
+    """Move lambda_t = 1 / (1 + exp(-alpha (t - t0))) [6] with the epoch t, and log it.
+
+    Args:
+        alpha: Steepness per epoch.
+        t0: Epoch at which the weight is 1/2; None: half of the trainer's epochs.
+    """
+
+    def __init__(self, alpha: float = 2.0, t0: float | None = None) -> None:
+        """Keep the options."""
+        self.alpha, self.t0 = alpha, t0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set the weight of this epoch."""
+        assert isinstance(pl_module, TPLModule)
+        t0 = (trainer.max_epochs or 0) / 2 if self.t0 is None else self.t0
+        pl_module.icae_weight = float(annealed_weight(trainer.current_epoch, self.alpha, t0))
+        pl_module.log("train/icae_weight", pl_module.icae_weight, on_step=False, on_epoch=True)
+
+
+class PrototypeBuilder(Callback):
+    """After training: prototypes over the whole training set, stored in the module and in the checkpoint.
+
+    Args:
+        checkpoint: File to save the finished module to.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        """Keep the path."""
+        self.checkpoint = checkpoint
+
+    @torch.no_grad()
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Build U^ [7], the latent prototypes and the labels A^ [8], then save."""
+        assert isinstance(pl_module, TPLModule)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(data, EmbeddingDataModule)
+        was_training = pl_module.training
+        pl_module.eval()
+        count, longest, _ = pl_module.prototypes.shape
+        features, latents = PrototypeAccumulator(count, longest), PrototypeAccumulator(count, longest)
+        votes = CycleBackConsistency(
+            num_actions=count, num_phases=pl_module.train_cbc.num_phases, max_length=longest
+        ).to(pl_module.device)
+        for cpu_batch in data.prototype_dataloader():
+            batch = pl_module.transfer_batch_to_device(cpu_batch, pl_module.device, 0)
+            output = pl_module(batch)
+            lengths = pl_module.prototype_lengths[batch.action]
+            mask = length_mask(lengths, output.source_position.shape[1])
+            aligned = resample(batch.embeddings, output.source_position, batch.lengths)
+            features.add(aligned, batch.action, mask)
+            latents.add(output.aligned_latent, batch.action, mask)
+            votes.update(
+                output.position, batch.labels, batch.lengths, batch.action, output.source_position, lengths
+            )
+        pl_module.prototypes.copy_(features.finish())
+        pl_module.latent_prototypes.copy_(latents.finish())
+        votes.sync_if_needed()
+        pl_module.prototype_labels.copy_(prototype_labels(votes.votes))
+        pl_module.train(was_training)
+        trainer.save_checkpoint(self.checkpoint)
+
+
+class EpochProgress(Callback):
+    """One bar over all epochs with the losses; a line now and then where stderr is no terminal.
+
+    Lightning's own bar counts batches within an epoch; with few videos an epoch is one batch.
+    """
+
+    def __init__(self, every: int = 25) -> None:
+        """Keep how many epochs lie between two lines."""
+        self.every = every
+        self.console = Console(stderr=True)
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the bar."""
+        if not (trainer.is_global_zero and self.console.is_terminal):
+            return
+        columns: list[Any] = [
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs  {task.description}"),
+            TimeRemainingColumn(),
+        ]
+        self._progress = Progress(*columns, console=self.console)
+        self._progress.start()
+        self._task = self._progress.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Move on."""
+        if not trainer.is_global_zero:
+            return
+        epoch = trainer.current_epoch + 1
+        shown = {k: trainer.callback_metrics.get(f"train/{k}") for k in ("icae", "reconstruction", "icae_weight")}
+        text = "  ".join(f"{k} {float(v):.4f}" for k, v in shown.items() if v is not None)
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=epoch, description=text)
+        elif epoch == 1 or epoch % self.every == 0 or epoch == trainer.max_epochs:
+            self.console.print(f"epoch {epoch}/{trainer.max_epochs}  {text}", highlight=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Close the bar, so that the error stands on a line of its own."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

@@ -1,0 +1,146 @@
+"""The LightningModule: D-MTAE trained for all actions of a data set at once."""
+
+from typing import Any, NamedTuple
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from tpl_lightning.data.batch import Batch
+from tpl_lightning.functional.losses import icae_loss, reconstruction_loss
+from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.functional.prototypes import group_mean
+from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
+from tpl_lightning.nn import DMTAE, DMTAEOutput
+
+__all__ = ["Losses", "TPLModule"]
+
+
+class Losses(NamedTuple):
+    """The terms of L_TPL for one batch, each a scalar."""
+
+    icae: Tensor
+    reconstruction: Tensor
+
+
+class TPLModule(LightningModule):
+    """Temporal Prototype Learning (Naaman, Shapira Weber, Freifeld, ICCV 2025) as a LightningModule.
+
+    One network serves all actions; each action has its own prototype and prototype length. Everything that
+    aligning a new video needs is in the checkpoint: weights, prototypes with their labels, preprocessing.
+
+    Args:
+        config: The configuration as nested dictionaries of primitives (``config_to_dict``).
+        catalogue: Primitives that describe the training set: ``actions`` (sorted), ``prototype_lengths``
+            (one per action), ``phase_names``, ``num_channels``, ``dataset``, ``extractor``, ``data_source``.
+    """
+
+    prototypes: Tensor
+    latent_prototypes: Tensor
+    prototype_labels: Tensor
+    prototype_lengths: Tensor
+
+    def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
+        """Build the network, the (empty) prototypes and the metrics."""
+        super().__init__()
+        self.save_hyperparameters({"config": config, "catalogue": catalogue})
+        self.config, self.catalogue = config, catalogue
+        model, warp = config["model"], config["warp"]
+        self.model = DMTAE(catalogue["num_channels"], **model, **warp)
+        self.actions: list[str] = catalogue["actions"]
+        self.icae_weight = 0.0  # lambda_t; IcaeWeightAnnealing moves it
+        self.preprocessor_state: dict[str, Any] = {}
+        lengths = torch.tensor(catalogue["prototype_lengths"])
+        count, longest = len(self.actions), int(lengths.max())
+        self.register_buffer("prototype_lengths", lengths)
+        self.register_buffer("prototypes", torch.zeros(count, longest, catalogue["num_channels"]))
+        self.register_buffer("latent_prototypes", torch.zeros(count, longest, model["latent_dim"]))
+        self.register_buffer("prototype_labels", torch.full((count, longest), -1))
+        self._make_metrics(count, longest)
+
+    def _make_metrics(self, num_actions: int, max_length: int) -> None:
+        phases = max([len(names) for names in self.catalogue["phase_names"].values()] + [1])
+        size = {"num_actions": num_actions, "num_phases": phases, "max_length": max_length}
+        self.train_cbc = CycleBackConsistency(**size)
+        self.val_plp, self.test_plp = PhaseLabelPropagation(**size), PhaseLabelPropagation(**size)
+        self.val_spread = KeyEventSpread(num_actions=num_actions, num_phases=phases)
+        self.test_spread = KeyEventSpread(num_actions=num_actions, num_phases=phases)
+
+    def forward(self, batch: Batch) -> DMTAEOutput:
+        """Encode, align and decode one batch."""
+        return self.model(batch.embeddings, batch.lengths, self.prototype_lengths[batch.action])
+
+    def losses(self, batch: Batch, output: DMTAEOutput) -> Losses:
+        """Return L_ICAE [3] against the prototypes of this batch (of all ranks), and L_rec [4]."""
+        lengths = self.prototype_lengths[batch.action]
+        mask = length_mask(lengths, output.aligned_latent.shape[1])
+        latent_prototype = group_mean(output.aligned_latent, batch.action, mask, num_actions=len(self.actions))
+        icae = icae_loss(output.latent, output.position, latent_prototype, batch.action, batch.lengths, lengths)
+        return Losses(icae, reconstruction_loss(output.reconstruction, batch.embeddings, batch.lengths))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return L_TPL [5] of a batch."""
+        losses = self.losses(batch, self(batch))
+        loss = self.icae_weight * losses.icae + self.config["loss"]["reconstruction"] * losses.reconstruction
+        self.log_dict(
+            {"train/loss": loss, "train/icae": losses.icae, "train/reconstruction": losses.reconstruction},
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch.lengths),
+            sync_dist=True,
+        )
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Score: loader 0 holds the training videos (they label the prototypes), loader 1 new ones."""
+        output = self(batch)
+        lengths = self.prototype_lengths[batch.action]
+        if dataloader_idx == 0:
+            votes = (batch.labels, batch.lengths, batch.action, output.source_position, lengths)
+            self.train_cbc.update(output.position, *votes)
+            self.val_plp.update_prototype(*votes)
+        else:
+            self.val_plp.update(output.position, batch.labels, batch.lengths, batch.action, lengths)
+        self.val_spread.update(output.position, batch.labels, batch.lengths, batch.action)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of all videos together, and start anew."""
+        scores = {"train/cbc": self.train_cbc, "val/plp": self.val_plp, "val/event_spread": self.val_spread}
+        self._log_scores(scores)
+
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Score new videos against the stored prototypes."""
+        output = self(batch)
+        lengths = self.prototype_lengths[batch.action]
+        if not self.test_plp.update_called:
+            self.test_plp.set_prototype_labels(self.prototype_labels)
+        self.test_plp.update(output.position, batch.labels, batch.lengths, batch.action, lengths)
+        self.test_spread.update(output.position, batch.labels, batch.lengths, batch.action)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of all test videos together."""
+        self._log_scores({"test/plp": self.test_plp, "test/event_spread": self.test_spread})
+
+    def _log_scores(self, metrics: dict[str, Any]) -> None:
+        # Values, not metric objects: a NaN (nothing labelled) is left out instead of breaking a monitor,
+        # and compute() already agrees over the ranks.
+        for name, metric in metrics.items():
+            value = metric.compute()
+            if not torch.isnan(value):
+                self.log(name, value.float(), rank_zero_only=False)
+            metric.reset()
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with a cosine schedule over the epochs."""
+        train = self.config["train"]
+        optimizer = torch.optim.AdamW(self.parameters(), lr=train["lr"], weight_decay=train["weight_decay"])
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=train["max_epochs"])
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store the preprocessing beside the weights."""
+        checkpoint["preprocessor"] = self.preprocessor_state
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the preprocessing from the checkpoint."""
+        self.preprocessor_state = checkpoint["preprocessor"]

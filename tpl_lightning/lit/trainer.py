@@ -1,0 +1,92 @@
+"""Building of lightning.Trainer from the configuration."""
+
+import inspect
+import logging
+import warnings
+from pathlib import Path
+
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+
+from tpl_lightning.config import Config
+from tpl_lightning.errors import UserError
+from tpl_lightning.lit.callbacks import EpochProgress, IcaeWeightAnnealing, PrototypeBuilder
+
+__all__ = ["build_trainer"]
+
+# What the framework sets itself; the key to use instead.
+_OURS = {
+    "max_epochs": "train.max_epochs",
+    "gradient_clip_val": "train.clip",
+    "check_val_every_n_epoch": "train.val_every",
+    "enable_progress_bar": "run.progress",
+    "default_root_dir": "run.dir",
+    "logger": "run.name",
+    "callbacks": "run.progress",
+    "use_distributed_sampler": "data.batch_size",
+}
+
+
+def _check_options(options: dict[str, object]) -> None:
+    known = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
+    for key in options:
+        if key in _OURS:
+            raise UserError(f"trainer.{key}: set by the framework; use {_OURS[key]}=VALUE.")
+        if key not in known:
+            raise UserError(f"trainer.{key}: unknown option; Lightning's Trainer has: {', '.join(sorted(known))}.")
+
+
+def _quiet() -> None:
+    """Silence Lightning's tips on lines that nobody of our users can act on."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    for text in (
+        ".*does not have many workers.*",
+        ".*fewer than the logging interval.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*Experiment logs directory .* exists and is not empty.*",
+        ".*LeafSpec.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)`.*",
+    ):
+        warnings.filterwarnings("ignore", text)
+
+
+def build_trainer(config: Config, run_dir: Path) -> Trainer:
+    """Return the Trainer of a run.
+
+    Raises:
+        UserError: If an option under ``trainer.`` is unknown, has a wrong value, or is the framework's own.
+    """
+    _check_options(config.trainer)
+    _quiet()
+    train, checkpoints = config.train, run_dir / "checkpoints"
+    callbacks: list[Callback] = [
+        IcaeWeightAnnealing(config.loss.alpha, config.loss.t0),
+        PrototypeBuilder(checkpoints / "last.ckpt"),
+    ]
+    options: dict[str, object] = {"accelerator": "auto", "devices": 1, "deterministic": "warn", **config.trainer}
+    if options.get("enable_checkpointing", True):
+        # Every video count is small against a checkpoint's cost, so one file, kept current, is enough.
+        callbacks.append(
+            ModelCheckpoint(checkpoints, filename="last", save_top_k=1, every_n_epochs=train.val_every, enable_version_counter=False)
+        )
+    if config.run.progress:
+        callbacks.append(EpochProgress(train.val_every))
+    try:
+        return Trainer(
+            max_epochs=train.max_epochs,
+            gradient_clip_val=train.clip or None,
+            check_val_every_n_epoch=train.val_every,
+            logger=CSVLogger(str(run_dir), name="", version="", flush_logs_every_n_steps=train.val_every),
+            callbacks=callbacks,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,  # our samplers know their rank
+            default_root_dir=str(run_dir),
+            **options,  # type: ignore[arg-type]
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"trainer options {config.trainer}: {first}") from error
