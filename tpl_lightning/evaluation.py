@@ -84,12 +84,24 @@ def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dic
     return errors
 
 
-def evaluate(alignment: Alignment, videos: VideoSet) -> Scores:
+def _stored_labels(prototypes: dict[str, np.ndarray], actions: list[str], max_length: int) -> Tensor:
+    """Stack the labels of stored prototypes, (A, max_length), -1 past each end."""
+    stacked = torch.full((len(actions), max_length), -1)
+    for i, action in enumerate(actions):
+        stacked[i, : len(prototypes[action])] = torch.from_numpy(prototypes[action])
+    return stacked
+
+
+def evaluate(
+    alignment: Alignment, videos: VideoSet, *, prototypes: dict[str, np.ndarray] | None = None
+) -> Scores:
     """Score an alignment against the videos' labels.
 
     Args:
         alignment: Rows in the order of ``videos``.
         videos: The aligned videos; their ``split`` tells training (labels the prototypes) from test.
+        prototypes: Labels (L,) of each action's prototype, made earlier; all videos are then new ones (test),
+            whatever their split says.
 
     Returns:
         All scores, over all videos and per action.
@@ -106,6 +118,9 @@ def evaluate(alignment: Alignment, videos: VideoSet) -> Scores:
     cbc, plp = CycleBackConsistency(**size), PhaseLabelPropagation(**size)
     spread = KeyEventSpread(num_actions=len(actions), num_phases=num_phases)
     train, test = alignment.split == "train", alignment.split == "test"
+    if prototypes is not None:
+        train, test = np.zeros(len(alignment), dtype=bool), np.ones(len(alignment), dtype=bool)
+        plp.set_prototype_labels(_stored_labels(prototypes, actions, size["max_length"]))
     for batch in _batches(alignment, videos, train, actions):
         cbc.update(**batch)
         plp.update_prototype(**{k: v for k, v in batch.items() if k != "position"})
@@ -125,5 +140,5 @@ def evaluate(alignment: Alignment, videos: VideoSet) -> Scores:
     known = [value for value in errors.values() if not math.isnan(value)]
     overall["warp_error"] = float(np.mean(known)) if known else math.nan
     lengths = {str(a): int(n) for a, n in zip(alignment.action, alignment.prototype_length, strict=True)}
-    labels = cbc.prototype_labels().numpy()
+    labels = plp.prototype_labels().numpy()
     return Scores(overall, per_action, {a: labels[i, : lengths[a]] for i, a in enumerate(actions)})

@@ -1,5 +1,6 @@
 """TPL: D-MTAE trained by Lightning, one forward pass per video to align."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from lightning import seed_everything
 from tpl_lightning.aligners.base import Aligner, median_lengths
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.config import Config, config_to_dict
+from tpl_lightning.data.batch import Batch
 from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.datamodule import EmbeddingDataModule
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import Splits
 from tpl_lightning.errors import UserError
 from tpl_lightning.lit import TPLModule, build_trainer
+from tpl_lightning.nn import DMTAEOutput
 
 __all__ = ["TPLAligner"]
 
@@ -91,25 +94,31 @@ class TPLAligner(Aligner):
                 f"on {channels} ({module.catalogue['extractor']}); embed the videos with the same extractor."
             )
 
-    @torch.inference_mode()
+    def prototype_labels(self) -> dict[str, np.ndarray]:
+        """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
+        module = self._fitted()
+        labels, lengths = module.prototype_labels.cpu().numpy(), module.prototype_lengths.tolist()
+        return {a: labels[i, : lengths[i]] for i, a in enumerate(module.actions)}
+
+    def prototypes(self) -> dict[str, np.ndarray]:
+        """Return the stored prototype U^ (L, channels) of each action [7]."""
+        module = self._fitted()
+        values, lengths = module.prototypes.cpu().numpy(), module.prototype_lengths.tolist()
+        return {a: values[i, : lengths[i]] for i, a in enumerate(module.actions)}
+
+    def latents(self, videos: VideoSet) -> list[np.ndarray]:
+        """Return the latent sequence Z_i (L_i, latent_dim) of each video."""
+        return [z[:n] for out, batch in self._outputs(videos) for z, n in zip(
+            out.latent.cpu().numpy(), batch.lengths.tolist(), strict=True)]
+
     def align(self, videos: VideoSet) -> Alignment:
         """Predict the warp of each video in one forward pass."""
-        module = self.module
-        assert module is not None, "fit or load before aligning"
-        self._check(videos, module)
-        preprocessor = Preprocessor.from_state(module.preprocessor_state)
-        empty = videos.select(np.zeros(len(videos), dtype=bool))
-        splits = Splits(train=empty, val=empty, test=videos)
-        data = EmbeddingDataModule(splits, preprocessor, module.actions, self.config.data, self.config.seed)
         positions: list[np.ndarray] = []
         sources: list[np.ndarray] = []
-        for cpu_batch in data.loader(videos):
-            batch = module.transfer_batch_to_device(cpu_batch, module.device, 0)
-            output = module(batch)
-            lengths = batch.lengths.tolist()
-            prototype = module.prototype_lengths[batch.action].tolist()
+        for output, batch in self._outputs(videos):
+            prototype = self._fitted().prototype_lengths[batch.action].tolist()
             position, source = output.position.cpu().numpy(), output.source_position.cpu().numpy()
-            positions += [position[i, :n] for i, n in enumerate(lengths)]
+            positions += [position[i, :n] for i, n in enumerate(batch.lengths.tolist())]
             sources += [source[i, :n] for i, n in enumerate(prototype)]
         return Alignment.from_rows(
             video_id=videos.video_id,
@@ -118,3 +127,21 @@ class TPLAligner(Aligner):
             positions=positions,
             sources=sources,
         )
+
+    def _fitted(self) -> TPLModule:
+        if self.module is None:
+            raise RuntimeError("Expected a fitted aligner; call fit or from_checkpoint first.")
+        return self.module
+
+    @torch.inference_mode()
+    def _outputs(self, videos: VideoSet) -> Iterator[tuple[DMTAEOutput, Batch]]:
+        """Yield the network's output for the videos, in their order."""
+        module = self._fitted()
+        self._check(videos, module)
+        preprocessor = Preprocessor.from_state(module.preprocessor_state)
+        empty = videos.select(np.zeros(len(videos), dtype=bool))
+        splits = Splits(train=empty, val=empty, test=videos)
+        data = EmbeddingDataModule(splits, preprocessor, module.actions, self.config.data, self.config.seed)
+        for cpu_batch in data.loader(videos):
+            batch = module.transfer_batch_to_device(cpu_batch, module.device, 0)
+            yield module(batch), batch

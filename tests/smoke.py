@@ -1,0 +1,41 @@
+"""Tiny end-to-end run on CPU: data made, trained, tested, in a temporary folder. Run by ``make smoke``."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tpl_lightning.data.procedural import build_procedural_set
+
+
+def _tpl(*arguments: str) -> str:
+    command = [sys.executable, "-m", "tpl_lightning", *arguments]
+    print("$ tpl", *arguments, flush=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    print(done.stdout.splitlines()[-1], flush=True)
+    return done.stdout
+
+
+def main() -> None:
+    """Build, fit, test; fail loudly if a promised file is missing."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cache = build_procedural_set(folder / "tiny.h5", video_dir=None, num_clips=20, channels=16)
+        _tpl("cache", "validate", str(cache))
+        options = ["train.max_epochs=8", "train.val_every=4", "model.hidden=16", "model.aligner_depth=3"]
+        common = [f"data.cache={cache}", f"run.dir={folder / 'runs'}"]
+        _tpl("fit", "experiments/genai.yaml", *common, "run.name=smoke", "data.pca=8", *options)
+        run = folder / "runs" / "smoke"
+        metrics = json.loads((run / "metrics.json").read_text())
+        assert 0 <= metrics["test/plp"] <= 1, metrics
+        for file in ("config.yaml", "alignment.h5", "checkpoints/last.ckpt", "figures/latents.png", "metrics.csv"):
+            assert (run / file).is_file(), file
+        _tpl("test", str(run), *common)
+        again = json.loads((folder / "runs" / "smoke-test-tiny" / "metrics.json").read_text())
+        assert abs(again["test/plp"] - metrics["test/plp"]) < 1e-6, (again, metrics)
+    print("smoke: ok")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""``tpl fit``: train an aligner, align all videos, score them, draw them."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tpl_lightning.commands.options import options_help
+from tpl_lightning.config import Config, load_config
+
+if TYPE_CHECKING:
+    from tpl_lightning.aligners import Aligner
+    from tpl_lightning.alignment import Alignment
+    from tpl_lightning.data.cache import VideoSet
+    from tpl_lightning.evaluation import Scores
+
+__all__ = ["main"]
+
+_USAGE = """usage: tpl fit [config.yaml ...] [key=value ...]
+Train an aligner on an embedding cache; writes runs/<name>/ and prints the scores.
+example: tpl fit experiments/genai.yaml data.cache=data/genai.h5 run.name=first seed=1
+"""
+
+
+def _align_and_score(aligner: "Aligner", videos: "VideoSet") -> "tuple[Alignment, Scores, float]":
+    from tpl_lightning.evaluation import evaluate
+
+    start = time.perf_counter()
+    alignment = aligner.align(videos)
+    seconds = time.perf_counter() - start
+    return alignment, evaluate(alignment, videos), seconds
+
+
+def _baselines(config: Config, run_dir: Path, train: "VideoSet", videos: "VideoSet") -> "dict[str, Scores]":
+    """Score the rows that no method may fall below."""
+    from tpl_lightning.aligners import build_aligner
+
+    rows = {}
+    for method in ("linear", "pad"):
+        if method != config.method:
+            baseline = build_aligner(replace(config, method=method), run_dir)  # type: ignore[arg-type]
+            baseline.fit(train)
+            rows[method] = _align_and_score(baseline, videos)[1]
+    return rows
+
+
+def _flat(scores: "dict[str, Scores]", method: str) -> dict[str, Any]:
+    """Flatten to metrics.json keys: the method's own bare, the baselines' with their name in front."""
+    flat: dict[str, Any] = {}
+    for name, row in scores.items():
+        prefix = "" if name == method else f"{name}/"
+        flat |= {f"{prefix}{key}": value for key, value in row.overall.items()}
+        for action, values in row.per_action.items():
+            flat |= {f"{prefix}{key}/{action}": value for key, value in values.items()}
+    return flat
+
+
+def run(config: Config) -> int:
+    """Fit, align, score and draw."""
+    from tpl_lightning.aligners import build_aligner
+    from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+    from tpl_lightning.data.sources import find_or_make_cache
+    from tpl_lightning.data.splits import split_videos
+    from tpl_lightning.report import data_source, print_scores
+    from tpl_lightning.run_directory import open_run_directory, write_metrics
+
+    cache = EmbeddingCache(find_or_make_cache(config.data, progress=config.run.progress))
+    config = replace(config, data=replace(config.data, cache=str(cache.path)))
+    cache.validate()
+    splits = split_videos(VideoSet(cache), config.data)
+    source = data_source(cache)
+    run_dir = open_run_directory(config)
+    print(f"Data: {source}", file=sys.stderr)
+    counts = f"{len(splits.train)} train, {len(splits.val)} val, {len(splits.test)} test videos"
+    print(f"{counts}; {len(splits.train.actions)} actions; run {run_dir}", file=sys.stderr)
+
+    aligner = build_aligner(config, run_dir)
+    start = time.perf_counter()
+    aligner.fit(splits.train, splits.val if len(splits.val) else None)
+    seconds_fit = time.perf_counter() - start
+    if not getattr(aligner, "is_global_zero", True):
+        return 0  # another rank writes the results
+    videos = splits.all()
+    alignment, own, seconds_align = _align_and_score(aligner, videos)
+    alignment.save(run_dir / "alignment.h5")
+    scores = {**_baselines(config, run_dir, splits.train, videos), config.method: own}
+    metrics = {
+        **_flat(scores, config.method),
+        "seconds/fit": seconds_fit,
+        "seconds/align": seconds_align,
+        "method": config.method,
+        "seed": config.seed,
+        "data_source": source,
+        "cache": str(cache.path),
+        "cache_fingerprint": cache.fingerprint(),
+        "videos/train": len(splits.train),
+        "videos/val": len(splits.val),
+        "videos/test": len(splits.test),
+    }
+    write_metrics(run_dir, metrics)
+    if config.run.figures:
+        from tpl_lightning.figures import draw_run
+
+        draw_run(run_dir, aligner, alignment, videos, own, source)
+    print_scores(scores, source)
+    print(f"Run directory: {run_dir}")
+    plp, cbc = own.overall["test/plp"], own.overall["train/cbc"]
+    print(f"RESULT test/plp={plp:.4f} train/cbc={cbc:.4f} run={run_dir}")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Read the configuration before anything heavy is imported, then run."""
+    if set(arguments) & {"-h", "--help"}:
+        print(_USAGE)
+        print(options_help())
+        return 0
+    return run(load_config(arguments))

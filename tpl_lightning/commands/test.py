@@ -1,0 +1,104 @@
+"""``tpl test``: align and score videos with a trained model, against its stored prototypes."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tpl_lightning.config import Config, load_config
+from tpl_lightning.errors import UserError
+
+__all__ = ["checkpoint_path", "main"]
+
+_USAGE = """usage: tpl test RUN|CHECKPOINT [data.cache=OTHER.h5] [key=value ...]
+Align the test videos of a cache (all videos where it has no test split) with a trained model and score them
+against the prototypes stored in the checkpoint. Writes runs/<run>-test-<cache>/ .
+example: tpl test runs/first data.cache=data/more.h5
+"""
+
+
+def checkpoint_path(argument: str) -> Path:
+    """Return the checkpoint of a run directory, or the file itself."""
+    path = Path(argument)
+    return path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+
+
+def _stored_config(path: Path) -> dict[str, Any]:
+    import torch
+
+    if not path.is_file():
+        raise UserError(f"{path}: no checkpoint there; give runs/NAME or runs/NAME/checkpoints/last.ckpt.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        stored: dict[str, Any] = checkpoint["hyper_parameters"]["config"]
+    except Exception as error:  # torch raises many unrelated classes on a foreign file
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: not a readable checkpoint of this framework ({first}).") from error
+    return stored
+
+
+# What the weights depend on: an evaluation that changed them would be of another model.
+_FIXED = ("method", "warp", "model")
+
+
+def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -> None:
+    from tpl_lightning.config import config_to_dict
+
+    current = config_to_dict(config)
+    for key in _FIXED:
+        if current[key] != stored[key]:
+            raise UserError(f"{path}: was trained with {key}={stored[key]}; leave `{key}` out, or fit a new run.")
+    for key in ("center", "scale", "pca"):
+        if current["data"][key] != stored["data"][key]:
+            value = stored["data"][key]
+            raise UserError(f"{path}: was trained with data.{key}={value}; leave `data.{key}` out, or fit a new run.")
+
+
+def run(path: Path, arguments: list[str]) -> int:
+    """Align, score and write."""
+    stored = _stored_config(path)
+    run_name = path.resolve().parent.parent.name
+    defaults = {**stored, "run": {**stored["run"], "name": None}}
+    config = load_config(arguments, defaults=defaults)
+    _refuse_contradictions(config, stored, path)
+    from tpl_lightning.aligners.tpl import TPLAligner
+    from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+    from tpl_lightning.data.sources import find_or_make_cache
+    from tpl_lightning.data.splits import select_evaluation
+    from tpl_lightning.evaluation import evaluate
+    from tpl_lightning.report import data_source, print_scores
+    from tpl_lightning.run_directory import open_run_directory, write_metrics
+
+    cache = EmbeddingCache(find_or_make_cache(config.data, progress=config.run.progress))
+    cache.validate()
+    name = config.run.name or f"{run_name}-test-{cache.path.stem}"
+    config = replace(
+        config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name)
+    )
+    videos = select_evaluation(VideoSet(cache), config.data)
+    aligner = TPLAligner.from_checkpoint(path, config)
+    start = time.perf_counter()
+    alignment = aligner.align(videos)
+    seconds = time.perf_counter() - start
+    scores = evaluate(alignment, videos, prototypes=aligner.prototype_labels())
+    run_dir = open_run_directory(config)
+    alignment.save(run_dir / "alignment.h5")
+    source = data_source(cache)
+    metrics = {**scores.overall, "seconds/align": seconds, "method": config.method, "checkpoint": str(path)}
+    for action, values in scores.per_action.items():
+        metrics |= {f"{key}/{action}": value for key, value in values.items()}
+    write_metrics(run_dir, {**metrics, "data_source": source, "cache": str(cache.path), "videos/test": len(videos)})
+    print_scores({config.method: scores}, source)
+    print(f"Run directory: {run_dir}")
+    print(f"RESULT test/plp={scores.overall['test/plp']:.4f} run={run_dir}")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Take the checkpoint from the first argument and run."""
+    if set(arguments) & {"-h", "--help"}:
+        print(_USAGE)
+        return 0
+    if not arguments or "=" in arguments[0]:
+        raise UserError("tpl test: expected a run directory or a checkpoint first: tpl test RUN [key=value ...].")
+    return run(checkpoint_path(arguments[0]), arguments[1:])
