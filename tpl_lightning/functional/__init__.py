@@ -1,0 +1,1 @@
+"""Mathematics of tensors: warps, resampling, losses, prototypes, scores. No Lightning, no files."""

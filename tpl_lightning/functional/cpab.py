@@ -1,0 +1,147 @@
+"""CPAB warps of time: diffeomorphisms of [0, 1] that are flows of piecewise-affine velocity fields.
+
+Freifeld, Hauberg, Batmanghelich, Fisher, "Transformations based on continuous piecewise-affine velocity
+fields", PAMI 2017; closed form and gradient: Martinez, Viles, Olaizola, "Closed-form diffeomorphic
+transformations for time series alignment", ICML 2022. The flow itself is in cpab_flow.py.
+"""
+
+import torch
+from torch import Tensor
+
+from tpl_lightning.functional.cpab_flow import CPABFlow, make_field, path_jacobian, trace
+from tpl_lightning.functional.tessellation import num_parameters, velocity_basis
+
+__all__ = [
+    "cell_slopes",
+    "cpab_warp",
+    "cpab_warp_and_slope",
+    "cpab_warp_jacobian",
+    "knot_velocity",
+    "num_parameters",
+    "velocity_basis",
+    "warp_time",
+]
+
+
+def _working_dtype(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _check(theta: Tensor, points: Tensor, num_cells: int, zero_boundary: bool) -> None:
+    size = num_parameters(num_cells, zero_boundary=zero_boundary)
+    if theta.dim() != 2 or theta.shape[1] != size:
+        raise ValueError(f"Expected `theta` of shape (B, {size}) for {num_cells} cells, but got {tuple(theta.shape)}.")
+    if points.dim() not in (1, 2) or (points.dim() == 2 and points.shape[0] != theta.shape[0]):
+        raise ValueError(
+            f"Expected `points` of shape (P,) or ({theta.shape[0]}, P), but got {tuple(points.shape)}."
+        )
+
+
+def _result_dtype(theta: Tensor, points: Tensor) -> torch.dtype:
+    """Return float64 if both are, else float32: half precision cannot tell frames apart."""
+    return torch.float64 if theta.dtype == points.dtype == torch.float64 else torch.float32
+
+
+def knot_velocity(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+    """Return the velocities at the cell borders.
+
+    Args:
+        theta: (..., d) coefficients.
+        num_cells: Equal cells K of [0, 1].
+        zero_boundary: Whether the ends stay (d = K - 1) or may move (d = K + 1).
+
+    Returns:
+        (..., K + 1), in units of [0, 1] per unit of time; same type as ``theta``.
+    """
+    basis = velocity_basis(num_cells, zero_boundary=zero_boundary, dtype=theta.dtype, device=theta.device)
+    return theta @ basis
+
+
+def cell_slopes(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+    """Return a_c = (v_{c+1} - v_c) K (..., K), the slope of the velocity field in each cell."""
+    return knot_velocity(theta, num_cells=num_cells, zero_boundary=zero_boundary).diff(dim=-1) * num_cells
+
+
+def cpab_warp_and_slope(
+    theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Return T^theta(x) and its slope dT/dx.
+
+    T^theta(x) is the position after one unit of time of a point that starts at x and moves with
+    dx/dt = v(x). Differentiable in ``theta`` and ``points`` by the analytic gradient; the slope carries none.
+
+    Convention: [0, 1] -> [0, 1], both ends fixed, strictly increasing; T^0 is the identity and T^-theta the
+    inverse. Without ``zero_boundary`` points may leave [0, 1], where the field goes on with the slope of the
+    end cells.
+
+    Args:
+        theta: (B, d), d = K - 1 with ``zero_boundary``, else K + 1. Half precision is computed in float32.
+        points: (P,) shared by all, or (B, P); usually in [0, 1].
+        num_cells: Equal cells K of [0, 1], at least 2.
+        zero_boundary: Whether the velocity at 0 and 1 is 0.
+
+    Returns:
+        Warped points and slopes, each (B, P), float64 if both inputs are, else float32.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+        RuntimeError: If a second derivative is asked for.
+    """
+    _check(theta, points, num_cells, zero_boundary)
+    dtype = _working_dtype(theta.device)
+    with torch.autocast(theta.device.type, enabled=False):
+        velocity = knot_velocity(theta.to(dtype), num_cells=num_cells, zero_boundary=zero_boundary)
+        end, slope = CPABFlow.apply(velocity, points.to(dtype), zero_boundary)
+    result = _result_dtype(theta, points)
+    return end.to(result), slope.to(result)
+
+
+def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+    """Return T^theta(x), see :func:`cpab_warp_and_slope`; the inverse warp is ``cpab_warp(-theta, ...)``."""
+    return cpab_warp_and_slope(theta, points, num_cells=num_cells, zero_boundary=zero_boundary)[0]
+
+
+@torch.no_grad()
+def cpab_warp_jacobian(
+    theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return T^theta(x) (B, P), dT/dx (B, P) and dT/dtheta (B, P, d), none with a gradient.
+
+    For Gauss-Newton methods, which need the Jacobian itself. Convention and arguments as in
+    :func:`cpab_warp_and_slope`; memory is O(B P K).
+    """
+    from tpl_lightning.functional.cpab_flow import path_slope
+
+    _check(theta, points, num_cells, zero_boundary)
+    dtype, result = _working_dtype(theta.device), _result_dtype(theta, points)
+    basis = velocity_basis(num_cells, zero_boundary=zero_boundary, dtype=dtype, device=theta.device)
+    x = points.to(dtype)
+    field = make_field(theta.to(dtype) @ basis)
+    path = trace(field, x, zero_boundary=zero_boundary)
+    jacobian = path_jacobian(field, x, path) @ basis.T
+    return path.end.to(result), path_slope(path).to(result), jacobian.to(result)
+
+
+def warp_time(theta: Tensor, points: Tensor, *, inverse: bool = False, num_cells: int = 16) -> Tensor:
+    """Warp points by a composition of R warps, or by its exact inverse.
+
+    T = T_1 ∘ T_2 ∘ ... ∘ T_R: the last warp is applied to the points first. So T maps prototype time to video
+    time if each recurrence looks at what the earlier ones have warped. T^-1 = T_R^-1 ∘ ... ∘ T_1^-1.
+
+    Convention: [0, 1] -> [0, 1], both ends fixed, strictly increasing.
+
+    Args:
+        theta: (B, R, d).
+        points: (P,) or (B, P) in [0, 1].
+        inverse: Whether to apply T^-1.
+        num_cells: Equal cells of [0, 1] of every warp.
+
+    Returns:
+        (B, P).
+    """
+    if theta.dim() != 3:
+        raise ValueError(f"Expected `theta` of shape (B, R, d), but got {tuple(theta.shape)}.")
+    steps = theta.unbind(1) if inverse else theta.flip(1).unbind(1)
+    for step in steps:
+        points = cpab_warp(-step if inverse else step, points, num_cells=num_cells)
+    return points
