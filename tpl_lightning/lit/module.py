@@ -7,7 +7,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from tpl_lightning.data.batch import Batch
-from tpl_lightning.functional.losses import icae_loss, reconstruction_loss
+from tpl_lightning.functional.losses import icae_loss, reconstruction_loss, tpl_loss
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
 from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
@@ -74,14 +74,16 @@ class TPLModule(LightningModule):
         """Return L_ICAE [3] against the prototypes of this batch (of all ranks), and L_rec [4]."""
         lengths = self.prototype_lengths[batch.action]
         mask = length_mask(lengths, output.aligned_latent.shape[1])
-        latent_prototype = group_mean(output.aligned_latent, batch.action, mask, num_actions=len(self.actions))
+        latent_prototype = group_mean(
+            output.aligned_latent, batch.action, mask, num_actions=len(self.actions), longest=self.prototypes.shape[1]
+        )
         icae = icae_loss(output.latent, output.position, latent_prototype, batch.action, batch.lengths, lengths)
         return Losses(icae, reconstruction_loss(output.reconstruction, batch.embeddings, batch.lengths))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return L_TPL [5] of a batch."""
         losses = self.losses(batch, self(batch))
-        loss = self.icae_weight * losses.icae + self.config["loss"]["reconstruction"] * losses.reconstruction
+        loss = tpl_loss(losses.icae, losses.reconstruction, self.icae_weight, self.config["loss"]["reconstruction"])
         self.log_dict(
             {"train/loss": loss, "train/icae": losses.icae, "train/reconstruction": losses.reconstruction},
             on_step=False,

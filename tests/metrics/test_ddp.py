@@ -1,0 +1,121 @@
+"""Two processes with unequal numbers of videos, one of them maybe without any, against a single process."""
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
+
+NUM_ACTIONS, NUM_PHASES, MAX_LENGTH = 2, 3, 9
+SIZES = {"num_actions": NUM_ACTIONS, "num_phases": NUM_PHASES, "max_length": MAX_LENGTH}
+# Batches of each rank, as numbers of videos; three cases run in the same pair of processes.
+CASES = {"unequal": ([5, 3], [2]), "first empty": ([], [4, 1]), "second empty": ([7], [])}
+
+
+def make_batch(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    frames = 11
+    labels = torch.randint(-1, NUM_PHASES, (count, frames), generator=generator)
+    action = torch.arange(count) % NUM_ACTIONS
+    return {
+        "position": torch.rand(count, frames, generator=generator).sort(1).values,
+        "labels": labels,
+        "lengths": torch.randint(1, frames + 1, (count,), generator=generator),
+        "action": action,
+        "source_position": torch.rand(count, MAX_LENGTH, generator=generator).sort(1).values,
+        "prototype_length": torch.tensor([MAX_LENGTH, 4])[action],
+    }
+
+
+def rank_batches(counts, rank):
+    return [make_batch(count, seed=100 * rank + i) for i, count in enumerate(counts)]
+
+
+def without(batch, *names):
+    return {k: v for k, v in batch.items() if k not in names}
+
+
+def fill(train, test):
+    """Feed train batches to CBC and as prototypes to PLP, test batches to the rest."""
+    cbc, plp, fixed = CycleBackConsistency(**SIZES), PhaseLabelPropagation(**SIZES), PhaseLabelPropagation(**SIZES)
+    spread = KeyEventSpread(num_actions=NUM_ACTIONS, num_phases=NUM_PHASES)
+    labels = torch.arange(NUM_ACTIONS * MAX_LENGTH).view(NUM_ACTIONS, MAX_LENGTH) % (NUM_PHASES + 1) - 1
+    for batch in train:
+        cbc.update(**batch)
+        plp.update_prototype(**without(batch, "position"))
+    for batch in test:
+        if not fixed.update_called:  # a rank without videos never hears of the labels
+            fixed.set_prototype_labels(labels)
+        plp.update(**without(batch, "source_position"))
+        fixed.update(**without(batch, "source_position"))
+        spread.update(**without(batch, "source_position", "prototype_length"))
+    return cbc, plp, fixed, spread
+
+
+def results(metrics):
+    found = {}
+    for name, metric in zip(("cbc", "plp", "fixed", "spread"), metrics, strict=True):
+        found[f"{name} per action before"] = metric.per_action()
+        found[name] = metric.compute()
+        found[f"{name} per action"] = metric.per_action()
+        if name != "spread":
+            found[f"{name} labels"] = metric.prototype_labels()
+    return found
+
+
+def work(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    try:
+        found = {}
+        for case, counts in CASES.items():
+            own = rank_batches(counts[rank], rank)
+            metrics = fill(own, own[::-1])
+            before = {k: v.clone() for k, v in metrics[0].metric_state.items()}
+            found[case] = results(metrics)
+            # Reading leaves each process its own sums, so that more may be added.
+            found[case]["own sums kept"] = all(torch.equal(v, before[k]) for k, v in metrics[0].metric_state.items())
+            metrics[0].sync_if_needed()
+            metrics[0].sync_if_needed()
+            found[case]["votes"] = metrics[0].votes.clone()
+            found[case]["labels when joined"] = metrics[0].prototype_labels()
+            metrics[0].unsync()
+        torch.save(found, f"{folder}/rank{rank}.pt")
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ddp")
+    mp.spawn(work, args=(str(folder),), nprocs=2)
+    return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_equal_one(found, case):
+    batches = [batch for rank in range(2) for batch in rank_batches(CASES[case][rank], rank)]
+    metrics = fill(batches, batches)
+    expected = results(metrics)
+    assert not expected["cbc"].isnan()
+    assert not expected["fixed"].isnan()
+    for rank in range(2):
+        for name, value in expected.items():
+            # Counts and labels are equal to the bit; float64 sums up to the order of the additions.
+            torch.testing.assert_close(
+                found[rank][case][name], value, rtol=0, atol=1e-12, equal_nan=True, msg=lambda m, n=name: f"{n}: {m}"
+            )
+        assert found[rank][case]["own sums kept"]
+        assert torch.equal(found[rank][case]["votes"], metrics[0].votes)
+        assert torch.equal(found[rank][case]["labels when joined"], metrics[0].prototype_labels())
+
+
+def test_sync_if_needed_does_nothing_in_a_single_process():
+    metric = CycleBackConsistency(**SIZES)
+    metric.update(**make_batch(4, seed=0))
+    votes = metric.votes.clone()
+    metric.sync_if_needed()
+    assert torch.equal(metric.votes, votes)
+    metric.update(**make_batch(4, seed=0))
+    assert torch.equal(metric.votes, 2 * votes)

@@ -1,0 +1,74 @@
+"""``tpl cache``: look at an embedding cache."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tpl_lightning.errors import UserError
+
+if TYPE_CHECKING:
+    from tpl_lightning.data.cache import EmbeddingCache
+
+__all__ = ["main"]
+
+_USAGE = """usage: tpl cache info PATH       what a cache holds: videos, frames, channels, lengths, actions, splits, labels
+       tpl cache validate PATH   read all of it; exit code 2 and one line if something is wrong
+"""
+
+
+def _print_summary(cache: "EmbeddingCache") -> None:
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    lengths = cache.lengths
+    summary = Table(title=str(cache.path), show_header=False)
+    rates = np.unique(cache.fps)
+    fps = f"{rates[0]:g}" if len(rates) == 1 else f"{rates[0]:g} to {rates[-1]:g}"
+    labelled = np.concatenate([cache.labels(i) >= 0 for i in range(len(cache))]).mean() if cache.has_labels else 0.0
+    rows = {
+        "dataset": cache.dataset,
+        "extractor": cache.extractor,
+        "source": cache.source,
+        "videos": len(cache),
+        "frames": int(cache.offsets[-1]),
+        "channels": f"{cache.num_channels} ({cache.dtype})",
+        "lengths": f"{lengths.min()} to {lengths.max()} frames, median {np.median(lengths):g}",
+        "frames per second": fps,
+        "labels": f"{labelled:.1%} of the frames" if cache.has_labels else "none",
+        "true progress": "yes" if cache.has_progress else "no",
+        "splits": ", ".join(f"{(cache.split == s).sum()} {s}" for s in ("train", "val", "test")),
+        "size": f"{cache.path.stat().st_size / 2**20:.1f} MiB",
+        "fingerprint": cache.fingerprint(),
+    }
+    for name, value in rows.items():
+        summary.add_row(name, str(value))
+    actions = Table("action", "train", "val", "test", "median frames", "phases", title="actions")
+    for action in sorted(set(cache.action.tolist())):
+        members = cache.action == action
+        counts = [str(int((members & (cache.split == s)).sum())) for s in ("train", "val", "test")]
+        phases = " > ".join(cache.phase_names.get(action, [])) or "-"
+        actions.add_row(action, *counts, f"{np.median(lengths[members]):g}", phases)
+    console = Console()
+    console.print(summary)
+    console.print(actions)
+
+
+def main(arguments: list[str]) -> int:
+    """Show or check a cache."""
+    if not arguments or set(arguments) & {"-h", "--help"}:
+        print(_USAGE, end="")
+        return 0
+    name, *rest = arguments
+    if name not in ("info", "validate"):
+        raise UserError(f"tpl cache {name}: unknown; there are: info, validate.")
+    if len(rest) != 1:
+        raise UserError(f"tpl cache {name}: expected one path: tpl cache {name} PATH.")
+    from tpl_lightning.data.cache import EmbeddingCache
+
+    cache = EmbeddingCache(Path(rest[0]))
+    if name == "info":
+        _print_summary(cache)
+    else:
+        cache.validate()
+        print(f"{cache.path}: valid, {len(cache)} videos, {int(cache.offsets[-1])} frames")
+    return 0

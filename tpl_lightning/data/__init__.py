@@ -1,0 +1,1 @@
+"""Data: embedding caches, splits, preprocessing, batches, videos and what embeds them."""

@@ -1,0 +1,260 @@
+"""The embedding cache: one HDF5 file of per-frame embeddings, its reader, and views on its videos.
+
+Format "tpl-embedding-cache" version 1; data/README.md lists its datasets. The writer is in cache_writer.py.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tpl_lightning.data.cache_writer import FORMAT, SPLITS, VERSION, EmbeddingCacheWriter
+from tpl_lightning.errors import UserError
+
+__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter", "VideoSet"]
+
+_NEEDED = ("embeddings", "offsets", "video_id", "action", "split")
+
+
+class EmbeddingCache:
+    """Reader of an embedding cache: metadata in memory, embeddings read video by video.
+
+    The file is opened by each process on its first read (HDF5 handles survive neither fork nor pickling).
+
+    Args:
+        path: The cache file.
+
+    Attributes:
+        video_id, action, split: (N,) strings.
+        offsets: (N + 1,) int64, first row of each video.
+        lengths: (N,) int64, frames of each video.
+        fps: (N,) float32.
+        phase_names: Names of each action's phases in order.
+
+    Raises:
+        UserError: If the file is no cache of this format, or its parts contradict each other.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Read and check the metadata."""
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        self._pid = -1
+        if not self.path.is_file():
+            raise UserError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
+        try:
+            with h5py.File(self.path, "r") as file:
+                self._read_metadata(file)
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: not a readable HDF5 file ({str(error).splitlines()[0]}); copy or make it anew."
+            ) from error
+
+    def _wrong(self, found: str) -> UserError:
+        return UserError(f"{self.path}: {found}; make the cache anew (data/README.md describes the format).")
+
+    def _read_metadata(self, file: h5py.File) -> None:
+        attributes = dict(file.attrs)
+        if _text(attributes.get("format")) != FORMAT or int(attributes.get("version", -1)) != VERSION:
+            found = f"format {_text(attributes.get('format'))!r} version {attributes.get('version')}"
+            raise self._wrong(f"expected format {FORMAT!r} version {VERSION}, but found {found}")
+        missing = [name for name in _NEEDED if name not in file]
+        if missing:
+            raise self._wrong(f"dataset {missing[0]!r} is missing")
+        self.dataset, self.extractor = _text(attributes.get("dataset")), _text(attributes.get("extractor"))
+        self.source = _text(attributes.get("source"))
+        try:
+            names = json.loads(_text(attributes.get("phase_names")) or "{}")
+            self.phase_names: dict[str, list[str]] = {str(a): [str(n) for n in v] for a, v in names.items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise self._wrong("attribute phase_names is no JSON object of lists") from error
+        strings = (file[name].asstr()[:].astype(str) for name in ("video_id", "action", "split"))
+        self.video_id, self.action, self.split = strings
+        self.offsets = file["offsets"][:].astype(np.int64)
+        self.lengths = np.diff(self.offsets)
+        count = len(self.video_id)
+        self.fps = file["fps"][:].astype(np.float32) if "fps" in file else np.full(count, 24.0, np.float32)
+        embeddings = file["embeddings"]
+        self.dtype = embeddings.dtype
+        self.has_labels, self.has_progress = "labels" in file, "progress" in file
+        if embeddings.ndim != 2 or embeddings.dtype.kind != "f":
+            raise self._wrong(f"expected embeddings (F, C) of floats, but found {embeddings.shape} {embeddings.dtype}")
+        self.num_channels = int(embeddings.shape[1])
+        self._check_structure(file, len(embeddings), count)
+
+    def _check_structure(self, file: h5py.File, frames: int, count: int) -> None:
+        if count == 0:
+            raise self._wrong("no videos in it")
+        for name, size in (("action", count), ("split", count), ("fps", count), ("offsets", count + 1)):
+            if name in file and len(file[name]) != size:
+                raise self._wrong(f"expected {size} values in {name!r}, but found {len(file[name])}")
+        for name in ("labels", "progress"):
+            if name in file and file[name].shape != (frames,):
+                raise self._wrong(f"expected {name!r} of shape ({frames},), but found {file[name].shape}")
+        if self.offsets[0] != 0 or self.offsets[-1] != frames:
+            raise self._wrong(f"offsets run from {self.offsets[0]} to {self.offsets[-1]}, expected 0 to {frames}")
+        short = np.flatnonzero(self.lengths < 2)
+        if len(short):
+            video = self.video_id[short[0]]
+            raise self._wrong(f"video {video!r} has {self.lengths[short[0]]} frames by its offsets, expected at least 2")
+        bad = np.flatnonzero(~np.isin(self.split, SPLITS))
+        if len(bad):
+            found = f"video {self.video_id[bad[0]]!r} is in split {str(self.split[bad[0]])!r}"
+            raise self._wrong(f"{found}, expected one of {', '.join(SPLITS)}")
+        names, counts = np.unique(self.video_id, return_counts=True)
+        if (counts > 1).any():
+            raise self._wrong(f"video_id {str(names[counts > 1][0])!r} occurs {counts.max()} times, expected once")
+
+    @property
+    def is_procedural(self) -> bool:
+        """Return whether the videos were rendered by the framework."""
+        return self.source.startswith("procedural")
+
+    def __len__(self) -> int:
+        """Return the number of videos."""
+        return len(self.video_id)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the handle behind: each process opens its own."""
+        return {**self.__dict__, "_file": None, "_pid": -1}
+
+    @property
+    def _handle(self) -> h5py.File:
+        if self._file is None or self._pid != os.getpid():
+            self._file, self._pid = h5py.File(self.path, "r"), os.getpid()
+        return self._file
+
+    def _rows(self, name: str, index: int) -> np.ndarray:
+        try:
+            rows: np.ndarray = self._handle[name][self.offsets[index] : self.offsets[index + 1]]
+        except OSError as error:
+            raise self._wrong(f"video {self.video_id[index]!r}: {name} cannot be read ({error})") from error
+        return rows
+
+    def read(self, index: int) -> np.ndarray:
+        """Return the embeddings (L_i, C) of a video, float32."""
+        return self._rows("embeddings", index).astype(np.float32)
+
+    def labels(self, index: int) -> np.ndarray:
+        """Return the phase of each frame (L_i,) int16, -1 where unlabelled."""
+        if not self.has_labels:
+            return np.full(self.lengths[index], -1, dtype=np.int16)
+        return self._rows("labels", index).astype(np.int16)
+
+    def progress(self, index: int) -> np.ndarray | None:
+        """Return the true progress of each frame (L_i,) float32, None where unknown."""
+        if not self.has_progress:
+            return None
+        values = self._rows("progress", index).astype(np.float32)
+        return None if np.isnan(values).all() else values
+
+    def extractor_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """Return arrays and parameters stored by the extractor, None if it stored none."""
+        if "extractor_state" not in self._handle:
+            return None
+        group = self._handle["extractor_state"]
+        return {name: group[name][()] for name in group}, json.loads(_text(group.attrs["parameters"]))
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that change with metadata, labels or (a sample of) the embeddings."""
+        digest = hashlib.sha256()
+        for part in (self.dataset, self.extractor, json.dumps(self.phase_names, sort_keys=True)):
+            digest.update(part.encode())
+        digest.update("\0".join([*self.video_id, *self.action, *self.split]).encode())
+        digest.update(self.offsets.tobytes())
+        for index in np.unique(np.linspace(0, len(self) - 1, 64).astype(int)):
+            digest.update(self._rows("embeddings", index).tobytes())
+            digest.update(self.labels(index).tobytes())
+        return digest.hexdigest()[:16]
+
+    def validate(self) -> None:
+        """Read everything and check the values.
+
+        Raises:
+            UserError: For a NaN or infinity, a label out of range, or progress that falls; names the video.
+        """
+        for index, video in enumerate(self.video_id):
+            values = self._rows("embeddings", index)
+            if not np.isfinite(values).all():
+                frame = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+                raise self._wrong(f"video {video!r}, frame {frame}: embeddings hold NaN or infinity")
+            labels = self.labels(index)
+            action = self.action[index]
+            phases = len(self.phase_names.get(action, ()))
+            if labels.min() < -1 or (labels.max() >= phases):
+                bad = labels[(labels < -1) | (labels >= phases)][0]
+                known = f"{phases} phases named for action {str(action)!r}"
+                raise self._wrong(f"video {video!r}: label {bad}, expected -1..{phases - 1} ({known})")
+            progress = self.progress(index)
+            if progress is not None and not (
+                np.isfinite(progress).all() and (np.diff(progress) >= 0).all() and 0 <= progress[0] <= progress[-1] <= 1
+            ):
+                raise self._wrong(f"video {video!r}: progress must not fall, nor leave [0, 1]")
+
+
+class VideoSet:
+    """Some videos of a cache, in order.
+
+    Args:
+        cache: The cache.
+        indices: Their numbers in the cache; None: all.
+    """
+
+    def __init__(self, cache: EmbeddingCache, indices: np.ndarray | None = None) -> None:
+        """Take the metadata of the chosen videos."""
+        self.cache = cache
+        self.indices = np.arange(len(cache)) if indices is None else np.asarray(indices, dtype=np.int64)
+        self.video_id, self.action = cache.video_id[self.indices], cache.action[self.indices]
+        self.split, self.lengths = cache.split[self.indices], cache.lengths[self.indices]
+        self.fps = cache.fps[self.indices]
+
+    def __len__(self) -> int:
+        """Return the number of videos."""
+        return len(self.indices)
+
+    def select(self, which: np.ndarray) -> "VideoSet":
+        """Return the videos of a boolean mask, or at the given positions."""
+        chosen = VideoSet(self.cache, self.indices[which])
+        chosen.split = self.split[which]  # folds give videos another split than the file does
+        return chosen
+
+    def with_split(self, split: np.ndarray) -> "VideoSet":
+        """Return the same videos with other splits."""
+        view = VideoSet(self.cache, self.indices)
+        view.split = np.asarray(split, dtype=str)
+        return view
+
+    @property
+    def actions(self) -> list[str]:
+        """Return the actions that occur, sorted."""
+        return sorted(set(self.action.tolist()))
+
+    @property
+    def num_channels(self) -> int:
+        """Return the channels of an embedding."""
+        return self.cache.num_channels
+
+    @property
+    def phase_names(self) -> dict[str, list[str]]:
+        """Return the names of each action's phases."""
+        return self.cache.phase_names
+
+    def read(self, position: int) -> np.ndarray:
+        """Return the embeddings (L_i, C), float32."""
+        return self.cache.read(int(self.indices[position]))
+
+    def labels(self, position: int) -> np.ndarray:
+        """Return the phase of each frame (L_i,), -1 where unlabelled."""
+        return self.cache.labels(int(self.indices[position]))
+
+    def progress(self, position: int) -> np.ndarray | None:
+        """Return the true progress of each frame (L_i,), None where unknown."""
+        return self.cache.progress(int(self.indices[position]))
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else "" if value is None else str(value)

@@ -1,0 +1,190 @@
+"""Writing of an embedding cache, video by video."""
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tpl_lightning.errors import UserError
+
+__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter"]
+
+FORMAT, VERSION = "tpl-embedding-cache", 1
+SPLITS = ("train", "val", "test")
+_CHUNK_ROWS = 1024
+
+
+class EmbeddingCacheWriter:
+    """Write a cache video by video; the file appears under its name once all is well.
+
+    Use as a context manager. Everything goes to a temporary file beside the target, which replaces it on a
+    clean exit and is deleted on an error, so that an older cache stays whole.
+
+    Args:
+        path: File to write.
+        dataset: Name of the data set.
+        extractor: Name of what made the embeddings.
+        source: Where the videos came from.
+        phase_names: Names of each action's phases in order; empty without labels.
+        dtype: ``float16`` or ``float32`` on disk.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        dataset: str,
+        extractor: str,
+        source: str,
+        phase_names: dict[str, list[str]],
+        dtype: str = "float16",
+    ) -> None:
+        """Open the temporary file."""
+        if dtype not in ("float16", "float32"):
+            raise UserError(f"{path}: expected dtype float16 or float32, but got {dtype!r}.")
+        self.path, self.dtype = Path(path), np.dtype(dtype)
+        self.phase_names = {action: list(names) for action, names in phase_names.items()}
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        self._ids: dict[str, None] = {}
+        self._rows: list[tuple[str, str, float]] = []
+        self._offsets = [0]
+        self._labels: list[np.ndarray] = []
+        self._progress: list[np.ndarray] = []
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = h5py.File(self._temporary, "w")
+        self._file.attrs.update(
+            {"format": FORMAT, "version": VERSION, "dataset": dataset, "extractor": extractor, "source": source}
+        )
+        self._file.attrs["phase_names"] = json.dumps(self.phase_names, ensure_ascii=False)
+
+    def __enter__(self) -> "EmbeddingCacheWriter":
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the file, or throw it away after an error."""
+        try:
+            if kind is None:
+                self._finish()
+        except BaseException:
+            self._discard()
+            raise
+        if kind is not None:
+            self._discard()
+
+    def append(
+        self,
+        *,
+        video_id: str,
+        action: str,
+        split: str,
+        embeddings: np.ndarray,
+        labels: np.ndarray | None = None,
+        fps: float = 24.0,
+        progress: np.ndarray | None = None,
+    ) -> None:
+        """Add a video.
+
+        Args:
+            video_id: Its name, once in the cache.
+            action: What it shows.
+            split: ``train``, ``val`` or ``test``.
+            embeddings: (L, C), at least 2 frames, finite.
+            labels: (L,) phase of each frame, -1 unlabelled; None: all unlabelled.
+            fps: Frames per second.
+            progress: (L,) true progress in [0, 1], never falling; None: unknown.
+
+        Raises:
+            UserError: If something does not fit; names the video.
+        """
+        embeddings = np.asarray(embeddings)
+        self._check(video_id, action, split, embeddings, labels, progress)
+        with np.errstate(over="ignore"):
+            stored = embeddings.astype(self.dtype)
+        if not np.isfinite(stored).all():
+            raise self._wrong(video_id, f"embeddings hold NaN, infinity, or values beyond {self.dtype}")
+        length, channels = stored.shape
+        if "embeddings" not in self._file:
+            self._file.create_dataset(
+                "embeddings", (0, channels), self.dtype, maxshape=(None, channels), chunks=(_CHUNK_ROWS, channels)
+            )
+        dataset = self._file["embeddings"]
+        start = self._offsets[-1]
+        dataset.resize(start + length, axis=0)
+        dataset[start:] = stored
+        self._offsets.append(start + length)
+        self._ids[video_id] = None
+        self._rows.append((action, split, float(fps)))
+        self._labels.append(np.full(length, -1, np.int16) if labels is None else np.asarray(labels).astype(np.int16))
+        known = np.full(length, np.nan, np.float32) if progress is None else np.asarray(progress, np.float32)
+        self._progress.append(known)
+
+    def set_extractor_state(self, arrays: dict[str, np.ndarray], parameters: dict[str, Any]) -> None:
+        """Store what is needed to embed new videos alike: arrays, and parameters that JSON can hold."""
+        group = self._file.create_group("extractor_state")
+        for name, values in arrays.items():
+            group.create_dataset(name, data=values)
+        group.attrs["parameters"] = json.dumps(parameters)
+
+    def _wrong(self, video_id: str, found: str) -> UserError:
+        return UserError(f"{self.path}: video {video_id!r}: {found}; mend or leave out this video.")
+
+    def _check(
+        self,
+        video_id: str,
+        action: str,
+        split: str,
+        embeddings: np.ndarray,
+        labels: np.ndarray | None,
+        progress: np.ndarray | None,
+    ) -> None:
+        if video_id in self._ids:
+            raise self._wrong(video_id, "added before, expected each video_id once")
+        if split not in SPLITS:
+            raise self._wrong(video_id, f"expected a split out of {', '.join(SPLITS)}, but got {split!r}")
+        if embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.shape[1] < 1:
+            raise self._wrong(video_id, f"expected embeddings (at least 2 frames, channels), but got {embeddings.shape}")
+        if "embeddings" in self._file and embeddings.shape[1] != self._file["embeddings"].shape[1]:
+            expected = self._file["embeddings"].shape[1]
+            raise self._wrong(video_id, f"expected {expected} channels as before, but got {embeddings.shape[1]}")
+        for name, values in (("labels", labels), ("progress", progress)):
+            if values is not None and np.shape(values) != (len(embeddings),):
+                raise self._wrong(video_id, f"expected {len(embeddings)} {name}, but got shape {np.shape(values)}")
+        phases = len(self.phase_names.get(action, ()))
+        if labels is not None and (np.min(labels) < -1 or np.max(labels) >= phases):
+            found = f"labels {np.min(labels)}..{np.max(labels)}"
+            raise self._wrong(video_id, f"expected labels -1..{phases - 1} ({phases} phases named), but got {found}")
+        if progress is not None and not (
+            np.all(np.diff(progress) >= 0) and 0 <= progress[0] <= progress[-1] <= 1 and np.isfinite(progress).all()
+        ):
+            raise self._wrong(video_id, "expected progress in [0, 1] that never falls")
+
+    def _finish(self) -> None:
+        if not self._rows:
+            raise UserError(f"{self.path}: expected at least one video, but none was added.")
+        file, text = self._file, h5py.string_dtype()
+        file.create_dataset("offsets", data=np.array(self._offsets, dtype=np.int64))
+        columns = {"video_id": list(self._ids), "action": [r[0] for r in self._rows], "split": [r[1] for r in self._rows]}
+        for name, values in columns.items():
+            file.create_dataset(name, data=values, dtype=text)
+        file.create_dataset("fps", data=np.array([r[2] for r in self._rows], dtype=np.float32))
+        labels, progress = np.concatenate(self._labels), np.concatenate(self._progress)
+        if (labels >= 0).any():
+            file.create_dataset("labels", data=labels)
+        if not np.isnan(progress).all():
+            file.create_dataset("progress", data=progress)
+        file.flush()
+        file.close()
+        with self._temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        self._temporary.replace(self.path)
+
+    def _discard(self) -> None:
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)

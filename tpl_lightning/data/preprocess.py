@@ -1,0 +1,114 @@
+"""What is done to embeddings before a model sees them: centring, PCA, scaling. Fitted on training videos only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from tpl_lightning.config import DataConfig
+from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.errors import UserError
+
+__all__ = ["Preprocessor"]
+
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """x -> (x - mean) V^T / scale, frame by frame.
+
+    Attributes:
+        center: Whether ``mean`` is each video's own mean (what a clip looks like, not when); else there is no centring but the
+            training mean ahead of a PCA.
+        mean: (C,) training mean, used where ``center`` is off.
+        components: (K, C) principal components V of the training frames, or None.
+        scale: Number by which all values are divided; None: each video is brought to total variance 1.
+    """
+
+    center: bool
+    mean: np.ndarray
+    components: np.ndarray | None
+    scale: float | None
+
+    @property
+    def num_channels(self) -> int:
+        """Return the channels of the result."""
+        return len(self.mean) if self.components is None else len(self.components)
+
+    @classmethod
+    def fit(cls, train: VideoSet, data: DataConfig) -> "Preprocessor":
+        """Fit on training videos, reading each once; memory is O(C^2), not O(frames).
+
+        With ``data.scale`` "set" the result has total variance 1 over the training frames: the sum over the channels
+        of the mean square deviation from each video's mean (from the common mean without ``data.center``).
+
+        Raises:
+            UserError: If the embeddings do not vary.
+        """
+        channels = train.num_channels
+        mean, second, frames = np.zeros(channels), np.zeros((channels, channels)), 0
+        for index in range(len(train)):
+            values = train.read(index).astype(np.float64)
+            if data.center:
+                values -= values.mean(axis=0)
+            mean += values.sum(axis=0)
+            second += values.T @ values
+            frames += len(values)
+        mean /= frames
+        covariance = second / frames - np.outer(mean, mean)
+        if np.trace(covariance) <= _TINY * (1.0 + mean @ mean):
+            raise UserError(f"{train.cache.path}: the training embeddings do not vary over time; embed the videos anew.")
+        components = None
+        variance = float(np.trace(covariance))
+        if data.pca is not None:
+            variances, vectors = np.linalg.eigh(covariance)
+            kept = slice(-1, -1 - min(data.pca, channels, frames), -1)
+            components = vectors[:, kept].T
+            # The sign of an eigenvector is free; fixed here, so that machines agree.
+            largest = np.abs(components).argmax(axis=1)
+            components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
+            variance = float(variances[kept].sum())
+        scale = {"set": float(np.sqrt(variance)), "video": None, "none": 1.0}[data.scale]
+        return cls(
+            center=data.center,
+            mean=mean.astype(np.float32),
+            components=None if components is None else components.astype(np.float32),
+            scale=scale,
+        )
+
+    def __call__(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the preprocessed video, (L, C) -> (L, ``num_channels``), float32."""
+        values = embeddings.astype(np.float32)
+        if self.center:
+            values = values - values.mean(axis=0, dtype=np.float64).astype(np.float32)
+        elif self.components is not None:
+            values = values - self.mean
+        if self.components is not None:
+            values = values @ self.components.T
+        if self.scale is not None:
+            return values / np.float32(self.scale)
+        deviation = np.sqrt(values.var(axis=0, dtype=np.float64).sum())
+        return values / np.float32(max(deviation, 1e-6))
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors and primitives that a checkpoint can hold."""
+        components = None if self.components is None else torch.from_numpy(self.components.copy())
+        return {
+            "center": self.center,
+            "mean": torch.from_numpy(self.mean.copy()),
+            "components": components,
+            "scale": self.scale,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Preprocessor":
+        """Rebuild from :meth:`state`."""
+        components = state["components"]
+        return cls(
+            center=state["center"],
+            mean=state["mean"].cpu().numpy(),
+            components=None if components is None else components.cpu().numpy(),
+            scale=state["scale"],
+        )

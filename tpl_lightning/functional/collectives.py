@@ -1,0 +1,49 @@
+"""Sums over all ranks that gradients flow through."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+__all__ = ["all_reduce_sum", "global_mean", "is_distributed"]
+
+
+def is_distributed() -> bool:
+    """Tell whether there is more than this one process."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+class _AllReduceSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN001
+        total = values.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN001
+        total = grad.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+
+def all_reduce_sum(values: Tensor) -> Tensor:
+    """Return the sum of ``values`` over all ranks; ``values`` itself in a single process.
+
+    The gradient is that of the sum of all ranks' losses. DistributedDataParallel then averages the parameters'
+    gradients over the W ranks, so a rank's loss must be W times its share of the wanted loss; see
+    :func:`global_mean`. Every rank must call this, with equal shapes.
+    """
+    return _AllReduceSum.apply(values) if is_distributed() else values
+
+
+def global_mean(values: Tensor) -> Tensor:
+    """Return this rank's share of the mean of ``values`` (B,) over all ranks' entries, times the number of ranks.
+
+    With DistributedDataParallel's averaging, gradients (and logged means over ranks) are those of the mean over the
+    joint batch, also where the ranks hold unequal counts. In a single process it is the mean.
+    """
+    if not is_distributed():
+        return values.mean()
+    count = torch.tensor(float(len(values)), device=values.device)
+    dist.all_reduce(count)
+    return values.sum() * (dist.get_world_size() / count)

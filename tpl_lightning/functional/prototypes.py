@@ -1,0 +1,66 @@
+"""Prototypes: means over the aligned videos of an action."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from tpl_lightning.functional.collectives import all_reduce_sum, is_distributed
+
+__all__ = ["PrototypeAccumulator", "group_mean"]
+
+
+def _group_sum(values: Tensor, action: Tensor, mask: Tensor, num_actions: int, longest: int) -> Tensor:
+    """Return (A, longest, C + 1): sums over the videos of an action, and how many there were."""
+    values = torch.cat([values, torch.ones_like(values[..., :1])], dim=-1) * mask.unsqueeze(-1)
+    values = torch.nn.functional.pad(values, (0, 0, 0, longest - values.shape[1]))
+    total = torch.zeros(num_actions, *values.shape[1:], dtype=values.dtype, device=values.device)
+    return total.index_add(0, action, values)
+
+
+def group_mean(values: Tensor, action: Tensor, mask: Tensor, *, num_actions: int, longest: int | None = None) -> Tensor:
+    """Return the mean over the videos of each action, of the batch on all ranks: Z^ of [3].
+
+    Args:
+        values: (B, P, C) aligned sequences.
+        action: (B,) number of each video's action.
+        mask: (B, P) which points are part of the prototype timeline of the video's action.
+        num_actions: A.
+        longest: Points of the result; under DDP it must agree over the ranks. None: P.
+
+    Returns:
+        (A, longest, C), 0 where no video has a point; gradients reach the videos of every rank.
+    """
+    total = all_reduce_sum(_group_sum(values, action, mask, num_actions, longest or values.shape[1]))
+    return total[..., :-1] / total[..., -1:].detach().clamp(min=1)
+
+
+class PrototypeAccumulator:
+    """Mean over aligned videos that come batch by batch, on all ranks: U^ = mean_i U_i ∘ T_i [7].
+
+    Args:
+        count: Number of actions A.
+        longest: Points of the longest prototype.
+    """
+
+    def __init__(self, count: int, longest: int) -> None:
+        """Start empty."""
+        self.count, self.longest = count, longest
+        self._total: Tensor | None = None
+
+    def add(self, values: Tensor, action: Tensor, mask: Tensor) -> None:
+        """Add aligned videos (B, P, C) with their action (B,) and the mask (B, P) of their points."""
+        total = _group_sum(values.double(), action, mask, self.count, self.longest)
+        self._total = total if self._total is None else self._total + total
+
+    def finish(self) -> Tensor:
+        """Return the means over all ranks, (A, longest, C) float32.
+
+        Raises:
+            RuntimeError: If a rank added nothing.
+        """
+        if self._total is None:
+            raise RuntimeError("Expected at least one batch on every rank before `finish`.")
+        total = self._total.clone()
+        if is_distributed():
+            dist.all_reduce(total)
+        return (total[..., :-1] / total[..., -1:].clamp(min=1)).float()

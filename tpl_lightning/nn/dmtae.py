@@ -1,0 +1,127 @@
+"""D-MTAE: the diffeomorphic multitasking autoencoder (Naaman, Shapira Weber, Freifeld, ICCV 2025, section 4)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tpl_lightning.functional.cpab import num_parameters, warp_time
+from tpl_lightning.functional.masks import frame_times, length_mask
+from tpl_lightning.functional.resample import resample
+from tpl_lightning.nn.inception import InceptionTime
+from tpl_lightning.nn.tcn import TCN
+
+__all__ = ["DMTAE", "DMTAEOutput", "standardise"]
+
+
+class DMTAEOutput(NamedTuple):
+    """What D-MTAE says of a batch of B videos of up to T frames; P points of the longest prototype among them.
+
+    Convention: times are in [0, 1]. T^theta maps prototype time to video time.
+    """
+
+    latent: Tensor
+    """(B, T, D) Z_i, of mean 0 and variance 1 over each video's frames; 0 where padded."""
+    theta: Tensor
+    """(B, R, d) one warp for each recurrence."""
+    aligned_latent: Tensor
+    """(B, P, D) Z~_i = Z_i ∘ T^theta_i."""
+    source_position: Tensor
+    """(B, P) T^theta_i at the prototype points j / (L - 1); 1 beyond the prototype's end."""
+    position: Tensor
+    """(B, T) T^-theta_i at the frames u / (L_i - 1); 1 where padded."""
+    reconstruction: Tensor
+    """(B, T, C) Dec(Z~_i) ∘ T^-theta_i."""
+
+
+def standardise(latent: Tensor, lengths: Tensor) -> Tensor:
+    """Bring each channel of each video to mean 0 and variance 1 over its frames; (B, T, D), padding 0.
+
+    The scale of Z is free otherwise: the ICAE falls when the encoder shrinks Z and the decoder grows.
+    """
+    mask = length_mask(lengths, latent.shape[1]).unsqueeze(-1)
+    count = lengths.view(-1, 1, 1)
+    latent = latent * mask
+    centred = (latent - latent.sum(1, keepdim=True) / count) * mask
+    variance = centred.square().sum(1, keepdim=True) / count
+    return centred * torch.rsqrt(variance + 1e-6)
+
+
+class DMTAE(nn.Module):
+    """TCN encoder, InceptionTime aligner, TCN decoder.
+
+    Args:
+        num_channels: Channels C of the embeddings.
+        latent_dim: Channels D of the latent Z (the paper: 1).
+        hidden: Channels inside the TCNs.
+        kernel_size: Frames, odd.
+        aligner_filters: Filters per Inception branch.
+        aligner_depth: Inception modules.
+        dropout: Inside the TCNs.
+        num_cells: Cells of the CPAB velocity field.
+        recurrences: How often the aligner looks at what it has warped and warps on.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        latent_dim: int = 1,
+        hidden: int = 64,
+        kernel_size: int = 5,
+        aligner_filters: int = 16,
+        aligner_depth: int = 6,
+        dropout: float = 0.0,
+        num_cells: int = 16,
+        recurrences: int = 1,
+    ) -> None:
+        """Build the three networks."""
+        super().__init__()
+        self.num_cells, self.recurrences = num_cells, recurrences
+        sizes = {"hidden": hidden, "kernel_size": kernel_size, "dropout": dropout}
+        self.encoder = TCN(num_channels, latent_dim, **sizes)  # type: ignore[arg-type]
+        self.decoder = TCN(latent_dim, num_channels, **sizes)  # type: ignore[arg-type]
+        self.aligner = InceptionTime(
+            latent_dim, num_parameters(num_cells), filters=aligner_filters, depth=aligner_depth
+        )
+
+    def predict_theta(self, latent: Tensor, lengths: Tensor, prototype_length: Tensor) -> Tensor:
+        """Return theta (B, R, d): the aligner looks at Z on the prototype timeline, along the warps so far.
+
+        Args:
+            latent: (B, T, D).
+            lengths: (B,) frames.
+            prototype_length: (B,) points of each video's prototype.
+        """
+        grid = frame_times(prototype_length, int(prototype_length.max()))
+        theta = latent.new_zeros(len(latent), 0, num_parameters(self.num_cells))
+        for _ in range(self.recurrences):
+            times = warp_time(theta, grid, num_cells=self.num_cells)
+            step = self.aligner(resample(latent, times, lengths), prototype_length)
+            theta = torch.cat([theta, step.unsqueeze(1).float()], 1)
+        return theta
+
+    def forward(self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor) -> DMTAEOutput:
+        """Encode, align and decode.
+
+        Args:
+            embeddings: (B, T, C), padded at the end.
+            lengths: (B,) frames of each video, at least 2.
+            prototype_length: (B,) points L of the prototype of each video's action.
+        """
+        latent = standardise(self.encoder(embeddings, lengths).float(), lengths)
+        theta = self.predict_theta(latent, lengths, prototype_length)
+        grid = frame_times(prototype_length, int(prototype_length.max()))
+        source_position = warp_time(theta, grid, num_cells=self.num_cells)
+        frames = frame_times(lengths, embeddings.shape[1])
+        position = warp_time(theta, frames, inverse=True, num_cells=self.num_cells)
+        aligned = resample(latent, source_position, lengths)
+        decoded = self.decoder(aligned, prototype_length).float()
+        return DMTAEOutput(
+            latent=latent,
+            theta=theta,
+            aligned_latent=aligned,
+            source_position=source_position,
+            position=position,
+            reconstruction=resample(decoded, position, prototype_length),
+        )

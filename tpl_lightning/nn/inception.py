@@ -1,0 +1,79 @@
+"""InceptionTime (Ismail Fawaz et al., DMKD 2020) for padded sequences: the network that predicts theta."""
+
+import torch
+from torch import Tensor, nn
+
+from tpl_lightning.functional.masks import length_mask
+
+__all__ = ["InceptionTime"]
+
+_KERNELS = (39, 19, 9)
+
+
+class _Norm(nn.LayerNorm):
+    """Layer norm over the channels of each frame, for (B, C, T)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class _Module(nn.Module):
+    """Convolutions of three widths and a max pool, side by side."""
+
+    def __init__(self, channels: int, filters: int) -> None:
+        super().__init__()
+        self.bottleneck = nn.Conv1d(channels, filters, 1, bias=False) if channels > 1 else nn.Identity()
+        width = filters if channels > 1 else channels
+        self.branches = nn.ModuleList(nn.Conv1d(width, filters, k, padding=k // 2, bias=False) for k in _KERNELS)
+        self.pool = nn.MaxPool1d(3, stride=1, padding=1)
+        self.pooled = nn.Conv1d(channels, filters, 1, bias=False)
+        self.norm = _Norm(4 * filters)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        narrow = self.bottleneck(x)
+        # Padding must lose every maximum, or it would shine through at the last frame.
+        pooled = self.pool(x.masked_fill(~mask, torch.finfo(x.dtype).min)).masked_fill(~mask, 0.0)
+        parts = [*(branch(narrow) for branch in self.branches), self.pooled(pooled)]
+        return self.norm(torch.cat(parts, 1)) * mask
+
+
+class InceptionTime(nn.Module):
+    """Inception modules with shortcuts, mean over the frames, a linear head that starts near 0.
+
+    Differences to the original: the normalisation is over each frame's channels instead of over the batch, and
+    padding is masked, so a video's result depends neither on the batch nor on padding.
+
+    Args:
+        in_channels: Channels of the input.
+        out_features: Numbers to predict.
+        filters: Filters per branch; four branches to a module.
+        depth: Modules; a shortcut bridges every third.
+    """
+
+    def __init__(self, in_channels: int, out_features: int, *, filters: int = 16, depth: int = 6) -> None:
+        """Build the modules."""
+        super().__init__()
+        width = 4 * filters
+        self.blocks = nn.ModuleList(_Module(in_channels if i == 0 else width, filters) for i in range(depth))
+        self.shortcuts = nn.ModuleList(
+            nn.Sequential(nn.Conv1d(in_channels if i == 0 else width, width, 1, bias=False), _Norm(width))
+            for i in range(depth // 3)
+        )
+        self.head = nn.Linear(width, out_features)
+        # Almost 0, so that training starts from (nearly) the identity warp.
+        nn.init.normal_(self.head.weight, std=1e-3)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Map (B, T, in_channels) with ``lengths`` (B,) to (B, out_features)."""
+        mask = length_mask(lengths, x.shape[1]).unsqueeze(1)
+        x = x.transpose(1, 2) * mask
+        bridge = x
+        for i, module in enumerate(self.blocks):
+            x = module(x, mask)
+            if i % 3 == 2:
+                x = x + self.shortcuts[i // 3](bridge) * mask
+            x = torch.relu(x)
+            if i % 3 == 2:
+                bridge = x
+        return self.head(x.sum(-1) / lengths.unsqueeze(1))

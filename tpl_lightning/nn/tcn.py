@@ -1,0 +1,59 @@
+"""Temporal convolutional network: the encoder and the decoder of D-MTAE."""
+
+from torch import Tensor, nn
+
+from tpl_lightning.functional.masks import length_mask
+
+__all__ = ["TCN"]
+
+
+class _Layer(nn.Module):
+    """x + W relu(norm(conv(x))): a dilated convolution with a shortcut.
+
+    The normalisation is over the channels of each frame. A batch or instance norm would mix in padding and other
+    videos, and a video's result must depend on neither.
+    """
+
+    def __init__(self, hidden: int, kernel_size: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        padding = dilation * (kernel_size - 1) // 2
+        self.conv = nn.Conv1d(hidden, hidden, kernel_size, padding=padding, dilation=dilation)
+        self.norm = nn.LayerNorm(hidden)
+        self.act = nn.GELU()
+        self.drop = nn.Dropout(dropout)
+        self.out = nn.Linear(hidden, hidden)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, H) -> (B, T, H); frames beyond the mask stay 0."""
+        y = self.conv(x.transpose(1, 2)).transpose(1, 2)
+        return (x + self.out(self.drop(self.act(self.norm(y))))) * mask
+
+
+class TCN(nn.Module):
+    """Three dilated convolution layers between two linear maps, each frame seeing both past and future.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        hidden: Channels inside.
+        kernel_size: Frames, odd; layer l has dilation 2^l.
+        dropout: Share of activations dropped in training.
+        layers: Number of layers (the paper: 3).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, hidden: int, kernel_size: int, dropout: float = 0.0, layers: int = 3
+    ) -> None:
+        """Build the layers."""
+        super().__init__()
+        self.into = nn.Linear(in_channels, hidden)
+        self.layers = nn.ModuleList(_Layer(hidden, kernel_size, 2**i, dropout) for i in range(layers))
+        self.out = nn.Linear(hidden, out_channels)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Map (B, T, in_channels) with ``lengths`` (B,) to (B, T, out_channels), 0 beyond the lengths."""
+        mask = length_mask(lengths, x.shape[1]).unsqueeze(-1)
+        x = self.into(x) * mask
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.out(x) * mask
