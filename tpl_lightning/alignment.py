@@ -32,7 +32,7 @@ class Alignment:
 
     Convention: times are in [0, 1] on both sides. ``source_position`` is T^theta at the L prototype points
     (prototype time -> video time), ``prototype_position`` is T^-theta at the frames u / (L_i - 1) (video
-    time -> prototype time). A source position above 1 means that the video has no frame there (zero padding).
+    time -> prototype time).
 
     Attributes:
         video_id: (N,) names.

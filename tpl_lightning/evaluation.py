@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,8 +116,10 @@ def evaluate(
         "num_phases": num_phases,
         "max_length": int(alignment.prototype_length.max()),
     }
-    cbc, plp = CycleBackConsistency(**size), PhaseLabelPropagation(**size)
-    spread = KeyEventSpread(num_actions=len(actions), num_phases=num_phases)
+    # All videos are here, on whichever rank this runs: nothing is to be joined with other ranks.
+    alone: dict[str, Any] = {"sync_on_compute": False}
+    cbc, plp = CycleBackConsistency(**size, **alone), PhaseLabelPropagation(**size, **alone)
+    spread = KeyEventSpread(num_actions=len(actions), num_phases=num_phases, **alone)
     train, test = alignment.split == "train", alignment.split == "test"
     if prototypes is not None:
         train, test = np.zeros(len(alignment), dtype=bool), np.ones(len(alignment), dtype=bool)

@@ -18,5 +18,5 @@ class PadAligner(LengthAligner):
     def positions(self, length: int, prototype_length: int) -> tuple[np.ndarray, np.ndarray]:
         """Return frame numbers over the length; frames past the prototype's end fall on its last point."""
         positions = np.minimum(np.arange(length) / (prototype_length - 1), 1.0)
-        # Above 1 where the prototype outlasts the video: nothing there, so the video casts no vote.
-        return positions, np.arange(prototype_length) / (length - 1)
+        # Where the prototype outlasts the video its last frame stands still.
+        return positions, np.minimum(np.arange(prototype_length) / (length - 1), 1.0)

@@ -76,7 +76,7 @@ class TPLAligner(Aligner):
         splits = Splits(train=train, val=empty if val is None else val, test=empty)
         data = EmbeddingDataModule(splits, preprocessor, module.actions, config.data, config.seed)
         trainer = build_trainer(config, self.run_dir)
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, weights_only=True)
         self.is_global_zero = trainer.is_global_zero
         self.module = module.eval()
 

@@ -38,28 +38,20 @@ class PrototypeAccumulator:
     """Mean over aligned videos that come batch by batch, on all ranks: U^ = mean_i U_i ∘ T_i [7].
 
     Args:
-        count: Number of actions A.
-        longest: Points of the longest prototype.
+        prototypes: (A, longest, C), tells the shape and the device of the result.
     """
 
-    def __init__(self, count: int, longest: int) -> None:
+    def __init__(self, prototypes: Tensor) -> None:
         """Start empty."""
-        self.count, self.longest = count, longest
-        self._total: Tensor | None = None
+        count, self.longest, channels = prototypes.shape
+        self._total = prototypes.new_zeros(count, self.longest, channels + 1, dtype=torch.float64)
 
     def add(self, values: Tensor, action: Tensor, mask: Tensor) -> None:
         """Add aligned videos (B, P, C) with their action (B,) and the mask (B, P) of their points."""
-        total = _group_sum(values.double(), action, mask, self.count, self.longest)
-        self._total = total if self._total is None else self._total + total
+        self._total += _group_sum(values.double(), action, mask, len(self._total), self.longest)
 
     def finish(self) -> Tensor:
-        """Return the means over all ranks, (A, longest, C) float32.
-
-        Raises:
-            RuntimeError: If a rank added nothing.
-        """
-        if self._total is None:
-            raise RuntimeError("Expected at least one batch on every rank before `finish`.")
+        """Return the means over all ranks, (A, longest, C) float32, 0 where no video has a point."""
         total = self._total.clone()
         if is_distributed():
             dist.all_reduce(total)

@@ -60,7 +60,8 @@ class PrototypeBuilder(Callback):
         was_training = pl_module.training
         pl_module.eval()
         count, longest, _ = pl_module.prototypes.shape
-        features, latents = PrototypeAccumulator(count, longest), PrototypeAccumulator(count, longest)
+        features = PrototypeAccumulator(pl_module.prototypes)
+        latents = PrototypeAccumulator(pl_module.latent_prototypes)
         votes = CycleBackConsistency(
             num_actions=count, num_phases=pl_module.train_cbc.num_phases, max_length=longest
         ).to(pl_module.device)

@@ -1,0 +1,43 @@
+"""Small caches that the tests make themselves."""
+
+import numpy as np
+import pytest
+import torch
+
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
+
+torch.set_num_threads(2)
+
+
+def write_cache(path, *, videos=8, actions=("jump", "turn"), channels=6, seed=0, labels=True, split=None, source="made by a test",
+                frames=(20, 40), strength=0.8):
+    """Write videos of smooth signals at a random tempo: one signal per action, three phases, true progress."""
+    rng = np.random.default_rng(seed)
+    names = {action: ["begin", "middle", "end"] for action in actions} if labels else {}
+    waves = {action: rng.normal(size=(4, channels)) for action in actions}
+    with EmbeddingCacheWriter(path, dataset="tiny", extractor="waves", source=source, phase_names=names) as writer:
+        for number in range(videos):
+            action = actions[number % len(actions)]
+            length = int(rng.integers(*frames))
+            time = np.linspace(0, 1, length)
+            progress = time + strength * rng.uniform(-1, 1) * time * (1 - time)
+            progress = progress.clip(0, 1)
+            signal = np.cos(np.pi * progress[:, None] * np.arange(1, 5)) @ waves[action]
+            signal += 0.05 * rng.normal(size=signal.shape) + rng.normal(size=channels)
+            default = "test" if number >= videos * 3 // 4 else "train"
+            writer.append(
+                video_id=f"{action}_{number}", action=action, split=split[number] if split else default, embeddings=signal,
+                labels=np.minimum((progress * 3).astype(int), 2) if labels else None, fps=25.0, progress=progress,
+            )
+    return path
+
+
+@pytest.fixture
+def cache_path(tmp_path):
+    """A labelled cache of 8 videos, 2 actions, 6 train and 2 test."""
+    return write_cache(tmp_path / "tiny.h5")
+
+
+@pytest.fixture
+def cache(cache_path):
+    return EmbeddingCache(cache_path)

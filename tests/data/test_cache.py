@@ -1,0 +1,177 @@
+"""The embedding cache: what is written comes back, what is broken is named."""
+
+import multiprocessing
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.conftest import write_cache
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
+from tpl_lightning.errors import UserError
+
+VIDEO = {"video_id": "a", "action": "jump", "split": "train"}
+
+
+def _writer(path, **options):
+    phases = {"jump": ["up", "down"]}
+    return EmbeddingCacheWriter(path, dataset="d", extractor="e", source="s", phase_names=phases, **options)
+
+
+def test_round_trip(tmp_path):
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(5, 3)), rng.normal(size=(1030, 3))
+    path = tmp_path / "x.h5"
+    with _writer(path, dtype="float32") as writer:
+        writer.append(**VIDEO, embeddings=first, labels=np.array([0, 0, 1, 1, -1]), fps=30.0)
+        writer.append(video_id="ü", action="jump", split="test", embeddings=second, progress=np.linspace(0, 1, 1030))
+        writer.set_extractor_state({"mean": np.arange(3.0)}, {"size": 2})
+    cache = EmbeddingCache(path)
+    assert (cache.dataset, cache.extractor, cache.source) == ("d", "e", "s")
+    assert cache.video_id.tolist() == ["a", "ü"]
+    assert cache.split.tolist() == ["train", "test"]
+    assert cache.lengths.tolist() == [5, 1030]
+    assert cache.fps.tolist() == [30.0, 24.0]
+    np.testing.assert_array_equal(cache.read(0), first.astype(np.float32))
+    np.testing.assert_array_equal(cache.read(1), second.astype(np.float32))
+    assert cache.labels(0).tolist() == [0, 0, 1, 1, -1]
+    assert set(cache.labels(1).tolist()) == {-1}
+    assert cache.progress(0) is None
+    np.testing.assert_allclose(cache.progress(1), np.linspace(0, 1, 1030), atol=1e-7)
+    arrays, parameters = cache.extractor_state()
+    assert (arrays["mean"].tolist(), parameters) == ([0, 1, 2], {"size": 2})
+    cache.validate()
+    with h5py.File(path) as file:  # the contract others read
+        assert (file.attrs["format"], file.attrs["version"]) == ("tpl-embedding-cache", 1)
+        assert file["embeddings"].chunks == (1024, 3)
+        assert file["embeddings"].compression is None
+        assert [file[n].dtype for n in ("offsets", "labels", "fps")] == [np.int64, np.int16, np.float32]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"video_id": "old"}, "added before"),
+        ({"split": "dev"}, "dev"),
+        ({"embeddings": np.zeros((1, 3))}, "at least 2 frames"),
+        ({"embeddings": np.zeros((4, 2))}, "3 channels"),
+        ({"embeddings": np.full((4, 3), np.nan)}, "NaN"),
+        ({"embeddings": np.full((4, 3), 1e6)}, "float16"),
+        ({"labels": np.zeros(3)}, "labels"),
+        ({"labels": np.full(4, 2)}, "2 phases"),
+        ({"progress": np.array([0, 0.5, 0.4, 1])}, "progress"),
+    ],
+)
+def test_a_bad_video_is_named_and_the_old_file_stays(tmp_path, change, named):
+    path = tmp_path / "x.h5"
+    path.write_text("old")
+    with pytest.raises(UserError, match=named) as info, _writer(path) as writer:
+        writer.append(video_id="old", action="jump", split="train", embeddings=np.zeros((4, 3)))
+        writer.append(**{**VIDEO, "embeddings": np.zeros((4, 3)), **change})
+    assert change.get("video_id", "a") in str(info.value)
+    assert "\n" not in str(info.value)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.h5"]
+
+
+def test_no_videos_no_file(tmp_path):
+    with pytest.raises(UserError, match="at least one video"), _writer(tmp_path / "x.h5"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def _break(path, how):
+    with h5py.File(path, "r+") as file:
+        how(file)
+
+
+def _replace(name, values):
+    def how(file):
+        del file[name]
+        file[name] = values
+
+    return how
+
+
+@pytest.mark.parametrize(
+    ("how", "named"),
+    [
+        (lambda f: f.attrs.__setitem__("version", 2), "version 2"),
+        (lambda f: f.attrs.__setitem__("format", "other"), "other"),
+        (lambda f: f.attrs.__setitem__("phase_names", "[1"), "phase_names"),
+        (lambda f: f.__delitem__("offsets"), "offsets"),
+        (_replace("offsets", np.arange(9)), "offsets"),
+        (_replace("split", ["dev"] * 8), "dev"),
+        (_replace("split", ["train"] * 7), "split"),
+        (_replace("video_id", ["same"] * 8), "same"),
+        (_replace("labels", np.zeros(3, np.int16)), "labels"),
+        (_replace("embeddings", np.zeros(5)), "embeddings"),
+    ],
+)
+def test_a_broken_file_is_named_when_opened(cache_path, how, named):
+    _break(cache_path, how)
+    with pytest.raises(UserError, match=named) as info:
+        EmbeddingCache(cache_path)
+    assert str(cache_path) in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"), [("embeddings", np.inf, "frame 0"), ("labels", 9, "label 9"), ("progress", 2.0, "progress")]
+)
+def test_validate_names_the_video(cache_path, name, value, named):
+    def how(file):
+        file[name][int(file["offsets"][3])] = value
+
+    _break(cache_path, how)
+    with pytest.raises(UserError, match=named) as info:
+        EmbeddingCache(cache_path).validate()
+    assert "turn_3" in str(info.value)
+
+
+def test_files_that_are_no_hdf5(tmp_path):
+    with pytest.raises(UserError, match="no such"):
+        EmbeddingCache(tmp_path / "none.h5")
+    text = tmp_path / "text.h5"
+    text.write_text("hello")
+    with pytest.raises(UserError, match="HDF5"):
+        EmbeddingCache(text)
+    cut = write_cache(tmp_path / "cut.h5")
+    cut.write_bytes(cut.read_bytes()[:3000])
+    with pytest.raises(UserError, match=r"cut\.h5"):
+        EmbeddingCache(cut)
+
+
+def _read_in_child(cache, queue):
+    queue.put(cache.read(2).sum())
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_each_process_opens_its_own_handle(cache, method):
+    expected = cache.read(2).sum()  # the handle is open now
+    context = multiprocessing.get_context(method)
+    queue = context.SimpleQueue()
+    child = context.Process(target=_read_in_child, args=(cache, queue))
+    child.start()
+    assert queue.get() == expected
+    child.join()
+    assert pickle.loads(pickle.dumps(cache))._file is None
+
+
+def test_fingerprint_follows_the_content(tmp_path):
+    first = EmbeddingCache(write_cache(tmp_path / "a.h5"))
+    same = EmbeddingCache(write_cache(tmp_path / "b.h5"))
+    other = EmbeddingCache(write_cache(tmp_path / "c.h5", seed=1))
+    assert first.fingerprint() == same.fingerprint() != other.fingerprint()
+
+
+def test_views_select_videos(cache):
+    videos = VideoSet(cache)
+    turns = videos.select(videos.action == "turn")
+    assert turns.video_id.tolist() == ["turn_1", "turn_3", "turn_5", "turn_7"]
+    np.testing.assert_array_equal(turns.read(1), cache.read(3))
+    last = turns.select(np.array([3]))
+    assert (len(last), last.split.tolist(), last.actions) == (1, ["test"], ["turn"])
+    np.testing.assert_array_equal(last.labels(0), cache.labels(7))
+    np.testing.assert_array_equal(last.progress(0), cache.progress(7))

@@ -1,0 +1,70 @@
+"""Centring, PCA and scaling against scikit-learn, and their way through a checkpoint."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from tpl_lightning.config import DataConfig
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.data.splits import split_videos
+from tpl_lightning.errors import UserError
+
+
+def _train(cache):
+    return split_videos(VideoSet(cache), DataConfig()).train
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_pca_equals_scikit_learn(cache, center):
+    train = _train(cache)
+    fitted = Preprocessor.fit(train, DataConfig(pca=3, center=center, scale="none"))
+    frames = [train.read(i).astype(np.float64) for i in range(len(train))]
+    if center:
+        frames = [f - f.mean(0) for f in frames]
+    reference = PCA(3).fit(np.concatenate(frames))
+    for i, video in enumerate(frames):
+        expected = (video - (0 if center else reference.mean_)) @ reference.components_.T
+        found = fitted(train.read(i))
+        assert found.dtype == np.float32
+        signs = np.sign((found * expected).sum(0))
+        np.testing.assert_allclose(found * signs, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("pca", [None, 4, 100])
+@pytest.mark.parametrize("center", [True, False])
+def test_scaling_makes_the_total_variance_one(cache, pca, center):
+    train = _train(cache)
+    fitted = Preprocessor.fit(train, DataConfig(pca=pca, center=center, scale="set"))
+    assert fitted.num_channels == (4 if pca == 4 else 6)
+    done = np.concatenate([fitted(train.read(i)) for i in range(len(train))])
+    assert done.var(axis=0).sum() == pytest.approx(1.0, rel=1e-4)
+    single = Preprocessor.fit(train, DataConfig(pca=pca, center=center, scale="video"))(train.read(1))
+    assert single.var(axis=0).sum() == pytest.approx(1.0, rel=1e-4)
+
+
+def test_test_videos_change_nothing(cache):
+    data = DataConfig(pca=3)
+    videos = VideoSet(cache)
+    fitted = Preprocessor.fit(_train(cache), data)
+    everything = Preprocessor.fit(videos, data)
+    assert not np.allclose(fitted.components, everything.components)
+
+
+@pytest.mark.parametrize("pca", [None, 3])
+@pytest.mark.parametrize("scale", ["set", "video", "none"])
+def test_state_survives_a_weights_only_checkpoint(cache, tmp_path, pca, scale):
+    fitted = Preprocessor.fit(_train(cache), DataConfig(pca=pca, scale=scale))
+    torch.save(fitted.state(), tmp_path / "x.pt")
+    again = Preprocessor.from_state(torch.load(tmp_path / "x.pt", weights_only=True))
+    np.testing.assert_array_equal(again(cache.read(7)), fitted(cache.read(7)))
+
+
+def test_constant_embeddings_are_refused(tmp_path):
+    path = tmp_path / "flat.h5"
+    with EmbeddingCacheWriter(path, dataset="d", extractor="e", source="s", phase_names={}) as writer:
+        for name in "ab":
+            writer.append(video_id=name, action="x", split="train", embeddings=np.full((5, 3), 2.0))
+    with pytest.raises(UserError, match="do not vary"):
+        Preprocessor.fit(VideoSet(EmbeddingCache(path)), DataConfig())
