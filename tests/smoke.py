@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tpl_lightning.data.procedural import build_procedural_set
+from tpl_lightning.data.procedural.build import build_procedural_set
 
 
 def _tpl(*arguments: str) -> str:

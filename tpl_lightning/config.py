@@ -79,15 +79,23 @@ class DataConfig:
 class WarpConfig:
     """The family of time warps: continuous piecewise-affine velocity fields (CPAB)."""
 
-    num_cells: int = 16
-    """Equal cells of [0, 1] in which the velocity is affine; theta has `num_cells` - 1 numbers."""
+    num_cells: Any = 16
+    """Equal cells of [0, 1] in which the velocity is affine; a list gives those of each recurrence, [4,8,16] say."""
     recurrences: int = 1
     """How many times the aligner looks at what it has warped and warps on; the warps compose."""
+    backend: Literal["torch", "difw"] = "torch"
+    """What computes the warps: plain torch, or difw's C++ (CPU; compiled on first use)."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        _require(2 <= self.num_cells <= 256, "warp.num_cells", "in 2..256", self.num_cells)
+        levels = self.num_cells if isinstance(self.num_cells, list) else [self.num_cells]
+        ok = bool(levels) and all(type(cells) is int and 2 <= cells <= 256 for cells in levels)
+        _require(ok, "warp.num_cells", "an integer in 2..256, or a list of them", self.num_cells)
         _require(1 <= self.recurrences <= 16, "warp.recurrences", "in 1..16", self.recurrences)
+        if isinstance(self.num_cells, list):
+            count = len(levels)
+            ok = self.recurrences in (1, count)
+            _require(ok, "warp.recurrences", f"1 or {count}, as warp.num_cells lists {count} levels", self.recurrences)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dic
     errors: dict[str, float] = {}
     for action in videos.actions:
         rows = np.flatnonzero(keep & (videos.action == action))
-        pairs = [(alignment.position(i), videos.progress(i)) for i in rows]
+        pairs = [(alignment.position(i), videos.progress(i)) for i in rows.tolist()]
         known = [(x, y) for x, y in pairs if y is not None]
         if not known:
             errors[action] = math.nan

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from tpl_lightning.functional.difw_backend import backend_status, warp_self_test
+    from tpl_lightning.functional.warp_check import backend_status, warp_self_test
 
     table = Table("what", "state")
     for package in _PACKAGES:
@@ -52,10 +52,11 @@ def main(arguments: list[str]) -> int:
     table.add_row("CUDA devices", ", ".join(devices) or "none (the CPU is used)")
     table.add_row("CPU threads", str(torch.get_num_threads()))
     table.add_row("W&B", _wandb_state())
-    for name, state in backend_status().items():
-        table.add_row(f"warp backend {name}", str(state))
-    test = warp_self_test()
-    for name, state in test.items():
-        table.add_row(f"warp self-test: {name}", str(state))
+    status = backend_status()
+    for name, state in status.items():
+        table.add_row(f"warp backend {name}", state)
+    test = warp_self_test(difw=status["difw"].startswith("works"))
+    for name, value in test.items():
+        table.add_row(f"warp self-test: {name}", str(value) if name == "ok" else f"{value:.1e}")
     Console().print(table)
-    return 0 if test.get("ok", True) else 1
+    return 0 if test["ok"] else 1

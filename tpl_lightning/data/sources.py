@@ -81,7 +81,7 @@ def find_or_make_cache(data: DataConfig, *, progress: bool = True) -> Path:
             f"{root}: nothing of data set {data.dataset!r} there; put an embedding cache at {root / data.dataset}.h5, "
             f"or videos at {root / data.dataset}/<action>/<video>.mp4, or give data.cache=PATH."
         )
-    from tpl_lightning.data.procedural import build_procedural_set
+    from tpl_lightning.data.procedural.build import build_procedural_set
 
     out = root / PROCEDURAL / "genai.h5"
     if not out.is_file():

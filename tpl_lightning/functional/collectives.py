@@ -1,5 +1,7 @@
 """Sums over all ranks that gradients flow through."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -14,13 +16,13 @@ def is_distributed() -> bool:
 
 class _AllReduceSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, values: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN001
+    def forward(ctx: Any, values: Tensor) -> Tensor:  # type: ignore[override]
         total = values.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN001
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
         total = grad.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total

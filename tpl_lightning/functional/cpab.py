@@ -5,10 +5,12 @@ fields", PAMI 2017; closed form and gradient: Martinez, Viles, Olaizola, "Closed
 transformations for time series alignment", ICML 2022. The flow itself is in cpab_flow.py.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab_flow import CPABFlow, make_field, path_jacobian, trace
+from tpl_lightning.functional.cpab_flow import CPABFlow, make_field, path_jacobian, path_slope, trace
 from tpl_lightning.functional.tessellation import num_parameters, velocity_basis
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "knot_velocity",
     "num_parameters",
     "velocity_basis",
+    "warp_levels",
     "warp_time",
 ]
 
@@ -110,8 +113,6 @@ def cpab_warp_jacobian(
     For Gauss-Newton methods, which need the Jacobian itself. Convention and arguments as in
     :func:`cpab_warp_and_slope`; memory is O(B P K).
     """
-    from tpl_lightning.functional.cpab_flow import path_slope
-
     _check(theta, points, num_cells, zero_boundary)
     dtype, result = _working_dtype(theta.device), _result_dtype(theta, points)
     basis = velocity_basis(num_cells, zero_boundary=zero_boundary, dtype=dtype, device=theta.device)
@@ -122,7 +123,19 @@ def cpab_warp_jacobian(
     return path.end.to(result), path_slope(path).to(result), jacobian.to(result)
 
 
-def warp_time(theta: Tensor, points: Tensor, *, inverse: bool = False, num_cells: int = 16) -> Tensor:
+def warp_levels(num_cells: int | Sequence[int], recurrences: int = 1) -> tuple[int, ...]:
+    """Return the cells of each warp of a composition: ``num_cells`` for every recurrence, or as listed."""
+    return (num_cells,) * recurrences if isinstance(num_cells, int) else tuple(num_cells)
+
+
+def warp_time(
+    theta: Tensor,
+    points: Tensor,
+    *,
+    inverse: bool = False,
+    num_cells: int | Sequence[int] = 16,
+    backend: str = "torch",
+) -> Tensor:
     """Warp points by a composition of R warps, or by its exact inverse.
 
     T = T_1 ∘ T_2 ∘ ... ∘ T_R: the last warp is applied to the points first. So T maps prototype time to video
@@ -131,17 +144,24 @@ def warp_time(theta: Tensor, points: Tensor, *, inverse: bool = False, num_cells
     Convention: [0, 1] -> [0, 1], both ends fixed, strictly increasing.
 
     Args:
-        theta: (B, R, d).
+        theta: (B, R, d), d for the largest number of cells; of a coarser warp the first numbers count.
         points: (P,) or (B, P) in [0, 1].
         inverse: Whether to apply T^-1.
-        num_cells: Equal cells of [0, 1] of every warp.
+        num_cells: Equal cells of [0, 1] of every warp, or of each (coarse to fine).
+        backend: ``torch``, or ``difw`` for its compiled flow (CPU, float32).
 
     Returns:
         (B, P).
     """
     if theta.dim() != 3:
         raise ValueError(f"Expected `theta` of shape (B, R, d), but got {tuple(theta.shape)}.")
-    steps = theta.unbind(1) if inverse else theta.flip(1).unbind(1)
-    for step in steps:
-        points = cpab_warp(-step if inverse else step, points, num_cells=num_cells)
+    levels = warp_levels(num_cells, theta.shape[1])
+    if backend == "difw":
+        from tpl_lightning.functional.difw_backend import cpab_warp_difw as flow
+    else:
+        flow = cpab_warp
+    steps = list(zip(theta.unbind(1), levels, strict=False))
+    for step, cells in steps if inverse else reversed(steps):
+        part = step[:, : num_parameters(cells)]
+        points = flow(-part if inverse else part, points, num_cells=cells)
     return points

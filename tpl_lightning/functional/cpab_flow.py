@@ -16,12 +16,12 @@ Everything here is float64 where the device has it: at velocities of 20 a float3
 position. Memory is O(batch x points); nothing waits for the device.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["CPABFlow", "Field", "make_field", "path_jacobian", "trace"]
+__all__ = ["CPABFlow", "Field", "make_field", "path_jacobian", "path_slope", "trace"]
 
 _BARRIER = 2.0  # time counted for a cell that cannot be crossed: more than the one unit there is
 _LARGEST_EXPONENT = 600.0  # e^600 is finite in float64
@@ -198,9 +198,8 @@ def _sensitivity(field: Field, points: Tensor, path: Path) -> _Sensitivity:
     scale = (time / v_out).masked_fill(~passable, 0.0)
     alpha, beta = alpha * scale, beta * scale
     whole = (torch.where(onward, alpha, beta), torch.where(onward, beta, alpha))
-    return _Sensitivity(
-        first, last, whole, speed, torch.minimum(path.border, path.last_knot), torch.maximum(path.border, path.last_knot)
-    )
+    low, high = torch.minimum(path.border, path.last_knot), torch.maximum(path.border, path.last_knot)
+    return _Sensitivity(first, last, whole, speed, low, high)
 
 
 def path_jacobian(field: Field, points: Tensor, path: Path) -> Tensor:
@@ -242,7 +241,8 @@ class CPABFlow(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, velocity: Tensor, points: Tensor, zero_boundary: bool) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # noqa: ANN001, D102
+    def forward(ctx: Any, velocity: Tensor, points: Tensor, zero_boundary: bool) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Trace the points."""
         field = make_field(velocity)
         path = trace(field, points, zero_boundary=zero_boundary)
         slope = path_slope(path)
@@ -251,7 +251,8 @@ class CPABFlow(torch.autograd.Function):
         return path.end, slope
 
     @staticmethod
-    def backward(ctx, grad: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]  # noqa: ANN001, D102
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
+        """Pull the gradient back along the paths."""
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "The CPAB warp has no second derivative here: call backward or torch.autograd.grad without "

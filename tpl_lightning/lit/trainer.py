@@ -68,7 +68,13 @@ def build_trainer(config: Config, run_dir: Path) -> Trainer:
     if options.get("enable_checkpointing", True):
         # Every video count is small against a checkpoint's cost, so one file, kept current, is enough.
         callbacks.append(
-            ModelCheckpoint(checkpoints, filename="last", save_top_k=1, every_n_epochs=train.val_every, enable_version_counter=False)
+            ModelCheckpoint(
+                checkpoints,
+                filename="last",
+                save_top_k=1,
+                every_n_epochs=train.val_every,
+                enable_version_counter=False,
+            )
         )
     if config.run.progress:
         callbacks.append(EpochProgress(train.val_every))

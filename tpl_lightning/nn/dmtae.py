@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional.cpab import num_parameters, warp_time
+from tpl_lightning.functional.cpab import num_parameters, warp_levels, warp_time
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.resample import resample
 from tpl_lightning.nn.inception import InceptionTime
@@ -58,8 +58,9 @@ class DMTAE(nn.Module):
         aligner_filters: Filters per Inception branch.
         aligner_depth: Inception modules.
         dropout: Inside the TCNs.
-        num_cells: Cells of the CPAB velocity field.
+        num_cells: Cells of the CPAB velocity field; a list gives those of each recurrence (coarse to fine).
         recurrences: How often the aligner looks at what it has warped and warps on.
+        backend: What computes the warps: ``torch``, or ``difw``.
     """
 
     def __init__(
@@ -72,18 +73,18 @@ class DMTAE(nn.Module):
         aligner_filters: int = 16,
         aligner_depth: int = 6,
         dropout: float = 0.0,
-        num_cells: int = 16,
+        num_cells: int | list[int] = 16,
         recurrences: int = 1,
+        backend: str = "torch",
     ) -> None:
         """Build the three networks."""
         super().__init__()
-        self.num_cells, self.recurrences = num_cells, recurrences
+        self.levels, self.backend = warp_levels(num_cells, recurrences), backend
+        self.num_parameters = max(num_parameters(cells) for cells in self.levels)
         sizes = {"hidden": hidden, "kernel_size": kernel_size, "dropout": dropout}
         self.encoder = TCN(num_channels, latent_dim, **sizes)  # type: ignore[arg-type]
         self.decoder = TCN(latent_dim, num_channels, **sizes)  # type: ignore[arg-type]
-        self.aligner = InceptionTime(
-            latent_dim, num_parameters(num_cells), filters=aligner_filters, depth=aligner_depth
-        )
+        self.aligner = InceptionTime(latent_dim, self.num_parameters, filters=aligner_filters, depth=aligner_depth)
 
     def predict_theta(self, latent: Tensor, lengths: Tensor, prototype_length: Tensor) -> Tensor:
         """Return theta (B, R, d): the aligner looks at Z on the prototype timeline, along the warps so far.
@@ -94,12 +95,15 @@ class DMTAE(nn.Module):
             prototype_length: (B,) points of each video's prototype.
         """
         grid = frame_times(prototype_length, int(prototype_length.max()))
-        theta = latent.new_zeros(len(latent), 0, num_parameters(self.num_cells))
-        for _ in range(self.recurrences):
-            times = warp_time(theta, grid, num_cells=self.num_cells)
+        theta = latent.new_zeros(len(latent), 0, self.num_parameters)
+        for _ in self.levels:
+            times = self._warp(theta, grid)
             step = self.aligner(resample(latent, times, lengths), prototype_length)
             theta = torch.cat([theta, step.unsqueeze(1).float()], 1)
         return theta
+
+    def _warp(self, theta: Tensor, points: Tensor, *, inverse: bool = False) -> Tensor:
+        return warp_time(theta, points, inverse=inverse, num_cells=self.levels, backend=self.backend)
 
     def forward(self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor) -> DMTAEOutput:
         """Encode, align and decode.
@@ -112,9 +116,9 @@ class DMTAE(nn.Module):
         latent = standardise(self.encoder(embeddings, lengths).float(), lengths)
         theta = self.predict_theta(latent, lengths, prototype_length)
         grid = frame_times(prototype_length, int(prototype_length.max()))
-        source_position = warp_time(theta, grid, num_cells=self.num_cells)
+        source_position = self._warp(theta, grid)
         frames = frame_times(lengths, embeddings.shape[1])
-        position = warp_time(theta, frames, inverse=True, num_cells=self.num_cells)
+        position = self._warp(theta, frames, inverse=True)
         aligned = resample(latent, source_position, lengths)
         decoded = self.decoder(aligned, prototype_length).float()
         return DMTAEOutput(
