@@ -9,8 +9,19 @@ from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 torch.set_num_threads(2)
 
 
-def write_cache(path, *, videos=8, actions=("jump", "turn"), channels=6, seed=0, labels=True, split=None, source="made by a test",
-                frames=(20, 40), strength=0.8):
+def write_cache(
+    path,
+    *,
+    videos=8,
+    actions=("jump", "turn"),
+    channels=6,
+    seed=0,
+    labels=True,
+    split=None,
+    source="made by a test",
+    frames=(20, 40),
+    strength=0.8,
+):
     """Write videos of smooth signals at a random tempo: one signal per action, three phases, true progress."""
     rng = np.random.default_rng(seed)
     names = {action: ["begin", "middle", "end"] for action in actions} if labels else {}
@@ -26,8 +37,13 @@ def write_cache(path, *, videos=8, actions=("jump", "turn"), channels=6, seed=0,
             signal += 0.05 * rng.normal(size=signal.shape) + rng.normal(size=channels)
             default = "test" if number >= videos * 3 // 4 else "train"
             writer.append(
-                video_id=f"{action}_{number}", action=action, split=split[number] if split else default, embeddings=signal,
-                labels=np.minimum((progress * 3).astype(int), 2) if labels else None, fps=25.0, progress=progress,
+                video_id=f"{action}_{number}",
+                action=action,
+                split=split[number] if split else default,
+                embeddings=signal,
+                labels=np.minimum((progress * 3).astype(int), 2) if labels else None,
+                fps=25.0,
+                progress=progress,
             )
     return path
 

@@ -69,7 +69,9 @@ def test_saved_configuration_loads_to_the_same(tmp_path):
     assert load_config(defaults=config_to_dict(config)) == config
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("experiments/*.yaml")) + sorted(ROOT.glob("experiments/ablations/*.yaml")))
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("experiments/*.yaml")) + sorted(ROOT.glob("experiments/ablations/*.yaml"))
+)
 def test_every_experiment_file_loads(path):
     assert isinstance(load_config([str(path)]), Config)
 

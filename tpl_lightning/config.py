@@ -120,7 +120,10 @@ class ModelConfig:
         _require(self.latent_dim >= 1, "model.latent_dim", "at least 1", self.latent_dim)
         _require(self.hidden >= 1, "model.hidden", "at least 1", self.hidden)
         _require(
-            self.kernel_size >= 1 and self.kernel_size % 2 == 1, "model.kernel_size", "odd, at least 1", self.kernel_size
+            self.kernel_size >= 1 and self.kernel_size % 2 == 1,
+            "model.kernel_size",
+            "odd, at least 1",
+            self.kernel_size,
         )
         _require(self.aligner_filters >= 1, "model.aligner_filters", "at least 1", self.aligner_filters)
         _require(self.aligner_depth >= 1, "model.aligner_depth", "at least 1", self.aligner_depth)

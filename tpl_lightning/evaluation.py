@@ -93,9 +93,7 @@ def _stored_labels(prototypes: dict[str, np.ndarray], actions: list[str], max_le
     return stacked
 
 
-def evaluate(
-    alignment: Alignment, videos: VideoSet, *, prototypes: dict[str, np.ndarray] | None = None
-) -> Scores:
+def evaluate(alignment: Alignment, videos: VideoSet, *, prototypes: dict[str, np.ndarray] | None = None) -> Scores:
     """Score an alignment against the videos' labels.
 
     Args:

@@ -37,7 +37,8 @@ def open_run_directory(config: Config) -> Path:
         UserError: If the folder cannot be made.
     """
     default = f"{config.data.dataset}-{config.method}-s{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    name = config.run.name or os.environ.get(_NAME) or default
+    handed_on = None if is_rank_zero() else os.environ.get(_NAME)
+    name = config.run.name or handed_on or default
     folder = Path(config.run.dir) / name
     if not is_rank_zero():
         return folder

@@ -35,7 +35,9 @@ def test_collate_pads_at_the_end():
 
 
 @given(
-    lengths=st.lists(st.integers(2, 500), min_size=1, max_size=60), batch_size=st.integers(1, 9), world=st.integers(1, 4),
+    lengths=st.lists(st.integers(2, 500), min_size=1, max_size=60),
+    batch_size=st.integers(1, 9),
+    world=st.integers(1, 4),
     epoch=st.integers(0, 5),
 )
 def test_every_video_once_per_epoch_and_as_many_batches_on_every_rank(lengths, batch_size, world, epoch):

@@ -66,9 +66,15 @@ def test_round_trip(tmp_path):
 def test_a_bad_video_is_named_and_the_old_file_stays(tmp_path, change, named):
     path = tmp_path / "x.h5"
     path.write_text("old")
-    with pytest.raises(UserError, match=named) as info, _writer(path) as writer:
-        writer.append(video_id="old", action="jump", split="train", embeddings=np.zeros((4, 3)))
-        writer.append(**{**VIDEO, "embeddings": np.zeros((4, 3)), **change})
+    good = {"video_id": "old", "action": "jump", "split": "train", "embeddings": np.zeros((4, 3))}
+
+    def write():
+        with _writer(path) as writer:
+            for video in (good, {**VIDEO, "embeddings": np.zeros((4, 3)), **change}):
+                writer.append(**video)
+
+    with pytest.raises(UserError, match=named) as info:
+        write()
     assert change.get("video_id", "a") in str(info.value)
     assert "\n" not in str(info.value)
     assert path.read_text() == "old"
@@ -118,7 +124,8 @@ def test_a_broken_file_is_named_when_opened(cache_path, how, named):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "named"), [("embeddings", np.inf, "frame 0"), ("labels", 9, "label 9"), ("progress", 2.0, "progress")]
+    ("name", "value", "named"),
+    [("embeddings", np.inf, "frame 0"), ("labels", 9, "label 9"), ("progress", 2.0, "progress")],
 )
 def test_validate_names_the_video(cache_path, name, value, named):
     def how(file):

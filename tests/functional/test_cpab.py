@@ -48,7 +48,12 @@ def _ode(velocity, points):
             leave.terminal = True
             done = solve_ivp(
                 lambda _, y, s=slope, o=origin, b=offset: s * (y - o) + b,
-                (time, 1.0), [x], method="DOP853", rtol=1e-13, atol=1e-14, events=leave,
+                (time, 1.0),
+                [x],
+                method="DOP853",
+                rtol=1e-13,
+                atol=1e-14,
+                events=leave,
             )
             x, time = float(done.y[0, -1]), float(done.t[-1])
             if done.status != 1:
@@ -67,7 +72,9 @@ def _random_theta(cells, size, zero_boundary=True, batch=4, seed=0):
 
 
 def _points(cells, count=9):
-    return torch.cat([torch.linspace(0, 1, count, dtype=torch.float64), torch.arange(cells + 1, dtype=torch.float64) / cells]).unique()
+    return torch.cat(
+        [torch.linspace(0, 1, count, dtype=torch.float64), torch.arange(cells + 1, dtype=torch.float64) / cells]
+    ).unique()
 
 
 @pytest.mark.parametrize("cells", [2, 3, 5, 16, 49, 64])
@@ -122,8 +129,9 @@ def test_basis_spans_difws_fields_in_difws_sparse_coordinates():
             residual = ours - affine @ (affine.T @ ours)  # difw's columns are orthonormal
             assert np.abs(residual).max() < 1e-9
             if cells != 49:  # difw's own sparse basis cannot be built there
-                np.testing.assert_allclose(ours, tessellation(cells, zero_boundary=zero_boundary, basis="sparse").B / 1,
-                                           atol=1e-9)
+                np.testing.assert_allclose(
+                    ours, tessellation(cells, zero_boundary=zero_boundary, basis="sparse").B / 1, atol=1e-9
+                )
 
 
 @pytest.mark.parametrize("cells", [2, 5, 16])
@@ -133,18 +141,21 @@ def test_gradients_by_finite_differences(cells, zero_boundary, size):
     if not zero_boundary:
         size = min(size, 0.5)
     theta = _random_theta(cells, size, zero_boundary, batch=3).requires_grad_()
-    shared = (torch.rand(7, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 0.98 + 0.01)
+    shared = torch.rand(7, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 0.98 + 0.01
     own = torch.rand(3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) * 0.98 + 0.01
     for points in (shared, own):
         assert torch.autograd.gradcheck(
             lambda t, x: cpab_warp(t, x, num_cells=cells, zero_boundary=zero_boundary),
-            (theta, points.requires_grad_()), eps=1e-7, atol=1e-5, rtol=1e-4,
+            (theta, points.requires_grad_()),
+            eps=1e-7,
+            atol=1e-5,
+            rtol=1e-4,
         )
 
 
 def test_gradient_at_knots_and_at_theta_zero():
     """The flow is once differentiable in theta and x at the knots too, and at fields that vanish there."""
-    points = (torch.arange(5, dtype=torch.float64) / 4)
+    points = torch.arange(5, dtype=torch.float64) / 4
     for theta in (torch.zeros(1, 3), torch.tensor([[1.0, 0.5, 2.0]]), torch.tensor([[1.2, 1.2, 1.2]])):
         theta = theta.double()
         _, _, jacobian = cpab_warp_jacobian(theta, points, num_cells=4)

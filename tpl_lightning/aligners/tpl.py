@@ -108,8 +108,11 @@ class TPLAligner(Aligner):
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
         """Return the latent sequence Z_i (L_i, latent_dim) of each video."""
-        return [z[:n] for out, batch in self._outputs(videos) for z, n in zip(
-            out.latent.cpu().numpy(), batch.lengths.tolist(), strict=True)]
+        return [
+            z[:n]
+            for out, batch in self._outputs(videos)
+            for z, n in zip(out.latent.cpu().numpy(), batch.lengths.tolist(), strict=True)
+        ]
 
     def align(self, videos: VideoSet) -> Alignment:
         """Predict the warp of each video in one forward pass."""

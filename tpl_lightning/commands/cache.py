@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_USAGE = """usage: tpl cache info PATH       what a cache holds: videos, frames, channels, lengths, actions, splits, labels
+_USAGE = """usage: tpl cache info PATH       what it holds: videos, frames, channels, lengths, actions, splits, labels
        tpl cache validate PATH   read all of it; exit code 2 and one line if something is wrong
 """
 

@@ -69,6 +69,10 @@ def run(config: Config) -> int:
     config = replace(config, data=replace(config.data, cache=str(cache.path)))
     cache.validate()
     splits = split_videos(VideoSet(cache), config.data)
+    if config.trainer:
+        from tpl_lightning.lit.trainer import check_trainer_options
+
+        check_trainer_options(config.trainer)
     source = data_source(cache)
     run_dir = open_run_directory(config)
     print(f"Data: {source}", file=sys.stderr)

@@ -72,9 +72,7 @@ def run(path: Path, arguments: list[str]) -> int:
     cache = EmbeddingCache(find_or_make_cache(config.data, progress=config.run.progress))
     cache.validate()
     name = config.run.name or f"{run_name}-test-{cache.path.stem}"
-    config = replace(
-        config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name)
-    )
+    config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
     videos = select_evaluation(VideoSet(cache), config.data)
     aligner = TPLAligner.from_checkpoint(path, config)
     start = time.perf_counter()

@@ -100,7 +100,9 @@ class EmbeddingCache:
         short = np.flatnonzero(self.lengths < 2)
         if len(short):
             video = self.video_id[short[0]]
-            raise self._wrong(f"video {video!r} has {self.lengths[short[0]]} frames by its offsets, expected at least 2")
+            raise self._wrong(
+                f"video {video!r} has {self.lengths[short[0]]} frames by its offsets, expected at least 2"
+            )
         bad = np.flatnonzero(~np.isin(self.split, SPLITS))
         if len(bad):
             found = f"video {self.video_id[bad[0]]!r} is in split {str(self.split[bad[0]])!r}"

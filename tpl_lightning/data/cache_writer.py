@@ -149,7 +149,9 @@ class EmbeddingCacheWriter:
         if split not in SPLITS:
             raise self._wrong(video_id, f"expected a split out of {', '.join(SPLITS)}, but got {split!r}")
         if embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.shape[1] < 1:
-            raise self._wrong(video_id, f"expected embeddings (at least 2 frames, channels), but got {embeddings.shape}")
+            raise self._wrong(
+                video_id, f"expected embeddings (at least 2 frames, channels), but got {embeddings.shape}"
+            )
         if "embeddings" in self._file and embeddings.shape[1] != self._file["embeddings"].shape[1]:
             expected = self._file["embeddings"].shape[1]
             raise self._wrong(video_id, f"expected {expected} channels as before, but got {embeddings.shape[1]}")
@@ -170,7 +172,11 @@ class EmbeddingCacheWriter:
             raise UserError(f"{self.path}: expected at least one video, but none was added.")
         file, text = self._file, h5py.string_dtype()
         file.create_dataset("offsets", data=np.array(self._offsets, dtype=np.int64))
-        columns = {"video_id": list(self._ids), "action": [r[0] for r in self._rows], "split": [r[1] for r in self._rows]}
+        columns = {
+            "video_id": list(self._ids),
+            "action": [r[0] for r in self._rows],
+            "split": [r[1] for r in self._rows],
+        }
         for name, values in columns.items():
             file.create_dataset(name, data=values, dtype=text)
         file.create_dataset("fps", data=np.array([r[2] for r in self._rows], dtype=np.float32))

@@ -91,9 +91,7 @@ class EmbeddingDataModule(LightningDataModule):
 
     def prototype_dataloader(self) -> DataLoader[Batch]:
         """Return the training videos in order, sharded over the ranks: they make and label the prototypes."""
-        return self._loader(
-            self.train, batch_size=self.data.batch_size, sampler=OrderedShardSampler(len(self.train))
-        )
+        return self._loader(self.train, batch_size=self.data.batch_size, sampler=OrderedShardSampler(len(self.train)))
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Return loader 0, the training videos (they label the prototypes), and loader 1, new ones if there are."""

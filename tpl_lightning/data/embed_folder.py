@@ -77,7 +77,15 @@ def embed_folder(
     with EmbeddingCacheWriter(out, dataset=dataset, extractor=extractor.name, source=source, phase_names={}) as writer:
         for (action, _), name, split, result in zip(videos, _ids(videos), splits, results, strict=True):
             embeddings = extractor.transform(result.features)
-            writer.append(video_id=name, action=action, split=split, embeddings=embeddings, labels=None, fps=result.fps, progress=None)
+            writer.append(
+                video_id=name,
+                action=action,
+                split=split,
+                embeddings=embeddings,
+                labels=None,
+                fps=result.fps,
+                progress=None,
+            )
         writer.set_extractor_state(*extractor.state())
     return out
 
@@ -89,7 +97,9 @@ def _check(videos: list[tuple[str, Path]], root: Path) -> None:
     counts = Counter(action for action, _ in videos)
     lonely = [action for action, count in counts.items() if count < 2]
     if lonely:
-        raise UserError(f"Expected at least 2 videos of each action in {root}, but {', '.join(lonely)} has 1: add one or remove the folder.")
+        raise UserError(
+            f"Expected at least 2 videos of each action in {root}, but {', '.join(lonely)} has 1: add one or remove the folder."
+        )
 
 
 def _splits(videos: list[tuple[str, Path]]) -> list[str]:

@@ -42,7 +42,9 @@ class HogParams:
         if min(self.size, self.cell, self.block, self.orientations) < 1 or self.size % self.cell:
             raise UserError(f"Expected positive HOG sizes and a `size` that is a multiple of `cell`, but got {self}.")
         if self.size // self.cell < self.block:
-            raise UserError(f"Expected at least one block of {self.block} cells, but {self} has {self.size // self.cell} cells.")
+            raise UserError(
+                f"Expected at least one block of {self.block} cells, but {self} has {self.size // self.cell} cells."
+            )
 
     @property
     def num_blocks(self) -> int:
@@ -199,7 +201,9 @@ class HogExtractor:
             UserError: if the extractor has not been fitted, or the features have another length.
         """
         if self.mean is None or self.components is None:
-            raise UserError("Expected a fitted HOG extractor: call fit() or read it from a cache with HogExtractor.from_state().")
+            raise UserError(
+                "Expected a fitted HOG extractor: call fit() or read it from a cache with HogExtractor.from_state()."
+            )
         if features.ndim != 2 or features.shape[1] != len(self.mean):
             raise UserError(f"Expected features of shape (T, {len(self.mean)}), but got {features.shape}.")
         return (features - self.mean) @ self.components.T
@@ -236,7 +240,9 @@ class HogExtractor:
             UserError: if something is missing or does not fit together.
         """
         names = [field.name for field in fields(HogParams)]
-        missing = [name for name in ("mean", "components") if name not in arrays] + [name for name in names if name not in attrs]
+        missing = [name for name in ("mean", "components") if name not in arrays] + [
+            name for name in names if name not in attrs
+        ]
         if attrs.get("kind") != "hog-pca" or missing:
             detail = f"it lacks {', '.join(missing)}" if missing else f"its kind is {attrs.get('kind')!r}"
             raise UserError(f"Expected the state of a HOG extractor (kind 'hog-pca'), but {detail}.")

@@ -69,7 +69,13 @@ def parallel_map(
 def _progress(description: str, total: int, *, enabled: bool) -> Iterator[Callable[[], None]]:
     console = Console(stderr=True)
     if enabled and console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=console) as bar:
             task = bar.add_task(description, total=total)
             yield lambda: bar.advance(task)

@@ -20,8 +20,8 @@ class Preprocessor:
     """x -> (x - mean) V^T / scale, frame by frame.
 
     Attributes:
-        center: Whether ``mean`` is each video's own mean (what a clip looks like, not when); else there is no centring but the
-            training mean ahead of a PCA.
+        center: Whether each video's own mean is removed (what a clip looks like, not when); else there is no
+            centring but the training mean ahead of a PCA.
         mean: (C,) training mean, used where ``center`` is off.
         components: (K, C) principal components V of the training frames, or None.
         scale: Number by which all values are divided; None: each video is brought to total variance 1.
@@ -59,7 +59,9 @@ class Preprocessor:
         mean /= frames
         covariance = second / frames - np.outer(mean, mean)
         if np.trace(covariance) <= _TINY * (1.0 + mean @ mean):
-            raise UserError(f"{train.cache.path}: the training embeddings do not vary over time; embed the videos anew.")
+            raise UserError(
+                f"{train.cache.path}: the training embeddings do not vary over time; embed the videos anew."
+            )
         components = None
         variance = float(np.trace(covariance))
         if data.pca is not None:

@@ -21,8 +21,9 @@ class LengthBucketSampler(Sampler[list[int]]):
     """Shuffled batches of videos of similar length, so that little is padded.
 
     Videos are sorted by length times random noise, cut into global batches of ``batch_size`` times the number of
-    ranks, and the batches are shuffled. All ranks draw the same batches and take every ``world``-th video of each, so they
-    have equally many. Each video comes once per epoch; a last batch with fewer videos than ranks is filled up with its own.
+    ranks, and the batches are shuffled. All ranks draw the same batches and take every ``world``-th video of each,
+    so they have equally many. Each video comes once per epoch; a last batch with fewer videos than ranks is filled
+    up with its own.
 
     Args:
         lengths: (N,) frames of each video.

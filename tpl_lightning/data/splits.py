@@ -34,7 +34,8 @@ def _with_actions(videos: VideoSet, data: DataConfig) -> VideoSet:
     unknown = [action for action in data.actions if action not in videos.actions]
     if unknown:
         raise UserError(
-            f"{videos.cache.path}: no videos of action {unknown[0]!r} (data.actions); it holds {', '.join(videos.actions)}."
+            f"{videos.cache.path}: no videos of action {unknown[0]!r} (data.actions); "
+            f"it holds {', '.join(videos.actions)}."
         )
     return videos.select(np.isin(videos.action, data.actions))
 

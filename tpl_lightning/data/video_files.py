@@ -182,7 +182,9 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, c
     av, path = _pyav(), Path(path)
     codec = _ENCODERS.get(path.suffix[1:].lower())
     if codec is None:
-        raise UserError(f"Expected a file name ending in {', '.join('.' + name for name in _ENCODERS)} to write, but got {path}.")
+        raise UserError(
+            f"Expected a file name ending in {', '.join('.' + name for name in _ENCODERS)} to write, but got {path}."
+        )
     if not fps > 0:
         raise UserError(f"Expected `fps` > 0 to write {path}, but got {fps}.")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +198,7 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, c
     return path
 
 
-def _encode(container: Any, codec: str, frames: Iterable[np.ndarray], fps: float, crf: int, path: Path) -> None:  # noqa: ANN401
+def _encode(container: Any, codec: str, frames: Iterable[np.ndarray], fps: float, crf: int, path: Path) -> None:
     av, stream, shape = _pyav(), None, None
     for index, frame in enumerate(frames):
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.shape != (shape or frame.shape):
@@ -218,7 +220,7 @@ def _encode(container: Any, codec: str, frames: Iterable[np.ndarray], fps: float
     container.mux(stream.encode(None))
 
 
-def _open(path: Path) -> Any:  # noqa: ANN401
+def _open(path: Path) -> Any:
     """Open a file that must hold a video stream."""
     av = _pyav()
     if not path.is_file():
@@ -226,14 +228,16 @@ def _open(path: Path) -> Any:  # noqa: ANN401
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
-        raise UserError(f"Expected a video that can be decoded at {path}, but it cannot be opened: {error.strerror or error}.") from error
+        raise UserError(
+            f"Expected a video that can be decoded at {path}, but it cannot be opened: {error.strerror or error}."
+        ) from error
     if not container.streams.video:
         container.close()
         raise UserError(f"Expected a video at {path}, but the file has no video stream.")
     return container
 
 
-def _fps(stream: Any) -> float:  # noqa: ANN401
+def _fps(stream: Any) -> float:
     return float(stream.average_rate or stream.guessed_rate or 24.0)
 
 
@@ -257,13 +261,15 @@ def _decode(path: Path, size: int | None) -> Iterator[tuple[float, np.ndarray]]:
             count += 1
             yield time - start, _to_rgb(frame, size)
     if count == 0:
-        raise UserError(f"Expected a video that can be decoded at {path}, but no frame could be read: {problem or 'it is empty'}.")
+        raise UserError(
+            f"Expected a video that can be decoded at {path}, but no frame could be read: {problem or 'it is empty'}."
+        )
     if problem or expected - count > _UNCOUNTED_FRAMES:
         found = f"{count} of {expected}" if expected else str(count)
         warnings.warn(f"{path} breaks off ({problem or 'frames are missing'}): read {found} frames.", stacklevel=3)
 
 
-def _to_rgb(frame: Any, size: int | None) -> np.ndarray:  # noqa: ANN401
+def _to_rgb(frame: Any, size: int | None) -> np.ndarray:
     scale = 1.0 if size is None else min(1.0, size / max(frame.width, frame.height))
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
     picture = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()

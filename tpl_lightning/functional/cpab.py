@@ -35,9 +35,7 @@ def _check(theta: Tensor, points: Tensor, num_cells: int, zero_boundary: bool) -
     if theta.dim() != 2 or theta.shape[1] != size:
         raise ValueError(f"Expected `theta` of shape (B, {size}) for {num_cells} cells, but got {tuple(theta.shape)}.")
     if points.dim() not in (1, 2) or (points.dim() == 2 and points.shape[0] != theta.shape[0]):
-        raise ValueError(
-            f"Expected `points` of shape (P,) or ({theta.shape[0]}, P), but got {tuple(points.shape)}."
-        )
+        raise ValueError(f"Expected `points` of shape (P,) or ({theta.shape[0]}, P), but got {tuple(points.shape)}.")
 
 
 def _result_dtype(theta: Tensor, points: Tensor) -> torch.dtype:

@@ -143,9 +143,7 @@ def trace(field: Field, points: Tensor, *, zero_boundary: bool) -> Path:
     end = torch.where(exits, last_knot.to(points.dtype) / cells, points) + entry_velocity * time_in * _phi(exponent)
     if zero_boundary:
         end = end.clamp(0.0, 1.0)
-    return Path(
-        end, cell, exits, border, time_out, last_cell, last_knot, time_in, velocity, entry_velocity, exponent
-    )
+    return Path(end, cell, exits, border, time_out, last_cell, last_knot, time_in, velocity, entry_velocity, exponent)
 
 
 def path_slope(path: Path) -> Tensor:

@@ -43,7 +43,9 @@ def _build(target: Path) -> None:
     from torch.utils import cpp_extension
 
     if shutil.which(os.environ.get("CXX", "c++")) is None:
-        raise UserError(f"warp.backend=difw: expected a C++ compiler (c++, or $CXX), found none; install g++, or {_WAY_OUT}.")
+        raise UserError(
+            f"warp.backend=difw: expected a C++ compiler (c++, or $CXX), found none; install g++, or {_WAY_OUT}."
+        )
     package = find_spec("difw")
     assert package is not None
     assert package.origin is not None
@@ -90,7 +92,9 @@ def load_difw() -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except ImportError as error:
-        raise UserError(f"{target}: cannot be loaded ({error}); delete it to have it built anew, or {_WAY_OUT}.") from error
+        raise UserError(
+            f"{target}: cannot be loaded ({error}); delete it to have it built anew, or {_WAY_OUT}."
+        ) from error
     _check_known_warp(module, target)
     return module
 
@@ -103,8 +107,8 @@ def _check_known_warp(module: ModuleType, target: Path) -> None:
     found = module.integrate_closed_form(points, torch.tensor([[-0.5]]), 1.0, _affine_basis(2, True), 0.0, 1.0, 2)[0]
     if not torch.allclose(found, expected, atol=1e-6):
         raise UserError(
-            f"{target}: a known warp comes out as {found.tolist()}, expected {expected.tolist()}; delete the file to have "
-            f"it built anew, or {_WAY_OUT}."
+            f"{target}: a known warp comes out as {found.tolist()}, expected {expected.tolist()}; "
+            f"delete the file to have it built anew, or {_WAY_OUT}."
         )
 
 

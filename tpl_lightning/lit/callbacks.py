@@ -73,9 +73,7 @@ class PrototypeBuilder(Callback):
             aligned = resample(batch.embeddings, output.source_position, batch.lengths)
             features.add(aligned, batch.action, mask)
             latents.add(output.aligned_latent, batch.action, mask)
-            votes.update(
-                output.position, batch.labels, batch.lengths, batch.action, output.source_position, lengths
-            )
+            votes.update(output.position, batch.labels, batch.lengths, batch.action, output.source_position, lengths)
         pl_module.prototypes.copy_(features.finish())
         pl_module.latent_prototypes.copy_(latents.finish())
         votes.sync_if_needed()

@@ -4,6 +4,7 @@ import inspect
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -13,7 +14,7 @@ from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
 from tpl_lightning.lit.callbacks import EpochProgress, IcaeWeightAnnealing, PrototypeBuilder
 
-__all__ = ["build_trainer"]
+__all__ = ["build_trainer", "check_trainer_options"]
 
 # What the framework sets itself; the key to use instead.
 _OURS = {
@@ -28,7 +29,12 @@ _OURS = {
 }
 
 
-def _check_options(options: dict[str, object]) -> None:
+def check_trainer_options(options: dict[str, Any]) -> None:
+    """Check the names under ``trainer.``.
+
+    Raises:
+        UserError: If an option is unknown, or the framework's own.
+    """
     known = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
     for key in options:
         if key in _OURS:
@@ -57,7 +63,7 @@ def build_trainer(config: Config, run_dir: Path) -> Trainer:
     Raises:
         UserError: If an option under ``trainer.`` is unknown, has a wrong value, or is the framework's own.
     """
-    _check_options(config.trainer)
+    check_trainer_options(config.trainer)
     _quiet()
     train, checkpoints = config.train, run_dir / "checkpoints"
     callbacks: list[Callback] = [

@@ -42,7 +42,14 @@ class TCN(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, hidden: int, kernel_size: int, dropout: float = 0.0, layers: int = 3
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        hidden: int,
+        kernel_size: int,
+        dropout: float = 0.0,
+        layers: int = 3,
     ) -> None:
         """Build the layers."""
         super().__init__()

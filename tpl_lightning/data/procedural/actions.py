@@ -108,7 +108,11 @@ def _bench_press(control: dict[str, np.ndarray], body: BodyShape, style: Style) 
     bar = neck + np.stack([body.torso * control["forward"] + 0.004 * wobble[:, 0], height, zero], -1)
     lift = np.radians(style.habit * control["heel"])
     for suffix, sign in SIDES:
-        rig.reach(suffix, bar + side(sign * (body.shoulders + 0.5 * style.grip + 0.06)), pole=np.array([0.35, -1.0, sign * 0.9]))
+        rig.reach(
+            suffix,
+            bar + side(sign * (body.shoulders + 0.5 * style.grip + 0.06)),
+            pole=np.array([0.35, -1.0, sign * 0.9]),
+        )
         foot = ahead(-lift)
         ball = np.array([0.62 + 0.45 * body.thigh, 0.05, sign * 0.24])
         rig.stand(suffix, ball - body.foot * foot + side(0.0), pole=np.array([0.5, 1.0, sign * 0.25]), foot=foot)
@@ -123,7 +127,9 @@ def _deadlift(control: dict[str, np.ndarray], body: BodyShape, style: Style) -> 
     bar = np.stack([0.02 + 0.05 * control["bar"], PLATE_RADIUS + top * control["bar"], zero], -1)
     # The hands follow a bar of their own: the real one while they grip it, a place above it before and after.
     grip = np.stack([0.02 + 0.05 * control["grip"] + control["aside"], PLATE_RADIUS + top * control["grip"], zero], -1)
-    shoulder = grip + np.stack([0.01 * control["lean"] - control["aside"], zero + 0.985 * body.arm + 0.004 * wobble[:, 0], zero], -1)
+    shoulder = grip + np.stack(
+        [0.01 * control["lean"] - control["aside"], zero + 0.985 * body.arm + 0.004 * wobble[:, 0], zero], -1
+    )
     angle = np.radians(control["angle"]) + style.lean * np.cos(np.radians(control["angle"]))
     neck = shoulder + 0.05 * ahead(angle)
     rig.trunk(neck, angle, bend=style.habit * 0.01 * control["round"], head=np.radians(style.habit * control["head"]))
@@ -179,7 +185,9 @@ def _pushups(control: dict[str, np.ndarray], body: BodyShape, style: Style) -> S
     pelvis = ankle + 0.995 * body.leg * ahead(rise + hip_off / body.leg)
     trunk = shoulder - pelvis
     angle = np.arctan2(trunk[:, 1], trunk[:, 0])
-    rig.trunk(shoulder + 0.05 * ahead(angle), angle, bend=0.015 + 0 * angle, head=np.radians(style.habit * control["head"]))
+    rig.trunk(
+        shoulder + 0.05 * ahead(angle), angle, bend=0.015 + 0 * angle, head=np.radians(style.habit * control["head"])
+    )
     planted = length * np.cos(np.arcsin((high - ankle_height) / length)) + 0.02
     flare = control["flare"]
     for suffix, sign in SIDES:

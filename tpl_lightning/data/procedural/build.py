@@ -72,10 +72,14 @@ def build_procedural_set(
     """
     specs = clip_specs(num_clips, seed=seed, tempo_strength=tempo_strength, actions=actions)
     if video_dir is not None and not has_pyav():
-        logger.warning('Clips are not written to %s: PyAV is missing. Get it with pip install "tpl_lightning[video]".', video_dir)
+        logger.warning(
+            'Clips are not written to %s: PyAV is missing. Get it with pip install "tpl_lightning[video]".', video_dir
+        )
         video_dir = None
     jobs = [_Job(spec, size, None if video_dir is None else video_path(video_dir, spec)) for spec in specs]
-    clips = parallel_map(_render_and_embed, jobs, description="Rendering clips", num_workers=num_workers, progress=progress)
+    clips = parallel_map(
+        _render_and_embed, jobs, description="Rendering clips", num_workers=num_workers, progress=progress
+    )
     extractor = HogExtractor(channels=channels)
     extractor.fit([clip.features for spec, clip in zip(specs, clips, strict=True) if spec.split == "train"])
     out = Path(out)

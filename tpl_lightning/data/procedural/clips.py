@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from tpl_lightning.data.procedural.actions import ACTION_TABLE, ACTIONS, Style
-from tpl_lightning.data.procedural.body import BodyShape, Skeleton
+from tpl_lightning.data.procedural.body import BodyShape
 from tpl_lightning.data.procedural.canvas import Camera, Painter, Part, hull_outline
 from tpl_lightning.data.procedural.equipment import Gear, equipment_parts
 from tpl_lightning.data.procedural.figure import Outfit, figure_parts
@@ -121,7 +121,9 @@ def render_clip(spec: ClipSpec, *, size: int = SIZE) -> RenderedClip:
     """
     action = ACTION_TABLE[spec.action]
     # One stream for the tempo and one for the looks: another tempo leaves the looks as they are.
-    progress = random_progress(spec.num_frames, strength=spec.tempo_strength, rng=np.random.default_rng([*spec.seed, 1]))
+    progress = random_progress(
+        spec.num_frames, strength=spec.tempo_strength, rng=np.random.default_rng([*spec.seed, 1])
+    )
     rng = np.random.default_rng([*spec.seed, 2])
     body, outfit, gear = BodyShape.random(rng), Outfit.random(rng), Gear.random(rng)
     pose = action.skeleton(progress, body, Style.random(spec.num_frames, rng))
@@ -161,7 +163,9 @@ def _drift(num_frames: int, size: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([linear, offset[..., None]], axis=-1)
 
 
-def _paint(parts: list[Part], camera: Camera, background: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
+def _paint(
+    parts: list[Part], camera: Camera, background: Image.Image, size: int, rng: np.random.Generator
+) -> np.ndarray:
     """Put background, shadow and parts together, then do what a lens and a sensor do."""
     angle = np.radians(rng.uniform(200, 340))
     painter = Painter(camera, size, np.array([np.cos(angle), np.sin(angle)]), ambient=rng.uniform(0.92, 1.0))

@@ -72,7 +72,9 @@ def _still(point: tuple[float, float, float], num_frames: int) -> np.ndarray:
     return np.broadcast_to(np.array(point, dtype=np.float64), (num_frames, 3))
 
 
-def _tube(start: tuple[float, float, float], end: tuple[float, float, float], radius: float, colour: Colour, num_frames: int) -> Blob:
+def _tube(
+    start: tuple[float, float, float], end: tuple[float, float, float], radius: float, colour: Colour, num_frames: int
+) -> Blob:
     return limb([_still(start, num_frames), _still(end, num_frames)], [radius, radius], colour, lit=0.8)
 
 
@@ -108,13 +110,18 @@ def _barbell(pose: Skeleton, gear: Gear, *, radius: float, inner: float) -> list
     shaft = limb([bar + side(-inner), bar + side(inner)], [0.016, 0.016], gear.steel, lit=0.8)
     parts = [Part([shaft], bar[:, None], bias=0.12)]
     for sign in (-1.0, 1.0):
-        blobs: list[Blob] = [limb([bar + side(sign * inner), bar + side(sign * (inner + 0.22))], [0.022, 0.022], gear.steel)]
+        blobs: list[Blob] = [
+            limb([bar + side(sign * inner), bar + side(sign * (inner + 0.22))], [0.022, 0.022], gear.steel)
+        ]
         for plate in reversed(range(gear.num_plates)):
             size = radius * (1.0 - 0.25 * plate)
             middle = bar + side(sign * (inner + 0.04 + 0.055 * plate))
             colour = gear.plate if plate == 0 else gear.collar
             blobs += [disc(middle, size, 0.022, shade(colour, 0.62)), disc(middle + side(0.022), size, 0.001, colour)]
-            blobs += [disc(middle + side(0.023), 0.62 * size, 0.001, shade(colour, 0.86)), disc(middle + side(0.024), 0.24 * size, 0.001, gear.steel)]
+            blobs += [
+                disc(middle + side(0.023), 0.62 * size, 0.001, shade(colour, 0.86)),
+                disc(middle + side(0.024), 0.24 * size, 0.001, gear.steel),
+            ]
         # The outer plate hides the inner one only on the far side; seen from there the order is the other way round.
         blobs = blobs if sign < 0 else [blobs[0], *_outwards(blobs[1:])]
         parts.append(Part(blobs, (bar + side(sign * (inner + 0.08)))[:, None]))

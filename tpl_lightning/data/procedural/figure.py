@@ -7,7 +7,14 @@ import numpy as np
 from tpl_lightning.data.procedural.body import BodyShape, Skeleton
 from tpl_lightning.data.procedural.canvas import Blob, Colour, Part, limb, shade
 
-SKIN: tuple[Colour, ...] = ((244, 208, 177), (231, 184, 143), (205, 150, 108), (161, 108, 72), (118, 76, 51), (88, 56, 40))
+SKIN: tuple[Colour, ...] = (
+    (244, 208, 177),
+    (231, 184, 143),
+    (205, 150, 108),
+    (161, 108, 72),
+    (118, 76, 51),
+    (88, 56, 40),
+)
 HAIR: tuple[Colour, ...] = ((38, 30, 28), (74, 48, 34), (128, 82, 44), (205, 164, 98), (150, 60, 34), (150, 150, 156))
 CLOTH: tuple[Colour, ...] = (
     (208, 62, 58), (238, 126, 52), (244, 190, 66), (92, 168, 96), (38, 138, 140), (58, 118, 196),
@@ -108,7 +115,9 @@ def _arm(pose: Skeleton, body: BodyShape, outfit: Outfit, suffix: str) -> Part:
     blobs = [
         limb([_between(elbow, hand, 0.93), hand], [0.040, 0.044], outfit.skin),
         limb([elbow, _between(elbow, hand, 0.3), hand], [0.040 * bulk, 0.046 * bulk, 0.030 * bulk**0.5], outfit.skin),
-        limb([shoulder, _between(shoulder, elbow, 0.5), elbow], [0.058 * bulk, 0.054 * bulk, 0.040 * bulk], outfit.skin),
+        limb(
+            [shoulder, _between(shoulder, elbow, 0.5), elbow], [0.058 * bulk, 0.054 * bulk, 0.040 * bulk], outfit.skin
+        ),
     ]
     if outfit.sleeve > 0:
         blobs.append(
@@ -131,6 +140,14 @@ def _leg(pose: Skeleton, body: BodyShape, outfit: Outfit, suffix: str) -> Part:
     end = 0.094 * bulk * (1 - share) + 0.066 * bulk * share
     if outfit.leg > 1:
         cuff = _between(knee, ankle, outfit.leg - 1)
-        blobs.append(limb([knee, _between(knee, ankle, 0.3), cuff], [0.063 * bulk, 0.065 * bulk, 0.047 * bulk], outfit.trousers))
-    blobs.append(limb([hip, _between(hip, knee, 0.4 * share), _between(hip, knee, share)], [0.094 * bulk, 0.09 * bulk, end], outfit.trousers))
+        blobs.append(
+            limb([knee, _between(knee, ankle, 0.3), cuff], [0.063 * bulk, 0.065 * bulk, 0.047 * bulk], outfit.trousers)
+        )
+    blobs.append(
+        limb(
+            [hip, _between(hip, knee, 0.4 * share), _between(hip, knee, share)],
+            [0.094 * bulk, 0.09 * bulk, end],
+            outfit.trousers,
+        )
+    )
     return Part(blobs, np.stack([hip, knee, ankle], 1))

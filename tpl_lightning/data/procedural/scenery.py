@@ -37,7 +37,9 @@ class _Sheet:
     rng: np.random.Generator
 
 
-def draw_background(camera: Camera, size: int, rng: np.random.Generator, *, mat: tuple[float, float, float, float] | None) -> Image.Image:
+def draw_background(
+    camera: Camera, size: int, rng: np.random.Generator, *, mat: tuple[float, float, float, float] | None
+) -> Image.Image:
     """Draw what is behind the figure.
 
     Args:
@@ -107,7 +109,9 @@ def _indoor_wall(sheet: _Sheet) -> None:
     for _ in range(int(rng.integers(1, 5))):
         _DECOR[rng.integers(len(_DECOR))](sheet, wall)
     board = 0.09 * sheet.unit
-    sheet.draw.rectangle((0, sheet.horizon - board, sheet.width, sheet.horizon), fill=shade(wall, rng.uniform(0.55, 1.3)))
+    sheet.draw.rectangle(
+        (0, sheet.horizon - board, sheet.width, sheet.horizon), fill=shade(wall, rng.uniform(0.55, 1.3))
+    )
 
 
 def _bricks(sheet: _Sheet, wall: Colour) -> None:
@@ -150,7 +154,10 @@ def _plant(sheet: _Sheet, wall: Colour) -> None:
         leaf = (x + 0.3 * lean * length + 0.10 * sheet.unit, y - pot - 0.5 * length)
         other = (x + 0.3 * lean * length - 0.10 * sheet.unit, y - pot - 0.5 * length)
         sheet.draw.polygon((x, y - pot, *leaf, *tip, *other), fill=shade((62, 128, 78), rng.uniform(0.7, 1.2)))
-    sheet.draw.polygon((x - pot, y - 1.6 * pot, x + pot, y - 1.6 * pot, x + 0.7 * pot, y, x - 0.7 * pot, y), fill=shade(_pick(FLOORS, rng), 0.9))
+    sheet.draw.polygon(
+        (x - pot, y - 1.6 * pot, x + pot, y - 1.6 * pot, x + 0.7 * pot, y, x - 0.7 * pot, y),
+        fill=shade(_pick(FLOORS, rng), 0.9),
+    )
 
 
 def _rack(sheet: _Sheet, wall: Colour) -> None:
@@ -177,7 +184,9 @@ def _landscape(sheet: _Sheet) -> None:
     x = np.linspace(0, sheet.width, 60)
     for layer in range(3):
         height = (1.7 - 0.5 * layer) * rng.uniform(0.5, 1.0) * sheet.unit
-        wave = np.sin(x / sheet.width * rng.uniform(4, 9) + rng.uniform(0, 6)) + 0.4 * np.sin(x / sheet.width * rng.uniform(12, 24))
+        wave = np.sin(x / sheet.width * rng.uniform(4, 9) + rng.uniform(0, 6)) + 0.4 * np.sin(
+            x / sheet.width * rng.uniform(12, 24)
+        )
         top = sheet.horizon - height * (0.7 + 0.25 * wave)
         outline = np.stack([x, top], -1).ravel().tolist()
         colour = shade((96, 142, 106), 1.45 - 0.22 * layer)
@@ -216,14 +225,23 @@ def _mat(sheet: _Sheet, to_sheet: Callable[[np.ndarray], np.ndarray], mat: tuple
     x0, x1, z0, z1 = mat
     colour = _pick(MATS, sheet.rng)
     for inset, tone in ((0.0, 0.75), (0.04, 1.0)):
-        corners = [(x0 + inset, z0 + inset), (x1 - inset, z0 + inset), (x1 - inset, z1 - inset), (x0 + inset, z1 - inset)]
-        sheet.draw.polygon(to_sheet(np.array([(x, 0.0, z) for x, z in corners])).ravel().tolist(), fill=shade(colour, tone))
+        corners = [
+            (x0 + inset, z0 + inset),
+            (x1 - inset, z0 + inset),
+            (x1 - inset, z1 - inset),
+            (x0 + inset, z1 - inset),
+        ]
+        sheet.draw.polygon(
+            to_sheet(np.array([(x, 0.0, z) for x, z in corners])).ravel().tolist(), fill=shade(colour, tone)
+        )
 
 
 def _texture(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Add blotches and grain that belong to the scene, and so do not flicker."""
     width = picture.width
-    coarse = Image.fromarray(rng.normal(0, 1, (7, 7)).astype(np.float32)).resize((width, width), Image.Resampling.BICUBIC)
+    coarse = Image.fromarray(rng.normal(0, 1, (7, 7)).astype(np.float32)).resize(
+        (width, width), Image.Resampling.BICUBIC
+    )
     grain = rng.standard_normal((width, width), dtype=np.float32)
     change = rng.uniform(1.0, 6.0) * np.asarray(coarse) + rng.uniform(0.5, 3.0) * grain
     return Image.fromarray(np.clip(np.asarray(picture) + change[..., None], 0, 255).astype(np.uint8))
