@@ -49,6 +49,12 @@ def write_cache(
 
 
 @pytest.fixture
+def make_cache():
+    """Write a small labelled cache: ``make_cache(path, videos=8, ...)``, see :func:`write_cache`."""
+    return write_cache
+
+
+@pytest.fixture
 def cache_path(tmp_path):
     """A labelled cache of 8 videos, 2 actions, 6 train and 2 test."""
     return write_cache(tmp_path / "tiny.h5")

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -104,6 +105,8 @@ def _replace(name, values):
     ("how", "named"),
     [
         (lambda f: f.attrs.__setitem__("version", 2), "version 2"),
+        (lambda f: f.attrs.__setitem__("version", "one"), "version one"),
+        (lambda f: f.attrs.__delitem__("format"), "format ''"),
         (lambda f: f.attrs.__setitem__("format", "other"), "other"),
         (lambda f: f.attrs.__setitem__("phase_names", "[1"), "phase_names"),
         (lambda f: f.__delitem__("offsets"), "offsets"),
@@ -112,7 +115,17 @@ def _replace(name, values):
         (_replace("split", ["train"] * 7), "split"),
         (_replace("video_id", ["same"] * 8), "same"),
         (_replace("labels", np.zeros(3, np.int16)), "labels"),
-        (_replace("embeddings", np.zeros(5)), "embeddings"),
+        (_replace("embeddings", np.zeros(5)), "'embeddings' to be floats in 2 dimensions"),
+        (_replace("embeddings", np.zeros((5, 3), np.int16)), "of int16"),
+        (_replace("embeddings", np.zeros((0, 0))), "without channels"),
+        (_replace("offsets", 3), "'offsets' to be integers in 1 dimension"),
+        (_replace("offsets", np.full(9, np.nan)), "float64"),
+        (_replace("video_id", np.arange(8)), "'video_id' to be strings"),
+        (_replace("video_id", np.array([b"\xe4%d" % i for i in range(8)])), "'video_id' is no UTF-8"),
+        (_replace("fps", ["fast"] * 8), "'fps' to be numbers"),
+        (lambda f: f.attrs.__setitem__("phase_names", '{"jump": "up"}'), "phase_names"),
+        (lambda f: (f.__delitem__("labels"), f.create_group("labels")), "a group"),
+        (lambda f: f["offsets"].__setitem__(3, 1), "'jump_2' has -"),
     ],
 )
 def test_a_broken_file_is_named_when_opened(cache_path, how, named):
@@ -121,6 +134,34 @@ def test_a_broken_file_is_named_when_opened(cache_path, how, named):
         EmbeddingCache(cache_path)
     assert str(cache_path) in str(info.value)
     assert "\n" not in str(info.value)
+
+
+def test_fixed_length_utf8_strings_are_read(cache_path):
+    names = [f"ä{i}".encode() for i in range(8)]  # h5py calls such bytes ASCII
+    _break(cache_path, _replace("video_id", np.array(names)))
+    assert EmbeddingCache(cache_path).video_id.tolist() == [f"ä{i}" for i in range(8)]
+
+
+@pytest.mark.parametrize("share", np.linspace(0.01, 0.999, 12))
+def test_a_file_cut_short_is_refused(tmp_path, share):
+    content = write_cache(tmp_path / "whole.h5", videos=40).read_bytes()
+    path = tmp_path / "cut.h5"
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match=r"cut\.h5: not a readable HDF5 file"):
+        EmbeddingCache(path)
+
+
+@pytest.mark.parametrize("kind", [OSError, RuntimeError, KeyError, ValueError, TypeError])
+def test_whatever_hdf5_says_of_damage_becomes_one_line(cache_path, kind):
+    cache = EmbeddingCache(cache_path)
+    damage = mock.Mock(side_effect=kind("bad heap\nat address 7"))
+    with mock.patch.object(h5py.Group, "__getitem__", damage):
+        for call in (lambda: EmbeddingCache(cache_path), lambda: cache.read(3), cache.validate):
+            with pytest.raises(UserError, match=r"tiny\.h5: .*bad heap") as info:
+                call()
+            assert "\n" not in str(info.value)
+        with pytest.raises(UserError, match="video 'turn_3': embeddings cannot be read"):
+            cache.read(3)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +195,12 @@ def _read_in_child(cache, queue):
     queue.put(cache.read(2).sum())
 
 
+def test_validate_checks_the_frame_rate(cache_path):
+    _break(cache_path, lambda f: f["fps"].__setitem__(3, np.nan))
+    with pytest.raises(UserError, match="'turn_3': expected frames per second"):
+        EmbeddingCache(cache_path).validate()
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_each_process_opens_its_own_handle(cache, method):
     expected = cache.read(2).sum()  # the handle is open now
@@ -171,6 +218,19 @@ def test_fingerprint_follows_the_content(tmp_path):
     same = EmbeddingCache(write_cache(tmp_path / "b.h5"))
     other = EmbeddingCache(write_cache(tmp_path / "c.h5", seed=1))
     assert first.fingerprint() == same.fingerprint() != other.fingerprint()
+    assert len(first.fingerprint()) == 16
+    for number, change in enumerate(
+        [
+            lambda f: f["embeddings"].__setitem__((50, 2), 0.125),
+            lambda f: f["labels"].__setitem__(0, 1),
+            lambda f: f["fps"].__setitem__(0, 12),
+            lambda f: f.attrs.__setitem__("source", "elsewhere"),
+            _replace("split", ["train"] * 8),
+        ]
+    ):
+        path = write_cache(tmp_path / f"{number}.h5")
+        _break(path, change)
+        assert EmbeddingCache(path).fingerprint() != first.fingerprint()
 
 
 def test_views_select_videos(cache):

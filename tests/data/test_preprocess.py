@@ -61,6 +61,35 @@ def test_state_survives_a_weights_only_checkpoint(cache, tmp_path, pca, scale):
     np.testing.assert_array_equal(again(cache.read(7)), fitted(cache.read(7)))
 
 
+def test_a_video_without_motion_stays_finite(cache):
+    fitted = Preprocessor.fit(_train(cache), DataConfig(pca=3, scale="video"))
+    still = fitted(np.full((9, 6), 0.3, np.float32))
+    assert np.abs(still).max() < 1.0
+
+
+@pytest.mark.parametrize("size", [1e-7, 1e4])
+def test_the_unit_of_the_embeddings_does_not_matter(tmp_path, cache, size):
+    path = tmp_path / "scaled.h5"
+    train = _train(cache)
+    with EmbeddingCacheWriter(path, dataset="d", extractor="e", source="s", phase_names={}, dtype="float32") as writer:
+        for i in range(len(train)):
+            writer.append(
+                video_id=train.video_id[i], action=train.action[i], split="train", embeddings=train.read(i) * size
+            )
+    scaled = VideoSet(EmbeddingCache(path))
+    expected, found = (Preprocessor.fit(videos, DataConfig(pca=3)) for videos in (train, scaled))
+    np.testing.assert_allclose(found(scaled.read(2)), expected(train.read(2)), atol=1e-4)
+
+
+def test_components_have_a_fixed_sign_and_reading_order_hardly_matters(cache):
+    train = _train(cache)
+    fitted = Preprocessor.fit(train, DataConfig(pca=4))
+    largest = np.abs(fitted.components).argmax(axis=1)
+    assert (fitted.components[np.arange(4), largest] > 0).all()
+    again = Preprocessor.fit(train.select(np.arange(len(train))[::-1]), DataConfig(pca=4))
+    np.testing.assert_allclose(again.components, fitted.components, atol=1e-5)
+
+
 def test_constant_embeddings_are_refused(tmp_path):
     path = tmp_path / "flat.h5"
     with EmbeddingCacheWriter(path, dataset="d", extractor="e", source="s", phase_names={}) as writer:

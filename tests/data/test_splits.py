@@ -46,6 +46,15 @@ def test_an_action_needs_two_training_videos(tmp_path):
         split_videos(VideoSet(EmbeddingCache(path)), DataConfig())
 
 
+def test_no_way_out_is_named_that_does_not_exist(tmp_path):
+    path = write_cache(tmp_path / "x.h5", videos=3, actions=("jump",), split=["train", "test", "test"])
+    with pytest.raises(UserError, match="'jump' has 1 training") as info:
+        split_videos(VideoSet(EmbeddingCache(path)), DataConfig())
+    assert "data.actions" not in str(info.value)
+    with pytest.raises(UserError, match="use more folds"):
+        split_videos(VideoSet(EmbeddingCache(path)), DataConfig(folds=2))
+
+
 def test_evaluation_takes_the_test_split_or_all(cache, tmp_path):
     assert select_evaluation(VideoSet(cache), DataConfig()).split.tolist() == ["test", "test"]
     path = write_cache(tmp_path / "x.h5", split=["train"] * 8)

@@ -18,10 +18,12 @@ _USAGE = """usage: tpl cache info PATH       what it holds: videos, frames, chan
 def _print_summary(cache: "EmbeddingCache") -> None:
     import numpy as np
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
+    # Escaped: a name in square brackets would be taken for a style and vanish.
     lengths = cache.lengths
-    summary = Table(title=str(cache.path), show_header=False)
+    summary = Table(title=escape(str(cache.path)), show_header=False)
     rates = np.unique(cache.fps)
     fps = f"{rates[0]:g}" if len(rates) == 1 else f"{rates[0]:g} to {rates[-1]:g}"
     labelled = np.concatenate([cache.labels(i) >= 0 for i in range(len(cache))]).mean() if cache.has_labels else 0.0
@@ -41,13 +43,13 @@ def _print_summary(cache: "EmbeddingCache") -> None:
         "fingerprint": cache.fingerprint(),
     }
     for name, value in rows.items():
-        summary.add_row(name, str(value))
+        summary.add_row(name, escape(str(value)))
     actions = Table("action", "train", "val", "test", "median frames", "phases", title="actions")
     for action in sorted(set(cache.action.tolist())):
         members = cache.action == action
         counts = [str(int((members & (cache.split == s)).sum())) for s in ("train", "val", "test")]
         phases = " > ".join(cache.phase_names.get(action, [])) or "-"
-        actions.add_row(action, *counts, f"{np.median(lengths[members]):g}", phases)
+        actions.add_row(escape(action), *counts, f"{np.median(lengths[members]):g}", escape(phases))
     console = Console()
     console.print(summary)
     console.print(actions)

@@ -32,17 +32,22 @@ class Batch(NamedTuple):
     action: Tensor
     """(B,) int64, number in the sorted list of actions."""
     video_index: Tensor
-    """(B,) int64, number in the set that the loader serves."""
+    """(B,) int64, number in the set that the loader serves; -1 for a stand-in (see ``OrderedShardSampler``)."""
 
 
 def collate(samples: list[Sample]) -> Batch:
     """Pad samples to the longest and stack them."""
-    lengths = torch.tensor([len(s.embeddings) for s in samples])
-    longest, channels = int(lengths.max()), samples[0].embeddings.shape[1]
-    embeddings = torch.zeros(len(samples), longest, channels)
-    labels = torch.full((len(samples), longest), -1)
-    for row, sample in enumerate(samples):
-        embeddings[row, : len(sample.embeddings)] = torch.from_numpy(sample.embeddings)
-        labels[row, : len(sample.labels)] = torch.from_numpy(sample.labels.astype(np.int64))
-    action = torch.tensor([s.action for s in samples])
-    return Batch(embeddings, lengths, labels, action, torch.tensor([s.video_index for s in samples]))
+    lengths = [len(s.embeddings) for s in samples]
+    # In NumPy: many small copies, for which torch takes several times as long.
+    embeddings = np.zeros((len(samples), max(lengths), samples[0].embeddings.shape[1]), dtype=np.float32)
+    labels = np.full((len(samples), max(lengths)), -1, dtype=np.int64)
+    for row, (sample, length) in enumerate(zip(samples, lengths, strict=True)):
+        embeddings[row, :length] = sample.embeddings
+        labels[row, :length] = sample.labels
+    return Batch(
+        embeddings=torch.from_numpy(embeddings),
+        lengths=torch.tensor(lengths),
+        labels=torch.from_numpy(labels),
+        action=torch.tensor([s.action for s in samples]),
+        video_index=torch.tensor([s.video_index for s in samples]),
+    )

@@ -17,7 +17,18 @@ from tpl_lightning.errors import UserError
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter", "VideoSet"]
 
-_NEEDED = ("embeddings", "offsets", "video_id", "action", "split")
+_TEXT = ("video_id", "action", "split")
+_NEEDED = ("embeddings", "offsets", *_TEXT)
+_LAYOUT = {  # dataset: dimensions, numpy kinds
+    "embeddings": (2, "f"),
+    "offsets": (1, "iu"),
+    "labels": (1, "iu"),
+    "fps": (1, "fiu"),
+    "progress": (1, "f"),
+    **dict.fromkeys(_TEXT, (1, "text")),
+}
+# What h5py raises where bytes of a file were lost or changed. UserError is a ValueError; let it through first.
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
 
 
 class EmbeddingCache:
@@ -49,9 +60,11 @@ class EmbeddingCache:
         try:
             with h5py.File(self.path, "r") as file:
                 self._read_metadata(file)
-        except OSError as error:
+        except UserError:
+            raise
+        except _DAMAGE as error:
             raise UserError(
-                f"{self.path}: not a readable HDF5 file ({str(error).splitlines()[0]}); copy or make it anew."
+                f"{self.path}: not a readable HDF5 file ({_first_line(error)}); copy or make it anew."
             ) from error
 
     def _wrong(self, found: str) -> UserError:
@@ -59,21 +72,21 @@ class EmbeddingCache:
 
     def _read_metadata(self, file: h5py.File) -> None:
         attributes = dict(file.attrs)
-        if _text(attributes.get("format")) != FORMAT or int(attributes.get("version", -1)) != VERSION:
-            found = f"format {_text(attributes.get('format'))!r} version {attributes.get('version')}"
+        kind, version = _text(attributes.get("format")), _text(attributes.get("version"))
+        if kind != FORMAT or version != str(VERSION):
+            found = f"format {kind!r} version {version or 'none'}"
             raise self._wrong(f"expected format {FORMAT!r} version {VERSION}, but found {found}")
-        missing = [name for name in _NEEDED if name not in file]
-        if missing:
-            raise self._wrong(f"dataset {missing[0]!r} is missing")
+        self._check_layout(file)
         self.dataset, self.extractor = _text(attributes.get("dataset")), _text(attributes.get("extractor"))
         self.source = _text(attributes.get("source"))
         try:
             names = json.loads(_text(attributes.get("phase_names")) or "{}")
-            self.phase_names: dict[str, list[str]] = {str(a): [str(n) for n in v] for a, v in names.items()}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise self._wrong("attribute phase_names is no JSON object of lists") from error
-        strings = (file[name].asstr()[:].astype(str) for name in ("video_id", "action", "split"))
-        self.video_id, self.action, self.split = strings
+        except ValueError:
+            names = None
+        if not isinstance(names, dict) or not all(isinstance(phases, list) for phases in names.values()):
+            raise self._wrong("attribute 'phase_names' is no JSON object of lists")
+        self.phase_names: dict[str, list[str]] = {a: [str(n) for n in phases] for a, phases in names.items()}
+        self.video_id, self.action, self.split = (self._strings(file[name]) for name in _TEXT)
         self.offsets = file["offsets"][:].astype(np.int64)
         self.lengths = np.diff(self.offsets)
         count = len(self.video_id)
@@ -81,14 +94,38 @@ class EmbeddingCache:
         embeddings = file["embeddings"]
         self.dtype = embeddings.dtype
         self.has_labels, self.has_progress = "labels" in file, "progress" in file
-        if embeddings.ndim != 2 or embeddings.dtype.kind != "f":
-            raise self._wrong(f"expected embeddings (F, C) of floats, but found {embeddings.shape} {embeddings.dtype}")
         self.num_channels = int(embeddings.shape[1])
         self._check_structure(file, len(embeddings), count)
 
+    def _check_layout(self, file: h5py.File) -> None:
+        for name, (dimensions, kinds) in _LAYOUT.items():
+            if name not in file:
+                if name in _NEEDED:
+                    raise self._wrong(f"dataset {name!r} is missing")
+                continue
+            found, what = (
+                file[name],
+                {"f": "floats", "text": "strings"}.get(kinds, "numbers" if "f" in kinds else "integers"),
+            )
+            expected = f"expected {name!r} to be {what} in {dimensions} dimension{'s' * (dimensions > 1)}"
+            if not isinstance(found, h5py.Dataset):
+                raise self._wrong(f"{expected}, but found a group")
+            is_text = h5py.check_string_dtype(found.dtype) is not None
+            if found.ndim != dimensions or not (is_text if kinds == "text" else found.dtype.kind in kinds):
+                raise self._wrong(
+                    f"{expected}, but found shape {found.shape} of {'strings' if is_text else found.dtype}"
+                )
+
+    def _strings(self, dataset: h5py.Dataset) -> np.ndarray:
+        try:
+            # Named, as fixed-length strings are often stored as UTF-8 under the name of ASCII.
+            return dataset.asstr("utf-8")[:].astype(str)
+        except UnicodeDecodeError as error:
+            raise self._wrong(f"dataset {dataset.name.lstrip('/')!r} is no UTF-8 text") from error
+
     def _check_structure(self, file: h5py.File, frames: int, count: int) -> None:
-        if count == 0:
-            raise self._wrong("no videos in it")
+        if count == 0 or self.num_channels == 0:
+            raise self._wrong("no videos in it" if count == 0 else "embeddings without channels")
         for name, size in (("action", count), ("split", count), ("fps", count), ("offsets", count + 1)):
             if name in file and len(file[name]) != size:
                 raise self._wrong(f"expected {size} values in {name!r}, but found {len(file[name])}")
@@ -99,13 +136,11 @@ class EmbeddingCache:
             raise self._wrong(f"offsets run from {self.offsets[0]} to {self.offsets[-1]}, expected 0 to {frames}")
         short = np.flatnonzero(self.lengths < 2)
         if len(short):
-            video = self.video_id[short[0]]
-            raise self._wrong(
-                f"video {video!r} has {self.lengths[short[0]]} frames by its offsets, expected at least 2"
-            )
+            found = f"video {str(self.video_id[short[0]])!r} has {self.lengths[short[0]]} frames"
+            raise self._wrong(f"{found} by its offsets, expected at least 2")
         bad = np.flatnonzero(~np.isin(self.split, SPLITS))
         if len(bad):
-            found = f"video {self.video_id[bad[0]]!r} is in split {str(self.split[bad[0]])!r}"
+            found = f"video {str(self.video_id[bad[0]])!r} is in split {str(self.split[bad[0]])!r}"
             raise self._wrong(f"{found}, expected one of {', '.join(SPLITS)}")
         names, counts = np.unique(self.video_id, return_counts=True)
         if (counts > 1).any():
@@ -133,8 +168,9 @@ class EmbeddingCache:
     def _rows(self, name: str, index: int) -> np.ndarray:
         try:
             rows: np.ndarray = self._handle[name][self.offsets[index] : self.offsets[index + 1]]
-        except OSError as error:
-            raise self._wrong(f"video {self.video_id[index]!r}: {name} cannot be read ({error})") from error
+        except _DAMAGE as error:
+            video = str(self.video_id[index])
+            raise self._wrong(f"video {video!r}: {name} cannot be read ({_first_line(error)})") from error
         return rows
 
     def read(self, index: int) -> np.ndarray:
@@ -156,18 +192,21 @@ class EmbeddingCache:
 
     def extractor_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """Return arrays and parameters stored by the extractor, None if it stored none."""
-        if "extractor_state" not in self._handle:
-            return None
-        group = self._handle["extractor_state"]
-        return {name: group[name][()] for name in group}, json.loads(_text(group.attrs["parameters"]))
+        try:
+            if "extractor_state" not in self._handle:
+                return None
+            group = self._handle["extractor_state"]
+            return {name: group[name][()] for name in group}, json.loads(_text(group.attrs["parameters"]))
+        except _DAMAGE as error:
+            raise self._wrong(f"group 'extractor_state' cannot be read ({_first_line(error)})") from error
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with metadata, labels or (a sample of) the embeddings."""
         digest = hashlib.sha256()
-        for part in (self.dataset, self.extractor, json.dumps(self.phase_names, sort_keys=True)):
-            digest.update(part.encode())
-        digest.update("\0".join([*self.video_id, *self.action, *self.split]).encode())
+        texts = [self.dataset, self.extractor, self.source, json.dumps(self.phase_names, sort_keys=True)]
+        digest.update("\0".join([*texts, *self.video_id, *self.action, *self.split]).encode())
         digest.update(self.offsets.tobytes())
+        digest.update(self.fps.tobytes())
         for index in np.unique(np.linspace(0, len(self) - 1, 64).astype(int)):
             digest.update(self._rows("embeddings", index).tobytes())
             digest.update(self.labels(index).tobytes())
@@ -177,13 +216,16 @@ class EmbeddingCache:
         """Read everything and check the values.
 
         Raises:
-            UserError: For a NaN or infinity, a label out of range, or progress that falls; names the video.
+            UserError: For NaN or infinity, a bad frame rate, a label out of range, or falling progress; names
+                the video.
         """
-        for index, video in enumerate(self.video_id):
+        for index, video in enumerate(self.video_id.tolist()):
             values = self._rows("embeddings", index)
             if not np.isfinite(values).all():
                 frame = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
                 raise self._wrong(f"video {video!r}, frame {frame}: embeddings hold NaN or infinity")
+            if not 0 < self.fps[index] < np.inf:
+                raise self._wrong(f"video {video!r}: expected frames per second above 0, but found {self.fps[index]}")
             labels = self.labels(index)
             action = self.action[index]
             phases = len(self.phase_names.get(action, ()))
@@ -260,3 +302,7 @@ class VideoSet:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else "" if value is None else str(value)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -12,7 +12,7 @@ from tpl_lightning.errors import UserError
 
 __all__ = ["Preprocessor"]
 
-_TINY = 1e-12
+_TINY = 1e-13  # variance per mean square that is no more than rounding
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class Preprocessor:
             UserError: If the embeddings do not vary.
         """
         channels = train.num_channels
-        mean, second, frames = np.zeros(channels), np.zeros((channels, channels)), 0
+        mean, second, energy, frames = np.zeros(channels), np.zeros((channels, channels)), 0.0, 0
         for index in range(len(train)):
             values = train.read(index).astype(np.float64)
+            energy += float(np.square(values).sum())
             if data.center:
                 values -= values.mean(axis=0)
             mean += values.sum(axis=0)
@@ -58,7 +59,7 @@ class Preprocessor:
             frames += len(values)
         mean /= frames
         covariance = second / frames - np.outer(mean, mean)
-        if np.trace(covariance) <= _TINY * (1.0 + mean @ mean):
+        if np.trace(covariance) <= _TINY * energy / frames:
             raise UserError(
                 f"{train.cache.path}: the training embeddings do not vary over time; embed the videos anew."
             )

@@ -7,7 +7,10 @@ import numpy as np
 import torch.distributed as dist
 from torch.utils.data import Sampler
 
-__all__ = ["LengthBucketSampler", "OrderedShardSampler", "rank_and_world"]
+__all__ = ["STAND_IN", "LengthBucketSampler", "OrderedShardSampler", "rank_and_world"]
+
+STAND_IN = -1
+"""Index that stands for "some video, without its labels"."""
 
 
 def rank_and_world() -> tuple[int, int]:
@@ -20,10 +23,10 @@ def rank_and_world() -> tuple[int, int]:
 class LengthBucketSampler(Sampler[list[int]]):
     """Shuffled batches of videos of similar length, so that little is padded.
 
-    Videos are sorted by length times random noise, cut into global batches of ``batch_size`` times the number of
-    ranks, and the batches are shuffled. All ranks draw the same batches and take every ``world``-th video of each,
-    so they have equally many. Each video comes once per epoch; a last batch with fewer videos than ranks is filled
-    up with its own.
+    Videos are sorted by length times random noise and cut into global batches of at most ``batch_size`` times the
+    number of ranks. The batches are as equal in size as can be, since a small rest could not be aligned with anything,
+    and they are shuffled. All ranks draw the same batches and take every ``world``-th video of each, so they have
+    equally many. Each video comes once per epoch; a batch with fewer videos than ranks is filled up with its own.
 
     Args:
         lengths: (N,) frames of each video.
@@ -36,6 +39,11 @@ class LengthBucketSampler(Sampler[list[int]]):
         """Keep the options."""
         self.lengths, self.batch_size, self.seed, self.noise = np.asarray(lengths), batch_size, seed, noise
         self.epoch = 0
+
+    @property
+    def sampler(self) -> "LengthBucketSampler":
+        """Return itself: Lightning tells the epoch to a batch sampler's ``sampler``, not to the batch sampler."""
+        return self
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next (Lightning calls this)."""
@@ -51,8 +59,7 @@ class LengthBucketSampler(Sampler[list[int]]):
         rng = np.random.default_rng([self.seed, self.epoch])
         factor = rng.uniform(1 - self.noise, 1 + self.noise, len(self.lengths))
         order = np.argsort(self.lengths * factor, kind="stable")
-        size = self.batch_size * world
-        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        batches = np.array_split(order, len(self)) if len(order) else []
         for place in rng.permutation(len(batches)):
             batch = rng.permutation(batches[place])
             if len(batch) < world:
@@ -63,8 +70,9 @@ class LengthBucketSampler(Sampler[list[int]]):
 class OrderedShardSampler(Sampler[int]):
     """Every ``world``-th video in order, each on one rank only, so that no score counts a video twice.
 
-    Ranks may hold unequal numbers of videos; metrics with sum states do not mind. Where there are fewer videos than
-    ranks the last ranks have none.
+    Ranks may hold unequal numbers of videos; metrics with sum states do not mind. A rank without any would be left out
+    of the loop by Lightning and then miss in the collectives at its end, on which the others wait for ever. So it gets
+    :data:`STAND_IN`, a video without labels, which counts in no score.
 
     Args:
         count: Number of videos.
@@ -76,10 +84,12 @@ class OrderedShardSampler(Sampler[int]):
 
     def __len__(self) -> int:
         """Return the number of videos of this rank."""
-        rank, world = rank_and_world()
-        return len(range(rank, self.count, world))
+        return len(self._videos())
 
     def __iter__(self) -> Iterator[int]:
         """Yield the videos of this rank."""
+        yield from self._videos()
+
+    def _videos(self) -> list[int]:
         rank, world = rank_and_world()
-        yield from range(rank, self.count, world)
+        return list(range(rank, self.count, world)) or [STAND_IN] * (self.count > 0)

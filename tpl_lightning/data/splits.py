@@ -80,9 +80,11 @@ def split_videos(videos: VideoSet, data: DataConfig) -> Splits:
         count = int((splits.train.action == action).sum())
         if count < 2:
             kept = [a for a in videos.actions if a != action]
+            ways = ["add videos", "use more folds" if data.folds else "use data.folds=K"]
+            ways += [f"leave it out with data.actions=[{','.join(kept)}]"] if kept else []
             raise UserError(
                 f"{videos.cache.path}: action {action!r} has {count} training videos, but aligning needs at least 2; "
-                f"add videos, use data.folds=K, or leave it out with data.actions=[{','.join(kept)}]."
+                f"{', or '.join(ways)}."
             )
     return splits
 

@@ -63,17 +63,22 @@ def cell_slopes(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = Tru
     return knot_velocity(theta, num_cells=num_cells, zero_boundary=zero_boundary).diff(dim=-1) * num_cells
 
 
-def cpab_warp_and_slope(
-    theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True
-) -> tuple[Tensor, Tensor]:
-    """Return T^theta(x) and its slope dT/dx.
+def _flow_inputs(theta: Tensor, points: Tensor, num_cells: int, zero_boundary: bool) -> tuple[Tensor, Tensor]:
+    """Check, and return knot velocities and points, both counted in cells and in the working type."""
+    _check(theta, points, num_cells, zero_boundary)
+    dtype = _working_dtype(theta.device)
+    velocity = knot_velocity(theta.to(dtype), num_cells=num_cells, zero_boundary=zero_boundary)
+    return velocity * num_cells, points.to(dtype) * num_cells
 
-    T^theta(x) is the position after one unit of time of a point that starts at x and moves with
-    dx/dt = v(x). Differentiable in ``theta`` and ``points`` by the analytic gradient; the slope carries none.
 
-    Convention: [0, 1] -> [0, 1], both ends fixed, strictly increasing; T^0 is the identity and T^-theta the
-    inverse. Without ``zero_boundary`` points may leave [0, 1], where the field goes on with the slope of the
-    end cells.
+def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+    """Return T^theta(x), the position after one unit of time of a point that starts at x and moves with dx/dt = v(x).
+
+    Differentiable in ``theta`` and ``points`` by the analytic gradient, once.
+
+    Convention: [0, 1] -> [0, 1], both ends fixed, strictly increasing; T^0 is the identity and T^-theta, that is
+    ``cpab_warp(-theta, ...)``, the inverse. Without ``zero_boundary`` points may leave [0, 1], where the field goes
+    on with the slope of the end cells.
 
     Args:
         theta: (B, d), d = K - 1 with ``zero_boundary``, else K + 1. Half precision is computed in float32.
@@ -82,43 +87,46 @@ def cpab_warp_and_slope(
         zero_boundary: Whether the velocity at 0 and 1 is 0.
 
     Returns:
-        Warped points and slopes, each (B, P), float64 if both inputs are, else float32.
+        (B, P), float64 if both inputs are, else float32.
 
     Raises:
         ValueError: If the shapes do not fit.
         RuntimeError: If a second derivative is asked for.
     """
-    _check(theta, points, num_cells, zero_boundary)
-    dtype = _working_dtype(theta.device)
     with torch.autocast(theta.device.type, enabled=False):
-        velocity = knot_velocity(theta.to(dtype), num_cells=num_cells, zero_boundary=zero_boundary)
-        end, slope = CPABFlow.apply(velocity, points.to(dtype), zero_boundary)
+        velocity, scaled = _flow_inputs(theta, points, num_cells, zero_boundary)
+        end = CPABFlow.apply(velocity, scaled, zero_boundary) / num_cells
+    return end.to(_result_dtype(theta, points))
+
+
+@torch.no_grad()
+def cpab_warp_and_slope(
+    theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Return T^theta(x) and its slope dT/dx > 0, each (B, P), without gradients; see :func:`cpab_warp`."""
+    with torch.autocast(theta.device.type, enabled=False):
+        velocity, scaled = _flow_inputs(theta, points, num_cells, zero_boundary)
+        path = trace(make_field(velocity), scaled, zero_boundary=zero_boundary)
     result = _result_dtype(theta, points)
-    return end.to(result), slope.to(result)
-
-
-def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
-    """Return T^theta(x), see :func:`cpab_warp_and_slope`; the inverse warp is ``cpab_warp(-theta, ...)``."""
-    return cpab_warp_and_slope(theta, points, num_cells=num_cells, zero_boundary=zero_boundary)[0]
+    return (path.end / num_cells).to(result), path_slope(path).to(result)
 
 
 @torch.no_grad()
 def cpab_warp_jacobian(
     theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return T^theta(x) (B, P), dT/dx (B, P) and dT/dtheta (B, P, d), none with a gradient.
+    """Return T^theta(x) (B, P), dT/dx (B, P) and dT/dtheta (B, P, d), without gradients.
 
-    For Gauss-Newton methods, which need the Jacobian itself. Convention and arguments as in
-    :func:`cpab_warp_and_slope`; memory is O(B P K).
+    For Gauss-Newton methods, which need the Jacobian itself; memory is O(B P K). See :func:`cpab_warp`.
     """
-    _check(theta, points, num_cells, zero_boundary)
-    dtype, result = _working_dtype(theta.device), _result_dtype(theta, points)
-    basis = velocity_basis(num_cells, zero_boundary=zero_boundary, dtype=dtype, device=theta.device)
-    x = points.to(dtype)
-    field = make_field(theta.to(dtype) @ basis)
-    path = trace(field, x, zero_boundary=zero_boundary)
-    jacobian = path_jacobian(field, x, path) @ basis.T
-    return path.end.to(result), path_slope(path).to(result), jacobian.to(result)
+    with torch.autocast(theta.device.type, enabled=False):
+        velocity, scaled = _flow_inputs(theta, points, num_cells, zero_boundary)
+        field = make_field(velocity)
+        path = trace(field, scaled, zero_boundary=zero_boundary)
+        basis = velocity_basis(num_cells, zero_boundary=zero_boundary, dtype=velocity.dtype, device=theta.device)
+        jacobian = path_jacobian(field, path) @ basis.T
+    result = _result_dtype(theta, points)
+    return (path.end / num_cells).to(result), path_slope(path).to(result), jacobian.to(result)
 
 
 def warp_levels(num_cells: int | Sequence[int], recurrences: int = 1) -> tuple[int, ...]:
