@@ -17,7 +17,7 @@ from tpl_lightning.functional.cpab import (
     velocity_basis,
     warp_time,
 )
-from tpl_lightning.functional.cpab_flow import CPABFlow
+from tpl_lightning.functional.cpab_flow import knots_in_cells
 from tpl_lightning.functional.tessellation import load_difw_tessellation
 
 
@@ -132,6 +132,13 @@ def test_basis_spans_difws_fields_in_difws_sparse_coordinates():
                 np.testing.assert_allclose(
                     ours, tessellation(cells, zero_boundary=zero_boundary, basis="sparse").B / 1, atol=1e-9
                 )
+
+
+@pytest.mark.parametrize("zero_boundary", [True, False])
+def test_the_flow_counts_in_the_coordinates_of_the_basis(zero_boundary):
+    theta = _random_theta(16, 1.0, zero_boundary)
+    basis = velocity_basis(16, zero_boundary=zero_boundary)
+    torch.testing.assert_close(knots_in_cells(theta, zero_boundary), theta @ basis * 16, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("cells", [2, 5, 16])
@@ -273,8 +280,8 @@ def test_memory_of_the_backward_pass_does_not_grow_with_the_cells():
     def saved_bytes(cells):
         sizes = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.nbytes) or t, lambda t: t):
-            velocity = torch.randn(4, cells + 1, dtype=torch.float64, requires_grad=True)
-            CPABFlow.apply(velocity, torch.rand(4, 500, dtype=torch.float64) * cells, True)
+            theta = torch.randn(4, cells - 1, requires_grad=True)
+            cpab_warp(theta, torch.rand(4, 500), num_cells=cells)
         return sum(sizes)
 
     assert saved_bytes(64) < 1.1 * saved_bytes(4)

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab_flow import CPABFlow, make_field, path_jacobian, path_slope, trace
+from tpl_lightning.functional.cpab_flow import (
+    CPABFlow,
+    Field,
+    Path,
+    knots_in_cells,
+    make_field,
+    path_jacobian,
+    path_slope,
+    trace,
+)
 from tpl_lightning.functional.tessellation import num_parameters, velocity_basis
 
 __all__ = [
@@ -63,12 +72,11 @@ def cell_slopes(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = Tru
     return knot_velocity(theta, num_cells=num_cells, zero_boundary=zero_boundary).diff(dim=-1) * num_cells
 
 
-def _flow_inputs(theta: Tensor, points: Tensor, num_cells: int, zero_boundary: bool) -> tuple[Tensor, Tensor]:
-    """Check, and return knot velocities and points, both counted in cells and in the working type."""
+def _traced(theta: Tensor, points: Tensor, num_cells: int, zero_boundary: bool) -> tuple[Field, Path]:
     _check(theta, points, num_cells, zero_boundary)
     dtype = _working_dtype(theta.device)
-    velocity = knot_velocity(theta.to(dtype), num_cells=num_cells, zero_boundary=zero_boundary)
-    return velocity * num_cells, points.to(dtype) * num_cells
+    field = make_field(knots_in_cells(theta.to(dtype), zero_boundary))
+    return field, trace(field, points.to(dtype) * num_cells, zero_boundary=zero_boundary)
 
 
 def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
@@ -93,10 +101,10 @@ def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_bounda
         ValueError: If the shapes do not fit.
         RuntimeError: If a second derivative is asked for.
     """
-    with torch.autocast(theta.device.type, enabled=False):
-        velocity, scaled = _flow_inputs(theta, points, num_cells, zero_boundary)
-        end = CPABFlow.apply(velocity, scaled, zero_boundary) / num_cells
-    return end.to(_result_dtype(theta, points))
+    _check(theta, points, num_cells, zero_boundary)
+    working, result = _working_dtype(theta.device), _result_dtype(theta, points)
+    warped: Tensor = CPABFlow.apply(theta, points, zero_boundary, working, result)
+    return warped
 
 
 @torch.no_grad()
@@ -104,9 +112,7 @@ def cpab_warp_and_slope(
     theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Return T^theta(x) and its slope dT/dx > 0, each (B, P), without gradients; see :func:`cpab_warp`."""
-    with torch.autocast(theta.device.type, enabled=False):
-        velocity, scaled = _flow_inputs(theta, points, num_cells, zero_boundary)
-        path = trace(make_field(velocity), scaled, zero_boundary=zero_boundary)
+    _, path = _traced(theta, points, num_cells, zero_boundary)
     result = _result_dtype(theta, points)
     return (path.end / num_cells).to(result), path_slope(path).to(result)
 
@@ -119,12 +125,9 @@ def cpab_warp_jacobian(
 
     For Gauss-Newton methods, which need the Jacobian itself; memory is O(B P K). See :func:`cpab_warp`.
     """
-    with torch.autocast(theta.device.type, enabled=False):
-        velocity, scaled = _flow_inputs(theta, points, num_cells, zero_boundary)
-        field = make_field(velocity)
-        path = trace(field, scaled, zero_boundary=zero_boundary)
-        basis = velocity_basis(num_cells, zero_boundary=zero_boundary, dtype=velocity.dtype, device=theta.device)
-        jacobian = path_jacobian(field, path) @ basis.T
+    field, path = _traced(theta, points, num_cells, zero_boundary)
+    jacobian = path_jacobian(field, path) / num_cells
+    jacobian = jacobian[..., 1:-1] if zero_boundary else jacobian
     result = _result_dtype(theta, points)
     return (path.end / num_cells).to(result), path_slope(path).to(result), jacobian.to(result)
 

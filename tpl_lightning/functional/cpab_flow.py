@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["CPABFlow", "Field", "Path", "make_field", "path_jacobian", "path_slope", "trace"]
+__all__ = ["CPABFlow", "Field", "Path", "knots_in_cells", "make_field", "path_jacobian", "path_slope", "trace"]
 
 _BARRIER = 2.0  # time counted for a cell that cannot be crossed: more than the one unit there is
 _LARGEST_EXPONENT = 600.0  # e^600 is finite in float64
@@ -99,8 +99,10 @@ def trace(field: Field, points: Tensor, *, zero_boundary: bool) -> Path:
     cell = points.floor().clamp_(0, cells - 1)
     fraction = points - cell
     cell = cell.long()
-    index = cell.expand(batch, -1)
-    left, right = velocity.gather(1, index), velocity.gather(1, (cell + 1).expand(batch, -1))
+    next_knot = cell + 1
+    # Dead tensors are written over (out=, in place): touching fresh memory costs more than the arithmetic.
+    left = velocity.gather(1, cell.expand(batch, -1))
+    right = velocity.gather(1, next_knot.expand(batch, -1))
     slope = right - left
     start_velocity = torch.addcmul(left, slope, fraction)
     onward = start_velocity > 0
@@ -108,26 +110,32 @@ def trace(field: Field, points: Tensor, *, zero_boundary: bool) -> Path:
     time_out = distance / start_velocity
     z = slope.mul_(time_out).add_(_TINY).clamp_(min=-1.0)
     exponent_out = torch.log1p(z)
-    time_out.mul_(exponent_out / z)
-    border_velocity = torch.where(onward, right, left)
-    exits = (border_velocity * start_velocity > 0).logical_and_(time_out < 1.0)
+    time_out.mul_(torch.div(exponent_out, z, out=z))
+    border_velocity = torch.where(onward, right, left, out=z)
+    exits = torch.mul(border_velocity, start_velocity, out=left) > 0
+    exits &= time_out < 1.0
     border = cell + onward
     if not zero_boundary:
         exits &= (border > 0) & (border < cells)
     # From the border on: the time left is walked along the cumulative crossing times.
-    target = torch.copysign(1.0 - time_out, start_velocity).add_(elapsed.gather(1, border))
+    target = torch.neg(time_out, out=right).add_(1.0).copysign_(start_velocity)
+    target.add_(torch.gather(elapsed, 1, border, out=left))
     last = torch.searchsorted(elapsed, target, right=True).clamp_(1, cells)
-    last = torch.where(exits, last, cell + 1)
-    before = last - 1
-    left, right = velocity.gather(1, before), velocity.gather(1, last)
-    entry_knot = torch.where(onward, before, last)
-    time_in = target.sub_(elapsed.gather(1, entry_knot)).abs_()
-    time_in = torch.where(exits, time_in, 1.0)
-    entry_velocity = torch.where(exits, torch.where(onward, left, right), start_velocity)
-    exponent = right.sub_(left).mul_(time_in).clamp_(max=_LARGEST_EXPONENT).add_(_TINY)
-    growth = torch.expm1(exponent)
-    entry = torch.where(exits, entry_knot.to(points.dtype), points)
-    end = (growth / exponent).mul_(time_in).mul_(entry_velocity).add_(entry)
+    last = torch.where(exits, last, next_knot, out=last)
+    entry_knot = last - 1
+    left = torch.gather(velocity, 1, entry_knot, out=left)
+    right = velocity.gather(1, last)
+    entry_knot = torch.where(onward, entry_knot, last, out=entry_knot)
+    entry_velocity = torch.where(onward, left, right)
+    exponent = right.sub_(left)  # the slope of the last cell, so far
+    time_in = target.sub_(torch.gather(elapsed, 1, entry_knot, out=left)).abs_()
+    time_in.masked_fill_(~exits, 1.0)
+    entry_velocity = torch.where(exits, entry_velocity, start_velocity, out=entry_velocity)
+    exponent.mul_(time_in).clamp_(max=_LARGEST_EXPONENT).add_(_TINY)
+    growth = torch.expm1(exponent, out=left)
+    entry = entry_knot.to(points.dtype)
+    entry = torch.where(exits, entry, points, out=entry)
+    end = torch.div(growth, exponent).mul_(time_in).mul_(entry_velocity).add_(entry)
     if zero_boundary:
         end.clamp_(0.0, cells)
     return Path(
@@ -158,21 +166,26 @@ def path_slope(path: Path) -> Tensor:
 
 def _m(w: Tensor, growth: Tensor) -> Tensor:
     """Return m(w) = (w e^w - (e^w - 1)) / w^2 with ``growth`` = e^w - 1; 1/2 + w/3 + w^2/8 + ... near 0."""
-    value = torch.addcmul(w - growth, w, growth).div_(w).div_(w)
-    series = (w * 0.125).add_(1 / 3).mul_(w).add_(0.5)
-    return torch.where(w.abs() < _SMALL, series, value)
+    value = torch.sub(w, growth).addcmul_(w, growth).div_(w).div_(w)
+    series = torch.mul(w, 0.125).add_(1 / 3).mul_(w).add_(0.5)
+    return _near_zero(w, series, value)
 
 
 def _q(w: Tensor, shrink: Tensor) -> Tensor:
     """Return q(w) = (w - (1 - e^-w)) / w^2 with ``shrink`` = 1 - e^-w; 1/2 - w/6 + w^2/24 - ... near 0."""
-    value = (w - shrink).div_(w).div_(w)
-    series = (w * (1 / 24)).sub_(1 / 6).mul_(w).add_(0.5)
-    return torch.where(w.abs() < _SMALL, series, value)
+    value = torch.sub(w, shrink).div_(w).div_(w)
+    series = torch.mul(w, 1 / 24).sub_(1 / 6).mul_(w).add_(0.5)
+    return _near_zero(w, series, value)
+
+
+def _near_zero(w: Tensor, series: Tensor, value: Tensor) -> Tensor:
+    """Return the series where w is small, the formula elsewhere, in the memory of ``value``."""
+    return torch.where((w < _SMALL).logical_and_(w > -_SMALL), series, value, out=value)
 
 
 def _last_piece(path: Path) -> tuple[Tensor, Tensor]:
     """Return how the end answers to a uniform change of the last cell's field, and to its right knot; (B, P)."""
-    uniform = (path.growth / path.exponent).mul_(path.time_in)
+    uniform = torch.div(path.growth, path.exponent).mul_(path.time_in)
     ramp = _m(path.exponent, path.growth).mul_(path.time_in).mul_(path.time_in).mul_(path.entry_velocity)
     share = (path.entry - path.last).add_(1.0)
     return uniform, ramp.addcmul_(share, uniform)
@@ -180,10 +193,10 @@ def _last_piece(path: Path) -> tuple[Tensor, Tensor]:
 
 def _first_piece(path: Path) -> tuple[Tensor, Tensor]:
     """Return int 1 / u dt over the first piece, and the same for its right knot; valid where the path ``exits``."""
-    shrink = 1.0 - path.start_velocity / path.border_velocity
-    uniform = path.distance / path.start_velocity / path.border_velocity
+    shrink = torch.div(path.start_velocity, path.border_velocity).neg_().add_(1.0)
     ramp = _q(path.exponent_out, shrink).mul_(path.time_out).mul_(path.time_out)
-    return uniform, torch.addcmul(ramp, path.fraction, uniform)
+    uniform = torch.div(path.distance, path.start_velocity, out=shrink).div_(path.border_velocity)
+    return uniform, ramp.addcmul_(path.fraction, uniform)
 
 
 def _whole_cells(field: Field) -> tuple[Tensor, Tensor]:
@@ -224,17 +237,17 @@ def _pull_back(field: Field, path: Path, grad: Tensor) -> Tensor:
     """Return sum_p grad_p dT(x_p)/du, (B, K + 1), without forming the Jacobian."""
     result, marks = torch.zeros_like(field.velocity), torch.zeros_like(field.velocity)
     uniform, right = _last_piece(path)
-    right.mul_(grad)
-    result.scatter_add_(1, path.last, right)
+    result.scatter_add_(1, path.last, right.mul_(grad))
     result.scatter_add_(1, path.last - 1, uniform.mul_(grad).sub_(right))
     # The first piece and the whole cells are carried on by the velocity at the end.
-    carried = torch.where(path.exits, (path.growth + 1.0).mul_(path.entry_velocity).mul_(grad), 0.0)
+    carried = torch.add(path.growth, 1.0, out=right).mul_(path.entry_velocity).mul_(grad)
+    stays = ~path.exits
+    carried.masked_fill_(stays, 0.0)
     uniform, right = _first_piece(path)
-    right = torch.where(path.exits, right.mul_(carried), 0.0)
-    uniform = torch.where(path.exits, uniform.mul_(carried), 0.0)
-    cell = path.cell.expand_as(carried)
+    right.masked_fill_(stays, 0.0).mul_(carried)
+    uniform.masked_fill_(stays, 0.0).mul_(carried)
     result.scatter_add_(1, (path.cell + 1).expand_as(carried), right)
-    result.scatter_add_(1, cell, uniform.sub_(right))
+    result.scatter_add_(1, path.cell.expand_as(carried), uniform.sub_(right))
     # +w at the knot where the whole cells begin, -w where they end; the running sum is each cell's weight.
     marks.scatter_add_(1, path.border, carried)
     marks.scatter_add_(1, path.entry_knot, carried.neg_())
@@ -245,20 +258,36 @@ def _pull_back(field: Field, path: Path, grad: Tensor) -> Tensor:
     return result
 
 
+def knots_in_cells(theta: Tensor, zero_boundary: bool) -> Tensor:
+    """Return the knot velocities in cells per unit of time: theta itself, between zeros if the ends stay.
+
+    That is ``theta @ velocity_basis(K) * K`` without the multiplication by ones.
+    """
+    return torch.nn.functional.pad(theta, (1, 1)) if zero_boundary else theta
+
+
 class CPABFlow(torch.autograd.Function):
-    """(velocity (B, K + 1), points (P,) or (B, P)), in cells -> ends (B, P), with the analytic gradient."""
+    """(theta (B, d), points (P,) or (B, P) in [0, 1]) -> warped points (B, P), with the analytic gradient.
+
+    Changes of type and of unit happen inside, as each would cost a node of the autograd graph.
+    """
 
     @staticmethod
-    def forward(ctx: Any, velocity: Tensor, points: Tensor, zero_boundary: bool) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        ctx: Any, theta: Tensor, points: Tensor, zero_boundary: bool, working: torch.dtype, result: torch.dtype
+    ) -> Tensor:
         """Trace the points."""
+        velocity = knots_in_cells(theta.to(working), zero_boundary)
+        cells = velocity.shape[1] - 1
         field = make_field(velocity)
-        path = trace(field, points, zero_boundary=zero_boundary)
-        ctx.shared = points.dim() == 1
+        path = trace(field, points.to(working) * cells, zero_boundary=zero_boundary)
+        ctx.shared, ctx.free = points.dim() == 1, slice(1, -1) if zero_boundary else slice(None)
+        ctx.types = theta.dtype, points.dtype
         ctx.save_for_backward(*field, *path)
-        return path.end
+        return (path.end / cells).to(result)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """Pull the gradient back along the paths."""
         if torch.is_grad_enabled():
             raise RuntimeError(
@@ -266,10 +295,12 @@ class CPABFlow(torch.autograd.Function):
                 "create_graph=True, or take the slope from cpab_warp_and_slope."
             )
         velocity, elapsed, *rest = ctx.saved_tensors
-        path = Path(*rest)
-        by_velocity = _pull_back(Field(velocity, elapsed), path, grad) if ctx.needs_input_grad[0] else None
-        by_points = None
+        path, by_theta, by_points = Path(*rest), None, None
+        grad = grad.to(velocity.dtype)
         if ctx.needs_input_grad[1]:
             by_points = grad * path_slope(path)
-            by_points = by_points.sum(0) if ctx.shared else by_points
-        return by_velocity, by_points, None
+            by_points = (by_points.sum(0) if ctx.shared else by_points).to(ctx.types[1])
+        if ctx.needs_input_grad[0]:
+            by_velocity = _pull_back(Field(velocity, elapsed), path, grad)
+            by_theta = (by_velocity[:, ctx.free] / (velocity.shape[1] - 1)).to(ctx.types[0])
+        return by_theta, by_points, None, None, None

@@ -25,9 +25,10 @@ def video_errors(found: Tensor, expected: Tensor, lengths: Tensor) -> Tensor:
     with torch.autocast(found.device.type, enabled=False):
         if found.dtype in (torch.float16, torch.bfloat16):
             found = found.float()
-        squares = (found - expected.to(found.dtype)).square().sum(-1)
-        mask = length_mask(lengths, squares.shape[1])
-        return squares.masked_fill(~mask, 0.0).sum(1) / lengths
+        mask = length_mask(lengths, found.shape[1]).unsqueeze(-1)
+        # Masked before the square: 0 times the gradient of a NaN in the padding would be NaN again.
+        difference = (found - expected.to(found.dtype)).masked_fill(~mask, 0.0)
+        return difference.square().sum((1, 2)) / lengths
 
 
 def icae_loss(

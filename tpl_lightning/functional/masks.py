@@ -12,6 +12,17 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
 
 
 def frame_times(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return the times u / (L_i - 1) of the frames, (B, size); 1 from the last frame on, padding included."""
+    """Return the times u / (L_i - 1) of the frames: the points of a video's, or a prototype's, own timeline.
+
+    Convention: frame 0 sits at 0 and the last at 1, where the padding sits too; a single frame sits at 0.
+
+    Args:
+        lengths: (B,) frames of each video, at least 1.
+        size: Places of a row, padding included.
+        dtype: Of the result.
+
+    Returns:
+        (B, size) in [0, 1], never decreasing.
+    """
     frame = torch.arange(size, device=lengths.device, dtype=dtype)
-    return (frame / (lengths.unsqueeze(1) - 1).to(dtype)).clamp(max=1.0)
+    return (frame / (lengths.unsqueeze(1) - 1).clamp(min=1).to(dtype)).clamp(max=1.0)

@@ -11,7 +11,11 @@ __all__ = ["PrototypeAccumulator", "group_mean"]
 
 def _group_sum(values: Tensor, action: Tensor, mask: Tensor, num_actions: int, longest: int) -> Tensor:
     """Return (A, longest, C + 1): sums over the videos of an action, and how many there were."""
-    values = torch.cat([values, torch.ones_like(values[..., :1])], dim=-1) * mask.unsqueeze(-1)
+    if values.shape[1] > longest:
+        raise ValueError(f"Expected `values` of at most {longest} points (axis 1), but got {tuple(values.shape)}.")
+    if values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()  # bfloat16 cannot count beyond 256
+    values = torch.cat([values, torch.ones_like(values[..., :1])], dim=-1).masked_fill(~mask.unsqueeze(-1), 0.0)
     values = torch.nn.functional.pad(values, (0, 0, 0, longest - values.shape[1]))
     total = torch.zeros(num_actions, *values.shape[1:], dtype=values.dtype, device=values.device)
     return total.index_add(0, action, values)
@@ -28,7 +32,10 @@ def group_mean(values: Tensor, action: Tensor, mask: Tensor, *, num_actions: int
         longest: Points of the result; under DDP it must agree over the ranks. None: P.
 
     Returns:
-        (A, longest, C), 0 where no video has a point; gradients reach the videos of every rank.
+        (A, longest, C), float32 or float64, 0 where no video has a point; gradients reach the videos of every rank.
+
+    Raises:
+        ValueError: If ``values`` has more than ``longest`` points.
     """
     total = all_reduce_sum(_group_sum(values, action, mask, num_actions, longest or values.shape[1]))
     return total[..., :-1] / total[..., -1:].detach().clamp(min=1)

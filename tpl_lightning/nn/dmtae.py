@@ -34,6 +34,11 @@ class DMTAEOutput(NamedTuple):
     """(B, T, C) Dec(Z~_i) ∘ T^-theta_i."""
 
 
+def _full_precision(x: Tensor) -> Tensor:
+    """Return half precision as float32, for half precision cannot tell frames apart; the rest as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
 def standardise(latent: Tensor, lengths: Tensor) -> Tensor:
     """Bring each channel of each video to mean 0 and variance 1 over its frames; (B, T, D), padding 0.
 
@@ -94,12 +99,12 @@ class DMTAE(nn.Module):
             lengths: (B,) frames.
             prototype_length: (B,) points of each video's prototype.
         """
-        grid = frame_times(prototype_length, int(prototype_length.max()))
+        grid = frame_times(prototype_length, int(prototype_length.max()), latent.dtype)
         theta = latent.new_zeros(len(latent), 0, self.num_parameters)
         for _ in self.levels:
             times = self._warp(theta, grid)
             step = self.aligner(resample(latent, times, lengths), prototype_length)
-            theta = torch.cat([theta, step.unsqueeze(1).float()], 1)
+            theta = torch.cat([theta, _full_precision(step).unsqueeze(1)], 1)
         return theta
 
     def _warp(self, theta: Tensor, points: Tensor, *, inverse: bool = False) -> Tensor:
@@ -110,17 +115,17 @@ class DMTAE(nn.Module):
 
         Args:
             embeddings: (B, T, C), padded at the end.
-            lengths: (B,) frames of each video, at least 2.
+            lengths: (B,) frames of each video.
             prototype_length: (B,) points L of the prototype of each video's action.
         """
-        latent = standardise(self.encoder(embeddings, lengths).float(), lengths)
+        latent = standardise(_full_precision(self.encoder(embeddings, lengths)), lengths)
         theta = self.predict_theta(latent, lengths, prototype_length)
-        grid = frame_times(prototype_length, int(prototype_length.max()))
+        grid = frame_times(prototype_length, int(prototype_length.max()), latent.dtype)
         source_position = self._warp(theta, grid)
-        frames = frame_times(lengths, embeddings.shape[1])
+        frames = frame_times(lengths, embeddings.shape[1], latent.dtype)
         position = self._warp(theta, frames, inverse=True)
         aligned = resample(latent, source_position, lengths)
-        decoded = self.decoder(aligned, prototype_length).float()
+        decoded = _full_precision(self.decoder(aligned, prototype_length))
         return DMTAEOutput(
             latent=latent,
             theta=theta,
