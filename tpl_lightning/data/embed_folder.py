@@ -42,14 +42,15 @@ def embed_folder(
 ) -> Path:
     """Embed the videos ``<root>/<action>/<video>.<ext>`` and write an embedding cache without labels.
 
-    About a quarter of the videos of each action go to the test split, chosen by a hash of their names, the others to train. The PCA is fitted on
-    the training split and stored in the cache.
+    About a quarter of the videos of each action go to the test split, chosen by a hash of their names, the others to
+    train. The PCA is fitted on the training split and stored in the cache.
 
     Args:
         root: folder with one folder per action, at least two videos in each.
         out: the cache file to write.
         dataset: name of the data set in the cache.
-        extractor: a fitted extractor to use as it is, so that embeddings are comparable with those of another cache; None fits one here.
+        extractor: a fitted extractor to use as it is, so that embeddings are comparable with those of another cache;
+            None fits one here.
         channels: principal components to keep; ignored if ``extractor`` is given.
         fps: frames per second to thin videos out to; None keeps all frames.
         num_workers: processes; None for one per core. The result does not depend on it.
@@ -59,8 +60,8 @@ def embed_folder(
         Path of the cache.
 
     Raises:
-        UserError: if there are no videos, an action has only one, a file cannot be decoded or has fewer than two frames, or there are too few
-            frames for the channels.
+        UserError: if there are no videos, an action has only one, a file cannot be decoded or has fewer than two
+            frames, or there are too few frames for the channels.
     """
     videos = find_videos(root)
     _check(videos, Path(root))
@@ -98,7 +99,8 @@ def _check(videos: list[tuple[str, Path]], root: Path) -> None:
     lonely = [action for action, count in counts.items() if count < 2]
     if lonely:
         raise UserError(
-            f"Expected at least 2 videos of each action in {root}, but {', '.join(lonely)} has 1: add one or remove the folder."
+            f"Expected at least 2 videos of each action in {root}, but {', '.join(lonely)} has 1: "
+            "add one or remove the folder."
         )
 
 

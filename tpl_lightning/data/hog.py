@@ -1,11 +1,12 @@
 """Embeddings without weights: histograms of oriented gradients (HOG), reduced by PCA.
 
-HOG describes shapes by where edges of which direction lie, so it sees a pose without having learned anything. Dalal and Triggs, "Histograms of
-Oriented Gradients for Human Detection", CVPR 2005.
+HOG describes shapes by where edges of which direction lie, so it sees a pose without having learned anything. Dalal
+and Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,12 @@ class HogParams:
     cell: int = 16
     """Pixels along each side of a cell, which has one histogram."""
     block: int = 8
-    """Cells along each side of a block, within which contrast is normalised (L2-Hys). One block for the whole picture keeps edges that stand out
-    larger than noise in plain areas, which small blocks would blow up."""
+    """Cells along each side of a block, within which contrast is normalised (L2-Hys). One block for the whole picture
+    keeps edges that stand out larger than noise in plain areas, which small blocks would blow up."""
     orientations: int = 12
     """Bins of edge direction over 180 degrees."""
     mirror_invariant: bool = True
-    """Average the features of each frame and its mirror image, so that it does not matter to which side a person faces."""
+    """Average the features of a frame and its mirror image: it must not matter to which side a person faces."""
 
     def __post_init__(self) -> None:
         """Check that cells and blocks fit.
@@ -60,8 +61,8 @@ class HogParams:
 def fit_square(frame: np.ndarray, size: int) -> np.ndarray:
     """Turn a frame into a grey square without distorting it.
 
-    The longer side is resized to ``size`` (bilinear, antialiased). What is missing on the shorter side is filled by repeating the border
-    pixels on both sides, which adds no edge, as black bars would.
+    The longer side is resized to ``size`` (bilinear, antialiased). What is missing on the shorter side is filled by
+    repeating the border pixels on both sides, which adds no edge, as black bars would.
 
     Args:
         frame: RGB, shape (H, W, 3), uint8.
@@ -83,7 +84,8 @@ def fit_square(frame: np.ndarray, size: int) -> np.ndarray:
 def hog_features(frames: Iterable[np.ndarray], *, params: HogParams | None = None) -> np.ndarray:
     """Describe each frame by its HOG features (scikit-image), without regard to other frames.
 
-    Frames are fitted into a grey square (see :func:`fit_square`) and square-root compressed, which makes brightness matter less.
+    Frames are fitted into a grey square (see :func:`fit_square`) and square-root compressed, which makes brightness
+    matter less.
 
     Args:
         frames: RGB frames, shape (T, H, W, 3) or an iterable of (H, W, 3), uint8.
@@ -98,36 +100,28 @@ def hog_features(frames: Iterable[np.ndarray], *, params: HogParams | None = Non
     from skimage.feature import hog  # slow to import
 
     params = params or HogParams()
+    describe = partial(
+        hog,
+        orientations=params.orientations,
+        pixels_per_cell=(params.cell, params.cell),
+        cells_per_block=(params.block, params.block),
+        block_norm="L2-Hys",
+        transform_sqrt=True,
+    )
     rows = []
     for index, frame in enumerate(frames):
         if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
             raise UserError(
-                f"Expected RGB frames of shape (H, W, 3) and type uint8, but got {frame.shape} and {frame.dtype} at frame {index}."
+                f"Expected RGB frames of shape (H, W, 3) and type uint8, "
+                f"but got {frame.shape} and {frame.dtype} at frame {index}."
             )
-        blocks = hog(
-            fit_square(frame, params.size),
-            orientations=params.orientations,
-            pixels_per_cell=(params.cell, params.cell),
-            cells_per_block=(params.block, params.block),
-            block_norm="L2-Hys",
-            transform_sqrt=True,
-            feature_vector=False,
-        )
-        rows.append(blocks)
-    if not rows:
-        return np.zeros((0, params.num_features), dtype=np.float32)
-    features = np.stack(rows).astype(np.float32)  # (T, block row, block column, cell row, cell column, orientation)
-    if params.mirror_invariant:
-        features = 0.5 * (features + _mirrored(features))
-    return features.reshape(len(features), -1)
-
-
-def _mirrored(features: np.ndarray) -> np.ndarray:
-    """Features that the mirror images of the frames have: columns swap, and an edge at angle a turns to 180 degrees - a.
-
-    Bin k of scikit-image covers the angles from k to k + 1 times 180 / orientations degrees, so the bins swap end to end.
-    """
-    return features[:, :, ::-1, :, ::-1, ::-1]
+        square = fit_square(frame, params.size)
+        features = describe(square)
+        if params.mirror_invariant:
+            # Swapping bins instead would be wrong for edges on the border of two bins, such as exactly vertical ones.
+            features = 0.5 * (features + describe(square[:, ::-1]))
+        rows.append(features)
+    return np.array(rows, dtype=np.float32).reshape(len(rows), params.num_features)
 
 
 def _chunks(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
@@ -144,11 +138,12 @@ def _chunks(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray
 class HogExtractor:
     r"""HOG features projected onto principal components: :math:`(f - \mu) V^\top`.
 
-    The components are those of the scatter *within* the training videos (features minus their video's mean): between videos, person and
-    background differ far more than poses do, and would take most of the channels.
+    The components are those of the scatter *within* the training videos (features minus their video's mean): between
+    videos, person and background differ far more than poses do, and would take most of the channels.
     """
 
     def __init__(self, *, params: HogParams | None = None, channels: int = 64) -> None:
+        """Take the sizes; mean and components come from :meth:`fit` or :meth:`from_state`."""
         if channels < 1:
             raise UserError(f"Expected `channels` >= 1, but got {channels}.")
         self.params = params or HogParams()
@@ -246,12 +241,13 @@ class HogExtractor:
         if attrs.get("kind") != "hog-pca" or missing:
             detail = f"it lacks {', '.join(missing)}" if missing else f"its kind is {attrs.get('kind')!r}"
             raise UserError(f"Expected the state of a HOG extractor (kind 'hog-pca'), but {detail}.")
-        params = HogParams(**{name: (bool if name == "mirror_invariant" else int)(attrs[name]) for name in names})
+        values: dict[str, Any] = {name: (bool if name == "mirror_invariant" else int)(attrs[name]) for name in names}
+        params = HogParams(**values)
         mean, components = np.asarray(arrays["mean"], np.float32), np.asarray(arrays["components"], np.float32)
         if mean.shape != (params.num_features,) or components.shape[1:] != mean.shape:
             raise UserError(
-                f"Expected a mean of shape ({params.num_features},) and components of shape (channels, {params.num_features}), "
-                f"but got {mean.shape} and {components.shape}."
+                f"Expected a mean of shape ({params.num_features},) and components of shape "
+                f"(channels, {params.num_features}), but got {mean.shape} and {components.shape}."
             )
         extractor = cls(params=params, channels=len(components))
         extractor.mean, extractor.components = mean, components

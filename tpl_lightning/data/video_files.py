@@ -86,8 +86,9 @@ def read_frames(path: str | Path, *, size: int | None = None, fps: float | None 
     A file that breaks off is read as far as it goes, with a warning.
 
     Convention:
-        Frames come in order of presentation. With ``fps``, the k-th one is the frame nearest to ``k / fps`` seconds after the first, and none
-        is repeated: a video with fewer frames per second keeps those it has.
+        Frames come in order of presentation. With ``fps``, the k-th one is the frame nearest to ``k / fps`` seconds
+        after the first, up to half an interval after the last, and none is repeated: a video with fewer frames per
+        second keeps those it has.
 
     Args:
         path: the file.
@@ -98,7 +99,8 @@ def read_frames(path: str | Path, *, size: int | None = None, fps: float | None 
         RGB frames of shape (H, W, 3), uint8.
 
     Raises:
-        UserError: if PyAV or the file is missing, or the file holds no video that can be decoded, or ``size`` or ``fps`` is not positive.
+        UserError: if PyAV or the file is missing, or the file holds no video that can be decoded, or ``size`` or
+            ``fps`` is not positive.
     """
     if (size is not None and size < 1) or (fps is not None and not fps > 0):
         raise UserError(f"Expected positive `size` and `fps`, but got size={size} and fps={fps}.")
@@ -165,7 +167,8 @@ def video_info(path: str | Path) -> VideoInfo:
 def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18) -> Path:
     """Encode frames as H.264 (VP9 in .webm), 4:2:0, which players and browsers show.
 
-    The file appears under its name only when it is complete. An odd width or height grows by repeating its last pixels, as 4:2:0 needs even ones.
+    The file appears under its name only when it is complete. An odd width or height grows by repeating its last
+    pixels, as 4:2:0 needs even ones.
 
     Args:
         path: where to write; the ending decides the container: mp4, mov, mkv, avi or webm. Folders are made.
@@ -279,13 +282,15 @@ def _to_rgb(frame: Any, size: int | None) -> np.ndarray:
 
 def _thin_out(timed: Iterable[tuple[float, np.ndarray]], fps: float) -> Iterator[np.ndarray]:
     """Keep the frame nearest to each multiple of 1 / fps seconds, each at most once."""
-    wanted, held, held_time = 0, None, 0.0
+    wanted, held, held_time, interval = 0, None, 0.0, 0.0
     for time, frame in timed:
         if held is not None:
             middle = (held_time + time) / 2
             if wanted / fps <= middle:
                 yield held
                 wanted = int(np.floor(middle * fps)) + 1
+            interval = time - held_time
         held, held_time = frame, time
-    if held is not None and wanted / fps <= held_time + 0.5 / fps:
+    # The last frame stands for half of its own interval too: no instant beyond the video is asked for.
+    if held is not None and wanted / fps <= held_time + interval / 2:
         yield held

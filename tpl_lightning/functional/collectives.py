@@ -46,6 +46,7 @@ def global_mean(values: Tensor) -> Tensor:
     """
     if not is_distributed():
         return values.mean()
-    count = torch.tensor(float(len(values)), device=values.device)
+    dtype = torch.promote_types(values.dtype, torch.float32)
+    count = torch.tensor(len(values), dtype=dtype, device=values.device)
     dist.all_reduce(count)
     return values.sum() * (dist.get_world_size() / count)

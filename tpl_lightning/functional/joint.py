@@ -4,10 +4,10 @@ Each video is compared with the mean of the *others* of its action, brought back
 
     E_i(theta) = mean_t || P_i(T^-theta(t)) - U_i(t) ||^2 + smoothness * mean_c a_c^2,
 
-a_c the slope of the velocity field in cell c. The first term is the inverse-consistency averaging error [3] of Naaman et
-al. (ICCV 2025), in feature space and with the video left out of its own prototype; the second is the prior that the
-paper does without. Minimised by Levenberg-Marquardt with the exact derivative of the warp, from coarse to fine: first on
-strongly smoothed signals, then on sharper ones. All videos of all actions are one batch.
+a_c the slope of the velocity field in cell c. The first term is the inverse-consistency averaging error [3] of Naaman
+et al. (ICCV 2025), in feature space and with the video left out of its own prototype; the second is the prior that the
+paper does without. Minimised by Levenberg-Marquardt with the exact derivative of the warp, from coarse to fine: first
+on strongly smoothed signals, then on sharper ones. All videos of all actions are one batch.
 
 Signals are sampled on a grid that all videos share, times j / (G - 1), so nothing is padded.
 """

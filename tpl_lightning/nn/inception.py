@@ -41,7 +41,8 @@ class InceptionTime(nn.Module):
     """Inception modules with shortcuts, mean over the frames, a linear head that starts near 0.
 
     Differences to the original: the normalisation is over each frame's channels instead of over the batch, and
-    padding is masked, so a video's result depends neither on the batch nor on padding.
+    padding is masked, so a video's result depends neither on the batch nor on padding; widths are odd (39, 19, 9
+    for 40, 20, 10), so that a frame is the middle of each.
 
     Args:
         in_channels: Channels of the input.

@@ -39,6 +39,9 @@ class TCN(nn.Module):
         kernel_size: Frames, odd; layer l has dilation 2^l.
         dropout: Share of activations dropped in training.
         layers: Number of layers (the paper: 3).
+
+    Raises:
+        ValueError: If ``kernel_size`` is even.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class TCN(nn.Module):
     ) -> None:
         """Build the layers."""
         super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"Expected an odd `kernel_size`, so that a frame is its middle, but got {kernel_size}.")
         self.into = nn.Linear(in_channels, hidden)
         self.layers = nn.ModuleList(_Layer(hidden, kernel_size, 2**i, dropout) for i in range(layers))
         self.out = nn.Linear(hidden, out_channels)

@@ -1,4 +1,4 @@
-"""Videos for a machine that has none: an articulated figure does five exercises at a random tempo, with exact ground truth."""
+"""Videos for a machine that has none: a figure does five exercises at a random tempo; the truth is known."""
 
 from tpl_lightning.data.procedural.actions import ACTIONS, PHASE_NAMES
 from tpl_lightning.data.procedural.clips import ClipSpec, RenderedClip, clip_specs, render_clip

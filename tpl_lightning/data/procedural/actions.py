@@ -1,8 +1,9 @@
 """The five actions: key poses at fixed values of progress, and the skeleton that they drive.
 
-Each action is a table. Its columns are key poses, one at every phase border, so a phase is what happens between two key poses. Its rows
-are controls such as a joint angle or how far the bar is from the chest; monotone cubic interpolation (PCHIP) runs through the columns, so
-nothing overshoots. Going up does not retrace going down: people use their legs, head and back differently, and the tables say how.
+Each action is a table. Its columns are key poses, one at every phase border, so a phase is what happens between two
+key poses. Its rows are controls such as a joint angle or how far the bar is from the chest; monotone cubic
+interpolation (PCHIP) runs through the columns, so nothing overshoots. Going up does not retrace going down: people
+use their legs, head and back differently, and the tables say how.
 """
 
 from collections.abc import Callable

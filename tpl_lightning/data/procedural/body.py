@@ -1,7 +1,7 @@
 """The articulated figure: its measures, and how limbs reach where the key poses put hands and feet.
 
-World axes: x to the right, y up, z towards a viewer in front; the figure faces +x, so its right side is at +z. Lengths are in metres.
-All functions work on whole clips: a position is an array of shape (T, 3).
+World axes: x to the right, y up, z towards a viewer in front; the figure faces +x, so its right side is at +z.
+Lengths are in metres. All functions work on whole clips: a position is an array of shape (T, 3).
 """
 
 from dataclasses import dataclass
@@ -94,8 +94,9 @@ def two_bone(
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Place the middle joint of a limb of two bones whose end should reach a target.
 
-    With the distance :math:`d` from root to target, the joint lies :math:`(a^2 - b^2 + d^2) / 2d` along the line between them (law of
-    cosines) and off it towards the pole. A target out of reach is replaced by the nearest point that can be reached.
+    With the distance :math:`d` from root to target, the joint lies :math:`(a^2 - b^2 + d^2) / 2d` along the line
+    between them (law of cosines) and off it towards the pole. A target out of reach is replaced by the nearest point
+    that can be reached.
 
     Args:
         root: shoulder or hip, shape (T, 3).
@@ -123,8 +124,8 @@ def two_bone(
 class Skeleton:
     """Joints of a figure through a clip, plus what it holds.
 
-    ``joints`` maps ``pelvis``, ``waist``, ``chest``, ``neck``, ``head``, ``nose`` and, with the suffixes ``_r`` and ``_l``,
-    ``shoulder``, ``elbow``, ``hand``, ``hip``, ``knee``, ``ankle``, ``toe`` to positions of shape (T, 3).
+    ``joints`` maps ``pelvis``, ``waist``, ``chest``, ``neck``, ``head``, ``nose`` and, with the suffixes ``_r`` and
+    ``_l``, ``shoulder``, ``elbow``, ``hand``, ``hip``, ``knee``, ``ankle``, ``toe`` to positions of shape (T, 3).
     """
 
     joints: dict[str, np.ndarray]
@@ -140,6 +141,7 @@ class Rig:
     """Builds a skeleton from the trunk outwards, for a whole clip at once."""
 
     def __init__(self, shape: BodyShape) -> None:
+        """Start a skeleton for a body of this shape."""
         self.shape = shape
         self.joints: dict[str, np.ndarray] = {}
 

@@ -1,13 +1,16 @@
 """A small painter: cameras, round shapes and how they become pixels.
 
-Everything that moves is a *blob*, the convex hull of spheres: two spheres of different size make a limb, eight tiny ones a box. Its outline on
-screen is the hull of circles, which its support function gives for all frames at once; only the filling of polygons is done frame by frame.
+Everything that moves is a *blob*, the convex hull of spheres: two spheres of different size make a limb, eight tiny
+ones a box. Its outline on screen is the hull of circles, which its support function gives for all frames at once;
+only the filling of polygons is done frame by frame.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from tpl_lightning.data.procedural.body import side
 
 SUPERSAMPLING = 3
 """Shapes are filled on a raster this many times finer, then averaged."""
@@ -26,7 +29,7 @@ def shade(colour: Colour, factor: float) -> Colour:
 
 @dataclass(frozen=True)
 class Camera:
-    """A perspective camera that circles around a point of the world, then pans, zooms and rolls the picture a little over time."""
+    """A perspective camera that looks at a point of the world, and whose picture pans, zooms and rolls a little."""
 
     target: np.ndarray
     """Point of the world in the middle of the picture, shape (3,)."""
@@ -115,7 +118,7 @@ def disc(middle: np.ndarray, radius: float, half_width: float, colour: Colour, *
     """Cylinder with its axis along z around a point of shape (T, 3)."""
     angle = np.linspace(0.0, 2 * np.pi, 14, endpoint=False)
     rim = np.stack([radius * np.cos(angle), radius * np.sin(angle), 0 * angle], -1)
-    offsets = np.concatenate([rim + [0, 0, half_width], rim - [0, 0, half_width]])
+    offsets = np.concatenate([rim + side(half_width), rim - side(half_width)])
     return Blob(middle[:, None] + offsets, np.full(len(offsets), 0.002), colour, lit)
 
 

@@ -16,7 +16,7 @@ from tpl_lightning.data.procedural.scenery import MARGIN, draw_background
 from tpl_lightning.data.procedural.tempo import random_progress
 from tpl_lightning.errors import UserError
 
-PROCEDURAL_VERSION = 1
+PROCEDURAL_VERSION = 2
 """Counts up whenever a change gives other pixels for the same specification."""
 
 FPS = 24.0
@@ -66,8 +66,8 @@ def clip_specs(
 ) -> list[ClipSpec]:
     """Decide which clips there are: actions in turn, about 60 % train, 15 % val, 25 % test within each.
 
-    A clip depends on ``seed``, its action and its number within the action only, so a larger set holds the clips of a smaller one; the split
-    depends on how many clips an action has.
+    A clip depends on ``seed``, its action and its number within the action only, so a larger set holds the clips of a
+    smaller one; the split depends on how many clips an action has.
 
     Args:
         num_clips: clips in total, at least 2 for each action.
@@ -86,8 +86,8 @@ def clip_specs(
         raise UserError(f"Expected actions out of {', '.join(ACTIONS)}, but got {', '.join(unknown) or 'none'}.")
     if num_clips < 2 * len(actions):
         raise UserError(
-            f"Expected at least 2 clips for each of {len(actions)} actions, {2 * len(actions)} in all, but got num_clips={num_clips}: "
-            "ask for more clips or for fewer actions."
+            f"Expected at least 2 clips for each of {len(actions)} actions, {2 * len(actions)} in all, "
+            f"but got num_clips={num_clips}: ask for more clips or for fewer actions."
         )
     specs = []
     for place, action in enumerate(actions):
@@ -135,15 +135,18 @@ def render_clip(spec: ClipSpec, *, size: int = SIZE) -> RenderedClip:
 
 def _camera(parts: list[Part], yaw: float, size: int, num_frames: int, rng: np.random.Generator) -> Camera:
     """Point a camera at all that will be seen, then disturb it a little."""
-    points = np.concatenate([blob.centres.reshape(-1, 3) for part in parts for blob in part.blobs])
+    blobs = [blob for part in parts for blob in part.blobs]
+    points = np.concatenate([blob.centres.reshape(-1, 3) for blob in blobs])
+    radii = np.concatenate([np.tile(blob.radii, len(blob.centres)) for blob in blobs])
     target = (points.min(axis=0) + points.max(axis=0)) / 2
     drift = _drift(num_frames, size, rng)
     yaw += np.radians(rng.uniform(-14, 14))
     pitch = np.radians(rng.uniform(5, 15))
     camera = Camera(target, yaw, pitch, rng.uniform(5.0, 8.0), 1.0, np.zeros(2), drift)
-    flat, _ = camera.project(points, moving=False)
-    low, high = flat.min(axis=0), flat.max(axis=0)
-    fill = rng.uniform(0.78, 0.92)
+    flat, scale = camera.project(points, moving=False)
+    margin = (scale * radii)[:, None]
+    low, high = (flat - margin).min(axis=0), (flat + margin).max(axis=0)
+    fill = rng.uniform(0.80, 0.92)
     focal = fill * size / float(np.max(high - low))
     room = (size - focal * (high - low)) / 2
     shift = rng.uniform(-0.5, 0.5, size=2) * np.minimum(room, 0.12 * size)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpl_lightning.data.procedural.body import BodyShape, Skeleton
+from tpl_lightning.data.procedural.actions import SIDES
+from tpl_lightning.data.procedural.body import BodyShape, Skeleton, side
 from tpl_lightning.data.procedural.canvas import Blob, Colour, Part, limb, shade
 
 SKIN: tuple[Colour, ...] = (
@@ -71,7 +72,7 @@ def figure_parts(pose: Skeleton, body: BodyShape, outfit: Outfit) -> list[Part]:
     Returns:
         Parts to paint: trunk, head, arms and legs.
     """
-    parts = [_trunk(pose, body, outfit), _head(pose, body, outfit)]
+    parts = [_trunk(pose, body, outfit), *_head(pose, body, outfit)]
     for suffix in ("_r", "_l"):
         parts += [_arm(pose, body, outfit, suffix), _leg(pose, body, outfit, suffix)]
     return parts
@@ -94,19 +95,25 @@ def _trunk(pose: Skeleton, body: BodyShape, outfit: Outfit) -> Part:
     return Part([neck, seat, belly, chest], np.stack([pose["chest"], pose["pelvis"]], 1))
 
 
-def _head(pose: Skeleton, body: BodyShape, outfit: Outfit) -> Part:
+def _head(pose: Skeleton, body: BodyShape, outfit: Outfit) -> list[Part]:
+    """Face and hair, two parts: the face is in front once it turns more than 20 degrees from profile to the camera."""
     head, radius = pose["head"], body.head
     face = (pose["nose"] - head) / radius
     up = (pose["crown"] - head + 0.34 * radius * face) / 0.3
     skull = limb([head, head + 0.35 * radius * face - 0.27 * up], [radius, 0.72 * radius], outfit.skin)
     nose = limb([pose["nose"] - 0.09 * up, pose["nose"] - 0.15 * radius * face], [0.016, 0.02], outfit.skin, lit=0.4)
-    back = head - 0.25 * radius * face
-    hair = limb([pose["crown"] + 0.05 * radius * face, back], [0.88 * radius, 0.88 * radius], outfit.hair, lit=0.7)
-    blobs = [nose, skull]
+    fringe_ends = [head + 0.66 * up + side(sign * 0.32 * radius) + 0.2 * radius * face for _, sign in SIDES]
+    fringe = limb(fringe_ends, [0.5 * radius] * 2, outfit.hair, lit=0.7)
+    back = head - 0.5 * radius * face
+    hair = [limb([back + 0.3 * up, back], [0.8 * radius] * 2, outfit.hair, lit=0.7)]
     if outfit.long_hair:
-        tail = back - 0.75 * radius * face - 0.36 * up
-        blobs.append(limb([back - 0.5 * radius * face, tail], [0.5 * radius, 0.3 * radius], outfit.hair, lit=0.7))
-    return Part([*blobs, hair], head[:, None], bias=0.02)
+        tail = back - 0.5 * radius * face - 0.36 * up
+        hair.insert(0, limb([back - 0.25 * radius * face, tail], [0.5 * radius, 0.3 * radius], outfit.hair, lit=0.7))
+    front, rear = head + 0.1 * radius * face, head - 0.1 * radius * face
+    return [
+        Part([skull, nose, fringe], front[:, None], bias=0.02),
+        Part(hair, rear[:, None], bias=0.02 + 0.07 * radius),
+    ]
 
 
 def _arm(pose: Skeleton, body: BodyShape, outfit: Outfit, suffix: str) -> Part:

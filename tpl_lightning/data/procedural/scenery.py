@@ -115,7 +115,8 @@ def _indoor_wall(sheet: _Sheet) -> None:
 
 
 def _bricks(sheet: _Sheet, wall: Colour) -> None:
-    rng, high, wide = sheet.rng, 0.14 * sheet.unit, 0.34 * sheet.unit
+    # The joints are a few pixels wide whatever the size of the picture, so bricks must not be smaller.
+    rng, high, wide = sheet.rng, max(0.14 * sheet.unit, 5.0), max(0.34 * sheet.unit, 9.0)
     for row, y in enumerate(np.arange(sheet.horizon, -high, -high)):
         for x in np.arange(-wide * (1 + row % 2) / 2, sheet.width, wide):
             sheet.draw.rectangle((x + 2, y - high + 2, x + wide - 2, y - 1), fill=shade(wall, rng.uniform(0.88, 1.0)))

@@ -1,7 +1,8 @@
 """Random tempo: how far an action has come at each frame of a clip.
 
-A clip shows one repetition at a pace that nobody would call even: it speeds up, slows down and now and then almost stops.
-The pace is a positive rate over clip time, and progress is its normalised integral, so it is smooth and strictly increasing.
+A clip shows one repetition at a pace that nobody would call even: it speeds up, slows down and now and then almost
+stops. The pace is a positive rate over clip time, and progress is its normalised integral, so it is smooth and
+strictly increasing.
 """
 
 import numpy as np
@@ -27,13 +28,15 @@ _STEPS_PER_FRAME = 8
 def random_progress(num_frames: int, *, strength: float, rng: np.random.Generator) -> np.ndarray:
     r"""Draw a random tempo and return the progress of the action at each frame.
 
-    With clip time :math:`s \in [0, 1]` and a random smooth function :math:`g` (a few cosines minus bumps where the action is held):
+    With clip time :math:`s \in [0, 1]` and a random smooth function :math:`g` (a few cosines minus bumps where the
+    action is held):
 
     .. math:: \text{progress}(s) = \int_0^s e^{\text{strength}\, g(r)} dr \Big/ \int_0^1 e^{\text{strength}\, g(r)} dr
 
     Convention:
-        The map goes from clip time to progress, both in [0, 1]; frame ``u`` sits at clip time ``u / (num_frames - 1)``. Both ends stay:
-        the first value is exactly 0, the last exactly 1. Strength 0 is the identity, an even pace.
+        The map goes from clip time to progress, both in [0, 1]; frame ``u`` sits at clip time
+        ``u / (num_frames - 1)``. Both ends stay: the first value is exactly 0, the last exactly 1. Strength 0 is the
+        identity, an even pace.
 
     Args:
         num_frames: frames of the clip, at least 2.

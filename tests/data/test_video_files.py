@@ -1,0 +1,222 @@
+"""Video files: what is written is read back, and broken files are named in one line."""
+
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tpl_lightning.data.video_files import (
+    find_videos,
+    has_pyav,
+    read_frames,
+    read_video,
+    video_fps,
+    video_info,
+    write_video,
+)
+from tpl_lightning.errors import UserError
+
+av = pytest.importorskip("av")
+
+
+def make_frames(count, height=48, width=64):
+    """Smooth frames, each with its number in the brightness, so that their order shows."""
+    ramp = np.linspace(0, 40, width)[None, None, :, None] + np.linspace(0, 40, height)[None, :, None, None]
+    level = np.linspace(10, 170, count)[:, None, None, None]
+    return np.broadcast_to(ramp + level, (count, height, width, 3)).astype(np.uint8)
+
+
+def check_one_line(error, path):
+    message = str(error.value)
+    assert str(path) in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.avi", "a.webm"])
+@pytest.mark.parametrize("fps", [24.0, 30000 / 1001])
+def test_round_trip(tmp_path, name, fps):
+    frames = make_frames(17)
+    path = write_video(tmp_path / "new folder" / name, frames, fps)
+    assert [p.name for p in path.parent.iterdir()] == [name]  # no part is left
+    found, found_fps = read_video(path)
+    assert found.shape == frames.shape
+    assert found.dtype == np.uint8
+    assert found_fps == pytest.approx(fps, rel=1e-3)
+    assert np.abs(found.astype(int) - frames.astype(int)).mean() < 4
+    info = video_info(path)
+    assert (info.num_frames, info.width, info.height) == (17, 64, 48)
+    assert info.fps == video_fps(path)
+    assert info.duration_s == pytest.approx(17 / fps, rel=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(47, 63), (48, 63), (47, 64), (17, 201)])
+def test_odd_sizes_grow_by_repeated_pixels(tmp_path, height, width):
+    frames = make_frames(9, height, width)
+    found, _ = read_video(write_video(tmp_path / "odd.mp4", frames, 25.0))
+    assert found.shape == (9, height + height % 2, width + width % 2, 3)
+    assert np.abs(found[:, :height, :width].astype(int) - frames.astype(int)).mean() < 4
+    if width % 2:
+        assert np.abs(found[:, :, -1].astype(int) - found[:, :, -2].astype(int)).mean() < 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 125])
+def test_every_frame_comes_back_in_order(tmp_path, count):
+    frames = make_frames(count)
+    found, _ = read_video(write_video(tmp_path / "a.mp4", iter(frames), 24.0))
+    assert len(found) == count
+    np.testing.assert_allclose(found.mean(axis=(1, 2, 3)), frames.mean(axis=(1, 2, 3)), atol=3)
+
+
+def test_writing_is_deterministic(tmp_path):
+    first, second = (write_video(tmp_path / name, make_frames(9), 24.0).read_bytes() for name in ("a.mp4", "b.mp4"))
+    assert first == second
+
+
+def test_size_shrinks_but_never_enlarges(tmp_path):
+    path = write_video(tmp_path / "a.mp4", make_frames(3, 48, 64), 24.0)
+    assert read_video(path, size=32)[0].shape == (3, 24, 32, 3)
+    assert read_video(path, size=500)[0].shape == (3, 48, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("fps", "expected"), [(12.0, range(0, 24, 2)), (8.0, range(0, 24, 3)), (24.0, range(24)), (60.0, range(24))]
+)
+def test_fps_thins_out_to_the_nearest_frames(tmp_path, fps, expected):
+    path = write_video(tmp_path / "a.mp4", make_frames(24), 24.0)
+    everything, _ = read_video(path)
+    found, found_fps = read_video(path, fps=fps)
+    np.testing.assert_array_equal(found, everything[list(expected)])
+    assert found_fps == min(fps, 24.0)
+
+
+def test_thinning_to_a_rate_that_does_not_divide_keeps_the_nearest(tmp_path):
+    path = write_video(tmp_path / "a.mp4", make_frames(48), 24.0)
+    found, _ = read_video(path, fps=10.0)
+    levels = read_video(path)[0].mean(axis=(1, 2, 3))
+    picked = [int(np.abs(levels - frame.mean()).argmin()) for frame in found]
+    assert all(a < b for a, b in pairwise(picked))
+    np.testing.assert_allclose(np.array(picked) / 24, np.arange(len(picked)) / 10, atol=0.5 / 24 + 1e-6)
+
+
+def test_files_of_other_kinds_are_named(tmp_path):
+    text = tmp_path / "notes.mp4"
+    text.write_text("this is no video\n" * 20)
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    missing = tmp_path / "missing.mp4"
+    for path in (text, empty, missing, tmp_path):
+        for function in (read_video, video_fps, video_info, lambda path: list(read_frames(path))):
+            with pytest.raises(UserError) as error:
+                function(path)
+            check_one_line(error, path)
+
+
+def test_a_sound_file_is_no_video(tmp_path):
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
+        frame.rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(UserError, match="no video stream") as error:
+        read_video(path)
+    check_one_line(error, path)
+
+
+def test_a_file_that_lost_its_index_is_named(tmp_path):
+    whole = write_video(tmp_path / "whole.mp4", make_frames(60), 24.0).read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(whole[: len(whole) // 2])  # the index of an mp4 is at its end
+    with pytest.raises(UserError) as error:
+        read_video(path)
+    check_one_line(error, path)
+
+
+def test_a_file_that_breaks_off_is_read_as_far_as_it_goes(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, size=(60, 48, 64, 3)).astype(np.uint8)
+    whole = write_video(tmp_path / "whole.mkv", noise, 24.0).read_bytes()
+    path = tmp_path / "cut.mkv"
+    path.write_bytes(whole[: len(whole) // 2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Matroska does not count its frames, so the loss may go unnoticed
+        found = list(read_frames(path))
+    assert 5 < len(found) < 60
+
+
+def test_lost_frames_are_warned_of(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, size=(60, 48, 64, 3)).astype(np.uint8)
+    data = bytearray(write_video(tmp_path / "whole.mp4", noise, 24.0).read_bytes())
+    start = data.find(b"mdat") + 4
+    middle = start + (data.find(b"moov") - start) // 2
+    data[middle : data.find(b"moov") - 4] = bytes(data.find(b"moov") - 4 - middle)
+    path = tmp_path / "holes.mp4"
+    path.write_bytes(data)
+    with pytest.warns(UserWarning, match="holes.mp4 breaks off"):
+        found = list(read_frames(path))
+    assert 5 < len(found) < 60
+
+
+@pytest.mark.parametrize("options", [{"size": 0}, {"fps": 0.0}, {"fps": -1.0}, {"fps": float("nan")}])
+def test_senseless_options_are_named(tmp_path, options):
+    path = write_video(tmp_path / "a.mp4", make_frames(2), 24.0)
+    with pytest.raises(UserError, match="positive"):
+        list(read_frames(path, **options))
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "fps", "named"),
+    [
+        ("a.txt", make_frames(2), 24.0, "a.txt"),
+        ("a.mp4", make_frames(0), 24.0, "at least one frame"),
+        ("a.mp4", make_frames(2), 0.0, "fps"),
+        ("a.mp4", make_frames(2).astype(float), 24.0, "float64"),
+        ("a.mp4", make_frames(2)[..., :2], 24.0, "frame 0"),
+        ("a.mp4", [make_frames(1)[0], make_frames(1, 32, 32)[0]], 24.0, "frame 1"),
+    ],
+)
+def test_nothing_is_left_where_writing_fails(tmp_path, name, frames, fps, named):
+    with pytest.raises(UserError, match=named):
+        write_video(tmp_path / name, frames, fps)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path):
+    path = write_video(tmp_path / "a.mp4", make_frames(3), 24.0)
+    before = path.read_bytes()
+
+    def broken():
+        yield make_frames(1)[0]
+        raise RuntimeError("camera gone")
+
+    with pytest.raises(RuntimeError, match="camera gone"):
+        write_video(path, broken(), 24.0)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_find_videos_lists_the_layout(tmp_path):
+    for name in ("turn/b.MP4", "turn/a.webm", "jump/c.mp4", "jump/notes.txt", "jump/.hidden.mp4", ".cache/d.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "loose.mp4").touch()
+    (tmp_path / "jump" / "folder.mp4").mkdir()
+    expected = [("jump", "jump/c.mp4"), ("turn", "turn/a.webm"), ("turn", "turn/b.MP4")]
+    assert find_videos(tmp_path) == [(action, tmp_path / name) for action, name in expected]
+    assert find_videos(str(tmp_path)) == find_videos(tmp_path)
+
+
+def test_find_videos_names_a_missing_folder(tmp_path):
+    with pytest.raises(UserError) as error:
+        find_videos(tmp_path / "nowhere")
+    check_one_line(error, tmp_path / "nowhere")
+
+
+def test_missing_pyav_says_what_to_install(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", make_frames(2), 24.0)
+    assert has_pyav()
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    assert not has_pyav()
+    with pytest.raises(UserError, match="pip install"):
+        read_video(path)
