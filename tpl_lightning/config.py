@@ -15,6 +15,7 @@ from tpl_lightning.errors import UserError
 __all__ = [
     "Config",
     "DataConfig",
+    "DirectConfig",
     "LossConfig",
     "ModelConfig",
     "RunConfig",
@@ -25,7 +26,7 @@ __all__ = [
     "save_config",
 ]
 
-Method = Literal["linear", "pad", "tpl"]
+Method = Literal["linear", "pad", "tpl", "direct"]
 
 
 def _require(condition: bool, key: str, expected: str, found: object) -> None:
@@ -148,6 +149,46 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class DirectConfig:
+    """Joint alignment without a network (`method=direct`), also the refinement of other methods (`refine=true`)."""
+
+    smoothness: float = 0.1
+    """Weight of the prior: mean square slope of the velocity field against the squared distance to the prototype."""
+    first_smoothness: float = 0.3
+    """The same in the first fit, from which the metric is learned."""
+    metric: bool = True
+    """Learn a metric of features from the first fit: noise whitened, axes weighted by the signal they hold."""
+    metric_channels: int = 32
+    """Axes of the metric that are kept."""
+    level_freedom: float = 0.4
+    """How freely a video may lie at a level of its own, 0 to 1 (its mean depends on its tempo)."""
+    derivative: float = 0.5
+    """Share of the energy of the features that their time derivatives get."""
+    derivative_sigma: float = 0.0125
+    """Gaussian smoothing before differentiation, as a share of the video."""
+    stages: list[float] = field(default_factory=lambda: [0.1, 0.05, 0.025, 0.0125])
+    """Gaussian smoothing of the signals, from coarse to fine, as shares of the video."""
+    grid: int | None = None
+    """Points at which signals are compared; empty: the longest prototype, within 128..512."""
+    leave_one_out: bool = True
+    """Compare a training video with the mean of the others, not with a mean that holds it."""
+    device: str = "auto"
+    """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` ..."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for key in ("smoothness", "first_smoothness"):
+            _require(getattr(self, key) >= 0, f"direct.{key}", "at least 0", getattr(self, key))
+        _require(0 <= self.level_freedom <= 1, "direct.level_freedom", "in [0, 1]", self.level_freedom)
+        _require(self.metric_channels >= 1, "direct.metric_channels", "at least 1", self.metric_channels)
+        _require(0 <= self.derivative < 1, "direct.derivative", "in [0, 1)", self.derivative)
+        _require(0 < self.derivative_sigma <= 1, "direct.derivative_sigma", "in (0, 1]", self.derivative_sigma)
+        ok = bool(self.stages) and all(0 < sigma <= 1 for sigma in self.stages)
+        _require(ok, "direct.stages", "a list of numbers in (0, 1]", self.stages)
+        _require(self.grid is None or self.grid >= 32, "direct.grid", "at least 32, or null", self.grid)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Optimisation."""
 
@@ -196,12 +237,15 @@ class Config:
 
     method: Method = "tpl"
     """The aligner."""
+    refine: bool = False
+    """Refine the warps of `method` by the direct fit, from where they are."""
     seed: int = 0
     """Seeds every random number; the same seed gives the same bits on a CPU."""
     data: DataConfig = field(default_factory=DataConfig)
     warp: WarpConfig = field(default_factory=WarpConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    direct: DirectConfig = field(default_factory=DirectConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: dict[str, Any] = field(default_factory=dict)
     """Further options of lightning.Trainer, by Lightning's names (`trainer.devices=2`)."""

@@ -9,9 +9,11 @@ from rich.table import Table
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.evaluation import Scores
 
-__all__ = ["ROW_NAMES", "data_source", "print_scores"]
+__all__ = ["REFINED", "ROW_NAMES", "data_source", "print_scores"]
 
-ROW_NAMES = {"linear": "linear rescaling", "pad": "zero-padding", "tpl": "TPL"}
+ROW_NAMES = {"linear": "linear rescaling", "pad": "zero-padding", "tpl": "TPL", "direct": "direct fit"}
+REFINED = "+refined"
+"""Ends the name of a method whose warps were refined by the direct fit."""
 _COLUMNS = {"train/cbc": ("CBC", True), "test/plp": ("PLP", True), "event_spread": ("key-event spread", False)}
 _WARP_ERROR = {"warp_error": ("warp error", False)}
 
@@ -59,7 +61,8 @@ def print_scores(scores: Mapping[str, Scores], source: str, console: Console | N
     for action in [*first.per_action, "all"]:
         rows = {m: s.overall if action == "all" else s.per_action[action] for m, s in scores.items()}
         for i, (method, cells) in enumerate(zip(rows, _cells(rows, columns), strict=True)):
-            name = ROW_NAMES.get(method, method)
+            base = method.removesuffix(REFINED)
+            name = ROW_NAMES.get(base, base) + (", refined" if base != method else "")
             table.add_row(action if i == 0 else "", name, *cells, end_section=i == len(rows) - 1)
     console.print(table)
     if all(math.isnan(first.overall[name]) for name in ("train/cbc", "test/plp")):

@@ -2,14 +2,48 @@
 
 from pathlib import Path
 
-from tpl_lightning.aligners.base import Aligner, median_lengths
+from tpl_lightning.aligners.base import Aligner, StoredAligner, median_lengths
 from tpl_lightning.config import Config
+from tpl_lightning.errors import UserError
 
-__all__ = ["Aligner", "build_aligner", "median_lengths"]
+__all__ = ["Aligner", "StoredAligner", "build_aligner", "load_aligner", "median_lengths"]
 
 
 def build_aligner(config: Config, run_dir: Path) -> Aligner:
-    """Return the unfitted aligner that ``config.method`` names; only its own modules are imported."""
+    """Return the unfitted aligner that ``config.method`` names, refined if ``config.refine`` says so."""
+    if config.method != "direct" and not config.refine:
+        return _build_base(config, run_dir)
+    from tpl_lightning.aligners.joint import JointAligner
+
+    return JointAligner(config, run_dir, base=None if config.method == "direct" else _build_base(config, run_dir))
+
+
+def load_aligner(path: Path, config: Config) -> StoredAligner:
+    """Load the fitted aligner of a checkpoint, with its refinement where the run had one.
+
+    Args:
+        path: ``last.ckpt`` of a run.
+        config: The configuration of that run.
+
+    Raises:
+        UserError: If the file is missing or unreadable, or the method keeps no checkpoint.
+    """
+    from tpl_lightning.aligners.joint import JointAligner
+
+    if config.method == "direct":
+        return JointAligner.from_checkpoint(path, config)
+    if config.method != "tpl":
+        raise UserError(f"{path}: method={config.method} keeps no checkpoint; fit it on the videos themselves.")
+    from tpl_lightning.aligners.tpl import TPLAligner
+
+    base = TPLAligner.from_checkpoint(path, config)
+    if not config.refine:
+        return base
+    return JointAligner.from_checkpoint(path.with_name("refinement.ckpt"), config, base=base)
+
+
+def _build_base(config: Config, run_dir: Path) -> Aligner:
+    """Return the aligner of ``config.method``; only its own modules are imported."""
     if config.method == "linear":
         from tpl_lightning.aligners.linear import LinearAligner
 

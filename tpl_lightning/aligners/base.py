@@ -1,6 +1,7 @@
 """The one interface of all aligners."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -8,12 +9,51 @@ from tpl_lightning.alignment import Alignment
 from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.errors import UserError
 
-__all__ = ["Aligner", "LengthAligner", "median_lengths"]
+__all__ = ["Aligner", "LengthAligner", "StoredAligner", "check_videos", "make_catalogue", "median_lengths"]
 
 
 def median_lengths(train: VideoSet) -> dict[str, int]:
     """Return the prototype length of each action: the median length of its training videos, in frames."""
     return {a: int(np.median(train.lengths[train.action == a])) for a in train.actions}
+
+
+def make_catalogue(train: VideoSet, num_channels: int) -> dict[str, Any]:
+    """Describe the training set in primitives, for a checkpoint.
+
+    Args:
+        train: Training videos.
+        num_channels: Channels after preprocessing.
+    """
+    lengths, cache = median_lengths(train), train.cache
+    return {
+        "actions": list(lengths),
+        "prototype_lengths": list(lengths.values()),
+        "phase_names": {a: list(cache.phase_names.get(a, [])) for a in lengths},
+        "num_channels": num_channels,
+        "dataset": cache.dataset,
+        "extractor": cache.extractor,
+        "embedding_channels": cache.num_channels,
+    }
+
+
+def check_videos(videos: VideoSet, catalogue: dict[str, Any]) -> None:
+    """Check that videos are of the kind that an aligner was fitted on.
+
+    Raises:
+        UserError: If an action is unknown, or the embeddings have another number of channels.
+    """
+    known, channels = catalogue["actions"], catalogue["embedding_channels"]
+    unknown = sorted(set(videos.actions) - set(known))
+    if unknown:
+        raise UserError(
+            f"{videos.cache.path}: action {unknown[0]!r} has no prototype in the checkpoint (it has "
+            f"{', '.join(known)}); name the actions to keep with data.actions=[...]."
+        )
+    if videos.num_channels != channels:
+        raise UserError(
+            f"{videos.cache.path}: {videos.num_channels} channels per frame, but the checkpoint was trained "
+            f"on {channels} ({catalogue['extractor']}); embed the videos with the same extractor."
+        )
 
 
 class Aligner(ABC):
@@ -26,6 +66,18 @@ class Aligner(ABC):
     @abstractmethod
     def align(self, videos: VideoSet) -> Alignment:
         """Align videos of actions that were in the training set; no video changes another's result."""
+
+
+class StoredAligner(Aligner):
+    """An aligner whose checkpoint holds the prototypes."""
+
+    @abstractmethod
+    def prototype_labels(self) -> dict[str, np.ndarray]:
+        """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
+
+    @abstractmethod
+    def prototypes(self) -> dict[str, np.ndarray]:
+        """Return the stored prototype U^ (L, channels) of each action [7], in preprocessed features."""
 
 
 class LengthAligner(Aligner):

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from lightning import seed_everything
 
-from tpl_lightning.aligners.base import Aligner, median_lengths
+from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.batch import Batch
@@ -23,7 +22,7 @@ from tpl_lightning.nn import DMTAEOutput
 __all__ = ["TPLAligner"]
 
 
-class TPLAligner(Aligner):
+class TPLAligner(StoredAligner):
     """Temporal Prototype Learning as in the paper.
 
     Args:
@@ -59,17 +58,7 @@ class TPLAligner(Aligner):
         config = self.config
         seed_everything(config.seed, workers=True, verbose=False)
         preprocessor = Preprocessor.fit(train, config.data)
-        lengths = median_lengths(train)
-        cache = train.cache
-        catalogue: dict[str, Any] = {
-            "actions": list(lengths),
-            "prototype_lengths": list(lengths.values()),
-            "phase_names": {a: list(cache.phase_names.get(a, [])) for a in lengths},
-            "num_channels": preprocessor.num_channels,
-            "dataset": cache.dataset,
-            "extractor": cache.extractor,
-            "embedding_channels": cache.num_channels,
-        }
+        catalogue = make_catalogue(train, preprocessor.num_channels)
         module = TPLModule(config_to_dict(config), catalogue)
         module.preprocessor_state = preprocessor.state()
         empty = train.select(np.zeros(len(train), dtype=bool))
@@ -79,20 +68,6 @@ class TPLAligner(Aligner):
         trainer.fit(module, datamodule=data, weights_only=True)
         self.is_global_zero = trainer.is_global_zero
         self.module = module.eval()
-
-    def _check(self, videos: VideoSet, module: TPLModule) -> None:
-        known, channels = module.actions, module.catalogue["embedding_channels"]
-        unknown = sorted(set(videos.actions) - set(known))
-        if unknown:
-            raise UserError(
-                f"{videos.cache.path}: action {unknown[0]!r} has no prototype in the checkpoint (it has "
-                f"{', '.join(known)}); name the actions to keep with data.actions=[...]."
-            )
-        if videos.num_channels != channels:
-            raise UserError(
-                f"{videos.cache.path}: {videos.num_channels} channels per frame, but the checkpoint was trained "
-                f"on {channels} ({module.catalogue['extractor']}); embed the videos with the same extractor."
-            )
 
     def prototype_labels(self) -> dict[str, np.ndarray]:
         """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
@@ -140,7 +115,7 @@ class TPLAligner(Aligner):
     def _outputs(self, videos: VideoSet) -> Iterator[tuple[DMTAEOutput, Batch]]:
         """Yield the network's output for the videos, in their order."""
         module = self._fitted()
-        self._check(videos, module)
+        check_videos(videos, module.catalogue)
         preprocessor = Preprocessor.from_state(module.preprocessor_state)
         empty = videos.select(np.zeros(len(videos), dtype=bool))
         splits = Splits(train=empty, val=empty, test=videos)

@@ -39,7 +39,7 @@ def _baselines(config: Config, run_dir: Path, train: "VideoSet", videos: "VideoS
     rows = {}
     for method in ("linear", "pad"):
         if method != config.method:
-            baseline = build_aligner(replace(config, method=method), run_dir)  # type: ignore[arg-type]
+            baseline = build_aligner(replace(config, method=method, refine=False), run_dir)  # type: ignore[arg-type]
             baseline.fit(train)
             rows[method] = _align_and_score(baseline, videos)[1]
     return rows
@@ -62,7 +62,7 @@ def run(config: Config) -> int:
     from tpl_lightning.data.cache import EmbeddingCache, VideoSet
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import split_videos
-    from tpl_lightning.report import data_source, print_scores
+    from tpl_lightning.report import REFINED, data_source, print_scores
     from tpl_lightning.run_directory import open_run_directory, write_metrics
 
     cache = EmbeddingCache(find_or_make_cache(config.data, progress=config.run.progress))
@@ -88,9 +88,14 @@ def run(config: Config) -> int:
     videos = splits.all()
     alignment, own, seconds_align = _align_and_score(aligner, videos)
     alignment.save(run_dir / "alignment.h5")
-    scores = {**_baselines(config, run_dir, splits.train, videos), config.method: own}
+    scores = _baselines(config, run_dir, splits.train, videos)
+    base = getattr(aligner, "base", None)
+    if base is not None:
+        scores[config.method] = _align_and_score(base, videos)[1]
+    name = config.method if base is None else f"{config.method}{REFINED}"
+    scores[name] = own
     metrics = {
-        **_flat(scores, config.method),
+        **_flat(scores, name),
         "seconds/fit": seconds_fit,
         "seconds/align": seconds_align,
         "method": config.method,

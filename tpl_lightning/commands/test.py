@@ -38,7 +38,7 @@ def _stored_config(path: Path) -> dict[str, Any]:
 
 
 # What the weights depend on: an evaluation that changed them would be of another model.
-_FIXED = ("method", "warp", "model")
+_FIXED = ("method", "refine", "warp", "model", "direct")
 
 
 def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -> None:
@@ -61,7 +61,7 @@ def run(path: Path, arguments: list[str]) -> int:
     defaults = {**stored, "run": {**stored["run"], "name": None}}
     config = load_config(arguments, defaults=defaults)
     _refuse_contradictions(config, stored, path)
-    from tpl_lightning.aligners.tpl import TPLAligner
+    from tpl_lightning.aligners import load_aligner
     from tpl_lightning.data.cache import EmbeddingCache, VideoSet
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import select_evaluation
@@ -74,7 +74,7 @@ def run(path: Path, arguments: list[str]) -> int:
     name = config.run.name or f"{run_name}-test-{cache.path.stem}"
     config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
     videos = select_evaluation(VideoSet(cache), config.data)
-    aligner = TPLAligner.from_checkpoint(path, config)
+    aligner = load_aligner(path, config)
     start = time.perf_counter()
     alignment = aligner.align(videos)
     seconds = time.perf_counter() - start

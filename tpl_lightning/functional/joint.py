@@ -2,7 +2,8 @@
 
 Each video is compared with the mean of the *others* of its action, brought back to the video's own time:
 
-    E_i(theta) = mean_t || P_i(T^-theta(t)) - U_i(t) ||^2 + smoothness * mean_c a_c^2,
+    E_i(theta) = mean_t || r_i(t) ||^2 - level_freedom || mean_t r_i(t) ||^2 + smoothness * mean_c a_c^2,
+    r_i(t) = P_i(T^-theta(t)) - U_i(t),
 
 a_c the slope of the velocity field in cell c. The first term is the inverse-consistency averaging error [3] of Naaman
 et al. (ICCV 2025), in feature space and with the video left out of its own prototype; the second is the prior that the
@@ -19,8 +20,9 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, cpab_warp_jacobian, num_parameters
+from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, stage_size
 
-__all__ = ["JointFit", "JointOptions", "fit_jointly", "fit_to_prototypes", "gaussian_smoother", "sample_rows"]
+__all__ = ["JointFit", "JointOptions", "fit_jointly", "fit_to_prototypes", "warps_from_positions"]
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,26 @@ class JointOptions:
     """How warps are fitted."""
 
     num_cells: int = 16
-    smoothness: float = 0.4
+    smoothness: float = 0.1
     """Weight of the prior, for features of total variance 1."""
     stages: tuple[float, ...] = (0.1, 0.05, 0.025, 0.0125)
     """Standard deviation of the Gaussian smoothing in each stage, as a share of the video."""
     rounds: int = 8
     """Most updates of the prototypes in a stage."""
-    steps: int = 4
+    steps: int = 1
     """Levenberg-Marquardt steps between two updates."""
     leave_one_out: bool = True
     """Compare each video with the mean of the others."""
+    level_freedom: float = 0.4
+    """How freely a video may lie at a level of its own, 0 to 1. A video's mean tells what it shows longest, so removing
+    the mean, as is usual, moves a video that lingers in one phase away from the others; this takes that back. It is
+    1 / (1 + rho) for a level with a Gaussian prior of precision rho, profiled out."""
     centre: bool = True
     """Keep the mean theta of each action at 0: a warp common to all videos aligns nothing."""
     largest_step: float = 0.3
     """Cap on a step of the velocity at a knot, in units of [0, 1] per unit of time."""
+    tolerance: float = 0.005
+    """Rounds end when no velocity changes by more than this, in units of [0, 1] per unit of time."""
 
 
 @dataclass(frozen=True)
@@ -56,32 +64,7 @@ class JointFit:
     """(N,) the first term of E_i after the last stage."""
 
 
-def gaussian_smoother(sigma: float, size_in: int, size_out: int, *, like: Tensor) -> Tensor:
-    """Return the matrix (size_out, size_in) that smooths a signal on [0, 1] and samples it on another grid.
-
-    Rows are Gaussians of standard deviation ``sigma`` (a share of the signal), cut at the ends and normalised to 1.
-    """
-    out = torch.linspace(0, 1, size_out, device=like.device, dtype=torch.float64)
-    grid = torch.linspace(0, 1, size_in, device=like.device, dtype=torch.float64)
-    weight = torch.exp(-0.5 * ((out[:, None] - grid) / sigma).square())
-    return (weight / weight.sum(1, keepdim=True)).to(like.dtype)
-
-
-def stage_size(sigma: float, size: int) -> int:
-    """Return the grid on which signals of this smoothness lose nothing: about four points to a standard deviation."""
-    return min(size, max(32, round(4 / sigma)))
-
-
-def sample_rows(signal: Tensor, times: Tensor) -> Tensor:
-    """Sample (N, G, C) signals on the shared grid at times (N, P): (N, P, C); linear, ends held."""
-    batch, size, channels = signal.shape
-    position = (times * (size - 1)).clamp(0, size - 1)
-    low = position.floor().clamp(max=size - 2)
-    weight = (position - low).unsqueeze(-1)
-    index = (low.long() + torch.arange(batch, device=signal.device).unsqueeze(1) * size).flatten()
-    flat = signal.reshape(batch * size, channels)
-    below, above = flat.index_select(0, index), flat.index_select(0, index + 1)
-    return torch.lerp(below.view(batch, -1, channels), above.view(batch, -1, channels), weight)
+_CHUNK = 64  # videos worked on at once: bounds the memory and stays in the processor's cache; changes no figure
 
 
 @dataclass
@@ -95,7 +78,8 @@ class _Problem:
 
     def __post_init__(self) -> None:
         size, count = self.signal.shape[1], len(self.signal)
-        self.grid = torch.linspace(0, 1, size, device=self.signal.device)
+        self.theta = self.theta.clone()
+        self.grid = torch.linspace(0, 1, size, dtype=self.signal.dtype, device=self.signal.device)
         eye = torch.eye(self.theta.shape[1], dtype=torch.float64, device=self.signal.device)
         slopes = cell_slopes(eye, num_cells=self.options.num_cells)  # (d, K)
         self.prior = self.options.smoothness * (slopes @ slopes.T) / slopes.shape[1]
@@ -107,45 +91,63 @@ class _Problem:
 
     def aligned(self, theta: Tensor) -> Tensor:
         """Return U_i o T^theta_i on the grid, (N, G, C)."""
-        return sample_rows(self.signal, cpab_warp(theta, self.grid, num_cells=self.options.num_cells))
+        aligned = sample_rows(self.signal, cpab_warp(theta, self.grid, num_cells=self.options.num_cells))
+        return aligned - self.options.level_freedom * aligned.mean(1, keepdim=True)
 
-    def linearise(self, prototype: Tensor, slope: Tensor, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def linearise(
+        self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return energy (N,), its half gradient (N, d) and Gauss-Newton matrix (N, d, d) at ``theta``.
 
         With r = P(psi) - U and psi = T^-theta, dr/dtheta = P'(psi) dpsi/dtheta has rank one in the channels, so
         two numbers per point, |P'|^2 and P' . r, are all that the channels leave behind.
         """
         times, _, jacobian = cpab_warp_jacobian(-theta, self.grid, num_cells=self.options.num_cells)
-        size, channels = self.signal.shape[1:]
-        both = sample_rows(torch.cat([prototype, slope], -1), times)
-        residual, slope = both[..., :channels] - self.signal, both[..., channels:]
+        residual = sample_rows(prototype, times) - signal
+        size = signal.shape[1]
+        free = self.options.level_freedom
         error = residual.square().sum((1, 2)).double() / size
+        if free > 0:
+            level = residual.mean(1, keepdim=True)
+            error = error - free * level.square().sum((1, 2)).double()
+            residual = residual - free * level
+        slope = sample_rows(slope, times)
         along = (residual * slope).sum(-1) / size
         strength = slope.square().sum(-1) / size
         gradient = -torch.einsum("ng,ngd->nd", along, jacobian).double() + theta.double() @ self.prior
-        weighted = jacobian * strength.unsqueeze(-1)
-        matrix = torch.bmm(jacobian.transpose(1, 2), weighted).double() + self.prior
+        matrix = torch.bmm(jacobian.transpose(1, 2), jacobian * strength.unsqueeze(-1)).double() + self.prior
+        if free > 0:
+            mean = torch.bmm(jacobian.transpose(1, 2), slope) / size  # (N, d, C)
+            matrix = matrix - free * torch.bmm(mean, mean.transpose(1, 2)).double()
         return error + self.prior_energy(theta), gradient, matrix
 
     def minimise(self, prototype: Tensor, steps: int) -> Tensor:
         """Take Levenberg-Marquardt steps against ``prototype`` (N, G, C); return the energies (N,)."""
-        size = prototype.shape[1]
-        slope = torch.gradient(prototype, dim=1)[0] * (size - 1)
-        energy, gradient, matrix = self.linearise(prototype, slope, self.theta)
+        parts = []
+        for start in range(0, len(self.signal), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            parts.append(self._minimise_rows(rows, prototype[rows], steps))
+        return torch.cat(parts)
+
+    def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:
+        signal, theta, damping = self.signal[rows], self.theta[rows], self.damping[rows]
+        slope = torch.gradient(prototype, dim=1)[0] * (prototype.shape[1] - 1)
+        energy, gradient, matrix = self.linearise(signal, prototype, slope, theta)
         cap = self.options.largest_step * self.options.num_cells
         for _ in range(steps):
             diagonal = matrix.diagonal(dim1=1, dim2=2)
-            damped = matrix + torch.diag_embed(diagonal * self.damping.unsqueeze(1) + 1e-9)
+            damped = matrix + torch.diag_embed(diagonal * damping.unsqueeze(1) + 1e-9)
             step = -torch.linalg.solve(damped, gradient)
             step = step * (cap / step.abs().amax(1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)
-            trial = (self.theta.double() + step).to(self.theta.dtype)
-            found = self.linearise(prototype, slope, trial)
+            trial = (theta.double() + step).to(theta.dtype)
+            found = self.linearise(signal, prototype, slope, trial)
             better = found[0] < energy
-            self.theta = torch.where(better.unsqueeze(1), trial, self.theta)
+            theta = torch.where(better.unsqueeze(1), trial, theta)
             energy = torch.where(better, found[0], energy)
             gradient = torch.where(better.unsqueeze(1), found[1], gradient)
             matrix = torch.where(better.view(-1, 1, 1), found[2], matrix)
-            self.damping = torch.where(better, self.damping * 0.3, self.damping * 5).clamp(1e-6, 1e6)
+            damping = torch.where(better, damping * 0.3, damping * 5).clamp(1e-6, 1e6)
+        self.theta[rows], self.damping[rows] = theta, damping
         return energy
 
 
@@ -187,7 +189,7 @@ def fit_jointly(
     for sigma in options.stages:
         problem = _Problem(_stage_signal(signal, sigma), options, theta)
         for _ in range(options.rounds):
-            before = problem.theta
+            before = problem.theta.clone()
             aligned = problem.aligned(problem.theta)
             mean, count = _means(aligned, action, num_actions)
             target = mean[action]
@@ -198,7 +200,7 @@ def fit_jointly(
             if options.centre:
                 problem.theta = problem.theta - _means(problem.theta, action, num_actions)[0][action]
             error = energy - problem.prior_energy(problem.theta)
-            if (problem.theta - before).abs().max() < 1e-3 * options.num_cells:
+            if (problem.theta - before).abs().max() < options.tolerance * options.num_cells:
                 break
         theta = problem.theta
         prototypes.append(_means(problem.aligned(theta), action, num_actions)[0])
@@ -211,7 +213,7 @@ def fit_to_prototypes(
     prototypes: Sequence[Tensor],
     *,
     options: JointOptions,
-    steps: int = 16,
+    steps: int = 8,
     theta: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Align new videos with frozen prototypes; no video changes another's result.
@@ -237,3 +239,27 @@ def fit_to_prototypes(
         theta = problem.theta
         error = energy - problem.prior_energy(theta)
     return theta, error
+
+
+def warps_from_positions(position: Tensor, *, num_cells: int = 16, smoothness: float = 1e-4, steps: int = 20) -> Tensor:
+    """Return the warps whose inverse is closest to given prototype positions: a start for refining any alignment.
+
+    Convention: ``position[i, g]`` = T^-theta_i(g / (G - 1)); video time -> prototype time, ends fixed.
+
+    Args:
+        position: (N, G), never decreasing, in [0, 1].
+        num_cells: Cells of the warps.
+        smoothness: Weight of the prior against mean squared errors of position.
+        steps: Levenberg-Marquardt steps.
+
+    Returns:
+        theta (N, d).
+    """
+    options = JointOptions(num_cells=num_cells, smoothness=smoothness)
+    size = num_parameters(num_cells)
+    theta = torch.zeros(len(position), size, dtype=position.dtype, device=position.device)
+    problem = _Problem(position.unsqueeze(-1), options, theta)
+    # The signal that tells its own time: compared with it, a video's signal is its position.
+    clock = problem.grid.view(1, -1, 1).expand(len(position), -1, -1)
+    problem.minimise(clock, steps)
+    return problem.theta

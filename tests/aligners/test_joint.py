@@ -1,0 +1,106 @@
+"""method=direct and refine=true on small caches: accuracy, checkpoint, independence of the batch, bad input."""
+
+import numpy as np
+import pytest
+import torch
+
+from tpl_lightning.aligners import build_aligner, load_aligner
+from tpl_lightning.config import load_config
+from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+from tpl_lightning.data.splits import split_videos
+from tpl_lightning.errors import UserError
+from tpl_lightning.evaluation import evaluate
+
+SMALL = [
+    "train.max_epochs=2",
+    "model.hidden=8",
+    "model.aligner_filters=2",
+    "model.aligner_depth=3",
+    "run.progress=false",
+]
+
+
+def _fit(path, run_dir, *options):
+    config = load_config([f"data.cache={path}", "data.pca=5", *options])
+    splits = split_videos(VideoSet(EmbeddingCache(path)), config.data)
+    aligner = build_aligner(config, run_dir)
+    aligner.fit(splits.train)
+    return aligner, splits, config
+
+
+def test_direct_beats_linear_by_far(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=16)
+    errors = {}
+    for method in ("linear", "direct"):
+        aligner, splits, _ = _fit(path, tmp_path / method, f"method={method}")
+        errors[method] = evaluate(aligner.align(splits.all()), splits.all()).overall["warp_error"]
+    assert errors["direct"] < 0.35 * errors["linear"]
+
+
+def test_a_checkpoint_aligns_as_the_fitted_aligner(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=16)
+    aligner, splits, config = _fit(path, tmp_path, "method=direct")
+    again = load_aligner(tmp_path / "checkpoints" / "last.ckpt", config)
+    for videos in (splits.train, splits.test, splits.all()):
+        np.testing.assert_allclose(
+            aligner.align(videos).prototype_position, again.align(videos).prototype_position, atol=1e-6
+        )
+    labels = evaluate(aligner.align(splits.train), splits.train).prototype_labels
+    for action, stored in again.prototype_labels().items():
+        np.testing.assert_array_equal(stored, labels[action])
+        assert again.prototypes()[action].shape == (len(stored), 5)
+
+
+def test_no_video_changes_the_result_of_another(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=16)
+    aligner, splits, _ = _fit(path, tmp_path, "method=direct")
+    together = aligner.align(splits.test)
+    for i in range(len(splits.test)):
+        alone = aligner.align(splits.test.select(np.array([i])))
+        np.testing.assert_allclose(alone.position(0), together.position(i), atol=1e-3)
+
+
+def test_refinement_starts_from_the_network_and_is_stored(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=16)
+    aligner, splits, config = _fit(path, tmp_path, "method=tpl", "refine=true", *SMALL)
+    assert (tmp_path / "checkpoints" / "refinement.ckpt").is_file()
+    videos = splits.all()
+    refined = evaluate(aligner.align(videos), videos).overall["warp_error"]
+    one_shot = evaluate(aligner.base.align(videos), videos).overall["warp_error"]
+    assert refined < 0.5 * one_shot
+    again = load_aligner(tmp_path / "checkpoints" / "last.ckpt", config)
+    np.testing.assert_allclose(
+        again.align(videos).prototype_position, aligner.align(videos).prototype_position, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "option", ["direct.metric=false", "direct.grid=64", "direct.leave_one_out=false", "warp.num_cells=8"]
+)
+def test_options_change_the_fit_and_keep_it_good(tmp_path, make_cache, option):
+    path = make_cache(tmp_path / "c.h5", videos=16)
+    plain, splits, _ = _fit(path, tmp_path / "a", "method=direct")
+    other, _, _ = _fit(path, tmp_path / "b", "method=direct", option)
+    videos = splits.all()
+    first, second = plain.align(videos), other.align(videos)
+    assert not np.array_equal(first.prototype_position, second.prototype_position)
+    linear, _, _ = _fit(path, tmp_path / "c", "method=linear")
+    bound = evaluate(linear.align(videos), videos).overall["warp_error"]
+    assert evaluate(second, videos).overall["warp_error"] < 0.5 * bound
+
+
+def test_bad_input_is_named(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=16)
+    aligner, _, config = _fit(path, tmp_path, "method=direct")
+    other = VideoSet(EmbeddingCache(make_cache(tmp_path / "o.h5", actions=("jump", "swim"))))
+    with pytest.raises(UserError, match="'swim' has no prototype"):
+        aligner.align(other)
+    wide = VideoSet(EmbeddingCache(make_cache(tmp_path / "w.h5", channels=9)))
+    with pytest.raises(UserError, match="9 channels per frame"):
+        aligner.align(wide)
+    broken = tmp_path / "broken.ckpt"
+    torch.save({"something": 1}, broken)
+    with pytest.raises(UserError, match=r"broken.ckpt: not a readable checkpoint"):
+        load_aligner(broken, config)
+    with pytest.raises(UserError, match=r"direct\.smoothness"):
+        load_config(["direct.smoothness=-1"])

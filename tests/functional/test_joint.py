@@ -1,0 +1,157 @@
+"""The direct fit: Gauss-Newton against finite differences, recovery of known warps, independence of the batch."""
+
+import pytest
+import torch
+
+from tpl_lightning.functional import joint
+from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
+from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
+from tpl_lightning.functional.joint_model import JointModel, SpaceOptions
+from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows
+
+GRID = torch.linspace(0, 1, 128)
+
+
+def _videos(count=12, actions=2, noise=0.0, seed=0, strength=1.0):
+    """Videos that are warps of one smooth signal per action: signals (N, G, C), actions, true theta."""
+    generator = torch.Generator().manual_seed(seed)
+    waves = torch.randn(actions, 5, 6, generator=generator)
+    clean = torch.cos(torch.pi * GRID[:, None] * torch.arange(1, 6)) @ waves  # (A, G, C)
+    theta = strength * torch.randn(count, 15, generator=generator).cumsum(1) * 0.25
+    theta = theta - theta.mean(1, keepdim=True)
+    action = torch.arange(count) % actions
+    # U_i = P o T^-theta, so that aligned = U_i o T^theta = P.
+    signal = sample_rows(clean[action], cpab_warp(-theta, GRID))
+    signal = signal + noise * torch.randn(signal.shape, generator=generator)
+    signal = signal - signal.mean(1, keepdim=True)
+    return signal / signal.square().sum(-1).mean().sqrt(), action, theta
+
+
+def _energy(signal, prototype, theta, options):
+    """The objective as it is written in the module, slowly, in float64."""
+    times = cpab_warp(-theta, torch.linspace(0, 1, signal.shape[1], dtype=theta.dtype), num_cells=options.num_cells)
+    residual = sample_rows(prototype, times) - signal
+    level = residual.mean(1)
+    slopes = cell_slopes(theta, num_cells=options.num_cells)
+    error = residual.square().sum(-1).mean(1) - options.level_freedom * level.square().sum(-1)
+    return error + options.smoothness * slopes.square().mean(1)
+
+
+@pytest.mark.parametrize("num_cells", [4, 16])
+def test_energy_and_gradient_are_those_of_the_objective(num_cells):
+    signal, _, _ = _videos(6)
+    signal = signal.double()
+    options = JointOptions(num_cells=num_cells, smoothness=0.3)
+    theta = 0.3 * torch.randn(6, num_cells - 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    prototype = signal.roll(2, 0)
+    problem = joint._Problem(signal, options, theta)
+    # The true slope of a piecewise linear prototype, where the fit takes central differences.
+    fine = gaussian_smoother(0.05, 128, 128, like=signal) @ prototype
+    slope = torch.gradient(fine, dim=1)[0] * 127
+    energy, gradient, matrix = problem.linearise(signal, fine, slope, theta)
+    assert torch.allclose(energy, _energy(signal, fine, theta, options), atol=1e-10)
+    step = 1e-5
+    for k in range(num_cells - 1):
+        shift = torch.zeros_like(theta)
+        shift[:, k] = step
+        ends = [_energy(signal, fine, theta + sign * shift, options) for sign in (1, -1)]
+        numeric = (ends[0] - ends[1]) / (2 * step) / 2
+        assert torch.allclose(gradient[:, k], numeric, rtol=0.05, atol=2e-3)
+    assert torch.linalg.eigvalsh(matrix).min() > 0
+
+
+def test_known_warps_are_recovered():
+    signal, action, theta = _videos(12)
+    options = JointOptions(smoothness=1e-5, level_freedom=1.0, tolerance=1e-4, rounds=40)
+    fit = fit_jointly(signal, action, num_actions=2, options=options)
+    # Frames of equal true time lie at equal prototype times: the common warp of an action is free, nothing else.
+    source = cpab_warp(theta, GRID)
+    found = torch.stack([cpab_warp(-fit.theta[i : i + 1], source[i])[0] for i in range(len(source))])
+    for a in range(2):
+        assert (found[action == a] - found[action == a].mean(0)).abs().mean() < 0.001
+
+
+def test_a_strong_prior_keeps_the_identity():
+    signal, action, _ = _videos()
+    fit = fit_jointly(signal, action, num_actions=2, options=JointOptions(smoothness=1e4))
+    assert fit.theta.abs().max() < 1e-2
+
+
+def test_mean_theta_of_each_action_is_zero():
+    signal, action, _ = _videos(noise=0.1)
+    fit = fit_jointly(signal, action, num_actions=2, options=JointOptions())
+    for a in range(2):
+        assert fit.theta[action == a].mean(0).abs().max() < 1e-5
+
+
+def test_new_videos_do_not_change_one_another(monkeypatch):
+    signal, action, _ = _videos(20, noise=0.1)
+    options = JointOptions()
+    fit = fit_jointly(signal[:12], action[:12], num_actions=2, options=options)
+    together, error = fit_to_prototypes(signal[12:], action[12:], fit.prototypes, options=options)
+    for i in range(8):
+        alone = fit_to_prototypes(signal[12 + i : 13 + i], action[12 + i : 13 + i], fit.prototypes, options=options)
+        assert torch.allclose(together[i], alone[0][0], atol=1e-3)
+        assert torch.allclose(error[i], alone[1][0], rtol=1e-3)
+    monkeypatch.setattr(joint, "_CHUNK", 3)
+    chunked, _ = fit_to_prototypes(signal[12:], action[12:], fit.prototypes, options=options)
+    assert torch.allclose(together, chunked, atol=1e-3)
+
+
+def test_an_action_of_one_video_and_a_missing_action():
+    signal, _, _ = _videos(3, actions=1)
+    fit = fit_jointly(signal[:1], torch.tensor([1]), num_actions=3, options=JointOptions())
+    assert fit.theta.abs().max() < 1e-3
+    assert all(torch.isfinite(p).all() for p in fit.prototypes)
+
+
+def test_error_is_the_distance_to_the_prototype():
+    signal, action, _ = _videos(noise=0.1)
+    options = JointOptions(stages=(0.02,))
+    fit = fit_jointly(signal, action, num_actions=2, options=options)
+    theta, error = fit_to_prototypes(signal, action, fit.prototypes, options=options)
+    smooth = joint._stage_signal(signal, 0.02)
+    expected = _energy(smooth, fit.prototypes[0][action], theta, JointOptions(smoothness=0.0))
+    assert torch.allclose(error.float(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_cells", [8, 16])
+def test_warps_from_positions_inverts_the_flow(num_cells):
+    theta = torch.randn(5, num_cells - 1, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    position = cpab_warp(-theta, GRID.double(), num_cells=num_cells)
+    found = warps_from_positions(position, num_cells=num_cells, smoothness=1e-9, steps=40)
+    assert torch.allclose(cpab_warp(-found, GRID.double(), num_cells=num_cells), position, atol=1e-3)
+
+
+def test_metric_finds_the_signal_among_noise():
+    signal, action, _ = _videos(16)
+    generator = torch.Generator().manual_seed(5)
+    clutter = torch.randn(16, 128, 6, generator=generator).cumsum(1)
+    clutter = 3 * clutter / clutter.square().sum(-1).mean().sqrt()
+    both = torch.cat([signal, clutter], -1)
+    both = both - both.mean(1, keepdim=True)
+    both = both / both.square().sum(-1).mean().sqrt()
+    model, theta = JointModel.fit(
+        both, action, num_actions=2, options=JointOptions(), space=SpaceOptions(derivative=0.0, metric_channels=6)
+    )
+    weight = model.space.metric.square().sum(1)
+    assert weight[:6].sum() > 10 * weight[6:].sum()
+    plain, plain_theta = JointModel.fit(
+        both, action, num_actions=2, options=JointOptions(), space=SpaceOptions(derivative=0.0, metric=False)
+    )
+
+    def spread(theta):
+        aligned = sample_rows(signal, cpab_warp(theta, GRID))
+        return sum(float((aligned[action == a] - aligned[action == a].mean(0)).square().mean()) for a in (0, 1))
+
+    assert spread(theta) < 0.7 * spread(plain_theta)
+    assert plain.space.metric is None
+
+
+def test_a_model_survives_its_state():
+    signal, action, _ = _videos(noise=0.1)
+    model, _ = JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=SpaceOptions())
+    again = JointModel.from_state(model.state())
+    first, second = model.align(signal, action), again.align(signal, action)
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])

@@ -1,0 +1,223 @@
+"""Joint alignment without a network, as an aligner of its own and as the refinement of any other."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tpl_lightning.aligners.base import Aligner, StoredAligner, check_videos, make_catalogue
+from tpl_lightning.alignment import Alignment, prototype_grid
+from tpl_lightning.config import Config, config_to_dict
+from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.errors import UserError
+from tpl_lightning.evaluation import evaluate
+from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.joint import JointOptions, warps_from_positions
+from tpl_lightning.functional.joint_model import JointModel, SpaceOptions
+from tpl_lightning.functional.resample import resample
+
+__all__ = ["JointAligner", "shared_grid_features"]
+
+_GRID_LIMITS = (128, 512)
+_CHUNK = 512  # new videos in memory at once
+
+
+def shared_grid_features(videos: VideoSet, preprocessor: Preprocessor, size: int) -> Tensor:
+    """Return preprocessed embeddings (N, size, C) at the times j / (size - 1) of each video, linearly sampled."""
+    grid = torch.linspace(0, 1, size)[None]
+    features = torch.empty(len(videos), size, preprocessor.num_channels)
+    for i in range(len(videos)):
+        frames = torch.from_numpy(preprocessor(videos.read(i)))
+        features[i] = resample(frames[None], grid, torch.tensor([len(frames)]))[0]
+    return features
+
+
+class JointAligner(StoredAligner):
+    """Warps fitted directly to the ICAE in feature space, with a prior (see ``functional.joint``).
+
+    Args:
+        config: The configuration.
+        run_dir: Folder for the checkpoint.
+        base: Fitted first; its warps are where the fit starts. None: starts at linear rescaling.
+    """
+
+    def __init__(self, config: Config, run_dir: Path, *, base: Aligner | None = None) -> None:
+        """Keep the options."""
+        self.config, self.run_dir, self.base = config, run_dir, base
+        self.state: dict[str, Any] | None = None
+        name = config.direct.device
+        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+    @property
+    def is_global_zero(self) -> bool:
+        """Tell whether this process writes the results."""
+        return getattr(self.base, "is_global_zero", True)
+
+    @property
+    def checkpoint(self) -> Path:
+        """File of what was learned; beside the base's own where there is one."""
+        return self.run_dir / "checkpoints" / ("last.ckpt" if self.base is None else "refinement.ckpt")
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, config: Config, *, base: Aligner | None = None) -> "JointAligner":
+        """Load a fitted aligner.
+
+        Raises:
+            UserError: If the file is missing or no checkpoint of this kind.
+        """
+        aligner = cls(config, path.parent.parent, base=base)
+        try:
+            aligner.state = torch.load(path, map_location=aligner.device, weights_only=True)
+            aligner.state["joint"]
+        except Exception as error:  # torch raises many unrelated classes on a foreign file
+            first = str(error).strip().splitlines()[0]
+            raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
+        return aligner
+
+    def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
+        """Align the training videos with one another and store the prototypes."""
+        if self.base is not None:
+            self.base.fit(train, val)
+        direct = self.config.direct
+        preprocessor = Preprocessor.fit(train, self.config.data)
+        catalogue = make_catalogue(train, preprocessor.num_channels)
+        low, high = _GRID_LIMITS
+        size = direct.grid or min(max(max(catalogue["prototype_lengths"]), low), high)
+        features = shared_grid_features(train, preprocessor, size).to(self.device)
+        model, theta = JointModel.fit(
+            features,
+            self._codes(train, catalogue),
+            num_actions=len(catalogue["actions"]),
+            options=JointOptions(
+                num_cells=self._num_cells(),
+                smoothness=direct.smoothness,
+                stages=tuple(direct.stages),
+                level_freedom=direct.level_freedom,
+                leave_one_out=direct.leave_one_out,
+            ),
+            space=SpaceOptions(
+                derivative=direct.derivative,
+                sigma=direct.derivative_sigma,
+                metric=direct.metric,
+                metric_channels=direct.metric_channels,
+                first_smoothness=direct.first_smoothness,
+            ),
+            theta=self._start(train, size),
+        )
+        self.state = {
+            "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
+            "preprocessor": preprocessor.state(),
+            "joint": model.state(),
+            "grid": size,
+            "train_id": [str(v) for v in train.video_id],
+            "train_theta": theta,
+        }
+        self._store_prototypes(train, preprocessor)
+        self._save()
+
+    def align(self, videos: VideoSet) -> Alignment:
+        """Fit the warp of each video to the stored prototypes; training videos keep the warps of the joint fit."""
+        state = self._fitted()
+        catalogue = state["hyper_parameters"]["catalogue"]
+        check_videos(videos, catalogue)
+        preprocessor = Preprocessor.from_state(state["preprocessor"])
+        model = JointModel.from_state(state["joint"], device=self.device)
+        theta = torch.zeros(len(videos), state["train_theta"].shape[1])
+        known = {v: i for i, v in enumerate(state["train_id"])} if self._is_training_cache(videos) else {}
+        rows = np.array([known.get(str(v), -1) for v in videos.video_id])
+        theta[rows >= 0] = state["train_theta"].cpu()[rows[rows >= 0]]
+        new = np.flatnonzero(rows < 0)
+        for start in range(0, len(new), _CHUNK):
+            chosen = new[start : start + _CHUNK]
+            part = videos.select(chosen)
+            features = shared_grid_features(part, preprocessor, state["grid"]).to(self.device)
+            begin = self._start(part, state["grid"])
+            theta[chosen] = model.align(features, self._codes(part, catalogue), theta=begin)[0].cpu()
+        return self._alignment(videos, theta)
+
+    def prototype_labels(self) -> dict[str, np.ndarray]:
+        """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
+        return {a: labels.cpu().numpy() for a, labels in self._fitted()["prototype_labels"].items()}
+
+    def prototypes(self) -> dict[str, np.ndarray]:
+        """Return the stored prototype U^ (L, channels) of each action [7]."""
+        return {a: values.cpu().numpy() for a, values in self._fitted()["prototypes"].items()}
+
+    def _fitted(self) -> dict[str, Any]:
+        if self.state is None:
+            raise RuntimeError("Expected a fitted aligner; call fit or from_checkpoint first.")
+        return self.state
+
+    def _num_cells(self) -> int:
+        cells = self.config.warp.num_cells
+        return max(cells) if isinstance(cells, list) else cells
+
+    def _codes(self, videos: VideoSet, catalogue: dict[str, Any]) -> Tensor:
+        code = {a: i for i, a in enumerate(catalogue["actions"])}
+        return torch.tensor([code[str(a)] for a in videos.action], device=self.device)
+
+    def _is_training_cache(self, videos: VideoSet) -> bool:
+        return videos.cache.fingerprint() == self._fitted().get("fingerprint")
+
+    def _start(self, videos: VideoSet, size: int) -> Tensor | None:
+        """Return the base's warps as theta (N, d) of this fit's family."""
+        if self.base is None:
+            return None
+        found = self.base.align(videos)
+        grid = np.linspace(0, 1, size)
+        rows = [np.interp(grid, prototype_grid(n), found.position(i)) for i, n in enumerate(found.lengths.tolist())]
+        position = torch.from_numpy(np.stack(rows)).float().to(self.device)
+        return warps_from_positions(position, num_cells=self._num_cells())
+
+    def _alignment(self, videos: VideoSet, theta: Tensor) -> Alignment:
+        catalogue = self._fitted()["hyper_parameters"]["catalogue"]
+        lengths = dict(zip(catalogue["actions"], catalogue["prototype_lengths"], strict=True))
+        cells = self._num_cells()
+        positions: list[np.ndarray] = [np.empty(0)] * len(videos)
+        sources = list(positions)
+
+        def warp(sizes: np.ndarray, sign: int, out: list[np.ndarray]) -> None:
+            # Videos of equal length share their points: no padding, and one call for all of them.
+            for size in np.unique(sizes):
+                rows = np.flatnonzero(sizes == size)
+                found = cpab_warp(sign * theta[rows], torch.from_numpy(prototype_grid(int(size))), num_cells=cells)
+                for row, values in zip(rows, found.numpy(), strict=True):
+                    out[row] = values
+
+        warp(videos.lengths, -1, positions)
+        warp(np.array([lengths[str(a)] for a in videos.action]), 1, sources)
+        return Alignment.from_rows(
+            video_id=videos.video_id,
+            action=videos.action,
+            split=videos.split,
+            positions=positions,
+            sources=sources,
+        )
+
+    def _store_prototypes(self, train: VideoSet, preprocessor: Preprocessor) -> None:
+        """Add prototypes [7] and their labels [8] to the state."""
+        state = self._fitted()
+        state["fingerprint"] = train.cache.fingerprint()
+        alignment = self.align(train)
+        labelled = replace(alignment, split=np.full(len(train), "train"))
+        labels = evaluate(labelled, train).prototype_labels
+        sums: dict[str, Tensor] = {}
+        for i, action in enumerate(train.action):
+            frames = torch.from_numpy(preprocessor(train.read(i)))[None]
+            times = torch.from_numpy(alignment.source(i))[None]
+            aligned = resample(frames, times, torch.tensor([frames.shape[1]]))[0]
+            sums[str(action)] = sums.get(str(action), torch.zeros(())) + aligned
+        state["prototypes"] = {a: total / int((train.action == a).sum()) for a, total in sums.items()}
+        state["prototype_labels"] = {a: torch.from_numpy(np.asarray(labels[a])) for a in sums}
+
+    def _save(self) -> None:
+        """Write the checkpoint: a temporary file beside it, then a rename."""
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.checkpoint.with_name(f".{self.checkpoint.name}.{os.getpid()}.tmp")
+        torch.save(self.state, temporary)
+        temporary.replace(self.checkpoint)
