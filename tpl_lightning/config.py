@@ -17,6 +17,7 @@ __all__ = [
     "DataConfig",
     "DirectConfig",
     "LossConfig",
+    "MatcherConfig",
     "ModelConfig",
     "RunConfig",
     "TrainConfig",
@@ -26,7 +27,7 @@ __all__ = [
     "save_config",
 ]
 
-Method = Literal["linear", "pad", "tpl", "direct"]
+Method = Literal["linear", "pad", "tpl", "direct", "tpl_plus"]
 
 
 def _require(condition: bool, key: str, expected: str, found: object) -> None:
@@ -189,6 +190,39 @@ class DirectConfig:
 
 
 @dataclass(frozen=True)
+class MatcherConfig:
+    """The network of `method=tpl_plus`: it reads a video's warp off its distances to the prototype."""
+
+    size: int = 48
+    """Points of each timeline in the picture of distances."""
+    width: int = 12
+    """Channels of the 2-D convolutions."""
+    depth: int = 4
+    """Convolution layers."""
+    epochs: int = 16
+    """Epochs of training."""
+    steps_per_epoch: int = 25
+    """Batches of an epoch; videos are drawn at random and warped anew each time."""
+    batch_size: int = 48
+    """Videos per batch."""
+    lr: float = 0.002
+    """AdamW's learning rate at the start of its cycle; the peak is twice that."""
+    strength: float = 0.4
+    """Size of the random warps."""
+    noise: float = 0.3
+    """Most slow noise that is added to a video, against a signal of variance 1."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for key in ("size", "width", "depth", "epochs", "steps_per_epoch", "batch_size"):
+            low = 8 if key == "size" else 1
+            _require(getattr(self, key) >= low, f"matcher.{key}", f"at least {low}", getattr(self, key))
+        _require(self.lr > 0, "matcher.lr", "above 0", self.lr)
+        _require(self.strength >= 0, "matcher.strength", "at least 0", self.strength)
+        _require(self.noise >= 0, "matcher.noise", "at least 0", self.noise)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Optimisation."""
 
@@ -237,8 +271,8 @@ class Config:
 
     method: Method = "tpl"
     """The aligner."""
-    refine: bool = False
-    """Refine the warps of `method` by the direct fit, from where they are."""
+    refine: bool | None = None
+    """Refine the warps of `method` by the direct fit, from where they are; empty: yes for tpl_plus, no for others."""
     seed: int = 0
     """Seeds every random number; the same seed gives the same bits on a CPU."""
     data: DataConfig = field(default_factory=DataConfig)
@@ -246,10 +280,16 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     direct: DirectConfig = field(default_factory=DirectConfig)
+    matcher: MatcherConfig = field(default_factory=MatcherConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: dict[str, Any] = field(default_factory=dict)
     """Further options of lightning.Trainer, by Lightning's names (`trainer.devices=2`)."""
     run: RunConfig = field(default_factory=RunConfig)
+
+    @property
+    def refines(self) -> bool:
+        """Tell whether warps are refined."""
+        return self.method == "tpl_plus" if self.refine is None else self.refine
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -11,11 +11,18 @@ from tpl_lightning.evaluation import Scores
 
 __all__ = ["REFINED", "ROW_NAMES", "data_source", "print_scores"]
 
-ROW_NAMES = {"linear": "linear rescaling", "pad": "zero-padding", "tpl": "TPL", "direct": "direct fit"}
+ROW_NAMES = {
+    "linear": "linear rescaling",
+    "pad": "zero-padding",
+    "tpl": "TPL",
+    "direct": "direct fit",
+    "tpl_plus": "TPL+",
+}
 REFINED = "+refined"
 """Ends the name of a method whose warps were refined by the direct fit."""
 _COLUMNS = {"train/cbc": ("CBC", True), "test/plp": ("PLP", True), "event_spread": ("key-event spread", False)}
 _WARP_ERROR = {"warp_error": ("warp error", False)}
+_ON_EMBEDDINGS = {"test/phase_accuracy": "phase accuracy", "test/kendall_tau": "Kendall's τ"}
 
 
 def data_source(cache: EmbeddingCache) -> str:
@@ -46,6 +53,16 @@ def _cells(rows: Mapping[str, dict[str, float]], columns: Mapping[str, tuple[str
     return table
 
 
+def _embedding_line(scores: dict[str, float]) -> str:
+    """Say what was measured on the test videos' embeddings; empty where nothing was."""
+    parts = []
+    for name, label in _ON_EMBEDDINGS.items():
+        value, raw = scores.get(name, math.nan), scores.get(f"{name}_raw", math.nan)
+        if not math.isnan(value):
+            parts.append(f"{label} {value:.3f}" + ("" if math.isnan(raw) else f" ({raw:.3f} before alignment)"))
+    return "Embeddings of test videos: " + ", ".join(parts) + "." if parts else ""
+
+
 def print_scores(scores: Mapping[str, Scores], source: str, console: Console | None = None) -> None:
     """Print one block per action and one overall; a row per method."""
     console = Console() if console is None else console
@@ -65,5 +82,7 @@ def print_scores(scores: Mapping[str, Scores], source: str, console: Console | N
             name = ROW_NAMES.get(base, base) + (", refined" if base != method else "")
             table.add_row(action if i == 0 else "", name, *cells, end_section=i == len(rows) - 1)
     console.print(table)
+    if line := _embedding_line(list(scores.values())[-1].overall):
+        console.print(line)
     if all(math.isnan(first.overall[name]) for name in ("train/cbc", "test/plp")):
         console.print("No labelled frames: CBC, PLP and key-event spread need phase labels in the cache.")

@@ -104,3 +104,32 @@ def test_bad_input_is_named(tmp_path, make_cache):
         load_aligner(broken, config)
     with pytest.raises(UserError, match=r"direct\.smoothness"):
         load_config(["direct.smoothness=-1"])
+
+
+def test_the_matcher_learns_to_name_warps_in_one_pass(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=24, strength=0.95)
+    options = [
+        "method=tpl_plus",
+        "refine=false",
+        "matcher.epochs=6",
+        "matcher.size=24",
+        "matcher.width=6",
+        "run.progress=false",
+    ]
+    aligner, splits, config = _fit(path, tmp_path, *options)
+    videos = splits.all()
+    linear, _, _ = _fit(path, tmp_path / "l", "method=linear")
+    bound = evaluate(linear.align(splits.test), splits.test).overall["warp_error"]
+    one_shot = aligner.align(splits.test)
+    assert evaluate(one_shot, splits.test).overall["warp_error"] < 0.7 * bound
+    again = load_aligner(tmp_path / "checkpoints" / "last.ckpt", config)
+    np.testing.assert_allclose(again.align(splits.test).prototype_position, one_shot.prototype_position, atol=1e-5)
+    alone = aligner.align(splits.test.select(np.array([1])))
+    np.testing.assert_allclose(alone.position(0), one_shot.position(1), atol=1e-4)
+    assert aligner.unrefined() is None
+    refined, _, _ = _fit(path, tmp_path / "r", *options, "refine=true")
+    np.testing.assert_allclose(
+        refined.unrefined().align(videos).prototype_position, aligner.align(videos).prototype_position, atol=1e-4
+    )
+    better = evaluate(refined.align(splits.test), splits.test).overall["warp_error"]
+    assert better < evaluate(one_shot, splits.test).overall["warp_error"]

@@ -11,7 +11,11 @@ __all__ = ["Aligner", "StoredAligner", "build_aligner", "load_aligner", "median_
 
 def build_aligner(config: Config, run_dir: Path) -> Aligner:
     """Return the unfitted aligner that ``config.method`` names, refined if ``config.refine`` says so."""
-    if config.method != "direct" and not config.refine:
+    if config.method == "tpl_plus":
+        from tpl_lightning.aligners.tpl_plus import MatchedAligner
+
+        return MatchedAligner(config, run_dir)
+    if config.method != "direct" and not config.refines:
         return _build_base(config, run_dir)
     from tpl_lightning.aligners.joint import JointAligner
 
@@ -32,12 +36,16 @@ def load_aligner(path: Path, config: Config) -> StoredAligner:
 
     if config.method == "direct":
         return JointAligner.from_checkpoint(path, config)
+    if config.method == "tpl_plus":
+        from tpl_lightning.aligners.tpl_plus import MatchedAligner
+
+        return MatchedAligner.from_checkpoint(path, config)
     if config.method != "tpl":
         raise UserError(f"{path}: method={config.method} keeps no checkpoint; fit it on the videos themselves.")
     from tpl_lightning.aligners.tpl import TPLAligner
 
     base = TPLAligner.from_checkpoint(path, config)
-    if not config.refine:
+    if not config.refines:
         return base
     return JointAligner.from_checkpoint(path.with_name("refinement.ckpt"), config, base=base)
 

@@ -67,6 +67,10 @@ class Aligner(ABC):
     def align(self, videos: VideoSet) -> Alignment:
         """Align videos of actions that were in the training set; no video changes another's result."""
 
+    def unrefined(self) -> "Aligner | None":
+        """Return the fitted aligner whose warps this one refines, None where there is none."""
+        return None
+
 
 class StoredAligner(Aligner):
     """An aligner whose checkpoint holds the prototypes."""

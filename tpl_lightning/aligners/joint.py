@@ -46,6 +46,8 @@ class JointAligner(StoredAligner):
         base: Fitted first; its warps are where the fit starts. None: starts at linear rescaling.
     """
 
+    _keeps_training_warps = True
+
     def __init__(self, config: Config, run_dir: Path, *, base: Aligner | None = None) -> None:
         """Keep the options."""
         self.config, self.run_dir, self.base = config, run_dir, base
@@ -78,6 +80,10 @@ class JointAligner(StoredAligner):
             first = str(error).strip().splitlines()[0]
             raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
         return aligner
+
+    def unrefined(self) -> Aligner | None:
+        """Return the base."""
+        return self.base
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Align the training videos with one another and store the prototypes."""
@@ -114,9 +120,11 @@ class JointAligner(StoredAligner):
             "preprocessor": preprocessor.state(),
             "joint": model.state(),
             "grid": size,
+            "fingerprint": train.cache.fingerprint(),
             "train_id": [str(v) for v in train.video_id],
             "train_theta": theta,
         }
+        self._learn_more(model, features, theta, self._codes(train, catalogue))
         self._store_prototypes(train, preprocessor)
         self._save()
 
@@ -128,7 +136,8 @@ class JointAligner(StoredAligner):
         preprocessor = Preprocessor.from_state(state["preprocessor"])
         model = JointModel.from_state(state["joint"], device=self.device)
         theta = torch.zeros(len(videos), state["train_theta"].shape[1])
-        known = {v: i for i, v in enumerate(state["train_id"])} if self._is_training_cache(videos) else {}
+        keep = self._keeps_training_warps and videos.cache.fingerprint() == state["fingerprint"]
+        known = {v: i for i, v in enumerate(state["train_id"])} if keep else {}
         rows = np.array([known.get(str(v), -1) for v in videos.video_id])
         theta[rows >= 0] = state["train_theta"].cpu()[rows[rows >= 0]]
         new = np.flatnonzero(rows < 0)
@@ -136,9 +145,15 @@ class JointAligner(StoredAligner):
             chosen = new[start : start + _CHUNK]
             part = videos.select(chosen)
             features = shared_grid_features(part, preprocessor, state["grid"]).to(self.device)
-            begin = self._start(part, state["grid"])
-            theta[chosen] = model.align(features, self._codes(part, catalogue), theta=begin)[0].cpu()
+            theta[chosen] = self._find(model, features, self._codes(part, catalogue), part).cpu()
         return self._alignment(videos, theta)
+
+    def _learn_more(self, model: JointModel, features: Tensor, theta: Tensor, action: Tensor) -> None:
+        """Learn what a derived aligner needs beside the joint fit, and add it to the state."""
+
+    def _find(self, model: JointModel, features: Tensor, action: Tensor, videos: VideoSet) -> Tensor:
+        """Return the warps of new videos, theta (N, d)."""
+        return model.align(features, action, theta=self._start(videos, features.shape[1]))[0]
 
     def prototype_labels(self) -> dict[str, np.ndarray]:
         """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
@@ -160,9 +175,6 @@ class JointAligner(StoredAligner):
     def _codes(self, videos: VideoSet, catalogue: dict[str, Any]) -> Tensor:
         code = {a: i for i, a in enumerate(catalogue["actions"])}
         return torch.tensor([code[str(a)] for a in videos.action], device=self.device)
-
-    def _is_training_cache(self, videos: VideoSet) -> bool:
-        return videos.cache.fingerprint() == self._fitted().get("fingerprint")
 
     def _start(self, videos: VideoSet, size: int) -> Tensor | None:
         """Return the base's warps as theta (N, d) of this fit's family."""
@@ -202,7 +214,6 @@ class JointAligner(StoredAligner):
     def _store_prototypes(self, train: VideoSet, preprocessor: Preprocessor) -> None:
         """Add prototypes [7] and their labels [8] to the state."""
         state = self._fitted()
-        state["fingerprint"] = train.cache.fingerprint()
         alignment = self.align(train)
         labelled = replace(alignment, split=np.full(len(train), "train"))
         labels = evaluate(labelled, train).prototype_labels

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tpl_lightning.aligners import Aligner
     from tpl_lightning.alignment import Alignment
     from tpl_lightning.data.cache import VideoSet
+    from tpl_lightning.data.preprocess import Preprocessor
     from tpl_lightning.evaluation import Scores
 
 __all__ = ["main"]
@@ -23,16 +24,20 @@ example: tpl fit experiments/genai.yaml data.cache=data/genai.h5 run.name=first 
 """
 
 
-def _align_and_score(aligner: "Aligner", videos: "VideoSet") -> "tuple[Alignment, Scores, float]":
+def _align_and_score(
+    aligner: "Aligner", videos: "VideoSet", features: "Preprocessor", *, raw: bool = False
+) -> "tuple[Alignment, Scores, float]":
     from tpl_lightning.evaluation import evaluate
 
     start = time.perf_counter()
     alignment = aligner.align(videos)
     seconds = time.perf_counter() - start
-    return alignment, evaluate(alignment, videos), seconds
+    return alignment, evaluate(alignment, videos, features=features, raw=raw), seconds
 
 
-def _baselines(config: Config, run_dir: Path, train: "VideoSet", videos: "VideoSet") -> "dict[str, Scores]":
+def _baselines(
+    config: Config, run_dir: Path, train: "VideoSet", videos: "VideoSet", features: "Preprocessor"
+) -> "dict[str, Scores]":
     """Score the rows that no method may fall below."""
     from tpl_lightning.aligners import build_aligner
 
@@ -41,7 +46,7 @@ def _baselines(config: Config, run_dir: Path, train: "VideoSet", videos: "VideoS
         if method != config.method:
             baseline = build_aligner(replace(config, method=method, refine=False), run_dir)  # type: ignore[arg-type]
             baseline.fit(train)
-            rows[method] = _align_and_score(baseline, videos)[1]
+            rows[method] = _align_and_score(baseline, videos, features)[1]
     return rows
 
 
@@ -60,6 +65,7 @@ def run(config: Config) -> int:
     """Fit, align, score and draw."""
     from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+    from tpl_lightning.data.preprocess import Preprocessor
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import split_videos
     from tpl_lightning.report import REFINED, data_source, print_scores
@@ -86,12 +92,13 @@ def run(config: Config) -> int:
     if not getattr(aligner, "is_global_zero", True):
         return 0  # another rank writes the results
     videos = splits.all()
-    alignment, own, seconds_align = _align_and_score(aligner, videos)
+    features = Preprocessor.fit(splits.train, config.data)
+    alignment, own, seconds_align = _align_and_score(aligner, videos, features, raw=True)
     alignment.save(run_dir / "alignment.h5")
-    scores = _baselines(config, run_dir, splits.train, videos)
-    base = getattr(aligner, "base", None)
+    scores = _baselines(config, run_dir, splits.train, videos, features)
+    base = aligner.unrefined()
     if base is not None:
-        scores[config.method] = _align_and_score(base, videos)[1]
+        scores[config.method] = _align_and_score(base, videos, features)[1]
     name = config.method if base is None else f"{config.method}{REFINED}"
     scores[name] = own
     metrics = {

@@ -88,6 +88,9 @@ class EpochProgress(Callback):
     Lightning's own bar counts batches within an epoch; with few videos an epoch is one batch.
     """
 
+    shown = ("icae", "reconstruction", "icae_weight", "position_error")
+    """What is shown of what is logged under ``train/``."""
+
     def __init__(self, every: int = 25) -> None:
         """Keep how many epochs lie between two lines."""
         self.every = every
@@ -115,7 +118,7 @@ class EpochProgress(Callback):
         if not trainer.is_global_zero:
             return
         epoch = trainer.current_epoch + 1
-        shown = {k: trainer.callback_metrics.get(f"train/{k}") for k in ("icae", "reconstruction", "icae_weight")}
+        shown = {k: trainer.callback_metrics.get(f"train/{k}") for k in self.shown}
         text = "  ".join(f"{k} {float(v):.4f}" for k, v in shown.items() if v is not None)
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=epoch, description=text)

@@ -57,8 +57,16 @@ def _quiet() -> None:
         warnings.filterwarnings("ignore", text)
 
 
-def build_trainer(config: Config, run_dir: Path) -> Trainer:
+def build_trainer(
+    config: Config, run_dir: Path, *, max_epochs: int | None = None, callbacks: list[Callback] | None = None
+) -> Trainer:
     """Return the Trainer of a run.
+
+    Args:
+        config: The configuration.
+        run_dir: Folder for checkpoints and logs.
+        max_epochs: Epochs; None: ``train.max_epochs``.
+        callbacks: In place of those that D-MTAE needs (annealing, prototypes, checkpoints).
 
     Raises:
         UserError: If an option under ``trainer.`` is unknown, has a wrong value, or is the framework's own.
@@ -66,27 +74,31 @@ def build_trainer(config: Config, run_dir: Path) -> Trainer:
     check_trainer_options(config.trainer)
     _quiet()
     train, checkpoints = config.train, run_dir / "checkpoints"
-    callbacks: list[Callback] = [
-        IcaeWeightAnnealing(config.loss.alpha, config.loss.t0),
-        PrototypeBuilder(checkpoints / "last.ckpt"),
-    ]
+    epochs = train.max_epochs if max_epochs is None else max_epochs
     options: dict[str, object] = {"accelerator": "auto", "devices": 1, "deterministic": "warn", **config.trainer}
-    if options.get("enable_checkpointing", True):
-        # Every video count is small against a checkpoint's cost, so one file, kept current, is enough.
-        callbacks.append(
-            ModelCheckpoint(
-                checkpoints,
-                filename="last",
-                save_top_k=1,
-                every_n_epochs=train.val_every,
-                enable_version_counter=False,
+    if callbacks is None:
+        callbacks = [
+            IcaeWeightAnnealing(config.loss.alpha, config.loss.t0),
+            PrototypeBuilder(checkpoints / "last.ckpt"),
+        ]
+        if options.get("enable_checkpointing", True):
+            # Every video count is small against a checkpoint's cost, so one file, kept current, is enough.
+            callbacks.append(
+                ModelCheckpoint(
+                    checkpoints,
+                    filename="last",
+                    save_top_k=1,
+                    every_n_epochs=train.val_every,
+                    enable_version_counter=False,
+                )
             )
-        )
+    else:
+        options["enable_checkpointing"] = False
     if config.run.progress:
         callbacks.append(EpochProgress(train.val_every))
     try:
         return Trainer(
-            max_epochs=train.max_epochs,
+            max_epochs=epochs,
             gradient_clip_val=train.clip or None,
             check_val_every_n_epoch=train.val_every,
             logger=CSVLogger(str(run_dir), name="", version="", flush_logs_every_n_steps=train.val_every),

@@ -1,0 +1,85 @@
+"""TPL+: a joint fit teaches a network that aligns new videos in one forward pass."""
+
+import copy
+from dataclasses import replace
+from typing import cast
+
+import torch
+from lightning import seed_everything
+from torch import Tensor
+
+from tpl_lightning.aligners.joint import JointAligner
+from tpl_lightning.config import config_to_dict
+from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.joint_model import JointModel
+from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.lit.callbacks import EpochProgress
+from tpl_lightning.lit.matcher import MatcherModule, Teacher
+from tpl_lightning.lit.trainer import build_trainer
+from tpl_lightning.nn.matcher import PrototypeMatcher, cost_volume
+
+__all__ = ["MatchedAligner"]
+
+
+class MatchedAligner(JointAligner):
+    """The joint fit, and a network that predicts its warps (``nn.matcher``).
+
+    With ``config.refine`` (the default) the prediction is where a fit to the prototypes starts; without, it is the
+    answer, for training videos as well.
+    """
+
+    @property
+    def is_global_zero(self) -> bool:
+        """Tell whether this process writes the results."""
+        return self._is_global_zero
+
+    _is_global_zero = True
+
+    @property
+    def _keeps_training_warps(self) -> bool:  # type: ignore[override]
+        return self.config.refines
+
+    def unrefined(self) -> "MatchedAligner | None":
+        """Return the same aligner without refinement."""
+        if not self.config.refines:
+            return None
+        one_shot = copy.copy(self)
+        one_shot.config = replace(self.config, refine=False)
+        return one_shot
+
+    def _learn_more(self, model: JointModel, features: Tensor, theta: Tensor, action: Tensor) -> None:
+        """Train the network on warped training videos and add it, with the prototypes it sees, to the state."""
+        config = self.config
+        seed_everything(config.seed, workers=True, verbose=False)
+        teacher = Teacher.from_fit(model, features, theta, action)
+        module = MatcherModule(config_to_dict(config), teacher, self._num_cells())
+        every = max(config.matcher.epochs // 8, 1)
+        progress = [EpochProgress(every)] if config.run.progress else []
+        trainer = build_trainer(config, self.run_dir, max_epochs=config.matcher.epochs, callbacks=list(progress))
+        trainer.fit(module)
+        self._is_global_zero = trainer.is_global_zero
+        grid = torch.linspace(0, 1, features.shape[1], device=features.device)
+        aligned = sample_rows(teacher.signal, cpab_warp(theta, grid, num_cells=self._num_cells()))
+        prototypes = [aligned[action == a].mean(0) for a in range(int(action.max()) + 1)]
+        state = self._fitted()
+        state["matcher_prototypes"] = torch.stack(prototypes)
+        state["matcher"] = {k: v.detach().clone() for k, v in module.network.state_dict().items()}
+
+    def _find(self, model: JointModel, features: Tensor, action: Tensor, videos: VideoSet) -> Tensor:
+        theta = self._predict(model, features, action)
+        return model.align(features, action, theta=theta)[0] if self.config.refines else theta
+
+    @torch.inference_mode()
+    def _predict(self, model: JointModel, features: Tensor, action: Tensor) -> Tensor:
+        """Return the network's answer, theta (N, d)."""
+        state, options = self._fitted(), self.config.matcher
+        network = PrototypeMatcher(
+            size=options.size, width=options.width, depth=options.depth, num_cells=self._num_cells()
+        ).to(self.device)
+        network.load_state_dict(state["matcher"])
+        prototypes = state["matcher_prototypes"].to(self.device)[action]
+        cost = cost_volume(
+            model.space(features), prototypes, size=options.size, level_freedom=model.options.level_freedom
+        )
+        return cast(Tensor, network.eval()(cost)[0]).clone()
