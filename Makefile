@@ -22,6 +22,9 @@ install: $(VENV)/.installed  ## make the virtual environment .venv
 train: $(VENV)/.installed  ## train and score: make train DATASET=genai [CACHE=path] [ARGS="key=value ..."]
 	@$(BIN)/tpl fit experiments/$(DATASET).yaml $(CACHE_ARG) $(ARGS)
 
+bench: $(VENV)/.installed  ## run every method and make one table: make bench DATASET=genai [CACHE=path] [ARGS=...]
+	@$(BIN)/tpl bench experiments/$(DATASET).yaml $(CACHE_ARG) $(ARGS)
+
 test: $(VENV)/.installed  ## run the tests
 	@$(BIN)/python -m pytest -m "not slow"
 
@@ -40,4 +43,4 @@ smoke: $(VENV)/.installed  ## tiny training on CPU, end to end
 bench-warps: $(VENV)/.installed  ## time the warps against difw, write benchmarks/warps.md
 	@$(BIN)/python benchmarks/warps.py
 
-.PHONY: help install train test test-full lint format smoke bench-warps
+.PHONY: help install train bench test test-full lint format smoke bench-warps

@@ -23,17 +23,25 @@ def main() -> None:
         folder = Path(name)
         cache = build_procedural_set(folder / "tiny.h5", video_dir=None, num_clips=20, channels=16)
         _tpl("cache", "validate", str(cache))
-        options = ["train.max_epochs=8", "train.val_every=4", "model.hidden=16", "model.aligner_depth=3"]
+        options = [
+            "matcher.epochs=2",
+            "train.max_epochs=8",
+            "train.val_every=4",
+            "model.hidden=16",
+            "model.aligner_depth=3",
+            "data.pca=8",
+        ]
         common = [f"data.cache={cache}", f"run.dir={folder / 'runs'}"]
-        _tpl("fit", "experiments/genai.yaml", *common, "run.name=smoke", "data.pca=8", *options)
-        run = folder / "runs" / "smoke"
-        metrics = json.loads((run / "metrics.json").read_text())
-        assert 0 <= metrics["test/plp"] <= 1, metrics
-        for file in ("config.yaml", "alignment.h5", "checkpoints/last.ckpt", "figures/latents.png", "metrics.csv"):
-            assert (run / file).is_file(), file
-        _tpl("test", str(run), *common)
-        again = json.loads((folder / "runs" / "smoke-test-tiny" / "metrics.json").read_text())
-        assert abs(again["test/plp"] - metrics["test/plp"]) < 1e-6, (again, metrics)
+        for method in ("tpl", "tpl_plus"):
+            _tpl("fit", "experiments/genai.yaml", *common, f"run.name={method}", f"method={method}", *options)
+            run = folder / "runs" / method
+            metrics = json.loads((run / "metrics.json").read_text())
+            assert 0 <= metrics["test/plp"] <= 1, metrics
+            for file in ("config.yaml", "alignment.h5", "checkpoints/last.ckpt", "figures/latents.png", "metrics.csv"):
+                assert (run / file).is_file(), file
+            _tpl("test", str(run), *common)
+            again = json.loads((folder / "runs" / f"{method}-test-tiny" / "metrics.json").read_text())
+            assert abs(again["test/plp"] - metrics["test/plp"]) < 1e-6, (again, metrics)
     print("smoke: ok")
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from tpl_lightning.errors import UserError
 
 __all__ = [
+    "BenchConfig",
     "Config",
     "DataConfig",
     "DirectConfig",
@@ -266,6 +267,26 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
+class BenchConfig:
+    """What `tpl bench` runs."""
+
+    methods: list[str] = field(default_factory=lambda: ["linear", "pad", "tpl", "direct", "tpl_plus"])
+    """Rows of the table; `tpl+refined` adds the refinement by the direct fit."""
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    """Seeds of the methods that draw random numbers."""
+    minutes: float = 30.0
+    """Time that one fit may take; a row that runs out of it says so."""
+
+    def __post_init__(self) -> None:
+        """Check ranges and names."""
+        for name in self.methods:
+            known = name.removesuffix("+refined") in get_args(Method)
+            _require(known, "bench.methods", f"a list of {', '.join(get_args(Method))}", name)
+        _require(len(self.seeds) > 0, "bench.seeds", "a list of numbers", self.seeds)
+        _require(self.minutes > 0, "bench.minutes", "above 0", self.minutes)
+
+
+@dataclass(frozen=True)
 class Config:
     """All options."""
 
@@ -285,6 +306,7 @@ class Config:
     trainer: dict[str, Any] = field(default_factory=dict)
     """Further options of lightning.Trainer, by Lightning's names (`trainer.devices=2`)."""
     run: RunConfig = field(default_factory=RunConfig)
+    bench: BenchConfig = field(default_factory=BenchConfig)
 
     @property
     def refines(self) -> bool:

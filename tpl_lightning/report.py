@@ -9,7 +9,7 @@ from rich.table import Table
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.evaluation import Scores
 
-__all__ = ["REFINED", "ROW_NAMES", "data_source", "print_scores"]
+__all__ = ["REFINED", "ROW_NAMES", "data_source", "method_name", "print_scores"]
 
 ROW_NAMES = {
     "linear": "linear rescaling",
@@ -23,6 +23,12 @@ REFINED = "+refined"
 _COLUMNS = {"train/cbc": ("CBC", True), "test/plp": ("PLP", True), "event_spread": ("key-event spread", False)}
 _WARP_ERROR = {"warp_error": ("warp error", False)}
 _ON_EMBEDDINGS = {"test/phase_accuracy": "phase accuracy", "test/kendall_tau": "Kendall's τ"}
+
+
+def method_name(method: str) -> str:
+    """Return how a method is called in tables."""
+    base = method.removesuffix(REFINED)
+    return ROW_NAMES.get(base, base) + (", refined" if base != method else "")
 
 
 def data_source(cache: EmbeddingCache) -> str:
@@ -78,8 +84,7 @@ def print_scores(scores: Mapping[str, Scores], source: str, console: Console | N
     for action in [*first.per_action, "all"]:
         rows = {m: s.overall if action == "all" else s.per_action[action] for m, s in scores.items()}
         for i, (method, cells) in enumerate(zip(rows, _cells(rows, columns), strict=True)):
-            base = method.removesuffix(REFINED)
-            name = ROW_NAMES.get(base, base) + (", refined" if base != method else "")
+            name = method_name(method)
             table.add_row(action if i == 0 else "", name, *cells, end_section=i == len(rows) - 1)
     console.print(table)
     if line := _embedding_line(list(scores.values())[-1].overall):

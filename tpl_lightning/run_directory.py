@@ -11,7 +11,7 @@ from typing import Any
 from tpl_lightning.config import Config, save_config
 from tpl_lightning.errors import UserError
 
-__all__ = ["is_rank_zero", "open_run_directory", "write_metrics"]
+__all__ = ["is_rank_zero", "open_run_directory", "write_atomically", "write_metrics"]
 
 _NAME = "TPL_RUN_NAME"  # hands the name of the first process to the ranks that Lightning starts
 
@@ -54,9 +54,14 @@ def open_run_directory(config: Config) -> Path:
     return folder
 
 
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Write metrics.json: flat, null where nothing could be measured."""
     clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
-    temporary = folder / ".metrics.json.tmp"
-    temporary.write_text(json.dumps(clean, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / "metrics.json")
+    write_atomically(folder / "metrics.json", json.dumps(clean, indent=2) + "\n")

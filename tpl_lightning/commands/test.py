@@ -60,6 +60,9 @@ def run(path: Path, arguments: list[str]) -> int:
     run_name = path.resolve().parent.parent.name
     defaults = {**stored, "run": {**stored["run"], "name": None}}
     config = load_config(arguments, defaults=defaults)
+    if config.data.cache != stored["data"]["cache"] and not any("data.fold" in argument for argument in arguments):
+        # The folds of the training run are a division of another cache.
+        config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
     from tpl_lightning.data.cache import EmbeddingCache, VideoSet
