@@ -1,7 +1,7 @@
-"""Scores of an alignment: CBC on training videos, PLP on test videos, key-event spread on both."""
+"""Scores of an alignment: CBC, PLP, key-event spread, warp error; on embeddings phase accuracy and Kendall's tau."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,14 @@ from torch import Tensor
 
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.data.cache import VideoSet
-from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
+from tpl_lightning.functional.resample import resample, resample_nearest
+from tpl_lightning.metrics import (
+    CycleBackConsistency,
+    KendallsTau,
+    KeyEventSpread,
+    PhaseAccuracy,
+    PhaseLabelPropagation,
+)
 
 __all__ = ["Scores", "evaluate"]
 
@@ -23,7 +30,9 @@ class Scores:
     """The figures of one alignment; NaN where nothing could be measured (no labels, no such split).
 
     Attributes:
-        overall: Metric name (``train/cbc``, ``test/plp``, ``event_spread``, ``warp_error``) to value.
+        overall: Metric name (``train/cbc``, ``test/plp``, ``event_spread``, ``warp_error``; with features also
+            ``test/phase_accuracy``, ``train/kendall_tau``, ``test/kendall_tau`` on aligned embeddings, and the same
+            with ``_raw`` on the embeddings as they are) to value.
         per_action: Action to the same names.
         prototype_labels: Action to the (L,) labels of its prototype, -1 where no video voted.
     """
@@ -34,9 +43,9 @@ class Scores:
 
 
 def _padded(flat: np.ndarray, offsets: np.ndarray, fill: float) -> np.ndarray:
-    """Turn rows ``flat[offsets[i]:offsets[i + 1]]`` into one padded array (n, longest)."""
+    """Turn rows ``flat[offsets[i]:offsets[i + 1]]`` into one padded array (n, longest, ...)."""
     lengths = np.diff(offsets)
-    padded = np.full((len(lengths), int(lengths.max())), fill, dtype=flat.dtype)
+    padded = np.full((len(lengths), int(lengths.max()), *flat.shape[1:]), fill, dtype=flat.dtype)
     padded[np.arange(padded.shape[1]) < lengths[:, None]] = flat[offsets[0] : offsets[-1]]
     return padded
 
@@ -85,6 +94,60 @@ def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dic
     return errors
 
 
+def _embedding_batches(
+    alignment: Alignment,
+    videos: VideoSet,
+    features: Callable[[np.ndarray], np.ndarray],
+    keep: np.ndarray,
+    actions: list[str],
+) -> Iterator[tuple[dict[str, Tensor], ...]]:
+    """Yield padded embeddings and labels of the kept videos: on the prototype timeline, and on their own."""
+    kept, start = np.flatnonzero(keep), 0
+    for batch in _batches(alignment, videos, keep, actions):
+        rows = kept[start : start + _CHUNK]
+        start += _CHUNK
+        parts = [features(videos.read(i)) for i in rows]
+        lengths, source = batch["lengths"], batch["source_position"]
+        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+        embeddings = torch.from_numpy(_padded(np.concatenate(parts), offsets, fill=0.0))
+        common = {"action": batch["action"], "video_index": torch.from_numpy(rows)}
+        own = {"embeddings": embeddings, "labels": batch["labels"], "lengths": lengths, **common}
+        # A source position past 1 (by more than rounding) means that the video has no frame there.
+        labels = resample_nearest(batch["labels"], source, lengths).where(source <= 1 + 1e-6, -1)
+        aligned = resample(embeddings, source, lengths)
+        yield {"embeddings": aligned, "labels": labels, "lengths": batch["prototype_length"], **common}, own
+
+
+def _embedding_scores(
+    alignment: Alignment,
+    videos: VideoSet,
+    features: Callable[[np.ndarray], np.ndarray],
+    splits: dict[str, np.ndarray],
+    actions: list[str],
+    *,
+    raw: bool,
+) -> dict[str, tuple[float, list[float]]]:
+    """Return phase accuracy and Kendall's tau, on aligned and maybe on raw frames: overall, of each action."""
+    size: dict[str, Any] = {"num_actions": len(actions), "sync_on_compute": False}
+    size["num_channels"] = features(videos.read(0)).shape[1]
+    sides = ("", "_raw") if raw else ("",)
+    metrics: dict[str, PhaseAccuracy | KendallsTau] = {}
+    for side in sides:
+        metrics[f"test/phase_accuracy{side}"] = PhaseAccuracy(**size)
+        metrics |= {f"{split}/kendall_tau{side}": KendallsTau(**size) for split in splits}
+    for split, keep in splits.items():
+        for both in _embedding_batches(alignment, videos, features, keep, actions):
+            for side, batch in zip(sides, both, strict=False):
+                accuracy = metrics[f"test/phase_accuracy{side}"]
+                (accuracy.update_train if split == "train" else accuracy.update)(**batch)  # type: ignore[union-attr]
+                metrics[f"{split}/kendall_tau{side}"].update(**{k: v for k, v in batch.items() if k != "labels"})
+    scores = {}
+    for name, metric in metrics.items():
+        total, count = metric.totals()
+        scores[name] = (float(total.sum() / count.sum()), (total / count).tolist())
+    return scores
+
+
 def _stored_labels(prototypes: dict[str, np.ndarray], actions: list[str], max_length: int) -> Tensor:
     """Stack the labels of stored prototypes, (A, max_length), -1 past each end."""
     stacked = torch.full((len(actions), max_length), -1)
@@ -93,7 +156,14 @@ def _stored_labels(prototypes: dict[str, np.ndarray], actions: list[str], max_le
     return stacked
 
 
-def evaluate(alignment: Alignment, videos: VideoSet, *, prototypes: dict[str, np.ndarray] | None = None) -> Scores:
+def evaluate(
+    alignment: Alignment,
+    videos: VideoSet,
+    *,
+    prototypes: dict[str, np.ndarray] | None = None,
+    features: Callable[[np.ndarray], np.ndarray] | None = None,
+    raw: bool = True,
+) -> Scores:
     """Score an alignment against the videos' labels.
 
     Args:
@@ -101,6 +171,9 @@ def evaluate(alignment: Alignment, videos: VideoSet, *, prototypes: dict[str, np
         videos: The aligned videos; their ``split`` tells training (labels the prototypes) from test.
         prototypes: Labels (L,) of each action's prototype, made earlier; all videos are then new ones (test),
             whatever their split says.
+        features: Makes features (L, K) of the embeddings (L, C) of a video, a fitted ``Preprocessor`` say; phase
+            accuracy and Kendall's tau are measured on them. None: without these two.
+        raw: Whether these two are measured on the videos' own timeline, too; no alignment changes that.
 
     Returns:
         All scores, over all videos and per action.
@@ -135,6 +208,13 @@ def evaluate(alignment: Alignment, videos: VideoSet, *, prototypes: dict[str, np
         overall[name] = float(metric.compute()) if metric.update_called else math.nan
         for action, value in zip(actions, metric.per_action().tolist(), strict=True):
             per_action[action][name] = value
+    if features is not None:
+        splits = {"train": train, "test": test}
+        found = _embedding_scores(alignment, videos, features, splits, actions, raw=raw)
+        for name, (value, values) in found.items():
+            overall[name] = value
+            for action, own in zip(actions, values, strict=True):
+                per_action[action][name] = own
     errors = _warp_error(alignment, videos, train | test)
     for action, value in errors.items():
         per_action[action]["warp_error"] = value

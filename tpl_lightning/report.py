@@ -14,9 +14,14 @@ __all__ = ["REFINED", "ROW_NAMES", "data_source", "method_name", "print_scores"]
 ROW_NAMES = {
     "linear": "linear rescaling",
     "pad": "zero-padding",
+    "dba": "DBA",
+    "softdba": "SoftDBA",
+    "dtan": "DTAN",
     "tpl": "TPL",
     "direct": "direct fit",
     "tpl_plus": "TPL+",
+    "tcc": "TCC, direct fit",
+    "lav": "soft-DTW contrastive (LAV), direct fit",
 }
 REFINED = "+refined"
 """Ends the name of a method whose warps were refined by the direct fit."""

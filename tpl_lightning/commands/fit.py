@@ -68,6 +68,7 @@ def run(config: Config) -> int:
     from tpl_lightning.data.preprocess import Preprocessor
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import split_videos
+    from tpl_lightning.quality import assess
     from tpl_lightning.report import REFINED, data_source, print_scores
     from tpl_lightning.run_directory import open_run_directory, write_metrics
 
@@ -114,12 +115,25 @@ def run(config: Config) -> int:
         "videos/val": len(splits.val),
         "videos/test": len(splits.test),
     }
+    quality = assess(alignment, videos, features)
+    metrics |= {
+        "quality/score": quality.score,
+        "quality/agreement": quality.agreement,
+        "quality/roughness": quality.roughness,
+        "warnings": quality.warnings,
+    }
     write_metrics(run_dir, metrics)
     if config.run.figures:
         from tpl_lightning.figures import draw_run
 
         draw_run(run_dir, aligner, alignment, videos, own, source)
     print_scores(scores, source)
+    print(
+        f"Without labels: score {quality.score:.3f} = agreement {quality.agreement:.3f} (0: as linear rescaling) "
+        f"- 0.05 x roughness {quality.roughness:.3f}."
+    )
+    for warning in quality.warnings:
+        print(f"Warning: {warning}")
     print(f"Run directory: {run_dir}")
     plp, cbc = own.overall["test/plp"], own.overall["train/cbc"]
     print(f"RESULT test/plp={plp:.4f} train/cbc={cbc:.4f} run={run_dir}")
