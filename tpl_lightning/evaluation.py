@@ -77,8 +77,6 @@ def _batches(
 
 def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dict[str, float]:
     """Mean |recovered - true| progress per action after the best monotone map of the prototype timeline."""
-    from sklearn.isotonic import IsotonicRegression
-
     errors: dict[str, float] = {}
     for action in videos.actions:
         rows = np.flatnonzero(keep & (videos.action == action))
@@ -87,6 +85,8 @@ def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dic
         if not known:
             errors[action] = math.nan
             continue
+        from sklearn.isotonic import IsotonicRegression  # slow to import, and seldom needed
+
         x, y = (np.concatenate(part).astype(np.float64) for part in zip(*known, strict=True))
         recovered = IsotonicRegression(out_of_bounds="clip").fit_transform(x, y)
         bounds = np.cumsum([len(p) for p, _ in known])[:-1]

@@ -66,13 +66,15 @@ class Preprocessor:
         components = None
         variance = float(np.trace(covariance))
         if data.pca is not None:
-            variances, vectors = np.linalg.eigh(covariance)
-            kept = slice(-1, -1 - min(data.pca, channels, frames), -1)
-            components = vectors[:, kept].T
+            from scipy.linalg import eigh  # finds the largest alone, which is several times faster
+
+            kept = min(data.pca, channels, frames)
+            variances, vectors = eigh(covariance, subset_by_index=[channels - kept, channels - 1])
+            components = vectors[:, ::-1].T
             # The sign of an eigenvector is free; fixed here, so that machines agree.
             largest = np.abs(components).argmax(axis=1)
             components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
-            variance = float(variances[kept].sum())
+            variance = float(variances.sum())
         scale = {"set": float(np.sqrt(variance)), "video": None, "none": 1.0}[data.scale]
         return cls(
             center=data.center,
