@@ -11,7 +11,7 @@ from tpl_lightning.data.cache import VideoSet
 
 __all__ = ["Quality", "assess"]
 
-_ROUGHNESS_WEIGHT = 0.05
+_ROUGHNESS_WEIGHT = 0.1
 """Price of roughness against agreement, where the score follows CBC and PLP best (docs/methods.md)."""
 _STEEP = 8.0  # a warp this steep somewhere is a stair
 _STEEP_SHARE = 0.1
@@ -23,7 +23,7 @@ class Quality:
     """Figures that need no labels.
 
     Attributes:
-        score: agreement - 0.05 roughness; higher is better. Compares runs on the same videos.
+        score: agreement - 0.1 roughness; higher is better. Compares runs on the same videos.
         agreement: 1 - r / r0, r the mean squared distance of a training video to the mean of the others on the
             prototype timeline, r0 the same under linear rescaling. 0: no better than linear.
         roughness: Mean square of the logarithm of the slopes of the warps; 0 for the identity.

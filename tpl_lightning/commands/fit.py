@@ -93,7 +93,7 @@ def run(config: Config) -> int:
     if not getattr(aligner, "is_global_zero", True):
         return 0  # another rank writes the results
     videos = splits.all()
-    features = Preprocessor.fit(splits.train, config.data)
+    features = aligner.features() or Preprocessor.fit(splits.train, config.data)
     alignment, own, seconds_align = _align_and_score(aligner, videos, features, raw=True)
     alignment.save(run_dir / "alignment.h5")
     scores = _baselines(config, run_dir, splits.train, videos, features)
@@ -130,7 +130,7 @@ def run(config: Config) -> int:
     print_scores(scores, source)
     print(
         f"Without labels: score {quality.score:.3f} = agreement {quality.agreement:.3f} (0: as linear rescaling) "
-        f"- 0.05 x roughness {quality.roughness:.3f}."
+        f"- 0.1 x roughness {quality.roughness:.3f}."
     )
     for warning in quality.warnings:
         print(f"Warning: {warning}")
