@@ -13,10 +13,6 @@ COMMANDS = {
     "test": "align and score other videos with a trained model: tpl test runs/NAME data.cache=OTHER.h5",
     "bench": "run every method on one cache and make one table: tpl bench experiments/genai.yaml [key=value ...]",
     "cache": "look at an embedding cache: tpl cache info PATH, tpl cache validate PATH",
-    "sync": "videos in, one video in which all move in step out: tpl sync runs/NAME clips/ out=synced.mp4",
-    "transfer": "carry phase labels to videos: tpl transfer runs/NAME clips/ out=labels.csv",
-    "retrieve": "the matching frame of every video: tpl retrieve runs/NAME video=NAME time=SECONDS",
-    "view": "a page on which to look at a run's videos in step: tpl view runs/NAME",
     "doctor": "what works on this machine: versions, devices, warps",
 }
 

@@ -139,7 +139,7 @@ def _embedding_scores(
         for both in _embedding_batches(alignment, videos, features, keep, actions):
             for side, batch in zip(sides, both, strict=False):
                 accuracy = metrics[f"test/phase_accuracy{side}"]
-                (accuracy.update_train if split == "train" else accuracy.update)(**batch)  # type: ignore[union-attr]
+                (accuracy.update_train if split == "train" else accuracy.update)(**batch)  # type: ignore[union-attr,operator]
                 metrics[f"{split}/kendall_tau{side}"].update(**{k: v for k, v in batch.items() if k != "labels"})
     scores = {}
     for name, metric in metrics.items():

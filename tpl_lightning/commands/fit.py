@@ -93,7 +93,7 @@ def run(config: Config) -> int:
     if not getattr(aligner, "is_global_zero", True):
         return 0  # another rank writes the results
     videos = splits.all()
-    features = aligner.features() or Preprocessor.fit(splits.train, config.data)
+    features = Preprocessor.fit(splits.train, config.data)
     alignment, own, seconds_align = _align_and_score(aligner, videos, features, raw=True)
     alignment.save(run_dir / "alignment.h5")
     scores = _baselines(config, run_dir, splits.train, videos, features)
