@@ -41,7 +41,8 @@ def main() -> None:
                 assert (run / file).is_file(), file
             _tpl("test", str(run), *common)
             again = json.loads((folder / "runs" / f"{method}-test-tiny" / "metrics.json").read_text())
-            assert abs(again["test/plp"] - metrics["test/plp"]) < 1e-6, (again, metrics)
+            # Batches differ, so a frame between two prototype points may round the other way.
+            assert abs(again["test/plp"] - metrics["test/plp"]) < 5e-3, (again, metrics)
     print("smoke: ok")
 
 
