@@ -43,4 +43,7 @@ smoke: $(VENV)/.installed  ## tiny training on CPU, end to end
 bench-warps: $(VENV)/.installed  ## time the warps against difw, write benchmarks/warps.md
 	@$(BIN)/python benchmarks/warps.py
 
-.PHONY: help install train bench test test-full lint format smoke bench-warps
+bench-embed: $(VENV)/.installed  ## time reading and embedding of videos, write benchmarks/embed.md
+	@$(BIN)/python benchmarks/embed.py
+
+.PHONY: help install train bench test test-full lint format smoke bench-warps bench-embed

@@ -71,7 +71,7 @@ def test_validate_says_yes_or_names_what_is_wrong(cache_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["look"], "look: unknown; there are: info, validate"),
+        (["look"], "look: unknown; there are: info, validate, embed, import, merge"),
         (["info"], "expected one path"),
         (["validate", "a.h5", "b.h5"], "expected one path"),
         (["info", "none.h5"], "none.h5: no such embedding cache"),

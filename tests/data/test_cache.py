@@ -242,3 +242,31 @@ def test_views_select_videos(cache):
     assert (len(last), last.split.tolist(), last.actions) == (1, ["test"], ["turn"])
     np.testing.assert_array_equal(last.labels(0), cache.labels(7))
     np.testing.assert_array_equal(last.progress(0), cache.progress(7))
+
+
+@pytest.mark.parametrize("fps", [0.0, -24.0, float("nan"), float("inf")])
+def test_senseless_frame_rates_are_refused(tmp_path, fps):
+    with (
+        pytest.raises(UserError, match="video 'a': expected frames per second above 0"),
+        EmbeddingCacheWriter(tmp_path / "x.h5", dataset="d", extractor="e", source="s", phase_names={}) as writer,
+    ):
+        writer.append(video_id="a", action="b", split="train", embeddings=np.zeros((3, 2)), fps=fps)
+
+
+@pytest.mark.parametrize("labels", [[0.0, 0.5, 1.0], [0.0, float("nan"), 1.0], ["a", "b", "b"], [True, False, True]])
+def test_labels_that_are_no_whole_numbers_are_refused(tmp_path, labels):
+    names = {"b": ["up", "down"]}
+    with (
+        pytest.raises(UserError, match="video 'a': expected labels to be whole numbers"),
+        EmbeddingCacheWriter(tmp_path / "x.h5", dataset="d", extractor="e", source="s", phase_names=names) as writer,
+    ):
+        writer.append(video_id="a", action="b", split="train", embeddings=np.zeros((3, 2)), labels=np.array(labels))
+
+
+def test_whole_numbers_may_be_floats(tmp_path):
+    path, names = tmp_path / "x.h5", {"b": ["up", "down"]}
+    with EmbeddingCacheWriter(path, dataset="d", extractor="e", source="s", phase_names=names) as writer:
+        writer.append(
+            video_id="a", action="b", split="train", embeddings=np.zeros((3, 2)), labels=np.array([-1.0, 0.0, 1.0])
+        )
+    assert EmbeddingCache(path).labels(0).tolist() == [-1, 0, 1]

@@ -267,7 +267,7 @@ def test_a_rendered_video_embeds_as_in_the_cache(built):
     specs = clip_specs(SMALL["num_clips"], actions=SMALL["actions"])
     for index in (0, len(specs) - 1):
         frames, fps = read_video(video_path(videos, specs[index]))
-        again, stored = extractor.embed(frames), cache.read(index)
+        again, stored = extractor(frames), cache.read(index)
         assert fps == 24.0
         assert again.shape == stored.shape
         difference = np.linalg.norm(again - stored, axis=1).mean()

@@ -1,10 +1,13 @@
 """Video files: what is written is read back, and broken files are named in one line."""
 
+import struct
 import warnings
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tpl_lightning.data.video_files import (
     find_videos,
@@ -80,14 +83,20 @@ def test_size_shrinks_but_never_enlarges(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fps", "expected"), [(12.0, range(0, 24, 2)), (8.0, range(0, 24, 3)), (24.0, range(24)), (60.0, range(24))]
+    ("fps", "expected"),
+    [
+        (12.0, range(0, 24, 2)),
+        (8.0, range(0, 24, 3)),
+        (24.0, range(24)),
+        (48.0, np.repeat(range(24), 2)),  # half-way instants take the earlier frame
+    ],
 )
-def test_fps_thins_out_to_the_nearest_frames(tmp_path, fps, expected):
+def test_fps_takes_the_nearest_frames(tmp_path, fps, expected):
     path = write_video(tmp_path / "a.mp4", make_frames(24), 24.0)
     everything, _ = read_video(path)
     found, found_fps = read_video(path, fps=fps)
     np.testing.assert_array_equal(found, everything[list(expected)])
-    assert found_fps == min(fps, 24.0)
+    assert found_fps == fps
 
 
 def test_thinning_to_a_rate_that_does_not_divide_keeps_the_nearest(tmp_path):
@@ -97,6 +106,88 @@ def test_thinning_to_a_rate_that_does_not_divide_keeps_the_nearest(tmp_path):
     picked = [int(np.abs(levels - frame.mean()).argmin()) for frame in found]
     assert all(a < b for a, b in pairwise(picked))
     np.testing.assert_allclose(np.array(picked) / 24, np.arange(len(picked)) / 10, atol=0.5 / 24 + 1e-6)
+
+
+def write_at(path, frames, ticks, rate=24):
+    """Write frames that are shown at the given multiples of 1 / rate seconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=rate, options={"bf": "0", "crf": "1"})
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+        stream.codec_context.time_base = Fraction(1, rate)
+        for frame, tick in zip(frames, ticks, strict=True):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts, picture.time_base = int(tick), Fraction(1, rate)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_variable_frame_rate_is_evened_out(tmp_path):
+    ticks = [0, 1, 2, 3, 10, 11, 12, 20, 23]
+    path = write_at(tmp_path / "a.mp4", make_frames(9), ticks)
+    with pytest.warns(UserWarning, match=r"a\.mp4 has a variable frame rate .* fps=NUMBER"):
+        everything = np.array(list(read_frames(path)))
+    assert len(everything) == 9
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found, fps = read_video(path, fps=12.0)
+    wanted = np.arange(len(found)) * 2  # in ticks
+    nearest = np.abs(np.array(ticks)[None] - wanted[:, None]).argmin(axis=1)
+    np.testing.assert_array_equal(found, everything[nearest])
+    assert (fps, len(found)) == (12.0, 13)  # the last frame stands for half of its 3 ticks: up to 24.5
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.webm"])
+def test_an_even_rate_is_not_warned_of(tmp_path, name):
+    path = write_video(tmp_path / name, make_frames(40), 30000 / 1001)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(read_frames(path))) == 40
+        assert len(list(read_frames(path, fps=30000 / 1001))) == 40
+
+
+def _turned(path, quarter):
+    """Say in an mp4's track header that frames are to be shown turned clockwise; 16.16 fixed point."""
+    one, minus = struct.pack(">i", 1 << 16), struct.pack(">i", -(1 << 16))
+    zero, last = bytes(4), struct.pack(">i", 1 << 30)
+    plain = one + zero * 3 + one + zero * 3 + last
+    cosine, sine = {1: (zero, one), 2: (minus, zero), 3: (zero, minus)}[quarter]
+    turned = cosine + sine + zero + {one: minus, minus: one, zero: zero}[sine] + cosine + zero * 3 + last
+    data = path.read_bytes()
+    header = data.index(b"tkhd")
+    place = data.index(plain, header)
+    path.write_bytes(data[:place] + turned + data[place + len(plain) :])
+    return path
+
+
+@pytest.mark.parametrize("quarter", [1, 2, 3])
+def test_rotation_is_applied(tmp_path, quarter):
+    frames = np.zeros((3, 48, 64, 3), np.uint8)
+    frames[:, :16, :16] = 250  # a mark in the upper left corner
+    upright, _ = read_video(write_video(tmp_path / "a.mp4", frames, 24.0))
+    path = _turned(tmp_path / "a.mp4", quarter)
+    found, _ = read_video(path)
+    np.testing.assert_array_equal(found, np.rot90(upright, -quarter, axes=(1, 2)))
+    info = video_info(path)
+    assert (info.height, info.width) == found.shape[1:3]
+    # A wanted size is that of what is shown.
+    small, _ = read_video(path, size=lambda width, height: (width // 2, height // 4))
+    assert small.shape[1:3] == (found.shape[1] // 4, found.shape[2] // 2)
+
+
+def test_shrinking_is_that_of_pillow(tmp_path):
+    y, x = np.mgrid[0:240, 0:320]
+    # Colours change slowly: chroma has half of the resolution in a video, so fast ones differ.
+    light = 40 * np.sin(x / 5) + 40 * np.cos(y / 4)
+    picture = np.stack([127 + 40 * np.sin(x / 70), 127 + 40 * np.cos(y / 60), 60 + (x + y) / 5], axis=-1)
+    picture = (picture + light[..., None]).clip(0, 255).astype(np.uint8)
+    path = write_video(tmp_path / "a.mp4", np.repeat(picture[None], 2, axis=0), 24.0, crf=1)
+    whole = read_video(path)[0][0]
+    for size in ((160, 120), (85, 64), (43, 32)):
+        found = read_video(path, size=lambda width, height, size=size: size)[0][0]
+        expected = np.asarray(Image.fromarray(whole).resize(size, Image.Resampling.BICUBIC))
+        assert found.shape == expected.shape
+        assert np.abs(found.astype(int) - expected).mean() < 2.5
 
 
 def test_files_of_other_kinds_are_named(tmp_path):
@@ -128,7 +219,7 @@ def test_a_sound_file_is_no_video(tmp_path):
 def test_a_file_that_lost_its_index_is_named(tmp_path):
     whole = write_video(tmp_path / "whole.mp4", make_frames(60), 24.0).read_bytes()
     path = tmp_path / "cut.mp4"
-    path.write_bytes(whole[: len(whole) // 2])  # the index of an mp4 is at its end
+    path.write_bytes(whole.replace(b"moov", b"lost"))
     with pytest.raises(UserError) as error:
         read_video(path)
     check_one_line(error, path)
@@ -149,8 +240,9 @@ def test_lost_frames_are_warned_of(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, size=(60, 48, 64, 3)).astype(np.uint8)
     data = bytearray(write_video(tmp_path / "whole.mp4", noise, 24.0).read_bytes())
     start = data.find(b"mdat") + 4
-    middle = start + (data.find(b"moov") - start) // 2
-    data[middle : data.find(b"moov") - 4] = bytes(data.find(b"moov") - 4 - middle)
+    stop = data.find(b"moov") - 4 if data.find(b"moov") > start else len(data)  # the index may be first or last
+    middle = (start + stop) // 2
+    data[middle:stop] = bytes(stop - middle)
     path = tmp_path / "holes.mp4"
     path.write_bytes(data)
     with pytest.warns(UserWarning, match="holes.mp4 breaks off"):

@@ -1,8 +1,9 @@
-"""``tpl cache``: look at an embedding cache."""
+"""``tpl cache``: look at an embedding cache, or make one (embedding.py)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tpl_lightning.commands import embedding
 from tpl_lightning.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,11 +59,14 @@ def _print_summary(cache: "EmbeddingCache") -> None:
 def main(arguments: list[str]) -> int:
     """Show or check a cache."""
     if not arguments or set(arguments) & {"-h", "--help"}:
-        print(_USAGE, end="")
+        print(_USAGE, embedding.USAGE, "\n", embedding.options_text(), sep="", end="")
         return 0
     name, *rest = arguments
+    makers = {"embed": embedding.embed, "import": embedding.import_data, "merge": embedding.merge}
+    if name in makers:
+        return makers[name](rest)
     if name not in ("info", "validate"):
-        raise UserError(f"tpl cache {name}: unknown; there are: info, validate.")
+        raise UserError(f"tpl cache {name}: unknown; there are: info, validate, {', '.join(makers)}.")
     if len(rest) != 1:
         raise UserError(f"tpl cache {name}: expected one path: tpl cache {name} PATH.")
     from tpl_lightning.data.cache import EmbeddingCache

@@ -6,10 +6,10 @@ from dataclasses import MISSING, fields, is_dataclass
 
 from tpl_lightning.config import Config
 
-__all__ = ["options_help"]
+__all__ = ["field_docs", "options_help"]
 
 
-def _field_docs(cls: type) -> dict[str, str]:
+def field_docs(cls: type) -> dict[str, str]:
     """Return the string below each field in the source."""
     body = ast.parse(inspect.getsource(cls)).body[0]
     assert isinstance(body, ast.ClassDef)
@@ -23,7 +23,7 @@ def _field_docs(cls: type) -> dict[str, str]:
 
 
 def _lines(cls: type, prefix: str) -> list[str]:
-    docs, lines = _field_docs(cls), []
+    docs, lines = field_docs(cls), []
     for item in fields(cls):
         default = item.default if item.default_factory is MISSING else item.default_factory()
         if is_dataclass(default):

@@ -97,13 +97,14 @@ class EmbeddingCacheWriter:
             split: ``train``, ``val`` or ``test``.
             embeddings: (L, C), at least 2 frames, finite.
             labels: (L,) phase of each frame, -1 unlabelled; None: all unlabelled.
-            fps: Frames per second.
+            fps: Frames per second, above 0 and finite.
             progress: (L,) true progress in [0, 1], never falling; None: unknown.
 
         Raises:
             UserError: If something does not fit; names the video.
         """
         embeddings = np.asarray(embeddings)
+        self._check_rate_and_labels(video_id, fps, labels)
         self._check(video_id, action, split, embeddings, labels, progress)
         with np.errstate(over="ignore"):
             stored = embeddings.astype(self.dtype)
@@ -166,6 +167,18 @@ class EmbeddingCacheWriter:
             np.all(np.diff(progress) >= 0) and 0 <= progress[0] <= progress[-1] <= 1 and np.isfinite(progress).all()
         ):
             raise self._wrong(video_id, "expected progress in [0, 1] that never falls")
+
+    def _check_rate_and_labels(self, video_id: str, fps: float, labels: np.ndarray | None) -> None:
+        if not 0 < fps < float("inf"):
+            raise self._wrong(video_id, f"expected frames per second above 0, but got {fps}")
+        if labels is None:
+            return
+        values = np.asarray(labels)
+        if values.dtype.kind not in "iuf":
+            raise self._wrong(video_id, f"expected labels to be whole numbers, but got {values.dtype}")
+        odd = values[values != np.round(values)]
+        if odd.size:
+            raise self._wrong(video_id, f"expected labels to be whole numbers, but got {odd[0]}")
 
     def _finish(self) -> None:
         if not self._rows:

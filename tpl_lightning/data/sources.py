@@ -1,15 +1,22 @@
 """Finding the embeddings of a data set, or making them.
 
-Order: ``data.cache`` > a cache under ``data.root`` > videos under ``data.root`` > (genai only) rendered clips.
+Order: ``data.cache`` > a cache under ``data.root`` > videos, or a data set as it is handed out, under ``data.root`` >
+(genai only) rendered clips.
 """
 
 import hashlib
+import os
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.errors import UserError
+
+if TYPE_CHECKING:
+    from tpl_lightning.data.importers import Importer
 
 __all__ = ["find_or_make_cache"]
 
@@ -41,24 +48,51 @@ def _own_cache(root: Path, dataset: str) -> Path | None:
     return found[0] if found else None
 
 
-def _videos_folder(root: Path, dataset: str) -> Path | None:
+def _importer_of(dataset: str) -> "Importer":
+    from tpl_lightning.data.importers import IMPORTERS
+
+    return IMPORTERS.get(dataset, IMPORTERS["internet"])  # any set may come as folders of videos
+
+
+def _raw_folder(root: Path, dataset: str) -> Path | None:
     from tpl_lightning.data.video_files import find_videos
 
+    importer = _importer_of(dataset)
     for folder in (root / dataset, root / "videos" / dataset):
-        if folder.is_dir() and find_videos(folder):
+        if importer.is_at(folder) and ("*/*.*" not in importer.marks or find_videos(folder)):
             return folder
     return None
 
 
 def _embed(folder: Path, root: Path, dataset: str, *, progress: bool) -> Path:
-    from tpl_lightning.data.embed_folder import embed_folder
-    from tpl_lightning.data.video_files import find_videos
+    from tpl_lightning.data.clips import IMAGE_EXTENSIONS
+    from tpl_lightning.data.embed import embed_clips
+    from tpl_lightning.data.hog import HogExtractor
 
-    stats = [(str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for _, p in find_videos(folder)]
+    # The folder of a video's images changes when they do; they themselves may be many.
+    paths = (path for path in folder.rglob("*") if path.suffix[1:].lower() not in IMAGE_EXTENSIONS)
+    stats = [(str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(paths)]
     # The name carries the folder's content, so a changed folder is embedded anew and an old one found again.
     key = hashlib.sha256(repr(stats).encode()).hexdigest()[:8]
     out = root / EMBEDDED / f"{dataset}-hog-{key}.h5"
-    return out if out.is_file() else embed_folder(folder, out, dataset=dataset, progress=progress)
+    if out.is_file():
+        return out
+    if os.environ.get("RANK", "0") != "0":
+        while not out.is_file():  # under torchrun the first process makes it; if that fails, all are ended
+            time.sleep(1.0)
+        return out
+    clips, names = _importer_of(dataset).read(folder, None)
+    embed_clips(
+        clips,
+        out,
+        extractor=HogExtractor(),
+        dataset=dataset,
+        source=f"videos: {len(clips)} in {folder.name}",
+        phase_names=names,
+        progress=progress,
+        alone=True,
+    )
+    return out
 
 
 def find_or_make_cache(data: DataConfig, *, progress: bool = True) -> Path:
@@ -73,13 +107,14 @@ def find_or_make_cache(data: DataConfig, *, progress: bool = True) -> Path:
     own = _own_cache(root, data.dataset) if root.is_dir() else None
     if own is not None:
         return own
-    folder = _videos_folder(root, data.dataset) if root.is_dir() else None
+    folder = _raw_folder(root, data.dataset) if root.is_dir() else None
     if folder is not None:
         return _embed(folder, root, data.dataset, progress=progress)
     if data.dataset != "genai":
         raise UserError(
             f"{root}: nothing of data set {data.dataset!r} there; put an embedding cache at {root / data.dataset}.h5, "
-            f"or videos at {root / data.dataset}/<action>/<video>.mp4, or give data.cache=PATH."
+            f"or the data set at {root / data.dataset}/ ({_importer_of(data.dataset).expected}), or give "
+            "data.cache=PATH (data/README.md says where data sets come from)."
         )
     from tpl_lightning.data.procedural.build import build_procedural_set
 

@@ -1,0 +1,65 @@
+"""Tiny image models, and videos."""
+
+import json
+
+import pytest
+import torch
+
+PROCESSOR = {
+    "do_resize": True,
+    "do_center_crop": True,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+    "resample": 3,
+}
+
+
+def save_model(model, folder, **processor):
+    """Write a model and what its images must look like as the hub has them; return the folder."""
+    model.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps({**PROCESSOR, **processor}))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def dinov2(tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.Dinov2Config(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14
+    )
+    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 28, "width": 28}}
+    folder = tmp_path_factory.mktemp("models") / "tiny-dinov2"
+    return save_model(transformers.Dinov2Model(config), folder, image_processor_type="BitImageProcessor", **sizes)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(1)
+    tower = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    text = {**tower, "vocab_size": 16, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    config = transformers.CLIPConfig(
+        text_config=text, vision_config={**tower, "image_size": 32, "patch_size": 8}, projection_dim=12
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny-clip"
+    # As in older checkpoints: plain numbers, and the name that processors had.
+    return save_model(
+        transformers.CLIPModel(config), folder, feature_extractor_type="CLIPFeatureExtractor", size=32, crop_size=32
+    )
+
+
+@pytest.fixture(scope="session")
+def vit(tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(2)
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=16
+    )
+    sizes = {"size": {"height": 32, "width": 32}, "do_center_crop": False, "resample": 2}
+    folder = tmp_path_factory.mktemp("models") / "tiny-vit"
+    model = transformers.ViTForImageClassification(config)  # its checkpoint holds no pooling head
+    return save_model(model, folder, image_processor_type="ViTImageProcessor", **sizes)

@@ -1,0 +1,131 @@
+"""Phases from key events and segments."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tpl_lightning.data.annotations import PhaseSpans, read_annotations, spans_of_labels
+from tpl_lightning.errors import UserError
+
+EAF = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="" DATE="2024-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0">
+  <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds"/>
+  <TIME_ORDER>
+    <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="458"/>
+    <TIME_SLOT TIME_SLOT_ID="ts3" TIME_VALUE="1000"/>
+  </TIME_ORDER>
+  {tiers}
+</ANNOTATION_DOCUMENT>"""
+TIER = """<TIER LINGUISTIC_TYPE_REF="default" TIER_ID="{name}">
+    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+      <ANNOTATION_VALUE>down</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts2" TIME_SLOT_REF2="ts3">
+      <ANNOTATION_VALUE>up</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>
+  </TIER>"""
+
+
+def labels_of(annotations, video, action="dip", frames=24, fps=24.0, native=24.0):
+    names = annotations.phases_of({v: action for v in annotations.named})[action]
+    return names, annotations.spans(video, names).labels(frames, fps=fps, native_fps=native)
+
+
+def test_the_frame_of_an_event_is_the_first_of_the_next_phase(tmp_path):
+    path = tmp_path / "a.json"
+    clips = {"v": {"action": "dip", "events": [3, 7], "num_frames": 10, "split": "test"}}
+    path.write_text(json.dumps({"phases": {"dip": ["top", "low", "end"]}, "clips": clips}))
+    annotations = read_annotations(path)
+    names, labels = labels_of(annotations, "v", frames=10)
+    assert names == ["top", "low", "end"]
+    assert labels.tolist() == [0] * 3 + [1] * 4 + [2] * 3
+    assert (annotations.split, annotations.num_frames, annotations.action) == (
+        {"v": "test"},
+        {"v": 10},
+        {"v": "dip"},
+    )
+
+
+def test_labels_follow_resampling():
+    spans = PhaseSpans(((0, 12, 0), (12, 24, 1)), "frames")
+    assert spans.labels(24, fps=24, native_fps=24).tolist() == [0] * 12 + [1] * 12
+    assert spans.labels(12, fps=12, native_fps=24).tolist() == [0] * 6 + [1] * 6
+    assert spans.labels(48, fps=48, native_fps=24).tolist() == [0] * 24 + [1] * 24
+    seconds = PhaseSpans(((0.0, 0.4583, 0), (0.4583, 1.0, 1)), "seconds")  # 11 / 24 = 0.45833..
+    assert seconds.labels(24, fps=24, native_fps=30).tolist() == [0] * 11 + [1] * 13
+    share = PhaseSpans(((0.0, 0.25, 0), (0.5, 1.0, 1)), "share")
+    assert share.labels(8, fps=24, native_fps=30).tolist() == [0, 0, -1, -1, 1, 1, 1, 1]
+    open_end = PhaseSpans(((0.0, float("inf"), 3),), "frames")
+    assert open_end.labels(5, fps=10, native_fps=30).tolist() == [3] * 5
+
+
+def test_stretches_of_labels_give_the_labels_back():
+    labels = np.array([0, 0, 1, 1, 1, -1, -1, 2])
+    np.testing.assert_array_equal(spans_of_labels(labels).labels(8, fps=24, native_fps=24), labels)
+    stretched = spans_of_labels(labels, unit="share").labels(16, fps=24, native_fps=24)
+    np.testing.assert_array_equal(stretched, np.repeat(labels, 2))
+
+
+def test_csv_of_segments_and_of_events_agree(tmp_path):
+    segments, events = tmp_path / "s.csv", tmp_path / "e.csv"
+    segments.write_text("video_id,phase,start_s,end_s\nv,start,0,0.5\nv,hit,0.5,1\nw,start,0,0.25\nw,hit,0.25,1\n")
+    events.write_text("video_id,event,frame\nw,hit,6\nv,hit,12\n")
+    for video in ("v", "w"):
+        first, second = (labels_of(read_annotations(path), video) for path in (segments, events))
+        assert first[0] == second[0] == ["start", "hit"]
+        np.testing.assert_array_equal(first[1], second[1])
+    assert (labels_of(read_annotations(events), "v")[1] == 0).sum() == 12
+
+
+def test_phases_are_ordered_as_they_begin(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("video_id,phase,start_frame,end_frame\nv,z,0,3\nv,a,3,5\nv,m,5,9\nw,a,0,4\nw,m,4,9\n")
+    assert read_annotations(path).phases_of({"v": "x", "w": "x"}) == {"x": ["z", "a", "m"]}
+
+
+def test_elan(tmp_path):
+    path = tmp_path / "clip 1.eaf"
+    path.write_text(EAF.format(tiers=TIER.format(name="anything")))
+    for source in (path, tmp_path):
+        names, labels = labels_of(read_annotations(source), "clip 1")
+        assert names == ["down", "up"]
+        assert labels.tolist() == [0] * 11 + [1] * 13
+    path.write_text(EAF.format(tiers=TIER.format(name="notes") + TIER.format(name="Phases")))
+    assert labels_of(read_annotations(path), "clip 1")[0] == ["down", "up"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named"),
+    [
+        ("a.json", "{", "expected `phases` and `clips`"),
+        (
+            "a.json",
+            '{"phases": {"x": ["a"]}, "clips": {"v": {"action": "x", "events": [3]}}}',
+            "expected 0 rising events",
+        ),
+        ("a.json", '{"phases": {"x": ["a"]}, "clips": {"v": {"action": "y", "events": []}}}', "KeyError"),
+        ("a.csv", "video,label\n", "but found label, video"),
+        ("a.csv", "video_id,phase,start_s,end_s\nv,p,0,soon\n", "line 2: expected numbers"),
+        ("a.eaf", "<ANNOTATION", "not a readable ELAN file"),
+        ("a.eaf", EAF.format(tiers=""), "found none"),
+        ("a.eaf", EAF.format(tiers=TIER.format(name="x") + TIER.format(name="y")), "found x, y"),
+        ("a.srt", "", "ends in .json, .csv or .eaf"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, name, text, named):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(UserError, match=named) as error:
+        read_annotations(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_files_and_backward_segments_are_named(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        read_annotations(tmp_path / "none.csv")
+    with pytest.raises(UserError, match=r"expected \.eaf files"):
+        read_annotations(tmp_path)
+    path = tmp_path / "s.csv"
+    path.write_text("video_id,phase,start_s,end_s\nv,p,3,1\n")
+    with pytest.raises(UserError, match=r"from 3\.0 to 1\.0"):
+        read_annotations(path).spans("v", ["p"])

@@ -1,0 +1,222 @@
+"""``tpl cache embed``, ``import`` and ``merge``: from videos and handed-out data sets to an embedding cache."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tpl_lightning.errors import UserError
+
+__all__ = ["USAGE", "embed", "import_data", "merge"]
+
+USAGE = """\
+       tpl cache embed VIDEOS... out=PATH.h5 [key=value ...]
+                                 embed videos: folders <action>/<video>.mp4, or a CSV list (path, action, split, labels)
+       tpl cache import penn_action|pouring|internet|genai FOLDER [out=PATH.h5] [key=value ...]
+                                 the same for a data set as it is handed out
+       tpl cache import npy LIST.csv out=PATH.h5 [key=value ...]
+                                 embeddings of someone else's, a .npy, .npz or .pt file per video
+       tpl cache merge PATH.h5   merge what several processes have embedded, where tpl cache embed could not
+"""
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """Options of ``tpl cache embed`` and ``import``."""
+
+    out: str | None = None
+    """The cache to write; import: data/<data set>.h5 if left out."""
+    extractor: str = "hog"
+    """hog, dinov2, openclip, the id of an image model on the Hugging Face hub, or its local folder."""
+    fps: float | None = None
+    """Frames per second to resample videos to; empty: all frames as they are."""
+    channels: int = 64
+    """Principal components of hog."""
+    annotations: str | None = None
+    """Phases or key events: a .json, .csv or .eaf file, or a folder of .eaf (penn_action: of .npy)."""
+    dataset: str | None = None
+    """Name of the data set; empty: the name of the file."""
+    dtype: str = "float16"
+    """float16 or float32 in the cache."""
+    device: str = "auto"
+    """Where a network runs: auto (a GPU where there is one), cpu, cuda, cuda:1 ..."""
+    batch_size: int = 64
+    """Frames per batch of a network."""
+    num_workers: int | None = None
+    """Processes (hog), or videos decoded ahead (networks); empty: one per core."""
+    skip_broken: bool = False
+    """Leave out videos that cannot be decoded."""
+    overwrite: bool = False
+    """Replace a cache that is there."""
+    progress: bool = True
+    """Show progress."""
+
+
+def options_text() -> str:
+    """Return a line per option."""
+    from tpl_lightning.commands.options import field_docs
+
+    docs = field_docs(EmbedOptions)
+    lines = []
+    for item in fields(EmbedOptions):
+        default = "null" if item.default is None else str(item.default).lower() if item.type is bool else item.default
+        lines.append(f"  {f'{item.name}={default}':<22} {docs[item.name]}")
+    return "\n".join(["options of embed and import (key=default):", *lines, ""])
+
+
+def embed(arguments: list[str]) -> int:
+    """Embed folders and lists of videos."""
+    inputs, options = _parse(arguments, "embed")
+    if not inputs:
+        raise UserError("tpl cache embed: expected videos: tpl cache embed FOLDER out=PATH.h5.")
+    if options.out is None:
+        raise UserError(f"tpl cache embed: expected where to write: tpl cache embed {inputs[0]} out=PATH.h5.")
+    from tpl_lightning.data.annotations import read_annotations
+    from tpl_lightning.data.clips import Clip, annotate, clips_of_folder, clips_of_list
+
+    clips: list[Clip] = []
+    names: dict[str, list[str]] = {}
+    for path in map(Path, inputs):
+        if path.suffix.lower() == ".csv":
+            more, own_names = clips_of_list(path)
+            clips, names = clips + more, {**names, **own_names}
+        else:
+            clips += clips_of_folder(path)
+    if options.annotations is not None:
+        clips, names = annotate(clips, read_annotations(options.annotations))
+    source = f"videos: {len(clips)} files in {', '.join(Path(path).name for path in inputs)}"
+    return _run(clips, names, options, Path(options.out), options.dataset or Path(options.out).stem, source)
+
+
+def import_data(arguments: list[str]) -> int:
+    """Import a data set as it is handed out."""
+    from tpl_lightning.data.importers import IMPORTERS
+
+    inputs, options = _parse(arguments, "import")
+    known = [*IMPORTERS, "npy"]
+    if len(inputs) != 2 or inputs[0] not in known:
+        raise UserError(
+            f"tpl cache import: expected a data set ({', '.join(known)}) and where it is, but got "
+            f"{' '.join(inputs) or 'nothing'}: tpl cache import penn_action FOLDER."
+        )
+    name, place = inputs[0], Path(inputs[1])
+    dataset = options.dataset or (name if name != "npy" else Path(options.out or place).stem)
+    out = Path(options.out or f"data/{dataset}.h5")
+    if name == "npy":
+        from tpl_lightning.data.importers.embedding_files import import_embeddings
+
+        _check_out(out, options)
+        made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
+        import_embeddings(
+            place, out, dataset=dataset, extractor=made_by, annotations=options.annotations, dtype=options.dtype
+        )
+        return _say(out)
+    importer = IMPORTERS[name]
+    if not place.is_dir():
+        raise UserError(f"{place}: expected the folder of {name} ({importer.expected}), but there is none.")
+    clips, names = importer.read(place, None if options.annotations is None else Path(options.annotations))
+    return _run(clips, names, options, out, dataset, f"{name}: {len(clips)} videos as handed out")
+
+
+def merge(arguments: list[str]) -> int:
+    """Merge shards into a cache."""
+    flags = [argument for argument in arguments if "=" in argument]
+    paths = [argument.removeprefix("out=") for argument in arguments if argument not in flags or argument[:4] == "out="]
+    options = _parse([flag for flag in flags if not flag.startswith("out=")], "merge")[1]
+    if len(paths) != 1:
+        raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
+    from tpl_lightning.data.embed import merge_shards
+
+    with _plain_warnings():
+        return _say(merge_shards(paths[0], skip_broken=options.skip_broken))
+
+
+def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]:
+    """Return paths and options; what names an existing file is a path, even with an equals sign in it."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    inputs = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
+    tree = OmegaConf.structured(EmbedOptions)
+    for argument in arguments:
+        if argument in inputs:
+            continue
+        key = argument.removeprefix("--").split("=")[0]
+        try:
+            tree = OmegaConf.merge(tree, OmegaConf.from_dotlist([argument.removeprefix("--")]))
+        except (OmegaConfBaseException, ValueError, TypeError) as error:
+            known = ", ".join(item.name for item in fields(EmbedOptions))
+            problem = (str(error).splitlines() or [""])[0]
+            reason = (
+                f"wrong value for `{key}`: {problem}"
+                if key in known.split(", ")
+                else f"unknown key; there are: {known}"
+            )
+            raise UserError(f"tpl cache {command} {argument}: {reason}.") from error
+    options: Any = OmegaConf.to_object(tree)
+    return inputs, options
+
+
+def _run(
+    clips: list[Any], names: dict[str, list[str]], options: EmbedOptions, out: Path, dataset: str, source: str
+) -> int:
+    from tpl_lightning.data.embed import embed_clips
+    from tpl_lightning.data.extractors import make_extractor
+    from tpl_lightning.data.video_files import check_fps
+
+    check_fps(options.fps)
+    _check_out(out, options)
+    extractor = make_extractor(
+        options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
+    )
+    with _plain_warnings():
+        made = embed_clips(
+            clips,
+            out,
+            extractor=extractor,
+            dataset=dataset,
+            source=source,
+            phase_names=names,
+            fps=options.fps,
+            dtype=options.dtype,
+            num_workers=options.num_workers,
+            skip_broken=options.skip_broken,
+            progress=options.progress,
+        )
+    if made is None:
+        print(f"{out}: this process is done; the cache is merged by rank 0, or by tpl cache merge {out}.")
+        return 0
+    return _say(made)
+
+
+def _check_out(out: Path, options: EmbedOptions) -> None:
+    if out.suffix != ".h5":
+        raise UserError(f"{out}: expected a name that ends in .h5, as out={out.with_suffix('.h5')}.")
+    if options.dtype not in ("float16", "float32"):
+        raise UserError(f"Expected dtype=float16 or float32, but got {options.dtype!r}.")
+    if out.exists() and not options.overwrite:
+        raise UserError(f"{out}: there is such a cache; give another out=PATH.h5, or overwrite=true to replace it.")
+
+
+def _say(path: Path) -> int:
+    from tpl_lightning.data.cache import EmbeddingCache
+
+    cache = EmbeddingCache(path)
+    frames = int(cache.offsets[-1])
+    print(f"{path}: {len(cache)} videos, {frames} frames, {cache.num_channels} channels, {cache.extractor}")
+    return 0
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show warnings in one line, without the place in the code."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"tpl: warning: {message}\n"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            yield
+    finally:
+        warnings.formatwarning = before

@@ -1,0 +1,357 @@
+"""Embeddings by image models in the format of Hugging Face transformers: DINOv2, CLIP, SigLIP, ViT and others.
+
+Vision transformers give the normalised class token of the last layer (DINOv2: Oquab et al., TMLR 2024), models with a
+text tower give the image embedding that they compare with text (CLIP: Radford et al., ICML 2021; OpenCLIP: Cherti et
+al., CVPR 2023), convolutional ones the pooled last layer.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tpl_lightning.errors import UserError
+
+__all__ = ["ImageModelExtractor"]
+
+logger = logging.getLogger(__name__)
+
+_PROBE_TOLERANCE = 0.05  # mean absolute difference of normalised pixels; what another resizing filter makes is below
+
+
+@dataclass(frozen=True)
+class _Preparation:
+    """What a model's image processor does to a picture, where it is resizing, cropping and normalising."""
+
+    shortest_edge: int | None
+    fixed: tuple[int, int] | None  # width, height
+    crop: tuple[int, int] | None  # width, height
+    resample: Image.Resampling
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def of(cls, processor: Any) -> "_Preparation":
+        """Read it from an image processor's options."""
+        options = processor.to_dict()
+        size = dict(options.get("size") or {}) if options.get("do_resize", True) else {}
+        crop = dict(options.get("crop_size") or {}) if options.get("do_center_crop") else {}
+        scale = options.get("rescale_factor", 1 / 255) if options.get("do_rescale", True) else 1.0
+        normalise = options.get("do_normalize", True)
+        mean = np.asarray(options["image_mean"] if normalise else [0.0] * 3, dtype=np.float32)
+        std = np.asarray(options["image_std"] if normalise else [1.0] * 3, dtype=np.float32)
+        return cls(
+            shortest_edge=size.get("shortest_edge"),
+            fixed=(size["width"], size["height"]) if size.get("height") else None,
+            crop=(crop["width"], crop["height"]) if crop.get("height") else None,
+            resample=Image.Resampling(options.get("resample") or Image.Resampling.BICUBIC),
+            mean=mean / scale,
+            std=std / scale,
+        )
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height after resizing; as transformers has it, the longer side is rounded down."""
+        if self.fixed is not None:
+            return self.fixed
+        if self.shortest_edge is None:
+            return width, height
+        short, edge = min(width, height), self.shortest_edge
+        return (edge, height * edge // short) if width == short else (width * edge // short, edge)
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """Resize, where the frame does not have the size yet, and crop; (h, w, 3), uint8."""
+        height, width = frame.shape[:2]
+        target = self.size(width, height)
+        if target != (width, height):
+            frame = np.asarray(Image.fromarray(frame).resize(target, self.resample))
+        if self.crop is None:
+            return frame
+        rows, columns = frame.shape[0] - self.crop[1], frame.shape[1] - self.crop[0]
+        if rows < 0 or columns < 0:  # transformers fills up with black
+            top, left = max(-rows + 1, 0) // 2, max(-columns + 1, 0) // 2
+            pad = ((top, max(-rows, 0) - top), (left, max(-columns, 0) - left), (0, 0))
+            frame, rows, columns = np.pad(frame, pad), max(rows, 0), max(columns, 0)
+        top, left = rows // 2, columns // 2
+        return frame[top : top + self.crop[1], left : left + self.crop[0]]
+
+
+class ImageModelExtractor:
+    """A transformers image model; see the head of this module.
+
+    Frames are resized while they are decoded, cropped on the CPU and normalised on the device: what the model's image
+    processor does to a picture, checked against it when the model is loaded. A processor that does something else is
+    used itself, which is slower. The model runs in bfloat16 on a GPU (float16 on older ones), in float32 on a CPU.
+
+    Args:
+        model: id on the Hugging Face hub, or local folder.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
+        batch_size: frames per batch.
+        revision: commit on the hub; None takes the newest.
+
+    Raises:
+        UserError: if transformers is missing, or the model is not to be had, or is no image model.
+    """
+
+    def __init__(self, model: str, *, device: str = "auto", batch_size: int = 64, revision: str | None = None) -> None:
+        """Load the model."""
+        if batch_size < 1:
+            raise UserError(f"Expected batch_size >= 1, but got {batch_size}.")
+        self.model_name, self.batch_size, self.device = model, batch_size, _device(device)
+        self._processor, network, untrained = _load(model, revision)
+        self.revision: str | None = getattr(network.config, "_commit_hash", None)
+        self.fingerprint = _fingerprint(network, untrained)
+        if self.device.type == "cuda":
+            network = network.to(torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
+        self._network = network.to(self.device).eval()
+        self._dtype = next(network.parameters()).dtype
+        self._preparation, self._num_channels = self._probe()
+
+    @property
+    def name(self) -> str:
+        """Name for the ``extractor`` attribute of a cache: the hub's id, or the name of the local folder."""
+        return Path(self.model_name).resolve().name if Path(self.model_name).is_dir() else self.model_name
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of an embedding."""
+        return self._num_channels
+
+    @property
+    def identity(self) -> str:
+        """What decides the embedding of a frame."""
+        return f"image-model {self.name} {self.fingerprint}"
+
+    @property
+    def is_fitted(self) -> bool:
+        """A network learns nothing here."""
+        return True
+
+    @property
+    def frames_at_once(self) -> int:
+        """Frames per batch."""
+        return self.batch_size
+
+    def decode_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height at which frames are best decoded: that which the model wants before cropping."""
+        return (width, height) if self._preparation is None else self._preparation.size(width, height)
+
+    def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+        """Embed RGB frames, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, C), float32."""
+        parts = [self._embed(batch) for batch in _batches(frames, self.batch_size)]
+        return np.concatenate(parts) if parts else np.zeros((0, self._num_channels), dtype=np.float32)
+
+    __call__ = features
+
+    def fit(self, videos: Sequence[np.ndarray]) -> "ImageModelExtractor":
+        """Learn nothing; return the extractor itself."""
+        return self
+
+    def transform(self, features: np.ndarray) -> np.ndarray:
+        """Return the features, which are the embeddings."""
+        return features
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what a cache must hold to embed new videos alike: which model, and what tells its weights."""
+        local = Path(self.model_name).is_dir()
+        model = str(Path(self.model_name).resolve()) if local else self.model_name
+        return {}, {
+            "kind": "image-model",
+            "model": model,
+            "revision": None if local else self.revision,
+            "fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def from_state(
+        cls, parameters: Mapping[str, Any], *, device: str = "auto", batch_size: int = 64
+    ) -> "ImageModelExtractor":
+        """Load the model that a state names.
+
+        Raises:
+            UserError: if it is not to be had, or its weights are other ones now.
+        """
+        if "model" not in parameters:
+            raise UserError("Expected the state of an image model, but it does not name the model.")
+        extractor = cls(
+            str(parameters["model"]), device=device, batch_size=batch_size, revision=parameters.get("revision")
+        )
+        expected = parameters.get("fingerprint")
+        if expected is not None and extractor.fingerprint != expected:
+            raise UserError(
+                f"Expected the weights of {extractor.model_name} with which the cache was made (fingerprint "
+                f"{expected}), but found others ({extractor.fingerprint}); put the old weights back, or embed all "
+                "videos anew."
+            )
+        return extractor
+
+    def _embed(self, frames: list[np.ndarray]) -> np.ndarray:
+        for index, frame in enumerate(frames):
+            if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
+                raise UserError(
+                    f"Expected RGB frames of shape (H, W, 3) and type uint8, "
+                    f"but got {frame.shape} and {frame.dtype} at frame {index} of a batch."
+                )
+        with torch.inference_mode():
+            output: np.ndarray = self._pooled(self._pixels(frames)).float().cpu().numpy()
+        return output
+
+    def _pixels(self, frames: list[np.ndarray]) -> torch.Tensor:
+        """Normalised pixels (B, 3, h, w) on the device."""
+        if self._preparation is None:
+            pixels: torch.Tensor = self._processor(images=frames, return_tensors="pt")["pixel_values"]
+            return pixels.to(self.device, self._dtype)
+        prepared = torch.from_numpy(np.stack([self._preparation(frame) for frame in frames]))
+        if self.device.type == "cuda":
+            prepared = prepared.pin_memory()
+        # Bytes go to the device, a quarter of the float32 pixels.
+        raw = prepared.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        mean, std = (
+            torch.from_numpy(values).to(self.device)[:, None, None]
+            for values in (self._preparation.mean, self._preparation.std)
+        )
+        return ((raw - mean) / std).to(self._dtype)
+
+    def _pooled(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, C) of normalised pixels."""
+        network = self._network
+        if hasattr(network, "get_image_features"):
+            output = network.get_image_features(pixel_values=pixels)
+            pooled = output if isinstance(output, torch.Tensor) else output.pooler_output
+        else:
+            output = network(pixel_values=pixels)
+            last = output.last_hidden_state
+            if last.ndim == 4:  # convolutional models have a map (B, C, h, w)
+                pooled = last.mean(dim=(-2, -1))
+            elif network.config.model_type.endswith("vision_model"):  # the vision half of CLIP and its like
+                pooled = output.pooler_output
+            else:  # tokens, the class token first
+                pooled = last[:, 0]
+        return pooled
+
+    def _check_preparation(self) -> _Preparation | None:
+        picture = _probe_picture()
+        expected = np.asarray(self._processor(images=[picture], return_tensors="np")["pixel_values"], dtype=np.float32)
+        try:
+            preparation = _Preparation.of(self._processor)
+            prepared = preparation(picture)
+        except (KeyError, TypeError, ValueError):
+            prepared, preparation = picture[:0], None
+        if preparation is not None and prepared.shape[:2] == expected.shape[2:]:
+            found = ((prepared - preparation.mean) / preparation.std).transpose(2, 0, 1)
+            if np.abs(found - expected[0]).mean() < _PROBE_TOLERANCE:
+                return preparation
+        logger.info("%s: its own image processor prepares the frames.", self.model_name)
+        return None
+
+    def _probe(self) -> tuple[_Preparation | None, int]:
+        """How frames are prepared, and the channels of an embedding."""
+        try:
+            self._preparation = self._check_preparation()
+            return self._preparation, int(self._embed([_probe_picture()]).shape[1])
+        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"Expected an image model, but {self.model_name} ({type(self._network).__name__}) cannot embed a "
+                f"picture: {_first_line(error)}; give a DINOv2, CLIP or ViT model."
+            ) from error
+
+
+def _probe_picture() -> np.ndarray:
+    """A smooth picture whose sides are 4:3, so that resizing and cropping show."""
+    y, x = np.mgrid[0:240, 0:320].astype(np.float32)
+    waves = [np.sin(x / 37 + y / 53), np.cos(x / 41 - y / 29), np.sin(x / 67) * np.cos(y / 31)]
+    return (127.5 + 100 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+def _batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    iterator = iter(frames)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        # Under torchrun each process has a GPU of its own.
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"Expected a device such as auto, cpu, cuda or cuda:1, but got {name!r}.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"Expected a GPU for device={name}, but there is none; give device=cpu.")
+    return device
+
+
+def _load(model: str, revision: str | None) -> tuple[Any, Any, set[str]]:
+    """Image processor, model on the CPU in float32, and the names of weights that the checkpoint does not hold."""
+    try:
+        from transformers import AutoImageProcessor, AutoModel
+        from transformers.utils import logging as transformers_logging
+    except ImportError as error:
+        raise UserError(
+            f"Expected transformers to load {model}, but it is not installed: run "
+            'pip install "tpl_lightning[video]", or use extractor=hog.'
+        ) from error
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    if Path(model).is_dir():
+        attempts: list[dict[str, Any]] = [{}]
+    else:  # what is here already first: no network, and the weights of last time
+        attempts = [{"local_files_only": True, "revision": revision}, {"revision": revision}]
+    for options in attempts:
+        try:
+            if options and "local_files_only" not in options:
+                _ask_hub(model, revision)
+            processor = AutoImageProcessor.from_pretrained(model, **options)
+            network, info = AutoModel.from_pretrained(model, dtype=torch.float32, output_loading_info=True, **options)
+            return processor, network, set(info["missing_keys"])
+        except Exception as error:  # the hub's client, its transport and transformers share no class of errors
+            problem = error
+    raise _not_to_be_had(model, problem) from problem
+
+
+def _ask_hub(model: str, revision: str | None) -> None:
+    """Fail at once where the hub cannot be reached, which transformers takes minutes to find out."""
+    from huggingface_hub import HfApi
+
+    HfApi().model_info(model, revision=revision, timeout=10)
+
+
+def _not_to_be_had(model: str, problem: BaseException) -> UserError:
+    if Path(model).is_dir():
+        return UserError(
+            f"Expected an image model in the folder {model} (config.json, preprocessor_config.json, "
+            f"model.safetensors), but it cannot be loaded: {_first_line(problem)}; copy all of its files."
+        )
+    return UserError(
+        f"Expected weights of the image model {model}, but there is no such folder, nothing in the Hugging Face cache "
+        f"on this machine, and the hub did not give it ({type(problem).__name__}: {_first_line(problem)}). Run "
+        f"`hf download {model} --local-dir FOLDER` on a machine with network, copy FOLDER here and give "
+        "extractor=FOLDER; or use extractor=hog, which needs no weights."
+    )
+
+
+def _fingerprint(network: torch.nn.Module, untrained: set[str]) -> str:
+    """A hash of names, shapes and some values of the weights: enough to tell one training from another."""
+    digest = hashlib.sha256()
+    for name, values in sorted(network.state_dict().items()):
+        if name in untrained:  # random numbers, such as a pooling head that is not used here
+            continue
+        flat = values.detach().flatten()
+        some = flat[:: max(1, len(flat) // 16)].to(torch.float32).cpu().numpy()
+        digest.update(f"{name} {tuple(values.shape)}".encode())
+        digest.update(some.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")
