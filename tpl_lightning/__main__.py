@@ -12,7 +12,11 @@ COMMANDS = {
     "fit": "train an aligner on an embedding cache and score it: tpl fit experiments/genai.yaml [key=value ...]",
     "test": "align and score other videos with a trained model: tpl test runs/NAME data.cache=OTHER.h5",
     "bench": "run every method on one cache and make one table: tpl bench experiments/genai.yaml [key=value ...]",
-    "cache": "look at an embedding cache: tpl cache info PATH, tpl cache validate PATH",
+    "cache": "make or look at an embedding cache: tpl cache embed VIDEOS out=PATH, import, merge, info, validate",
+    "sync": "videos in, one video in which all move in step out: tpl sync runs/NAME clips/ out=synced.mp4",
+    "transfer": "carry phase labels to videos: tpl transfer runs/NAME clips/ out=labels.csv",
+    "retrieve": "the matching frame of every video: tpl retrieve runs/NAME video=NAME time=SECONDS",
+    "view": "a page on which to look at a run's videos in step: tpl view runs/NAME",
     "doctor": "what works on this machine: versions, devices, warps",
 }
 

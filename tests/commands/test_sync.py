@@ -1,0 +1,192 @@
+"""``tpl sync`` on clips whose frames carry their number: what the written files show."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from tests.run_factory import inverse_warp, make_run, read_code, warp
+from tpl_lightning.__main__ import main
+from tpl_lightning.data.video_files import read_video, video_info
+from tpl_lightning.run_videos import Run
+from tpl_lightning.sync.clips import open_clips
+from tpl_lightning.sync.layout import plan_layout
+
+av = pytest.importorskip("av")
+
+LENGTHS, STRENGTHS = (40, 50, 60, 45), (0.0, 0.6, -0.6, 0.4)
+POINTS = 49  # of the prototype
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sync")
+    make_run(folder, lengths=LENGTHS, strengths=STRENGTHS)
+    return folder
+
+
+@pytest.fixture
+def run(folder):
+    return folder / "runs" / "r"
+
+
+def truth(k, prototype_time):
+    """The frame of clip k at prototype times."""
+    return np.rint(warp(STRENGTHS[k], prototype_time) * (LENGTHS[k] - 1))
+
+
+def codes(frames, layout, panel, index):
+    """The numbers that one cell shows over time."""
+    x, y = layout.cell(panel, index)
+    return np.array([read_code(f[y : y + layout.cell_height, x : x + layout.cell_width]) for f in frames])
+
+
+def layout_of(run, **options):
+    clips = open_clips(Run(run).videos([]))
+    return plan_layout(clips, **{"panels": 2, "columns": None, "height": None, "width": None, **options})
+
+
+def test_grid_shows_originals_above_and_all_in_step_below(run, tmp_path, capsys):
+    out = tmp_path / "synced.mp4"
+    assert main(["sync", str(run), f"out={out}", "height=80"]) == 0
+    assert capsys.readouterr().out == f"{out}: 4 videos of jump in step\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["synced.mp4"]
+    frames, fps = read_video(out)
+    layout = layout_of(run, height=80)
+    assert fps == 24
+    assert frames.shape[:3] == (60, layout.height + layout.height % 2, layout.width + layout.width % 2)
+    time = np.minimum(np.arange(60) / 48, 1)
+    for k, length in enumerate(LENGTHS):
+        assert np.abs(codes(frames, layout, 1, k) - truth(k, time)).max() <= 1
+        running = codes(frames[:length], layout, 0, k)
+        np.testing.assert_array_equal(running, np.arange(length))
+
+
+def test_the_file_plays_in_browsers(run, tmp_path):
+    out = tmp_path / "synced.mp4"
+    assert main(["sync", str(run), f"out={out}", "height=40"]) == 0
+    content = out.read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")  # the index comes first
+    with av.open(str(out)) as container:
+        (stream,) = container.streams
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+
+
+def test_reference_speed_and_layout(run, tmp_path):
+    out = tmp_path / "synced.mp4"
+    options = ["reference=jump_1", "speed=0.5", "originals=false", "columns=2", "height=60", "width=120", "fps=12"]
+    assert main(["sync", str(run), f"out={out}", *options]) == 0
+    frames, fps = read_video(out)
+    layout = layout_of(run, panels=1, columns=2, height=60, width=120)
+    assert (layout.columns, layout.rows, layout.cell_width, layout.cell_height) == (2, 2, 120, 60)
+    assert fps == 12
+    assert len(frames) == 50  # 49 / 24 s at half the speed and 12 frames per second, and the first
+    np.testing.assert_array_equal(codes(frames, layout, 0, 1), np.arange(50))
+    time = inverse_warp(STRENGTHS[1], np.linspace(0, 1, 50))
+    assert np.abs(codes(frames, layout, 0, 2) - truth(2, time)).max() <= 1
+
+
+def test_separate_files_and_their_table_agree_exactly(run, tmp_path, capsys):
+    out = tmp_path / "synced.mp4"
+    assert main(["sync", str(run), f"out={out}", "separate=true", "height=40"]) == 0
+    assert "4 videos with frames.csv" in capsys.readouterr().out
+    with (tmp_path / "synced" / "frames.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 * POINTS
+    for k in range(4):
+        own = [row for row in rows if row["video_id"] == f"jump_{k}"]
+        frames, _ = read_video(tmp_path / "synced" / f"jump_{k}.mp4")
+        assert frames.shape == (POINTS, 80, 160, 3)
+        told = [int(row["source_frame"]) for row in own]
+        assert [read_code(frame) for frame in frames] == told
+        assert np.abs(np.array(told) - truth(k, np.linspace(0, 1, POINTS))).max() <= 1e-9 + (STRENGTHS[k] != 0)
+        assert [float(row["source_time_s"]) for row in own] == pytest.approx(np.array(told) / 24, abs=1e-3)
+        assert [float(row["prototype_frame"]) for row in own] == pytest.approx(range(POINTS), abs=1e-3)
+
+
+def test_several_actions_get_a_file_each(tmp_path, capsys):
+    run = make_run(tmp_path, actions=("jump", "turn"), lengths=(20, 24), strengths=(0.1, 0.2), prototype=20)
+    assert main(["sync", str(run), f"out={tmp_path / 'o.mp4'}", "height=40"]) == 0
+    assert sorted(p.name for p in tmp_path.glob("*.mp4")) == ["o_jump.mp4", "o_turn.mp4"]
+    assert main(["sync", str(run), f"out={tmp_path / 'p.mp4'}", "height=40", "action=turn"]) == 0
+    assert video_info(tmp_path / "p.mp4").num_frames == 24
+
+
+def test_audio_is_dropped_with_a_note(run, folder, tmp_path, capsys):
+    clip = tmp_path / "jump_0.mkv"
+    with av.open(str(clip), "w") as container:
+        picture = container.add_stream("h264", rate=24)
+        picture.width, picture.height, picture.pix_fmt = 64, 64, "yuv420p"
+        sound = container.add_stream("aac", rate=8000, layout="mono")
+        for _ in range(40):
+            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            container.mux(picture.encode(frame))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 8000
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode(None))
+        container.mux(picture.encode(None))
+    assert main(["sync", str(run), str(clip), f"out={tmp_path / 'o.mp4'}", "height=64"]) == 0
+    assert "audio is dropped (1 of 1 files have it)" in capsys.readouterr().err
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        assert not container.streams.audio
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["out=o.gif"], "expected `out` to end in"),
+        (["out=README.txt/o.mp4", "height=40"], "README.txt/o.mp4: cannot be written (File exists)"),
+        (["speed=0"], "expected `speed` in 0.01..100"),
+        (["columns=0"], "expected `columns` to be at least 1"),
+        (["fps=fast"], "wrong value for `fps`"),
+        (["reference=nobody"], "not among the videos (jump_0, jump_1, jump_2, jump_3)"),
+        (["height=2000"], "players take at most 4096"),
+        (["nowhere/"], "nowhere: no such video file or folder"),
+        (["README.txt"], "not a video by its ending"),
+        (["jump_3.mp4"], "jump_3.mp4"),
+        (["cache=nowhere.h5"], "nowhere.h5: the cache"),
+        (["--fast"], "options are written key=value"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_file(run, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.txt").write_text("no video")
+    (tmp_path / "jump_3.mp4").write_text("no video either")
+    assert main(["sync", str(run), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["README.txt", "jump_3.mp4"]
+
+
+@pytest.mark.parametrize("command", ["sync", "transfer", "retrieve", "view"])
+def test_help_and_a_missing_run(command, capsys, tmp_path):
+    assert main([command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: tpl {command} RUN")
+    more = ["video=a", "time=1"] if command == "retrieve" else []
+    assert main([command, *more]) == 2
+    assert "expected a run directory first" in capsys.readouterr().err
+    assert main([command, str(tmp_path / "no"), *more]) == 2
+    assert "no such run directory" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_memory_stays_bounded(tmp_path):
+    """Twenty clips in 1080p within 2 GiB: what is decoded is one frame per clip and panel."""
+    import resource
+    import subprocess
+    import sys
+
+    from tests.run_factory import write_clip
+
+    run = make_run(tmp_path, lengths=(24,) * 20, strengths=tuple(np.linspace(-0.8, 0.8, 20)), files=False)
+    for k in range(20):
+        target = tmp_path / "videos" / "tiny" / "jump" / f"jump_{k}.mp4"
+        if k == 0:
+            write_clip(target, 24, width=1920, height=1080)
+        else:
+            target.write_bytes((target.parent / "jump_0.mp4").read_bytes())
+    command = [sys.executable, "-m", "tpl_lightning", "sync", str(run), f"out={tmp_path / 'o.mp4'}"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 * 2**20  # in KiB

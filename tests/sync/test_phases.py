@@ -1,0 +1,54 @@
+"""Labels of a prototype and the way to the frames of videos."""
+
+import numpy as np
+import pytest
+
+from tests.run_factory import BOUNDS, PHASES, make_run
+from tpl_lightning.run_videos import Run
+from tpl_lightning.sync.phases import Phases, phases_from_labels, phases_of_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(make_run(tmp_path, files=False))
+
+
+def test_phases_of_a_run_lie_where_they_were_put(run):
+    phases = phases_of_run(run, "jump")
+    assert phases.names == tuple(PHASES)
+    segments = phases.segments()
+    assert [s.label for s in segments] == [0, 1, 2]
+    assert segments[0].start == 0.0
+    assert segments[-1].end == 1.0
+    for segment, bound in zip(segments[1:], BOUNDS, strict=True):
+        assert segment.start == pytest.approx(bound, abs=1.5 / 48)
+    assert all(0.9 < s.confidence <= 1 for s in segments)
+
+
+def test_confidence_is_the_share_of_the_votes(run):
+    videos = run.known_videos("jump")[:3]
+    labels = [np.zeros(v.num_frames, dtype=int) for v in videos]
+    labels[2][:] = 1
+    phases = phases_from_labels(videos, labels, ["a", "b"], 49)
+    assert set(phases.labels.tolist()) == {0}
+    np.testing.assert_allclose(phases.confidence, 2 / 3)
+    labels[0][:] = labels[1][:] = labels[2][:] = -1
+    silent = phases_from_labels(videos, labels, ["a", "b"], 49)
+    assert not silent.known
+    assert silent.segments() == []
+    assert silent.name(-1) == ""
+
+
+def test_frames_take_the_label_of_their_prototype_point(run):
+    phases = phases_of_run(run, "jump")
+    for video in run.known_videos("jump"):
+        segments = phases.frame_segments(video)
+        found = np.concatenate([np.full(int(s.end - s.start), s.label) for s in segments])
+        truth = run.labels(video)
+        assert len(found) == video.num_frames
+        assert (found == truth).mean() > 0.93  # 16 cells of rounding: a frame at each border
+
+
+def test_points_round_half_to_even():
+    phases = Phases(("a",), np.zeros(5, dtype=int), np.ones(5))
+    assert phases.point(np.array([0.0, 0.125, 0.375, 0.5, 1.0, 1.2])).tolist() == [0, 0, 2, 2, 4, 4]

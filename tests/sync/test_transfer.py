@@ -1,0 +1,139 @@
+"""Labels carried to videos and written, read again, and carried on from one video to all."""
+
+import csv
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from tests.run_factory import BOUNDS, PHASES, inverse_warp, make_run
+from tpl_lightning.__main__ import main
+from tpl_lightning.data.annotations import read_annotations
+from tpl_lightning.run_videos import Run
+from tpl_lightning.sync.label_files import LABEL_COLUMNS
+
+STRENGTHS = (0.0, 0.6, -0.6, 0.4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    pytest.importorskip("av")
+    folder = tmp_path_factory.mktemp("transfer")
+    make_run(folder, strengths=STRENGTHS)
+    return folder
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def check_bounds(annotations, run, tolerance_s):
+    """Phases begin where the known warps say."""
+    for video, strength in zip(run.known_videos("jump"), STRENGTHS, strict=True):
+        spans = annotations.named[video.video_id]
+        assert [name for _, _, name in spans] == PHASES
+        position = inverse_warp(strength, np.linspace(0, 1, video.num_frames))
+        for (start, _, _), bound in zip(spans[1:], BOUNDS, strict=True):
+            truth = np.searchsorted(position, bound) / video.fps
+            seconds = start if annotations.unit == "seconds" else start / video.fps
+            assert seconds == pytest.approx(truth, abs=tolerance_s)
+
+
+@pytest.mark.parametrize("files", [True, False])
+@pytest.mark.parametrize("ending", ["csv", "json", "eaf"])
+def test_labels_of_the_prototype(folder, tmp_path, ending, files, capsys):
+    out = tmp_path / f"labels.{ending}"
+    names = [str(folder / "videos")] if files else []
+    assert main(["transfer", str(folder / "runs" / "r"), *names, f"out={out}"]) == 0
+    assert "12 phases of 4 videos, mean confidence 1.00" in capsys.readouterr().out
+    written = out.with_suffix("") if ending == "eaf" else out
+    check_bounds(read_annotations(written), Run(folder / "runs" / "r"), tolerance_s=1.5 / 24)
+
+
+def test_csv_has_frames_times_and_confidence(folder, tmp_path):
+    out = tmp_path / "labels.csv"
+    assert main(["transfer", str(folder / "runs" / "r"), str(folder / "videos"), f"out={out}"]) == 0
+    rows = rows_of(out)
+    assert tuple(rows[0]) == LABEL_COLUMNS
+    for row in rows:
+        assert float(row["start_s"]) == pytest.approx(int(row["start_frame"]) / 24, abs=1e-3)
+        assert float(row["end_s"]) == pytest.approx(int(row["end_frame"]) / 24, abs=1e-3)
+        assert 0.5 < float(row["confidence"]) <= 1
+    last = [row for row in rows if row["video_id"] == "jump_1"][-1]
+    assert int(last["end_frame"]) == 50
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.csv"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "eaf"])
+def test_label_one_video_get_all(folder, tmp_path, ending):
+    run, clips = str(folder / "runs" / "r"), folder / "videos" / "tiny" / "jump"
+    one, out = tmp_path / f"one.{ending}", tmp_path / "all.csv"
+    assert main(["transfer", run, str(clips / "jump_1.mp4"), f"out={one}"]) == 0
+    assert main(["transfer", run, str(clips), f"out={out}", f"labels={one}", "from=jump_1"]) == 0
+    check_bounds(read_annotations(out), Run(run), tolerance_s=2.5 / 24)
+    # What comes back to the video itself is what was given.
+    given = read_annotations(one)
+    own = [row for row in rows_of(out) if row["video_id"] == "jump_1"]
+    name = next(iter(given.named))
+    starts = [s if given.unit == "seconds" else s / 24 for s, _, _ in given.named[name]]
+    assert [float(row["start_s"]) for row in own] == pytest.approx(starts, abs=1.01 / 24)
+
+
+def test_labels_of_several_videos_vote(folder, tmp_path):
+    run, out = str(folder / "runs" / "r"), tmp_path / "out.csv"
+    labels = tmp_path / "labels.csv"
+    lines = [f"jump_{k},{name},0,99" for k, name in enumerate(["up", "up", "down"])]
+    labels.write_text("\n".join(["video_id,phase,start_s,end_s", *lines]))
+    assert main(["transfer", run, f"labels={labels}", f"out={out}"]) == 0
+    assert {(row["phase"], row["confidence"]) for row in rows_of(out)} == {("up", "0.667")}
+
+
+def test_eaf_is_a_whole_elan_document(folder, tmp_path):
+    out = tmp_path / "one.eaf"
+    clip = folder / "videos" / "tiny" / "jump" / "jump_2.mp4"
+    assert main(["transfer", str(folder / "runs" / "r"), str(clip), f"out={out}"]) == 0
+    root = ElementTree.parse(out).getroot()
+    order = ["HEADER", "TIME_ORDER", "TIER", "TIER", "LINGUISTIC_TYPE", "LINGUISTIC_TYPE", "CONSTRAINT"]
+    assert (root.tag, [child.tag for child in root]) == ("ANNOTATION_DOCUMENT", order)
+    media = root.find("HEADER/MEDIA_DESCRIPTOR")
+    assert media.attrib["MEDIA_URL"] == clip.resolve().as_uri()
+    assert (out.parent / media.attrib["RELATIVE_MEDIA_URL"]).resolve() == clip.resolve()
+    assert media.attrib["MIME_TYPE"] == "video/mp4"
+    slots = {s.attrib["TIME_SLOT_ID"]: int(s.attrib["TIME_VALUE"]) for s in root.iter("TIME_SLOT")}
+    assert list(slots.values()) == sorted(slots.values())
+    types = {t.attrib["LINGUISTIC_TYPE_ID"] for t in root.iter("LINGUISTIC_TYPE")}
+    assert {tier.attrib["LINGUISTIC_TYPE_REF"] for tier in root.iter("TIER")} <= types
+    phases = list(root.iter("ALIGNABLE_ANNOTATION"))
+    assert [a.findtext("ANNOTATION_VALUE") for a in phases] == PHASES
+    assert all(slots[a.attrib["TIME_SLOT_REF1"]] < slots[a.attrib["TIME_SLOT_REF2"]] for a in phases)
+    references = list(root.iter("REF_ANNOTATION"))
+    assert [r.attrib["ANNOTATION_REF"] for r in references] == [a.attrib["ANNOTATION_ID"] for a in phases]
+    ids = [a.attrib["ANNOTATION_ID"] for a in [*phases, *references]]
+    assert len(set(ids)) == len(ids) == int(root.findtext("HEADER/PROPERTY")) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["out=labels.txt"], "expected `out` to end in .csv, .json, .eaf"),
+        (["from=jump_0"], "give both"),
+        (["labels=nowhere.csv"], "nowhere.csv: no such file"),
+        (["colour=red"], "unknown key `colour`; there are: out, labels, from, action, cache"),
+        (["action=swim"], "has no such action; there are: jump"),
+        (["missing.mp4"], "missing.mp4: no such video file"),
+    ],
+)
+def test_bad_input_is_one_line(folder, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["transfer", str(folder / "runs" / "r"), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_labels_the_way_out_is_named(tmp_path, capsys):
+    run = make_run(tmp_path, labels=False, files=False)
+    assert main(["transfer", str(run), f"out={tmp_path / 'x.csv'}"]) == 2
+    assert "no labels of action 'jump'; label one video and give labels=FILE from=VIDEO" in capsys.readouterr().err

@@ -1,0 +1,87 @@
+"""The folder that ``tpl view`` writes, without a browser."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.run_factory import BOUNDS, make_run, write_clip
+from tpl_lightning.__main__ import main
+from tpl_lightning.data.video_files import video_info
+
+pytest.importorskip("av")
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+
+
+@pytest.fixture
+def run(tmp_path):
+    return make_run(tmp_path, lengths=(20, 30), strengths=(0.0, 0.5), prototype=25, actions=("jump",))
+
+
+def test_the_folder_holds_all_it_needs(run, capsys):
+    assert main(["view", str(run)]) == 0
+    folder = run / "view"
+    assert capsys.readouterr().out == f"{folder / 'index.html'}: 2 videos; open it in a browser\n"
+    page = (folder / "index.html").read_text()
+    # No address but the name space of SVG, which is never fetched.
+    assert set(re.findall(r"https?://[^\s\"']+", page)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"(src|href)=[\"'](?!videos/)", page)
+    (action,) = data_of(page)["actions"]
+    assert sorted(p.name for p in (folder / "videos").iterdir()) == [v["src"][7:] for v in action["videos"]]
+    for video in action["videos"]:
+        original = run.parent.parent / "videos" / "tiny" / "jump" / f"{video['id']}.mp4"
+        assert (folder / video["src"]).read_bytes() == original.read_bytes()
+
+
+def test_data_of_the_page(run):
+    assert main(["view", str(run)]) == 0
+    (action,) = data_of((run / "view" / "index.html").read_text())["actions"]
+    assert (action["length"], action["duration"], action["longest"]) == (25, 1.0, round(29 / 24, 4))
+    assert [p["name"] for p in action["phases"]] == ["down", "low", "up"]
+    assert [p["start"] for p in action["phases"][1:]] == pytest.approx(BOUNDS, abs=1.6 / 24)
+    straight, bent = action["videos"]
+    np.testing.assert_allclose(straight["index"], np.linspace(0, 19, 25), atol=1e-3)
+    np.testing.assert_allclose(straight["position"], np.linspace(0, 1, 20), atol=1e-4)
+    assert (len(bent["index"]), len(bent["position"]), bent["last"], bent["fps"]) == (25, 30, 29, 24)
+    assert "times" not in bent
+
+
+def test_what_browsers_do_not_play_is_transcoded(run):
+    own = run.parent.parent / "videos" / "tiny" / "jump"
+    write_clip(own / "jump_1.avi", 30)
+    (own / "jump_1.mp4").unlink()
+    assert main(["view", str(run), "size=80"]) == 0
+    (action,) = data_of((run / "view" / "index.html").read_text())["actions"]
+    for video, frames in zip(action["videos"], (20, 30), strict=True):
+        info = video_info(run / "view" / video["src"])
+        assert (info.num_frames, info.width, info.height) == (frames, 80, 40)
+
+
+def test_an_earlier_page_is_replaced_and_nothing_else_is(run, tmp_path, capsys):
+    out = tmp_path / "page"
+    assert main(["view", str(run), f"out={out}"]) == 0
+    (out / "videos" / "stale.mp4").write_text("old")
+    assert main(["view", str(run), f"out={out}"]) == 0
+    assert len(list((out / "videos").iterdir())) == 2
+    foreign = tmp_path / "thesis"
+    foreign.mkdir()
+    (foreign / "chapter.txt").write_text("mine")
+    assert main(["view", str(run), f"out={foreign}"]) == 2
+    assert "there is something else there already" in capsys.readouterr().err
+    assert (foreign / "chapter.txt").read_text() == "mine"
+    assert not [p for p in tmp_path.iterdir() if ".part" in p.name]
+
+
+def test_names_cannot_break_out_of_the_page(tmp_path):
+    run = make_run(tmp_path, lengths=(20, 20), strengths=(0.0, 0.1), actions=("a<b>&amp",), files=False)
+    folder = tmp_path / "clips" / "a<b>&amp"
+    for k in range(2):
+        write_clip(folder / f"a<b>&amp_{k}.mp4", 20)
+    assert main(["view", str(run), str(folder)]) == 0
+    page = (run / "view" / "index.html").read_text()
+    assert "a<b>" not in page
+    assert data_of(page)["actions"][0]["name"] == "a<b>&amp"

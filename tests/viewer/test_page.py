@@ -1,0 +1,168 @@
+"""The page in a headless Chromium: it loads, seeks, and shows the right frames, read off screenshots."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.run_factory import PHASES, inverse_warp, make_run, read_code, warp
+from tests.viewer.browser import Browser, find_browser
+from tpl_lightning.__main__ import main
+
+pytest.importorskip("av")
+pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
+
+LENGTHS, STRENGTHS, POINTS = (40, 50, 60, 45), (0.0, 0.6, -0.6, 0.4), 49
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    run = make_run(folder, lengths=LENGTHS, strengths=STRENGTHS, prototype=POINTS, actions=("jump", "turn"))
+    assert main(["view", str(run)]) == 0
+    return run / "view" / "index.html"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("profile"), width=1100, height=760) as browser:
+        yield browser
+
+
+@pytest.fixture
+def opened(browser, page):
+    browser.open(page)
+    return browser
+
+
+def shown(browser):
+    """The numbers of the frames on the screen, in the order of the cards."""
+    script = """[...document.querySelectorAll("video")].map((v) => {
+        const r = v.getBoundingClientRect(); return [r.left, r.top, r.width, r.height].map(Math.round); })"""
+    boxes, picture = browser.evaluate(script), browser.screenshot()
+    return [read_code(picture[y : y + h, x : x + w]) for x, y, w, h in boxes]
+
+
+def expected(time):
+    """The frame of each clip at a prototype time, by the known warps."""
+    return [float(warp(s, time) * (n - 1)) for s, n in zip(STRENGTHS, LENGTHS, strict=True)]
+
+
+def check_in_step(browser, time):
+    assert np.abs(np.array(shown(browser)) - expected(time)).max() < 0.6  # the nearest frame
+    assert shown(browser) == list(browser.evaluate("tplView.frames()").values())
+
+
+def test_loads_and_seeks_by_address(browser, page):
+    browser.open(page, "#action=jump&t=0")
+    assert shown(browser) == [0, 0, 0, 0]
+    for time in (0.37, 0.5, 0.92, 1.0, 0.1):
+        browser.evaluate(f"location.hash = 'action=jump&t={time}'")
+        browser.settle()
+        check_in_step(browser, time)
+    assert browser.evaluate("document.getElementById('clock').textContent") == "0.100"
+
+
+def test_every_prototype_point_shows_its_frames(opened):
+    for point in range(0, POINTS, 4):
+        opened.evaluate(f"tplView.show({point / (POINTS - 1)})")
+        opened.settle()
+        check_in_step(opened, point / (POINTS - 1))
+
+
+def test_keys(opened):
+    opened.evaluate("tplView.show(0.5)")
+    opened.press("ArrowRight")
+    assert opened.evaluate("tplView.state.x") == pytest.approx(25 / 48)
+    opened.press("ArrowLeft", modifiers=8)  # shift
+    opened.settle()
+    check_in_step(opened, 15 / 48)
+    opened.press("End")
+    opened.settle()
+    assert shown(opened) == [n - 1 for n in LENGTHS]
+    opened.press("Home")
+    opened.press("2")
+    assert opened.evaluate("document.getElementById('phase-name').textContent") == PHASES[1]
+    assert opened.evaluate("tplView.state.x") == pytest.approx(0.3, abs=1 / 48)
+    opened.press("]")
+    assert opened.evaluate("tplView.state.speed") == 1.5
+    opened.press(".")
+    assert opened.evaluate("document.getElementById('title').textContent") == "turn"
+    opened.settle()
+    assert shown(opened) == [0, 0, 0, 0]
+
+
+def test_original_and_synchronised(opened):
+    opened.evaluate("tplView.show(0.5)")
+    opened.press("o")
+    opened.settle()
+    # Half of the longest clip, the same second in all of them.
+    assert np.abs(np.array(shown(opened)) - 59 / 2).max() <= 0.5
+    stripes = "[...document.querySelectorAll('.stripe')].map((s) => s.style.backgroundColor)"
+    assert len(set(opened.evaluate(stripes))) > 1
+    opened.press("s")
+    opened.settle()
+    check_in_step(opened, 0.5)
+    assert len(set(opened.evaluate(stripes))) == 1
+
+
+def test_a_click_on_a_phase_jumps_to_its_beginning(opened):
+    left, top, width, height = opened.box("#track")
+    opened.click(left + 0.85 * width, top + 0.25 * height)
+    opened.settle()
+    time = opened.evaluate("tplView.state.x")
+    assert time == pytest.approx(0.7, abs=1 / 48)
+    check_in_step(opened, time)
+    opened.click(left + 0.85 * width, top + 0.75 * height)  # the lower half scrubs
+    assert opened.evaluate("tplView.state.x") == pytest.approx(0.85, abs=0.01)
+
+
+def test_the_marker_runs_along_the_warp_curve(opened):
+    opened.evaluate("tplView.show(0.25)")
+    places = opened.evaluate(
+        "[...document.querySelectorAll('.marker')].map((m) => [m.cx, m.cy].map((v) => v.baseVal.value))"
+    )
+    for (x, y), strength in zip(places, STRENGTHS, strict=True):
+        assert x == pytest.approx(25)
+        assert 100 - y == pytest.approx(100 * warp(strength, 0.25), abs=0.1)
+
+
+def test_plays_in_step(opened):
+    opened.evaluate("tplView.show(0)")
+    opened.settle()
+    opened.evaluate("document.querySelector('[value=\"0.25\"]').parentElement.value = '0.25'")
+    opened.evaluate("document.getElementById('speed').dispatchEvent(new Event('change'))")
+    opened.press(" ", text=" ")
+    opened.wait("tplView.state.x > 0.3")
+    script = """JSON.stringify([tplView.state.x, [...document.querySelectorAll("video")].map((v) => v.currentTime)])"""
+    time, seconds = json.loads(opened.evaluate(script))
+    assert np.abs(np.array(seconds) * 24 - expected(time)).max() < 3  # frames, on a busy machine
+    opened.press(" ", text=" ")
+    opened.settle()
+    time = opened.evaluate("tplView.state.x")
+    assert 0.3 < time < 1
+    check_in_step(opened, time)
+
+
+def test_narrow_windows_show_all_without_sideways_scrolling(opened):
+    for width in (360, 700, 1600):
+        opened.resize(width, 720)
+        opened.wait(f"window.innerWidth === {width}")
+        assert opened.evaluate("document.documentElement.scrollWidth") <= width
+        cards = "Math.max(...[...document.querySelectorAll('.card')].map((c) => c.getBoundingClientRect().right))"
+        assert opened.evaluate(cards) <= width
+    opened.resize(1100, 760)
+
+
+def test_a_clip_that_cannot_be_played_says_so(browser, page, tmp_path):
+    copy = tmp_path / "view"
+    shutil.copytree(page.parent, copy)
+    next(iter(sorted((copy / "videos").iterdir()))).write_bytes(b"no video")
+    browser.open(copy / "index.html", "#action=jump&t=0.5")
+    browser.wait("document.querySelectorAll('.card.broken').length === 1")
+    assert np.abs(np.array(shown(browser)[1:]) - expected(0.5)[1:]).max() < 0.6
+
+
+def test_inverse_warp_of_the_tests():
+    assert warp(0.6, inverse_warp(0.6, 0.3)) == pytest.approx(0.3, abs=1e-6)

@@ -1,0 +1,55 @@
+"""Arguments of the commands that take a run, files and options: ``RUN FILES... key=value ...``."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
+
+from tpl_lightning.errors import UserError
+
+__all__ = ["parse_arguments"]
+
+Options = TypeVar("Options")
+
+
+def parse_arguments(command: str, arguments: Sequence[str], options: type[Options]) -> tuple[Path, list[str], Options]:
+    """Split the arguments of a command into the run, files and options.
+
+    Args:
+        command: Its name, for messages.
+        arguments: What was typed.
+        options: Dataclass of the options; fields have defaults, and may check themselves in ``__post_init__``. One with
+            metadata ``key`` is typed by that name.
+
+    Returns:
+        The run directory, the other names in order, and the options.
+
+    Raises:
+        UserError: If the run is missing, a key unknown, or a value of the wrong type.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    known = {field.metadata.get("key", field.name): field for field in fields(options)}  # type: ignore[arg-type]
+    names: list[str] = []
+    tree = OmegaConf.structured(options)
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals or (key not in known and Path(argument).exists()):
+            if argument.startswith("-"):
+                raise UserError(f"tpl {command}: {argument}: options are written key=value; see tpl {command} --help.")
+            names.append(argument)
+            continue
+        if key not in known:
+            raise UserError(f"tpl {command}: unknown key `{key}`; there are: {', '.join(known)}.")
+        try:
+            # A name may hold what YAML gives a meaning to, so text is taken as it stands.
+            is_text = "str" in str(known[key].type) and not (value == "null" and known[key].default is None)
+            found = value if is_text else OmegaConf.from_dotlist([argument])[key]
+            tree = OmegaConf.merge(tree, {known[key].name: found})
+        except (OmegaConfBaseException, ValueError) as error:
+            raise UserError(f"tpl {command}: wrong value for `{key}`: {str(error).splitlines()[0]}.") from error
+    if not names:
+        raise UserError(f"tpl {command}: expected a run directory first: tpl {command} runs/NAME ...")
+    parsed: Options = OmegaConf.to_object(tree)  # type: ignore[assignment]
+    return Path(names[0]), names[1:], parsed

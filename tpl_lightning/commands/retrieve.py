@@ -1,0 +1,127 @@
+"""``tpl retrieve``: the matching frame of every video."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tpl_lightning.commands.arguments import parse_arguments
+from tpl_lightning.errors import UserError
+
+if TYPE_CHECKING:
+    from tpl_lightning.sync.clips import Clip
+
+__all__ = ["RetrieveOptions", "main"]
+
+_USAGE = """usage: tpl retrieve RUN [VIDEO|FOLDER ...] video=NAME|FILE time=SECONDS [key=value ...]
+Find the frame of every video of the same action that matches one frame of one video. Writes a contact sheet (PNG) and
+a table (CSV) beside it. Without videos: all of the run.
+example: tpl retrieve runs/first video=jump_03 time=1.4 out=jump.png
+options (key=default):
+  video=           the video asked about: its name, or a file
+  time=null        seconds from its first frame
+  frame=null       or the number of the frame, from 0
+  out=retrieved.png
+  columns=null     pictures side by side; empty: chosen
+  height=220       height of a picture in pixels
+  action=null      what new videos show, where their folder does not say it
+  cache=null       the run's embedding cache, if it has moved
+"""
+
+_COLUMNS = ("video_id", "split", "frame", "time_s", "exact_time_s", "prototype_time", "phase", "path")
+
+
+@dataclass(frozen=True)
+class RetrieveOptions:
+    """Options of ``tpl retrieve``; the usage text says what they mean."""
+
+    video: str = ""
+    time: float | None = None
+    frame: int | None = None
+    out: str = "retrieved.png"
+    columns: int | None = None
+    height: int = 220
+    action: str | None = None
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check ranges and that exactly one instant is given."""
+        if not self.video:
+            raise UserError("tpl retrieve: which video? Say video=NAME or video=FILE.")
+        if (self.time is None) == (self.frame is None):
+            raise UserError("tpl retrieve: which instant? Say either time=SECONDS or frame=NUMBER.")
+        if Path(self.out).suffix.lower() != ".png":
+            raise UserError(f"tpl retrieve: expected `out` to end in .png, but got {self.out}.")
+        if not 32 <= self.height <= 2160:
+            raise UserError(f"tpl retrieve: expected `height` in 32..2160, but got {self.height}.")
+        if self.columns is not None and self.columns < 1:
+            raise UserError(f"tpl retrieve: expected `columns` to be at least 1, but got {self.columns}.")
+
+
+def _instant(query: "Clip", options: RetrieveOptions) -> float:
+    """Return the embedded frame that is asked about."""
+    import numpy as np
+
+    times = query.probe.times_s
+    if options.frame is not None:
+        if not 0 <= options.frame < len(times):
+            raise UserError(f"frame={options.frame}: {query.path} has frames 0 to {len(times) - 1}.")
+        return float(query.embedded_frame(times[options.frame]))
+    assert options.time is not None
+    end = query.duration_s + 1 / query.probe.fps
+    if not 0 <= options.time <= end:
+        raise UserError(f"time={options.time:g}: {query.path} lasts from 0 to {end:.2f} s.")
+    return float(query.embedded_frame(np.array(options.time)))
+
+
+def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
+    """Look the frames up, draw and list them."""
+    from tpl_lightning.run_videos import Run
+    from tpl_lightning.sync.clips import open_clips
+    from tpl_lightning.sync.contact_sheet import draw_sheet, find_matches
+    from tpl_lightning.sync.output import write_bytes, write_csv
+    from tpl_lightning.sync.phases import phases_of_run
+
+    source = Run(folder, cache=options.cache)
+    videos = source.videos(names, action=options.action)
+    asked = options.video
+    if Path(asked).is_file():
+        extra = source.videos([asked], action=options.action)[0]
+        asked = extra.video_id
+        if asked not in {video.video_id for video in videos}:
+            videos.insert(0, extra)
+    query = next((video for video in videos if video.video_id == asked), None)
+    if query is None:
+        known = ", ".join(video.video_id for video in videos)
+        raise UserError(f"video={asked}: not among the videos ({known}); give its name or its file.")
+    clips = open_clips([video for video in videos if video.action == query.action])
+    chosen = next(clip for clip in clips if clip.video is query)
+    time, matches = find_matches(clips, chosen, _instant(chosen, options))
+    phases = phases_of_run(source, query.action)
+    phase = phases.name(int(phases.labels[phases.point(time)]))
+    note = source.data_source if source.cache.is_procedural else ""
+    sheet = draw_sheet(matches, time, phases, columns=options.columns, height=options.height, note=note)
+    out = write_bytes(options.out, sheet)
+    common = (f"{time:.6f}", phase)
+    rows = [
+        (
+            m.clip.video.video_id,
+            m.clip.video.split,
+            m.frame,
+            f"{m.time_s:.4f}",
+            f"{m.exact_s:.4f}",
+            *common,
+            m.clip.path,
+        )
+        for m in matches
+    ]
+    table = write_csv(out.with_suffix(".csv"), _COLUMNS, rows)
+    print(f"{out}, {table}: {len(matches)} matching frames at prototype time {time:.3f}")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Read the options before anything heavy is imported, then run."""
+    if set(arguments) & {"-h", "--help"}:
+        print(_USAGE, end="")
+        return 0
+    return run(*parse_arguments("retrieve", arguments, RetrieveOptions))

@@ -1,0 +1,143 @@
+"""``tpl sync``: videos in, one video in which all move in step out."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tpl_lightning.commands.arguments import parse_arguments
+from tpl_lightning.errors import UserError
+
+if TYPE_CHECKING:
+    from tpl_lightning.run_videos import Run
+    from tpl_lightning.sync.clips import Clip
+
+__all__ = ["SyncOptions", "main"]
+
+_USAGE = """usage: tpl sync RUN [VIDEO|FOLDER ...] [key=value ...]
+Resample videos onto the prototype timeline of their action and show them side by side: originals above, in step below.
+Videos of the run are known by their file name; others are embedded and aligned on the spot. Without videos: all of the
+run. With several actions one file each is written. Audio is dropped.
+example: tpl sync runs/first clips/ out=synced.mp4 action=deadlift speed=0.5
+options (key=default):
+  out=synced.mp4         the file: .mp4, .mov, .mkv, .avi or .webm
+  originals=true         show the originals above
+  action=null            only this action; also what new videos show, where their folder does not say it
+  columns=null           videos side by side; empty: chosen
+  height=null width=null size of a cell in pixels; empty: as large as fits 1920 x 1080
+  speed=1.0              0.5 plays at half the speed
+  fps=null               frames per second; empty: the prototype's
+  reference=prototype    the clock: prototype, or the name of a video that plays at its own tempo
+  separate=false         also write each synced video as a file of its own, into a folder named like `out`, with
+                         frames.csv: which frame of the source each shows
+  cache=null             the run's embedding cache, if it has moved
+"""
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """Options of ``tpl sync``; the usage text says what they mean."""
+
+    out: str = "synced.mp4"
+    originals: bool = True
+    action: str | None = None
+    columns: int | None = None
+    height: int | None = None
+    width: int | None = None
+    speed: float = 1.0
+    fps: float | None = None
+    reference: str = "prototype"
+    separate: bool = False
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for key, low in (("columns", 1), ("height", 16), ("width", 16)):
+            value = getattr(self, key)
+            if value is not None and value < low:
+                raise UserError(f"tpl sync: expected `{key}` to be at least {low}, but got {value}.")
+        if not 0.01 <= self.speed <= 100:
+            raise UserError(f"tpl sync: expected `speed` in 0.01..100, but got {self.speed}.")
+        if self.fps is not None and not 1 <= self.fps <= 240:
+            raise UserError(f"tpl sync: expected `fps` in 1..240, but got {self.fps}.")
+        if Path(self.out).suffix.lower() not in {".mp4", ".mov", ".mkv", ".avi", ".webm"}:
+            raise UserError(f"tpl sync: expected `out` to end in .mp4, .mov, .mkv, .avi or .webm, but got {self.out}.")
+
+
+def _write_action(run: "Run", action: str, clips: "list[Clip]", out: Path, options: SyncOptions) -> list[Path]:
+    """Write the grid of one action, and maybe its videos one by one."""
+    import numpy as np
+
+    from tpl_lightning.data.video_files import write_video
+    from tpl_lightning.sync.clock import make_clock
+    from tpl_lightning.sync.grid import Grid
+    from tpl_lightning.sync.layout import plan_layout
+    from tpl_lightning.sync.phases import phases_of_run
+    from tpl_lightning.sync.separate import write_separate
+
+    clock = make_clock(run, action, clips, options.reference)
+    fps = options.fps or run.fps(action)
+    longest = max(clip.duration_s for clip in clips)
+
+    def elapsed(seconds: float) -> np.ndarray:
+        # The tolerance keeps rounding from costing the last frame.
+        count = int(np.floor(seconds * fps / options.speed + 1e-4)) + 1
+        return np.arange(count) * options.speed / fps
+
+    layout = plan_layout(
+        clips,
+        panels=1 + options.originals,
+        columns=options.columns,
+        height=options.height,
+        width=options.width,
+    )
+    grid = Grid(
+        clips,
+        clock=clock,
+        phases=phases_of_run(run, action),
+        layout=layout,
+        elapsed_s=elapsed(max(longest, clock.duration_s) if options.originals else clock.duration_s),
+        title=action,
+        note=run.data_source if run.cache.is_procedural else "",
+    )
+    written = [write_video(out, grid.frames(), fps)]
+    if options.separate:
+        written += write_separate(out.with_suffix(""), clips, clock, elapsed(clock.duration_s), fps)
+    return written
+
+
+def run(folder: Path, names: list[str], options: SyncOptions) -> int:
+    """Write one synced video per action."""
+    from tpl_lightning.run_videos import Run
+    from tpl_lightning.sync.clips import open_clips
+    from tpl_lightning.sync.output import file_stem
+
+    source = Run(folder, cache=options.cache)
+    clips = open_clips(source.videos(names, action=options.action))
+    actions = sorted({clip.video.action for clip in clips})
+    if options.reference != "prototype" and len(actions) > 1:
+        raise UserError(f"reference={options.reference}: the videos show {len(actions)} actions; add action=NAME.")
+    audio = sum(clip.probe.has_audio for clip in clips)
+    if audio:
+        print(f"note: audio is dropped ({audio} of {len(clips)} files have it).", file=sys.stderr)
+    out = Path(options.out)
+    for action in actions:
+        target = out if len(actions) == 1 else out.with_name(f"{out.stem}_{file_stem(action)}{out.suffix}")
+        members = [clip for clip in clips if clip.video.action == action]
+        try:
+            written = _write_action(source, action, members, target, options)
+        except OSError as error:  # files that cannot be read are reported as such where they are read
+            raise UserError(
+                f"{target}: cannot be written ({error.strerror or error}); give another out=PATH."
+            ) from error
+        more = f", and {len(written) - 2} videos with frames.csv in {target.with_suffix('')}" if written[1:] else ""
+        print(f"{written[0]}: {len(members)} videos of {action} in step{more}")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Read the options before anything heavy is imported, then run."""
+    if set(arguments) & {"-h", "--help"}:
+        print(_USAGE, end="")
+        return 0
+    return run(*parse_arguments("sync", arguments, SyncOptions))

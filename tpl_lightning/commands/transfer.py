@@ -1,0 +1,110 @@
+"""``tpl transfer``: carry phase labels from the prototype, or from one labelled video, to videos."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tpl_lightning.commands.arguments import parse_arguments
+from tpl_lightning.errors import UserError
+
+if TYPE_CHECKING:
+    from tpl_lightning.run_videos import Run, RunVideo
+    from tpl_lightning.sync.phases import Phases
+
+__all__ = ["TransferOptions", "main"]
+
+_USAGE = """usage: tpl transfer RUN [VIDEO|FOLDER ...] [key=value ...]
+Write the phases of videos with their times and a confidence each: the share of the labelled videos' votes that the
+label has on the prototype timeline. Without videos: all of the run (their files are not needed).
+example: tpl transfer runs/first clips/ out=labels.csv
+         tpl transfer runs/first clips/ labels=mine.eaf from=clips/jump_03.mp4      label one video, get all
+options (key=default):
+  out=labels.csv   .csv, .json, or .eaf for ELAN (of several videos: a folder with a file each)
+  labels=null      labels to carry instead of those in the run's cache: .csv, .json or .eaf (data/README.md)
+  from=null        the video whose labels these are, name or file; empty: all that the labels name vote
+  action=null      only this action; also what new videos show, where their folder does not say it
+  cache=null       the run's embedding cache, if it has moved
+"""
+
+_ENDINGS = (".csv", ".json", ".eaf")
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """Options of ``tpl transfer``; the usage text says what they mean."""
+
+    out: str = "labels.csv"
+    labels: str | None = None
+    source: str | None = field(default=None, metadata={"key": "from"})  # `from` is a word of the language
+    action: str | None = None
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check endings and that options go together."""
+        if Path(self.out).suffix.lower() not in _ENDINGS:
+            raise UserError(f"tpl transfer: expected `out` to end in {', '.join(_ENDINGS)}, but got {self.out}.")
+        if self.source is not None and self.labels is None:
+            raise UserError("tpl transfer: from=VIDEO says whose labels=FILE are; give both.")
+
+
+def _find_source(run: "Run", name: str, known: "dict[str, RunVideo]", action: str | None) -> "RunVideo":
+    if name in known:
+        return known[name]
+    if Path(name).is_file():
+        return run.videos([name], action=action)[0]
+    raise UserError(f"from={name}: neither a video of the run {run.folder}, nor one of those given, nor a file.")
+
+
+def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "dict[str, Phases]":
+    """Return the labels of each action's prototype."""
+    from tpl_lightning.sync.phases import phases_of_run
+
+    actions = sorted({video.action for video in videos})
+    if options.labels is None:
+        found = {action: phases_of_run(run, action) for action in actions}
+        bare = [action for action, phases in found.items() if not phases.known]
+        if bare:
+            raise UserError(
+                f"{run.cache.path}: no labels of action {bare[0]!r}; label one video and give labels=FILE from=VIDEO."
+            )
+        return found
+    from tpl_lightning.data.annotations import read_annotations
+    from tpl_lightning.sync.transfer import phases_of_annotations
+
+    known = {video.video_id: video for action in run.actions for video in run.known_videos(action)}
+    known |= {video.video_id: video for video in videos}
+    only = None if options.source is None else _find_source(run, options.source, known, options.action)
+    return phases_of_annotations(run, read_annotations(options.labels), list(known.values()), only=only)
+
+
+def run(folder: Path, names: list[str], options: TransferOptions) -> int:
+    """Carry the labels and write them."""
+    from tpl_lightning.run_videos import Run
+    from tpl_lightning.sync.label_files import write_labels
+    from tpl_lightning.sync.transfer import carry_labels
+
+    source = Run(folder, cache=options.cache)
+    chosen: Any = [options.action] if options.action else source.actions
+    if names:
+        videos = source.videos(names, action=options.action)
+    else:
+        videos = [video for action in chosen for video in source.known_videos(action)]
+    phases = _phases(source, videos, options)
+    labelled = [carry_labels(video, phases[video.action]) for video in videos if video.action in phases]
+    if not labelled:
+        raise UserError(f"{options.labels}: labels of {', '.join(phases)}, but the videos show other actions.")
+    written = write_labels(Path(options.out), labelled)
+    spans = [span for video in labelled for span in video.spans]
+    where = str(written[0]) if len(written) == 1 else f"{written[0].parent} ({len(written)} files)"
+    sure = sum(span.confidence for span in spans) / max(len(spans), 1)
+    left = f"; {len(videos) - len(labelled)} of other actions left out" if len(labelled) < len(videos) else ""
+    print(f"{where}: {len(spans)} phases of {len(labelled)} videos, mean confidence {sure:.2f}{left}")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Read the options before anything heavy is imported, then run."""
+    if set(arguments) & {"-h", "--help"}:
+        print(_USAGE, end="")
+        return 0
+    return run(*parse_arguments("transfer", arguments, TransferOptions))

@@ -1,0 +1,351 @@
+"""The videos of a run, known or new: which file shows what, and the warp of each."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tpl_lightning.alignment import Alignment, prototype_grid
+from tpl_lightning.config import Config, load_config
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.video_files import VIDEO_EXTENSIONS
+from tpl_lightning.errors import UserError
+
+if TYPE_CHECKING:
+    from tpl_lightning.aligners import Aligner
+
+__all__ = ["NEW", "Run", "RunVideo"]
+
+NEW = "new"
+"""The split of a video that the run has not seen."""
+
+# A file whose frame rate is higher than the run's by more than this is embedded at the run's.
+_FASTER = 1.1
+
+
+@dataclass(frozen=True)
+class RunVideo:
+    """One video and where its frames lie on the prototype timeline of its action.
+
+    Convention: frames are those of the embedding; they may be fractional. Prototype time is in [0, 1]. Both maps never
+    decrease and are linear between the points that the alignment stores; what lies outside is read at the near end.
+
+    Attributes:
+        video_id: Name.
+        action: What it shows.
+        split: train, val or test, or ``new``.
+        path: The file, None where there is none at hand.
+        fps: Embedded frames per second.
+        position: T^-theta at the L_i frames.
+        source: T^theta at the L prototype points.
+    """
+
+    video_id: str
+    action: str
+    split: str
+    path: Path | None
+    fps: float
+    position: np.ndarray
+    source: np.ndarray
+
+    @property
+    def num_frames(self) -> int:
+        """Embedded frames."""
+        return len(self.position)
+
+    def frame(self, prototype_time: np.ndarray) -> np.ndarray:
+        """Return the frame at prototype times, T^theta."""
+        times = np.interp(prototype_time, prototype_grid(len(self.source)).astype(np.float64), self.source)
+        return times.clip(0.0, 1.0) * (self.num_frames - 1)
+
+    def prototype_time(self, frame: np.ndarray) -> np.ndarray:
+        """Return the prototype time of frames, T^-theta."""
+        return np.interp(frame, np.arange(self.num_frames), self.position.astype(np.float64))
+
+
+class Run:
+    """A run directory: its alignment, its cache, and the warps of any videos.
+
+    Args:
+        folder: ``runs/NAME``.
+        cache: The run's embedding cache, where it is not at the place that the run remembers.
+
+    Raises:
+        UserError: If the folder is no complete run.
+    """
+
+    def __init__(self, folder: str | Path, *, cache: str | Path | None = None) -> None:
+        """Read the alignment; the cache is opened when it is needed."""
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder}: no such run directory; give runs/NAME as `tpl fit` left it.")
+        self.alignment = Alignment.load(self.folder / "alignment.h5")
+        self._cache_path = cache
+
+    @cached_property
+    def config(self) -> Config:
+        """The run's configuration."""
+        return load_config([str(self.folder / "config.yaml")])
+
+    @cached_property
+    def metrics(self) -> dict[str, object]:
+        """What metrics.json holds."""
+        path = self.folder / "metrics.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: missing or not readable; fit the run again.") from error
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def cache(self) -> EmbeddingCache:
+        """The embedding cache that the run was made of."""
+        named = Path(str(self._cache_path or self.metrics.get("cache") or self.config.data.cache))
+        # A relative path was relative to where `tpl fit` ran: usually here, or where runs/ is.
+        places = [named] if self._cache_path else [named, self.folder.resolve().parent.parent / named]
+        path = next((place for place in places if place.is_file()), None)
+        if path is None:
+            raise UserError(f"{named}: the cache of {self.folder} is not there; say where it is with cache=PATH.")
+        cache = EmbeddingCache(path)
+        length = dict(zip(cache.video_id.tolist(), cache.lengths.tolist(), strict=True))
+        for video, frames in zip(self.alignment.video_id.tolist(), self.alignment.lengths.tolist(), strict=True):
+            if length.get(video) != frames:
+                found = f"{length[video]} frames" if video in length else "none"
+                raise UserError(
+                    f"{path}: not the cache of {self.folder}, which has {frames} frames of video {video!r} (here: "
+                    f"{found}); give the right one with cache=PATH, or fit the run again."
+                )
+        return cache
+
+    @property
+    def data_source(self) -> str:
+        """What the run's data are; rendered clips are named as such."""
+        return str(self.metrics.get("data_source", ""))
+
+    @property
+    def actions(self) -> list[str]:
+        """Actions that have a prototype, sorted."""
+        return sorted(set(self.alignment.action.tolist()))
+
+    def fps(self, action: str) -> float:
+        """Return the frames per second of an action's prototype timeline: the median of its training videos'."""
+        known = self._row_of_cache
+        ids = self.alignment.video_id[(self.alignment.action == action) & (self.alignment.split == "train")]
+        return float(np.median(self.cache.fps[[known[str(video)] for video in ids]]))
+
+    def prototype_length(self, action: str) -> int:
+        """Return the number of points L of an action's prototype."""
+        return int(self.alignment.prototype_length[self.alignment.action == action][0])
+
+    def labels(self, video: RunVideo) -> np.ndarray:
+        """Return the phase of each frame of a video of the run, (L_i,), -1 where unlabelled."""
+        return self.cache.labels(self._row_of_cache[video.video_id])
+
+    def known_videos(self, action: str) -> list[RunVideo]:
+        """Return all videos of an action that the run has aligned, without files.
+
+        Raises:
+            UserError: If the run has no such action.
+        """
+        self._check_action(action)
+        rows = np.flatnonzero(self.alignment.action == action).tolist()
+        return [self._known(row, None) for row in rows]
+
+    def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
+        """Find or predict the warp of video files.
+
+        A file whose name without its ending is a video of the run has its warp in the run; any other is embedded
+        by the extractor that made the run's cache and aligned by the run's model.
+
+        Args:
+            names: Files and folders, which are searched with all below them. None: the folders where the run's own
+                videos usually lie.
+            action: Only this action; also what new videos show. Empty: a new video shows what its folder is named.
+
+        Returns:
+            The videos in the order given.
+
+        Raises:
+            UserError: If a file is missing, its action unknown, or it cannot be embedded as the run's videos were.
+        """
+        if action is not None:
+            self._check_action(action)
+        row = {str(video): i for i, video in enumerate(self.alignment.video_id)}
+        found: dict[str, RunVideo | None] = {}
+        new: dict[str, tuple[Path, str]] = {}
+        for path in collect_files(names) if names else self._own_files():
+            index = self._find_row(path, row)
+            if index is None and not names:
+                continue
+            shown = self._action_of(path, action) if index is None else str(self.alignment.action[index])
+            if action is not None and shown != action:
+                continue
+            video_id = path.stem if index is None else str(self.alignment.video_id[index])
+            if video_id in found:
+                raise UserError(f"{path}: a second file of the name {video_id!r}; give only one, or rename it.")
+            found[video_id] = None if index is None else self._known(index, path)
+            if index is None:
+                new[video_id] = (path, shown)
+        found |= {video.video_id: video for video in self._align_new(new)}
+        videos = [video for video in found.values() if video is not None]
+        if not videos:
+            where = ", ".join(map(str, names)) or "the usual places"
+            wanted = "" if action is None else f" of action {action!r}"
+            raise UserError(f"{where}: no video{wanted} there; name video files or folders after {self.folder}.")
+        return videos
+
+    def _check_action(self, action: str) -> None:
+        if action not in self.actions:
+            raise UserError(
+                f"action={action}: the run {self.folder} has no such action; there are: {', '.join(self.actions)}."
+            )
+
+    @cached_property
+    def _row_of_cache(self) -> dict[str, int]:
+        return {str(video): i for i, video in enumerate(self.cache.video_id)}
+
+    def _known(self, row: int, path: Path | None) -> RunVideo:
+        alignment, video = self.alignment, str(self.alignment.video_id[row])
+        return RunVideo(
+            video_id=video,
+            action=str(alignment.action[row]),
+            split=str(alignment.split[row]),
+            path=path,
+            fps=float(self.cache.fps[self._row_of_cache[video]]),
+            position=alignment.position(row),
+            source=alignment.source(row),
+        )
+
+    def _find_row(self, path: Path, row: dict[str, int]) -> int | None:
+        """Return the row of a file: by folder and name where names occur twice, else by its name."""
+        index = row.get(f"{path.parent.name}/{path.name}", row.get(path.stem))
+        folder = path.resolve().parent.name
+        if index is not None and folder in self.actions and folder != self.alignment.action[index]:
+            return None  # a clip of another action that happens to have the same name
+        return index
+
+    def _action_of(self, path: Path, given: str | None) -> str:
+        """Return what a new video shows: what its folder is named, else what was given."""
+        folder = path.resolve().parent.name
+        if folder in self.actions:
+            return folder
+        if given is not None or len(self.actions) == 1:
+            return given or self.actions[0]
+        raise UserError(
+            f"{path}: no video of the run {self.folder}, so its action must be known; say action=NAME or put it into "
+            f"a folder of that name ({', '.join(self.actions)})."
+        )
+
+    def _own_files(self) -> list[Path]:
+        """Look where the data layer keeps or makes videos; the first place that has any wins."""
+        data, beside = self.config.data, self.cache.path.parent
+        roots = [beside / "videos" / self.cache.dataset, beside / self.cache.dataset, beside / "videos"]
+        roots += [Path(data.root) / data.dataset, Path(data.root) / "videos" / data.dataset]
+        row = {str(video): i for i, video in enumerate(self.alignment.video_id)}
+        for root in roots:
+            files = _files_below(root) if root.is_dir() else []
+            if any(self._find_row(path, row) is not None for path in files):
+                return files
+        raise UserError(
+            f"{self.folder}: its video files are not beside the cache, nor in {data.root}; name files or folders after "
+            "the run."
+        )
+
+    def _align_new(self, new: dict[str, tuple[Path, str]]) -> list[RunVideo]:
+        """Embed and align files that the run has not seen."""
+        if not new:
+            return []
+        aligned, fps = embed_and_align(self, new)
+        return [
+            RunVideo(
+                video_id=video_id,
+                action=action,
+                split=NEW,
+                path=path,
+                fps=fps[i],
+                position=aligned.position(i),
+                source=aligned.source(i),
+            )
+            for i, (video_id, (path, action)) in enumerate(new.items())
+        ]
+
+
+def embed_and_align(run: Run, new: dict[str, tuple[Path, str]]) -> tuple[Alignment, list[float]]:
+    """Embed files as the run's videos were, and predict their warps with the run's model.
+
+    Args:
+        run: The run.
+        new: Name of each video to its file and action.
+
+    Returns:
+        The alignment, a row per video, and the embedded frames per second of each.
+    """
+    from tpl_lightning.data.extractors import embed_video, extractor_of_cache
+    from tpl_lightning.data.video_files import video_fps
+
+    extractor, usual = extractor_of_cache(run.cache), float(run.cache.fps.max())
+    rates: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
+        target = Path(folder) / "new.h5"
+        with EmbeddingCacheWriter(
+            target,
+            dataset=run.cache.dataset,
+            extractor=run.cache.extractor,
+            source="new videos",
+            phase_names={},
+            dtype=run.cache.dtype.name,
+        ) as writer:
+            for video_id, (path, action) in new.items():
+                thin = video_fps(path) > _FASTER * usual
+                embeddings, fps = embed_video(path, extractor, fps=usual if thin else None)
+                rates.append(fps)
+                writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=fps)
+        return _fitted_aligner(run).align(VideoSet(EmbeddingCache(target))), rates
+
+
+def _fitted_aligner(run: Run) -> "Aligner":
+    """Return the run's aligner; those that learn nothing but lengths are fitted on the spot."""
+    from tpl_lightning.aligners import build_aligner, load_aligner
+
+    if run.config.method not in ("linear", "pad") or run.config.refines:
+        return load_aligner(run.folder / "checkpoints" / "last.ckpt", run.config)
+    aligner = build_aligner(run.config, run.folder)
+    train = set(run.alignment.video_id[run.alignment.split == "train"].tolist())
+    aligner.fit(VideoSet(run.cache, np.flatnonzero([str(video) in train for video in run.cache.video_id])))
+    return aligner
+
+
+def collect_files(names: Sequence[str | Path]) -> list[Path]:
+    """List video files: those named, and all below the folders named, each once.
+
+    Raises:
+        UserError: If one does not exist, or is no video by its ending.
+    """
+    files: dict[Path, None] = {}
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            files |= dict.fromkeys(_files_below(path))
+        elif not path.is_file():
+            raise UserError(f"{path}: no such video file or folder.")
+        elif path.suffix[1:].lower() not in VIDEO_EXTENSIONS:
+            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
+            raise UserError(f"{path}: not a video by its ending; there are: {endings}.")
+        else:
+            files[path] = None
+    return list(files)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix[1:].lower() in VIDEO_EXTENSIONS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]

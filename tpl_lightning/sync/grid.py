@@ -1,0 +1,176 @@
+"""The grid of videos: originals above, synchronised below, phases and the common clock."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tpl_lightning.data.video_files import FrameSize
+from tpl_lightning.sync.clips import Clip
+from tpl_lightning.sync.clock import Clock
+from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, PANEL_TITLE, Layout
+from tpl_lightning.sync.phases import Phases
+from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, UNLABELLED, mix, paste, phase_colors, text
+
+__all__ = ["Grid", "cell_size"]
+
+_TRACK = 12  # height of the timeline
+_ENDED = 0.35  # brightness of an original that is over
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What one cell shows over the output frames: file frames, prototype times, seconds, and whether it is over."""
+
+    frames: np.ndarray
+    prototype_time: np.ndarray
+    seconds: np.ndarray
+    ended: np.ndarray
+
+
+def cell_size(width: int, height: int) -> FrameSize:
+    """Return the function that fits a video into a box, up or down."""
+
+    def fit(own_width: int, own_height: int) -> tuple[int, int]:
+        scale = min(width / own_width, height / own_height)
+        return max(1, round(own_width * scale)), max(1, round(own_height * scale))
+
+    return fit
+
+
+class Grid:
+    """Draws the frames of the synced video, one at a time.
+
+    Args:
+        clips: Videos of one action.
+        clock: The common clock.
+        phases: Labels of the prototype.
+        layout: Where the cells lie.
+        elapsed_s: Seconds of the common clock at each output frame.
+        title: The action.
+        note: A few words on the right of the header.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        *,
+        clock: Clock,
+        phases: Phases,
+        layout: Layout,
+        elapsed_s: np.ndarray,
+        title: str,
+        note: str = "",
+    ) -> None:
+        """Work out what every cell shows, and draw what never changes."""
+        self.clips, self.clock, self.phases, self.layout = clips, clock, phases, layout
+        self.elapsed_s, self.time = elapsed_s, clock.prototype_time(elapsed_s)
+        self.colors = phase_colors(len(phases.names))
+        self.panels = [[self._synced(clip) for clip in clips]]
+        if layout.panels == 2:
+            self.panels.insert(0, [self._original(clip) for clip in clips])
+        self.base = np.full((layout.height, layout.width, 3), BACKGROUND, dtype=np.uint8)
+        self._draw_header(title, note)
+        self._draw_cells()
+        self.track = self._draw_track()
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """Yield the pictures (H, W, 3), uint8; each decoder holds one frame."""
+        layout = self.layout
+        size = cell_size(layout.cell_width, layout.cell_height)
+        streams = [
+            [clip.pictures(row.frames, size) for clip, row in zip(self.clips, rows, strict=True)]
+            for rows in self.panels
+        ]
+        for k in range(len(self.elapsed_s)):
+            canvas = self.base.copy()
+            for panel, rows in enumerate(self.panels):
+                for index, row in enumerate(rows):
+                    self._draw_cell(canvas, panel, index, next(streams[panel][index]), row, k)
+            self._draw_footer(canvas, k)
+            yield canvas
+
+    def _synced(self, clip: Clip) -> _Row:
+        frame = clip.video.frame(self.time)
+        return _Row(clip.file_frame(frame), self.time, clip.seconds(frame), np.zeros(len(frame), dtype=bool))
+
+    def _original(self, clip: Clip) -> _Row:
+        last = clip.video.num_frames - 1
+        frame = clip.embedded_frame(np.minimum(self.elapsed_s, clip.duration_s)).clip(0, last)
+        # The last frame is on screen for as long as any other.
+        ended = self.elapsed_s > clip.duration_s + 1 / clip.video.fps
+        return _Row(clip.file_frame(frame), clip.video.prototype_time(frame), clip.seconds(frame), ended)
+
+    def _color(self, label: int) -> tuple[int, int, int]:
+        return self.colors[label] if label >= 0 else UNLABELLED
+
+    def _draw_header(self, title: str, note: str) -> None:
+        name = text(title.replace("_", " "), 24, bold=True)
+        paste(self.base, name, MARGIN, 18)
+        count = f"{len(self.clips)} video{'s' * (len(self.clips) != 1)}"
+        paste(self.base, text(count, 14, MUTED), MARGIN + name.shape[1] + 16, 28)
+        room = self.layout.width - name.shape[1] - 2 * MARGIN - 140
+        if note and room > 80:
+            paste(self.base, text(note, 12, MUTED, max_width=room), self.layout.width - MARGIN, 29, align="right")
+
+    def _draw_cells(self) -> None:
+        """Draw panel titles, the ground of the cells, and names."""
+        layout, reference = self.layout, self.clock.reference
+        tempo = "prototype clock" if reference is None else f"tempo of {reference.video.video_id}"
+        titles = [("ORIGINAL", "each at its own pace"), ("SYNCHRONISED", tempo)][-layout.panels :]
+        for panel, (title, detail) in enumerate(titles):
+            left, top = layout.cell(panel, 0)[0], layout.panel_top(panel)
+            heading = text(title, 13, TEXT if panel == layout.panels - 1 else MUTED, bold=True)
+            paste(self.base, heading, left, top + PANEL_TITLE - 26)
+            paste(self.base, text(detail, 13, MUTED), left + heading.shape[1] + 12, top + PANEL_TITLE - 26)
+            for index, clip in enumerate(self.clips):
+                x, y = layout.cell(panel, index)
+                self.base[y : y + layout.cell_height, x : x + layout.cell_width] = PANEL
+                color = ACCENT if clip is reference else MUTED
+                label = text(clip.video.video_id, 12, color, max_width=max(layout.cell_width - 52, 10))
+                paste(self.base, label, x, y + layout.cell_height + BAR + 4)
+
+    def _draw_track(self) -> np.ndarray:
+        """Draw the timeline, dim onto the base; return it bright."""
+        layout = self.layout
+        left, width = MARGIN, layout.width - 2 * MARGIN
+        top = layout.height - 34
+        bright = np.full((_TRACK, width, 3), UNLABELLED, dtype=np.uint8)
+        for segment in self.phases.segments():
+            a, b = round(segment.start * width), round(segment.end * width)
+            bright[:, a:b] = self._color(segment.label)
+            bright[:, max(b - 1, 0) : b] = BACKGROUND
+        dim = np.array(BACKGROUND) + 0.38 * (bright.astype(np.float64) - BACKGROUND)
+        self.base[top : top + _TRACK, left : left + width] = dim.astype(np.uint8)
+        return bright
+
+    def _draw_cell(self, canvas: np.ndarray, panel: int, index: int, picture: np.ndarray, row: _Row, k: int) -> None:
+        layout = self.layout
+        x, y = layout.cell(panel, index)
+        label = int(self.phases.labels[self.phases.point(row.prototype_time[k])])
+        color, shown = self._color(label), picture
+        if row.ended[k]:
+            color, shown = mix(color, BACKGROUND, 0.6), (picture * _ENDED).astype(np.uint8)
+        paste(canvas, shown, x + layout.cell_width // 2, y + (layout.cell_height - shown.shape[0]) // 2, align="middle")
+        bottom = y + layout.cell_height
+        canvas[bottom : bottom + BAR, x : x + layout.cell_width] = color
+        if layout.cell_width >= 90:
+            time = text(f"{row.seconds[k]:.2f} s", 12, MUTED)
+            paste(canvas, time, x + layout.cell_width, bottom + BAR + 4, align="right")
+
+    def _draw_footer(self, canvas: np.ndarray, k: int) -> None:
+        layout, time = self.layout, float(self.time[k])
+        top, track = layout.height - 34, layout.height - FOOTER + 22
+        label = int(self.phases.labels[self.phases.point(self.time[k])])
+        clock = text(f"{time:.3f}", 20, TEXT, bold=True)
+        seconds = text(f"{self.elapsed_s[k]:.2f} s", 14, MUTED)
+        paste(canvas, clock, layout.width - MARGIN, track, align="right")
+        paste(canvas, seconds, layout.width - MARGIN - 80, track + 6, align="right")
+        if self.phases.known:
+            canvas[track + 4 : track + 20, MARGIN : MARGIN + 16] = self._color(label)
+            name = self.phases.name(label) or "no label"
+            room = layout.width - 2 * MARGIN - 210
+            paste(canvas, text(name, 18, TEXT, max_width=room), MARGIN + 28, track + 1)
+        played = round(time * self.track.shape[1])
+        canvas[top : top + _TRACK, MARGIN : MARGIN + played] = self.track[:, :played]
+        canvas[top - 4 : top + _TRACK + 4, max(MARGIN + played - 2, 0) : MARGIN + played + 2] = TEXT

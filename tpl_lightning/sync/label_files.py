@@ -1,0 +1,146 @@
+"""Writing phases: CSV, JSON, and ELAN's .eaf. ``tpl_lightning.data.annotations`` reads all three."""
+
+import json
+import mimetypes
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from tpl_lightning.sync.output import file_stem, write_bytes, write_csv, write_text
+from tpl_lightning.sync.transfer import LabelledVideo
+
+__all__ = ["LABEL_COLUMNS", "write_labels"]
+
+LABEL_COLUMNS = ("video_id", "action", "phase", "start_s", "end_s", "start_frame", "end_frame", "confidence")
+
+_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+
+
+def write_labels(path: Path, videos: Sequence[LabelledVideo]) -> list[Path]:
+    """Write the phases of videos in the format that the ending names.
+
+    Args:
+        path: ``.csv``: a line per phase. ``.json``: an object per video. ``.eaf``: for ELAN, a file per video; with
+            several videos a folder of that name without the ending.
+        videos: The videos.
+
+    Returns:
+        The files.
+    """
+    if path.suffix.lower() == ".csv":
+        return [write_csv(path, LABEL_COLUMNS, _rows(videos))]
+    if path.suffix.lower() == ".json":
+        return [write_text(path, json.dumps(_json(videos), indent=1, ensure_ascii=False) + "\n")]
+    if len(videos) == 1:
+        return [write_bytes(path, _eaf(videos[0], path))]
+    folder = path.with_suffix("")
+    targets = [folder / f"{file_stem(video.video.video_id)}.eaf" for video in videos]
+    return [write_bytes(target, _eaf(video, target)) for target, video in zip(targets, videos, strict=True)]
+
+
+def _rows(videos: Sequence[LabelledVideo]) -> list[tuple[object, ...]]:
+    return [
+        (
+            video.video.video_id,
+            video.video.action,
+            span.phase,
+            f"{span.start_s:.4f}",
+            f"{span.end_s:.4f}",
+            span.start_frame,
+            span.end_frame,
+            f"{span.confidence:.3f}",
+        )
+        for video in videos
+        for span in video.spans
+    ]
+
+
+def _json(videos: Sequence[LabelledVideo]) -> dict[str, Any]:
+    clips = {}
+    for video in videos:
+        spans = [
+            {
+                "phase": span.phase,
+                "start_s": round(span.start_s, 4),
+                "end_s": round(span.end_s, 4),
+                "start_frame": span.start_frame,
+                "end_frame": span.end_frame,
+                "confidence": round(span.confidence, 3),
+            }
+            for span in video.spans
+        ]
+        clips[video.video.video_id] = {
+            "action": video.video.action,
+            "num_frames": video.num_frames,
+            "fps": round(video.fps, 4),
+            # Where every phase comes once and in order, the first frames of all but the first say it all.
+            "events": [span.start_frame for span in video.spans[1:]] if _in_order(video) else None,
+            "segments": spans,
+        }
+    return {"phases": {video.video.action: list(video.names) for video in videos}, "clips": clips}
+
+
+def _in_order(video: LabelledVideo) -> bool:
+    return [span.label for span in video.spans] == list(range(len(video.names)))
+
+
+def _eaf(video: LabelledVideo, target: Path) -> bytes:
+    """Return an ELAN document: tier ``phases``, and below it ``confidence``, one value per phase."""
+    root = ElementTree.Element(
+        "ANNOTATION_DOCUMENT",
+        {
+            "AUTHOR": "tpl_lightning",
+            "DATE": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:noNamespaceSchemaLocation": _SCHEMA,
+        },
+    )
+    header = ElementTree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    path, count = video.video.path, len(video.spans)
+    if path is not None:
+        media = {"MEDIA_URL": path.resolve().as_uri(), "MIME_TYPE": mimetypes.guess_type(path.name)[0] or "video/*"}
+        relative = Path(os.path.relpath(path.resolve(), target.resolve().parent)).as_posix()
+        relative = relative if relative.startswith(".") else f"./{relative}"
+        ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", {**media, "RELATIVE_MEDIA_URL": relative})
+    ElementTree.SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId").text = str(2 * count)
+    times = ElementTree.SubElement(root, "TIME_ORDER")
+    for number, seconds in enumerate((at for span in video.spans for at in (span.start_s, span.end_s)), start=1):
+        ElementTree.SubElement(times, "TIME_SLOT", TIME_SLOT_ID=f"ts{number}", TIME_VALUE=str(round(1000 * seconds)))
+    phases = ElementTree.SubElement(root, "TIER", LINGUISTIC_TYPE_REF="phase", TIER_ID="phases")
+    confidences = ElementTree.SubElement(
+        root, "TIER", LINGUISTIC_TYPE_REF="confidence", PARENT_REF="phases", TIER_ID="confidence"
+    )
+    for number, span in enumerate(video.spans, start=1):
+        slots = {"TIME_SLOT_REF1": f"ts{2 * number - 1}", "TIME_SLOT_REF2": f"ts{2 * number}"}
+        _annotation(phases, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{number}", **slots}, span.phase)
+        reference = {"ANNOTATION_ID": f"a{count + number}", "ANNOTATION_REF": f"a{number}"}
+        _annotation(confidences, "REF_ANNOTATION", reference, f"{span.confidence:.3f}")
+    common = {"GRAPHIC_REFERENCES": "false"}
+    ElementTree.SubElement(root, "LINGUISTIC_TYPE", common, LINGUISTIC_TYPE_ID="phase", TIME_ALIGNABLE="true")
+    ElementTree.SubElement(
+        root,
+        "LINGUISTIC_TYPE",
+        common,
+        CONSTRAINTS="Symbolic_Association",
+        LINGUISTIC_TYPE_ID="confidence",
+        TIME_ALIGNABLE="false",
+    )
+    ElementTree.SubElement(
+        root,
+        "CONSTRAINT",
+        DESCRIPTION="1-1 association with a parent annotation",
+        STEREOTYPE="Symbolic_Association",
+    )
+    ElementTree.indent(root, "    ")
+    content: bytes = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return content + b"\n"
+
+
+def _annotation(tier: ElementTree.Element, kind: str, attributes: dict[str, str], value: str) -> None:
+    parent = ElementTree.SubElement(ElementTree.SubElement(tier, "ANNOTATION"), kind, attributes)
+    ElementTree.SubElement(parent, "ANNOTATION_VALUE").text = value

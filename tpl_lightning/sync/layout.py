@@ -1,0 +1,120 @@
+"""Where the cells of a grid of videos lie."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tpl_lightning.errors import UserError
+from tpl_lightning.sync.clips import Clip
+
+__all__ = ["BAR", "CAPTION", "FOOTER", "HEADER", "MARGIN", "PANEL_TITLE", "Layout", "plan_layout"]
+
+MARGIN, GAP = 24, 12
+HEADER, FOOTER = 64, 104
+PANEL_TITLE, CAPTION, BAR = 34, 26, 6
+
+# A full HD screen; browsers decode larger H.264 slowly or not at all.
+_SCREEN = (1920, 1080)
+_LARGEST_CELL, _SMALLEST_CELL = 360, 64
+_MIN_WIDTH = 560
+_MAX_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes in pixels of a grid with one or two panels of cells.
+
+    Attributes:
+        columns: Cells side by side.
+        rows: Cells above one another in a panel.
+        panels: 1, or 2 with the originals above.
+        cell_width: Width of a picture.
+        cell_height: Height of a picture; below it are a bar in the phase's colour and a caption.
+    """
+
+    columns: int
+    rows: int
+    panels: int
+    cell_width: int
+    cell_height: int
+
+    @property
+    def grid_width(self) -> int:
+        """Width of all cells with the gaps between them."""
+        return self.columns * self.cell_width + (self.columns - 1) * GAP
+
+    @property
+    def width(self) -> int:
+        """Width of the whole picture."""
+        return max(self.grid_width + 2 * MARGIN, _MIN_WIDTH)
+
+    @property
+    def panel_height(self) -> int:
+        """Height of a panel with its title."""
+        return PANEL_TITLE + self.rows * (self.cell_height + BAR + CAPTION) + (self.rows - 1) * GAP
+
+    @property
+    def height(self) -> int:
+        """Height of the whole picture."""
+        return HEADER + self.panels * self.panel_height + (self.panels - 1) * GAP + FOOTER
+
+    def panel_top(self, panel: int) -> int:
+        """Return the first row of a panel's title."""
+        return HEADER + panel * (self.panel_height + GAP)
+
+    def cell(self, panel: int, index: int) -> tuple[int, int]:
+        """Return column and row of the top left corner of a picture."""
+        row, column = divmod(index, self.columns)
+        left = (self.width - self.grid_width) // 2
+        top = self.panel_top(panel) + PANEL_TITLE
+        return left + column * (self.cell_width + GAP), top + row * (self.cell_height + BAR + CAPTION + GAP)
+
+
+def plan_layout(
+    clips: Sequence[Clip], *, panels: int, columns: int | None, height: int | None, width: int | None
+) -> Layout:
+    """Choose columns and cell sizes, the largest that fit a full HD screen where nothing is given.
+
+    Args:
+        clips: The videos.
+        panels: 1 or 2.
+        columns: Cells side by side; None: chosen.
+        height: Height of a cell's picture; None: chosen, or by the width.
+        width: Its width; None: by the videos' median shape.
+
+    Raises:
+        UserError: If the picture would be larger than H.264 players take.
+    """
+    count = len(clips)
+    shapes = sorted(clip.probe.width / clip.probe.height for clip in clips)
+    aspect = min(max(shapes[count // 2], 0.5), 2.0)
+    if height is not None and width is not None:
+        aspect = width / height
+    elif width is not None:
+        height = max(1, round(width / aspect))
+
+    def layout(columns: int, height: int) -> Layout:
+        return Layout(columns, math.ceil(count / columns), panels, max(1, round(height * aspect)), height)
+
+    def rank(candidate: Layout) -> tuple[float, float]:
+        shape = abs(math.log(candidate.width / candidate.height * 9 / 16))
+        return (-candidate.cell_height if height is None else 0.0, shape)
+
+    options = range(1, count + 1) if columns is None else [min(columns, count)]
+    candidates = [layout(c, height or _largest(lambda h, c=c: layout(c, h))) for c in options]  # type: ignore[misc]
+    best = min(candidates, key=rank)
+    if max(best.width, best.height) > _MAX_SIDE:
+        raise UserError(
+            f"{count} videos of {best.cell_width} x {best.cell_height} pixels in {best.columns} columns make a picture "
+            f"of {best.width} x {best.height}, and players take at most {_MAX_SIDE}; ask for a smaller height."
+        )
+    return best
+
+
+def _largest(layout: Callable[[int], Layout]) -> int:
+    """Return the largest cell height, in steps of 4, that fits the screen."""
+    for height in range(_LARGEST_CELL, _SMALLEST_CELL, -4):
+        found = layout(height)
+        if found.width <= _SCREEN[0] and found.height <= _SCREEN[1]:
+            return height
+    return _SMALLEST_CELL

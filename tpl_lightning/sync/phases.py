@@ -1,0 +1,122 @@
+"""Phases of an action on its prototype timeline, and the way from there to the frames of a video."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tpl_lightning.run_videos import Run, RunVideo
+
+__all__ = ["Phases", "Segment", "phases_from_labels", "phases_of_run"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of equal labels; whether ``start`` and ``end`` are points, frames or times is the caller's choice."""
+
+    label: int
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Phases:
+    """The label of every prototype point A^ [8] and how sure it is.
+
+    Attributes:
+        names: Names of the phases.
+        labels: (L,) phase of each point, -1 where nobody voted.
+        confidence: (L,) share of the votes at a point that its label has, 0 where nobody voted.
+    """
+
+    names: tuple[str, ...]
+    labels: np.ndarray
+    confidence: np.ndarray
+
+    @property
+    def known(self) -> bool:
+        """Whether any point has a label."""
+        return bool((self.labels >= 0).any())
+
+    def point(self, prototype_time: ArrayLike) -> np.ndarray:
+        """Return the index of the nearest prototype point; halves go to the even one, as in CBC and PLP."""
+        last = len(self.labels) - 1
+        return np.rint(np.asarray(prototype_time, dtype=np.float64) * last).astype(np.int64).clip(0, last)
+
+    def name(self, label: int) -> str:
+        """Return a phase's name, empty for -1."""
+        return self.names[label] if label >= 0 else ""
+
+    def segments(self) -> list[Segment]:
+        """Return the labelled stretches in prototype time; they meet halfway between points."""
+        last = len(self.labels) - 1
+        return [
+            Segment(s.label, max(s.start - 0.5, 0.0) / last, min(s.end - 0.5, last) / last, s.confidence)
+            for s in _stretches(self.labels, self.confidence)
+        ]
+
+    def frame_segments(self, video: RunVideo) -> list[Segment]:
+        """Carry the labels to a video.
+
+        Convention: each frame takes the label of its nearest prototype point, read at T^-theta. A segment holds frames
+        ``start`` to ``end - 1``.
+
+        Returns:
+            The labelled stretches in frames; the confidence is the mean over the frames.
+        """
+        points = self.point(video.prototype_time(np.arange(video.num_frames)))
+        return _stretches(self.labels[points], self.confidence[points])
+
+
+def _stretches(labels: np.ndarray, confidence: np.ndarray) -> list[Segment]:
+    found: list[Segment] = []
+    start = 0
+    for label, group in groupby(labels.tolist()):
+        end = start + sum(1 for _ in group)
+        if label >= 0:
+            found.append(Segment(label, start, end, float(confidence[start:end].mean())))
+        start = end
+    return found
+
+
+def phases_from_labels(
+    videos: Sequence[RunVideo], labels: Sequence[np.ndarray], names: Sequence[str], length: int
+) -> Phases:
+    """Label a prototype by the votes of videos [8].
+
+    Args:
+        videos: Videos of one action.
+        labels: The phase of each of their frames, (L_i,), -1 unlabelled (no vote).
+        names: Names of the phases.
+        length: Points L of the prototype.
+    """
+    import torch
+
+    from tpl_lightning.functional.phase_scores import prototype_labels, prototype_votes
+
+    counts = torch.tensor([video.num_frames for video in videos])
+    padded = torch.full((len(videos), int(counts.max())), -1)
+    for row, values in zip(padded, labels, strict=True):
+        row[: len(values)] = torch.from_numpy(values.astype(np.int64))
+    votes = prototype_votes(
+        padded,
+        counts,
+        torch.zeros(len(videos), dtype=torch.int64),
+        torch.from_numpy(np.stack([video.source for video in videos])),
+        torch.full((len(videos),), length),
+        num_actions=1,
+        num_phases=max(len(names), 1),
+        max_length=length,
+    )[0]
+    share = votes.amax(-1) / votes.sum(-1).clamp(min=1)
+    return Phases(tuple(names), prototype_labels(votes[None])[0].numpy(), share.double().numpy())
+
+
+def phases_of_run(run: Run, action: str) -> Phases:
+    """Label an action's prototype by the labels that its training videos have in the run's cache."""
+    train = [video for video in run.known_videos(action) if video.split == "train"]
+    names = run.cache.phase_names.get(action, [])
+    return phases_from_labels(train, [run.labels(video) for video in train], names, run.prototype_length(action))

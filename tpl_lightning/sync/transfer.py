@@ -1,0 +1,139 @@
+"""Phase labels carried from a prototype, or from labelled videos, to any video."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tpl_lightning.data.annotations import Annotations
+from tpl_lightning.errors import UserError
+from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.sync.clips import Clip, open_clips
+from tpl_lightning.sync.phases import Phases, phases_from_labels
+
+__all__ = ["LabelledVideo", "PhaseSpan", "carry_labels", "phases_of_annotations"]
+
+
+@dataclass(frozen=True)
+class PhaseSpan:
+    """One phase of one video.
+
+    Convention: the span holds the frames ``start_frame`` to ``end_frame - 1`` of the file, and the seconds from
+    ``start_s`` (when its first frame appears) to ``end_s`` (when the next one after it would). ``confidence`` is the
+    mean over its frames of the share of votes that the label has at their prototype points.
+    """
+
+    phase: str
+    label: int
+    start_s: float
+    end_s: float
+    start_frame: int
+    end_frame: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class LabelledVideo:
+    """The phases of a video in order; ``names`` are those of its action."""
+
+    video: RunVideo
+    names: tuple[str, ...]
+    num_frames: int
+    fps: float
+    spans: tuple[PhaseSpan, ...]
+
+
+def _clip(video: RunVideo) -> Clip | None:
+    return open_clips([video])[0] if video.path is not None else None
+
+
+def carry_labels(video: RunVideo, phases: Phases) -> LabelledVideo:
+    """Give a video the labels of its action's prototype.
+
+    Args:
+        video: The video; without a file, its times are those of the embedded frames.
+        phases: The labels.
+
+    Returns:
+        Its phases in order. A phase may come twice where the labels say so.
+    """
+    clip, count = _clip(video), video.num_frames
+    spans = []
+    for segment in phases.frame_segments(video):
+        bounds = np.array([segment.start, segment.end])
+        seconds = bounds / video.fps if clip is None else clip.seconds(bounds)
+        frames = bounds.astype(np.int64) if clip is None else clip.file_frame(np.minimum(bounds, count - 1))
+        if clip is not None:
+            frames = frames + (bounds == count)
+        spans.append(
+            PhaseSpan(
+                phase=phases.name(segment.label),
+                label=segment.label,
+                start_s=float(seconds[0]),
+                end_s=float(seconds[1]),
+                start_frame=int(frames[0]),
+                end_frame=int(frames[1]),
+                confidence=segment.confidence,
+            )
+        )
+    total, fps = (count, video.fps) if clip is None else (len(clip.probe.times_s), clip.probe.fps)
+    return LabelledVideo(video, phases.names, total, fps, tuple(spans))
+
+
+def phases_of_annotations(
+    run: Run, annotations: Annotations, videos: Sequence[RunVideo], *, only: RunVideo | None
+) -> dict[str, Phases]:
+    """Label the prototypes by the votes of annotated videos.
+
+    Args:
+        run: The run.
+        annotations: Named stretches of some videos.
+        videos: Videos that may vote, by their names.
+        only: The one video that votes; None: all that are annotated. An annotation of a single video is taken to be
+            this one's, whatever it is called.
+
+    Returns:
+        Action to phases, of the actions that got a vote.
+
+    Raises:
+        UserError: If none of the videos is annotated.
+    """
+    if only is not None:
+        name = only.video_id if only.video_id in annotations.named else next(iter(annotations.named), "")
+        if name != only.video_id and len(annotations.named) != 1:
+            known = ", ".join(sorted(annotations.named))
+            raise UserError(f"{annotations.path}: no labels of video {only.video_id!r}; there are: {known}.")
+        voters = [(only, name)]
+    else:
+        voters = [(video, video.video_id) for video in videos if video.video_id in annotations.named]
+    if not voters:
+        known = ", ".join(sorted(annotations.named)) or "none"
+        raise UserError(
+            f"{annotations.path}: its videos ({known}) are not among those of the run or those given; "
+            "say whose labels they are with from=VIDEO."
+        )
+    names = annotations.phases_of({name: video.action for video, name in voters})
+    found = {}
+    for action in sorted({video.action for video, _ in voters}):
+        members = [(video, name) for video, name in voters if video.action == action]
+        labels = [_frame_labels(video, annotations, name, names[action]) for video, name in members]
+        length = run.prototype_length(action)
+        found[action] = phases_from_labels([video for video, _ in members], labels, names[action], length)
+    return found
+
+
+def _frame_labels(video: RunVideo, annotations: Annotations, name: str, names: Sequence[str]) -> np.ndarray:
+    """Return the phase of each embedded frame: of the stretch in which the middle of its time on screen lies."""
+    spans = annotations.spans(name, names)
+    assert spans is not None
+    clip, frame = _clip(video), np.arange(video.num_frames)
+    if spans.unit == "seconds":
+        at = (frame + 0.5) / video.fps if clip is None else clip.seconds(frame + 0.5)
+    elif spans.unit == "frames":
+        at = (frame if clip is None else clip.file_frame(frame)) + 0.5
+    else:
+        at = (frame + 0.5) / video.num_frames
+    labels = np.full(video.num_frames, -1)
+    for start, end, phase in spans.spans:
+        labels[(at >= start) & (at < end)] = phase
+    return labels

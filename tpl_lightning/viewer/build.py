@@ -1,0 +1,160 @@
+"""Writes the page: one folder with index.html and the videos."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from tpl_lightning.data.video_files import read_frames, write_video
+from tpl_lightning.errors import UserError
+from tpl_lightning.run_videos import Run
+from tpl_lightning.sync.clips import Clip
+from tpl_lightning.sync.clock import make_clock
+from tpl_lightning.sync.output import file_stem
+from tpl_lightning.sync.phases import Phases, phases_of_run
+from tpl_lightning.sync.style import phase_colors, to_hex
+
+__all__ = ["build_page"]
+
+_MARK = 'data-generator="tpl view"'
+_PLAYABLE = {
+    ".mp4": {"h264", "av1", "vp9"},
+    ".webm": {"vp8", "vp9", "av1"},
+}
+_PLAYABLE_PIXELS = {"yuv420p", "yuvj420p"}
+_TRANSCODED_SIDE = 720
+# Frames may begin this share of an interval off an even clock and still be found at its middles.
+_EVEN = 0.25
+
+
+def is_playable(clip: Clip) -> bool:
+    """Tell whether the common browsers play a file as it is."""
+    codecs = _PLAYABLE.get(clip.path.suffix.lower(), set())
+    # FFmpeg names a decoder libdav1d or libvpx-vp9 where it uses that library.
+    codec = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}.get(clip.probe.codec, clip.probe.codec)
+    return codec in codecs and clip.probe.pixel_format in _PLAYABLE_PIXELS
+
+
+def build_page(run: Run, clips: Sequence[Clip], out: Path, *, size: int | None = None) -> Path:
+    """Write a folder that a browser opens without server or network.
+
+    The folder appears when it is complete; an earlier page of that name is replaced.
+
+    Args:
+        run: The run.
+        clips: Its videos, or others; one tab per action.
+        out: The folder.
+        size: Longest side in pixels to shrink videos to. None copies them as they are where browsers can play them.
+
+    Returns:
+        Path of index.html.
+
+    Raises:
+        UserError: If the folder holds something else, or cannot be written.
+    """
+    if out.exists() and not _is_page(out):
+        raise UserError(f"{out}: there is something else there already; give another out=FOLDER.")
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        (part / "videos").mkdir(parents=True)
+        actions = sorted({clip.video.action for clip in clips})
+        described = [_action(run, a, [c for c in clips if c.video.action == a], part, size) for a in actions]
+        (part / "index.html").write_text(_page(run, described), encoding="utf-8")
+        if out.exists():
+            shutil.rmtree(out)
+        part.replace(out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); give another out=FOLDER.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return out / "index.html"
+
+
+def _is_page(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    index = folder / "index.html"
+    return not any(folder.iterdir()) or (
+        index.is_file() and _MARK in index.read_text(encoding="utf-8", errors="ignore")
+    )
+
+
+def _page(run: Run, actions: list[dict[str, Any]]) -> str:
+    note = run.data_source if run.cache.is_procedural else ""
+    data = json.dumps({"note": note, "actions": actions}, ensure_ascii=False, separators=(",", ":"))
+    folder = files("tpl_lightning.viewer")
+    css, script, page = (folder.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
+    # "<" could end the script element.
+    return Template(page).substitute(
+        title=escape(f"{run.folder.resolve().name} in step"),
+        css=css,
+        data=data.replace("<", "\\u003c"),
+        script=script,
+    )
+
+
+def _action(run: Run, action: str, clips: list[Clip], folder: Path, size: int | None) -> dict[str, Any]:
+    clock = make_clock(run, action, clips, "prototype")
+    return {
+        "name": action,
+        "title": action.replace("_", " "),
+        "length": clock.length,
+        "duration": round(clock.duration_s, 4),
+        "longest": round(max(clip.duration_s for clip in clips), 4),
+        "phases": _phases(phases_of_run(run, action)),
+        "videos": [_video(clip, clock.length, folder, size) for clip in clips],
+    }
+
+
+def _phases(phases: Phases) -> list[dict[str, Any]]:
+    colors = phase_colors(len(phases.names))
+    return [
+        {
+            "label": segment.label,
+            "name": phases.name(segment.label),
+            "color": to_hex(colors[segment.label]),
+            "start": round(segment.start, 6),
+            "end": round(segment.end, 6),
+        }
+        for segment in phases.segments()
+    ]
+
+
+def _video(clip: Clip, length: int, folder: Path, size: int | None) -> dict[str, Any]:
+    """Copy or transcode a video, and describe it for the page."""
+    video, probe = clip.video, clip.probe
+    number = sum(1 for _ in (folder / "videos").iterdir())
+    name = f"{number:03d}-{file_stem(video.video_id)}"
+    copied = is_playable(clip) and (size is None or max(probe.width, probe.height) <= size)
+    if copied:
+        target = folder / "videos" / f"{name}{clip.path.suffix.lower()}"
+        shutil.copyfile(clip.path, target)
+    else:
+        target = folder / "videos" / f"{name}.mp4"
+        write_video(target, read_frames(clip.path, size=size or _TRANSCODED_SIDE), probe.fps, crf=23)
+    last = len(probe.times_s) - 1
+    grid = np.linspace(0.0, 1.0, length)
+    seconds = probe.times_s * (len(probe.times_s) > 1)
+    own = video.prototype_time(clip.embedded_frame(seconds))
+    even = np.abs(probe.times_s - np.arange(last + 1) / probe.fps).max() < _EVEN / probe.fps
+    return {
+        "id": video.video_id,
+        "split": video.split,
+        "src": f"videos/{target.name}",
+        "width": probe.width,
+        "height": probe.height,
+        "fps": round(probe.fps, 6),
+        "last": last,
+        "duration": round(clip.duration_s, 4),
+        "index": np.round(clip.file_position(video.frame(grid)), 4).tolist(),
+        "position": np.round(own, 5).tolist(),
+        # A transcoded file runs evenly, whatever the source did.
+        **({} if even or not copied else {"times": np.round(probe.times_s, 5).tolist()}),
+    }
