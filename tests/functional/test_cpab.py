@@ -17,7 +17,7 @@ from tpl_lightning.functional.cpab import (
     velocity_basis,
     warp_time,
 )
-from tpl_lightning.functional.cpab_flow import knots_in_cells
+from tpl_lightning.functional.cpab_flow import CPABFlow, knots_in_cells
 from tpl_lightning.functional.tessellation import load_difw_tessellation
 
 
@@ -195,6 +195,11 @@ def test_slope_is_the_spatial_derivative():
     difference = (cpab_warp(theta, points + 1e-7) - cpab_warp(theta, points - 1e-7)) / 2e-7
     torch.testing.assert_close(slope, difference, atol=1e-5, rtol=1e-5)
     assert not slope.requires_grad
+    # At a zero of the field the point stays, and times around it are stretched by e^a.
+    theta = torch.tensor([[1.0, -1.0, 1.0]], dtype=torch.float64)
+    warped, slope = cpab_warp_and_slope(theta, torch.tensor([0.0, 0.375, 0.625, 1.0], dtype=torch.float64), num_cells=4)
+    torch.testing.assert_close(warped, torch.tensor([[0.0, 0.375, 0.625, 1.0]], dtype=torch.float64))
+    torch.testing.assert_close(slope, torch.tensor([[1.0, -2.0, 2.0, -1.0]], dtype=torch.float64).exp())
 
 
 @settings(max_examples=60, deadline=None)
@@ -221,6 +226,25 @@ def test_properties_of_random_warps(seed, cells, size):
 def test_identity_at_zero_is_exact():
     points = torch.rand(100)
     assert torch.equal(cpab_warp(torch.zeros(2, 15), points), points.expand(2, 100))
+
+
+@pytest.mark.parametrize("zero_boundary", [True, False])
+def test_points_that_arrive_at_a_knot(zero_boundary):
+    """A point sent back to the knot it came from has no time left there, or a rounding error of it."""
+    theta = _random_theta(16, 0.08, zero_boundary, batch=400)
+    knots = torch.arange(17, dtype=torch.float64) / 16
+    for sign in (1, -1):
+        warped = cpab_warp(sign * theta, knots, zero_boundary=zero_boundary)
+        back = cpab_warp(-sign * theta, warped, zero_boundary=zero_boundary)
+        torch.testing.assert_close(back, knots.expand(400, -1), atol=1e-9, rtol=0)
+    # One unit of time from one knot exactly to the next, either way, into a cell that is crossed slowly or never.
+    for sign, start in ((1.0, 0.25), (-1.0, 0.75)):
+        for slow in (1.0, 0.01, 0.0, -1.0):
+            theta = sign * torch.tensor([[1.0, 1.0, slow] if sign > 0 else [slow, 1.0, 1.0]], dtype=torch.float64)
+            points = torch.tensor([start - 1e-13, start, start + 1e-13], dtype=torch.float64)
+            warped, slope = cpab_warp_and_slope(theta, points, num_cells=4)
+            torch.testing.assert_close(warped, torch.full_like(warped, 0.5), atol=1e-12, rtol=0)
+            torch.testing.assert_close(slope, torch.ones_like(slope), atol=1e-10, rtol=0)
 
 
 def test_strictly_increasing_on_a_grid():
@@ -287,11 +311,74 @@ def test_memory_of_the_backward_pass_does_not_grow_with_the_cells():
     assert saved_bytes(64) < 1.1 * saved_bytes(4)
 
 
+def test_memory_of_the_backward_pass_is_a_few_numbers_per_point():
+    sizes = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.nbytes) or t, lambda t: t):
+        cpab_warp(torch.randn(50, 15, requires_grad=True), torch.rand(50, 400))
+    assert sum(sizes) < 10 * 8 * 50 * 400  # with one number per cell crossed it would be 16 and more
+
+
+def test_nothing_waits_for_the_device():
+    """Tensors without data cannot be looked at, so whatever runs on them never waits for a result."""
+    theta, points = torch.randn(3, 15, device="meta", requires_grad=True), torch.rand(3, 20, device="meta")
+    warped = cpab_warp(theta, points.requires_grad_())
+    assert warped.shape == (3, 20)
+    assert [g.shape for g in torch.autograd.grad(warped.sum(), (theta, points))] == [theta.shape, points.shape]
+
+
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiles_as_one_graph(backend):
+    theta, points = _random_theta(16, 0.5).float().requires_grad_(), torch.rand(20).requires_grad_()
+    compiled = torch.compile(lambda t, x: cpab_warp(t, x).square().sum(), backend=backend, fullgraph=True)
+    found = torch.autograd.grad(compiled(theta, points), (theta, points))
+    expected = torch.autograd.grad(cpab_warp(theta, points).square().sum(), (theta, points))
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_cuda_graph_replays_forward_and_backward():
+    theta, points = _random_theta(16, 0.5).float().cuda().requires_grad_(), torch.rand(4, 50).cuda()
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):  # warm up, as capturing requires
+        torch.autograd.grad(cpab_warp(theta, points).sum(), theta)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        warped = cpab_warp(theta, points)
+        grad = torch.autograd.grad(warped.square().sum(), theta)[0]
+    with torch.no_grad():
+        theta.mul_(-0.5)
+    graph.replay()
+    expected = cpab_warp(theta, points)
+    torch.testing.assert_close(warped, expected)
+    torch.testing.assert_close(grad, torch.autograd.grad(expected.square().sum(), theta)[0], atol=1e-5, rtol=1e-4)
+    on_cpu = cpab_warp(theta.detach().cpu(), points.cpu())
+    torch.testing.assert_close(warped.cpu(), on_cpu, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30, 0.01, 0.5, 3.0, 1e3])
+@pytest.mark.parametrize("zero_boundary", [True, False])
+def test_devices_without_float64_get_a_sound_warp(size, zero_boundary):
+    size = size if zero_boundary else min(size, 0.3)
+    theta = _random_theta(16, size, zero_boundary).float().requires_grad_()
+    points = torch.linspace(0, 1, 101).requires_grad_()
+    results = []
+    for working in (torch.float32, torch.float64):
+        warped = CPABFlow.apply(theta, points, zero_boundary, working, torch.float32)
+        results.append((warped, *torch.autograd.grad(warped.mean(), (theta, points))))
+    assert all(torch.isfinite(part).all() for part in results[0])
+    if size <= 3:
+        torch.testing.assert_close(*results, atol=1e-4, rtol=1e-3)
+
+
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match="theta"):
         cpab_warp(torch.zeros(2, 16), torch.rand(5))
     with pytest.raises(ValueError, match="points"):
         cpab_warp(torch.zeros(2, 15), torch.rand(3, 5))
+    with pytest.raises(ValueError, match="hold 2 warps"):
+        warp_time(torch.zeros(2, 3, 7), torch.rand(5), num_cells=[4, 8])
     with pytest.raises(ValueError, match="num_cells"):
         num_parameters(1)
 

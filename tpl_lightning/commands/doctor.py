@@ -1,5 +1,6 @@
 """``tpl doctor``: what works on this machine."""
 
+import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from tpl_lightning.errors import UserError
@@ -20,16 +21,30 @@ def _wandb_state() -> str:
     """Tell whether a key for W&B is stored, without a network call."""
     import netrc
     import os
+    from urllib.parse import urlparse
 
     if os.environ.get("WANDB_MODE") in {"offline", "disabled"}:
-        return os.environ["WANDB_MODE"]
+        return f"{os.environ['WANDB_MODE']} (WANDB_MODE)"
     if os.environ.get("WANDB_API_KEY"):
         return "logged in (WANDB_API_KEY)"
+    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname
     try:
-        hosts = netrc.netrc().hosts
+        hosts = netrc.netrc(os.environ.get("NETRC")).hosts
     except (OSError, netrc.NetrcParseError):
         hosts = {}
-    return "logged in (netrc)" if "api.wandb.ai" in hosts else "no login: runs stay offline"
+    return f"logged in ({host})" if host in hosts else f"not logged in to {host} (wandb login, or WANDB_API_KEY)"
+
+
+def _devices() -> dict[str, str]:
+    """Name the devices that torch sees."""
+    import torch
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    counts = [f"{names.count(name)} x {name}" for name in dict.fromkeys(names)]
+    devices = {"CUDA": f"{', '.join(counts)}; CUDA {torch.version.cuda}" if names else "none (the CPU is used)"}
+    if torch.backends.mps.is_available():
+        devices["MPS"] = "available (warps in float32)"
+    return {**devices, "CPU threads": str(torch.get_num_threads())}
 
 
 def main(arguments: list[str]) -> int:
@@ -39,24 +54,28 @@ def main(arguments: list[str]) -> int:
         return 0
     if arguments:
         raise UserError(f"tpl doctor: takes no arguments, but got {arguments[0]!r}.")
-    import torch
+    import time
+
     from rich.console import Console
     from rich.table import Table
 
     from tpl_lightning.functional.warp_check import backend_status, warp_self_test
 
     table = Table("what", "state")
+    table.add_row("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}")
     for package in _PACKAGES:
         table.add_row(package, _version(package))
-    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    table.add_row("CUDA devices", ", ".join(devices) or "none (the CPU is used)")
-    table.add_row("CPU threads", str(torch.get_num_threads()))
-    table.add_row("W&B", _wandb_state())
+    for name, state in {**_devices(), "W&B": _wandb_state()}.items():
+        table.add_row(name, state)
     status = backend_status()
     for name, state in status.items():
         table.add_row(f"warp backend {name}", state)
+    start = time.perf_counter()
     test = warp_self_test(difw=status["difw"].startswith("works"))
+    seconds = time.perf_counter() - start
+    verdict = f"passed in {seconds:.2f} s" if test.pop("ok") else "FAILED"
     for name, value in test.items():
-        table.add_row(f"warp self-test: {name}", str(value) if name == "ok" else f"{value:.1e}")
+        table.add_row(f"warps: {name}", f"{value:.1e}")
+    table.add_row("warps: self-test", verdict)
     Console().print(table)
-    return 0 if test["ok"] else 1
+    return 1 if verdict == "FAILED" else 0

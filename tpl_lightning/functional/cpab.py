@@ -17,7 +17,6 @@ from tpl_lightning.functional.cpab_flow import (
     knots_in_cells,
     make_field,
     path_jacobian,
-    path_slope,
     trace,
 )
 from tpl_lightning.functional.tessellation import num_parameters, velocity_basis
@@ -72,11 +71,14 @@ def cell_slopes(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = Tru
     return knot_velocity(theta, num_cells=num_cells, zero_boundary=zero_boundary).diff(dim=-1) * num_cells
 
 
-def _traced(theta: Tensor, points: Tensor, num_cells: int, zero_boundary: bool) -> tuple[Field, Path]:
+def _traced(
+    theta: Tensor, points: Tensor, num_cells: int, zero_boundary: bool, by_field: bool = False
+) -> tuple[Field, Path]:
     _check(theta, points, num_cells, zero_boundary)
     dtype = _working_dtype(theta.device)
     field = make_field(knots_in_cells(theta.to(dtype), zero_boundary))
-    return field, trace(field, points.to(dtype) * num_cells, zero_boundary=zero_boundary)
+    path = trace(field, points.to(dtype) * num_cells, zero_boundary=zero_boundary, by_field=by_field, by_points=True)
+    return field, path
 
 
 def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
@@ -103,6 +105,8 @@ def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_bounda
     """
     _check(theta, points, num_cells, zero_boundary)
     working, result = _working_dtype(theta.device), _result_dtype(theta, points)
+    if not torch.is_grad_enabled():  # a function is told of requires_grad all the same, and would do the work
+        theta, points = theta.detach(), points.detach()
     warped: Tensor = CPABFlow.apply(theta, points, zero_boundary, working, result)
     return warped
 
@@ -114,7 +118,7 @@ def cpab_warp_and_slope(
     """Return T^theta(x) and its slope dT/dx > 0, each (B, P), without gradients; see :func:`cpab_warp`."""
     _, path = _traced(theta, points, num_cells, zero_boundary)
     result = _result_dtype(theta, points)
-    return (path.end / num_cells).to(result), path_slope(path).to(result)
+    return (path.end / num_cells).to(result), path.slope.to(result)
 
 
 @torch.no_grad()
@@ -125,11 +129,11 @@ def cpab_warp_jacobian(
 
     For Gauss-Newton methods, which need the Jacobian itself; memory is O(B P K). See :func:`cpab_warp`.
     """
-    field, path = _traced(theta, points, num_cells, zero_boundary)
+    field, path = _traced(theta, points, num_cells, zero_boundary, by_field=True)
     jacobian = path_jacobian(field, path) / num_cells
     jacobian = jacobian[..., 1:-1] if zero_boundary else jacobian
     result = _result_dtype(theta, points)
-    return (path.end / num_cells).to(result), path_slope(path).to(result), jacobian.to(result)
+    return (path.end / num_cells).to(result), path.slope.to(result), jacobian.to(result)
 
 
 def warp_levels(num_cells: int | Sequence[int], recurrences: int = 1) -> tuple[int, ...]:
@@ -165,11 +169,15 @@ def warp_time(
     if theta.dim() != 3:
         raise ValueError(f"Expected `theta` of shape (B, R, d), but got {tuple(theta.shape)}.")
     levels = warp_levels(num_cells, theta.shape[1])
+    if len(levels) != theta.shape[1]:
+        raise ValueError(
+            f"Expected `theta` to hold {len(levels)} warps for num_cells={num_cells}, but got {theta.shape[1]}."
+        )
     if backend == "difw":
         from tpl_lightning.functional.difw_backend import cpab_warp_difw as flow
     else:
         flow = cpab_warp
-    steps = list(zip(theta.unbind(1), levels, strict=False))
+    steps = list(zip(theta.unbind(1), levels, strict=True))
     for step, cells in steps if inverse else reversed(steps):
         part = step[:, : num_parameters(cells)]
         points = flow(-part if inverse else part, points, num_cells=cells)

@@ -5,7 +5,7 @@ knots at 0, 1, ..., K, so within cell c the slope of the field is a = u_{c+1} - 
 exponential, y(t) = y + u(y) t phi(a t) with phi(w) = (e^w - 1) / w. Instead of stepping from cell to cell, three
 facts are used:
 
-- The time to cross a cell is the same for every point: log1p(z) / (z u_c) with z = u_{c+1} / u_c - 1. Travel times
+- The time to cross a cell is the same for every point: log(r) / (r - 1) / u_c with r = u_{c+1} / u_c. Travel times
   add up, so cumulative sums over the cells and one binary search find the cell in which the unit of time ends.
   A cell in which u vanishes is never crossed; it counts as longer than the unit of time.
 - The answer d to a change b of the field obeys the linear equation d' = a d + b(y), so
@@ -14,21 +14,26 @@ facts are used:
   int 1 / u dt = t phi(-w) / u(y) and int (y(t) - y) / u dt = t^2 q(w).
 
 It is float64 where the device has it: at velocities of 20 a float32 time is worth 1e-6 of a position. Memory is
-O(batch x points); nothing waits for the device. Adding 1e-300 to an argument of log1p(z) / z or expm1(w) / w leaves
-every number but 0 as it is, and makes the quotient 1 there.
+O(batch x points); nothing waits for the device, and torch.compile takes it whole. Adding 1e-36 to the parts of
+log(r) / (r - 1), and to w in (e^w - 1) / w, is below their rounding, and makes the quotients 1 where they are 0 / 0.
+
+On a CPU the time goes into memory traffic and mispredicted branches, hence three habits. A choice between two
+tensors is made by torch.lerp with a weight of exactly 0 or 1, which takes either side as it is (both must be finite)
+and is several times as fast as torch.where. Dead tensors are written over: touching fresh memory costs more than the
+arithmetic. And the answers to the field are taken along the way, so that 8 numbers per point are kept, not 16.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["CPABFlow", "Field", "Path", "knots_in_cells", "make_field", "path_jacobian", "path_slope", "trace"]
+__all__ = ["CPABFlow", "Field", "Path", "knots_in_cells", "make_field", "path_jacobian", "trace"]
 
 _BARRIER = 2.0  # time counted for a cell that cannot be crossed: more than the one unit there is
-_LARGEST_EXPONENT = 600.0  # e^600 is finite in float64
-_TINY = 1e-300
-_SMALL = 1e-3  # below it the series of m and q are right to 1e-10, above it their formulas are
+_FAR = 1e30
+_TINY = 1e-36  # a float32 too
 
 
 class Field(NamedTuple):
@@ -36,226 +41,242 @@ class Field(NamedTuple):
 
     velocity: Tensor
     """(B, K + 1) at the knots, in cells per unit of time."""
+    slope: Tensor
+    """(B, K) of each cell, per unit of time."""
+    exponent: Tensor
+    """(B, K) w of the crossing of each cell, log(u_{c+1} / u_c); far out where it cannot be crossed."""
+    time: Tensor
+    """(B, K) time to cross each cell, ``_BARRIER`` at most."""
     elapsed: Tensor
-    """(B, K + 1) time to travel from knot 0 to knot k, cells that cannot be crossed counted as ``_BARRIER``."""
+    """(B, K + 1) time to travel from knot 0 to knot k: the running sum of ``time``."""
 
 
 class Path(NamedTuple):
-    """Where each point went, (B, P) each: a piece in its first cell, whole cells, a piece in its last cell."""
+    """Where each point went, (B, P) each: a piece in its first cell, whole cells, a piece in its last cell.
+
+    A point that does not leave its first cell has only the last piece. ``uniform`` and ``right`` say how the end
+    answers, by what happens in that piece, to a uniform change of the cell's field and to one of its right knot.
+    """
 
     end: Tensor
     """Position after one unit of time, in cells."""
+    slope: Tensor
+    """dT/dx = u(T(x)) / u(x), and its limit e^a where u(x) is 0; empty if not asked for."""
     cell: Tensor
-    """First cell."""
-    fraction: Tensor
-    """Start as a share of the first cell."""
-    exits: Tensor
-    """Whether the first cell is left at all; if not, the first piece is the last."""
+    """First cell, (P,) or (B, P)."""
     border: Tensor
     """Knot by which the first cell is left."""
-    distance: Tensor
-    """Signed distance from the start to ``border``."""
-    time_out: Tensor
-    """Time spent in the first cell before leaving it."""
-    exponent_out: Tensor
-    """w of the first piece."""
-    start_velocity: Tensor
-    border_velocity: Tensor
-    last: Tensor
-    """Right knot of the last cell."""
-    entry_knot: Tensor
-    """Knot by which the last cell is entered."""
     entry: Tensor
-    """Start of the last piece."""
-    entry_velocity: Tensor
-    time_in: Tensor
-    """Time spent in the last cell."""
-    exponent: Tensor
-    """w of the last piece."""
-    growth: Tensor
-    """e^w - 1 of the last piece."""
+    """Knot by which the last cell is entered."""
+    last: Tensor
+    """Last cell."""
+    first_uniform: Tensor
+    """Empty if not asked for, as all that follow."""
+    first_right: Tensor
+    last_uniform: Tensor
+    last_right: Tensor
+    carry: Tensor
+    """Velocity at the end, 0 if the first cell is never left: how the end answers to an advance at ``border``."""
 
 
 def make_field(velocity: Tensor) -> Field:
     """Prepare knot velocities (B, K + 1), in cells per unit of time, for the flow."""
     left, right = velocity[:, :-1], velocity[:, 1:]
-    passable = left * right > 0
-    z = (right - left).div_(left).add_(_TINY)
-    time = torch.log1p(z).div_(z).div_(left).abs_()
-    time = torch.where(passable, time, _BARRIER).clamp_(max=_BARRIER)
-    elapsed = torch.zeros_like(velocity)
-    torch.cumsum(time, 1, out=elapsed[:, 1:])
-    return Field(velocity, elapsed)
+    exponent, mean = _log_and_mean(torch.div(right, left))
+    time = _reachable(mean.div_(left).abs_()).clamp_(max=_BARRIER)
+    return Field(velocity, right - left, exponent, time, torch.nn.functional.pad(time.cumsum(1), (1, 0)))
 
 
-def trace(field: Field, points: Tensor, *, zero_boundary: bool) -> Path:
+def _log_and_mean(ratio: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return log(r), and log(r) / (r - 1) in the memory of ``ratio``; both far out where r <= 0."""
+    # The logarithm of 0 is slow on a CPU, so it is not taken.
+    log = torch.log(ratio.clamp_(min=_TINY), out=out)
+    torch.threshold_(log, math.log(2 * _TINY), -_FAR).add_(_TINY)
+    return log, torch.div(log, ratio.sub_(1.0).add_(_TINY), out=ratio)
+
+
+def _reachable(time: Tensor) -> Tensor:
+    """Replace what is not finite: the velocity is 0 at the start or somewhere on the way."""
+    return time.nan_to_num_(nan=_BARRIER, posinf=_BARRIER, neginf=_BARRIER)
+
+
+def _finite(part: Tensor) -> Tensor:
+    """Make a part finite that gets a weight of 0 wherever it is not."""
+    return part.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _near_zero(w: Tensor, slope: float, value: Tensor, spare: list[Tensor]) -> Tensor:
+    """Return 1/2 + slope w where w is small, the formula elsewhere, in the memory of ``value``."""
+    small = (8 * torch.finfo(w.dtype).eps) ** (1 / 3)  # where the series is off by w^2 / 8, the formula by eps / w
+    large = torch.abs(w, out=spare[-1])
+    large = torch.gt(large, small, out=large)
+    return torch.lerp(torch.mul(w, slope, out=spare[-2]).add_(0.5), value, large, out=value)
+
+
+def _m(w: Tensor, growth: Tensor, spare: list[Tensor]) -> Tensor:
+    """Return m(w) = (w e^w - (e^w - 1)) / w^2 = 1/2 + w/3 + ..., given ``growth`` = e^w - 1."""
+    value = torch.sub(w, growth, out=spare.pop()).addcmul_(w, growth).div_(w).div_(w)
+    return _near_zero(w, 1 / 3, value, spare)
+
+
+def _q(w: Tensor, shrink: Tensor, spare: list[Tensor]) -> Tensor:
+    """Return q(w) = (w - (1 - e^-w)) / w^2 = 1/2 - w/6 + ..., given ``shrink`` = e^-w - 1, in its memory."""
+    return _near_zero(w, -1 / 6, shrink.add_(w).div_(w).div_(w), spare)
+
+
+class _First(NamedTuple):
+    """The piece in the first cell; names as in :class:`Path`."""
+
+    cell: Tensor
+    fraction: Tensor
+    """Start as a share of the cell."""
+    velocity: Tensor
+    """At the start."""
+    backward: Tensor
+    """1 if the point moves to the left, else 0."""
+    border: Tensor
+    remaining: Tensor
+    """Time left at the border; for points that do not get there, a time that leads back into their cell."""
+    exits: Tensor
+    """1 if the border is reached, else 0."""
+
+
+def _first_piece(field: Field, points: Tensor, zero_boundary: bool, kept: list[Tensor], spare: list[Tensor]) -> _First:
+    """Follow points to the border of their first cell; its ``uniform`` and ``right`` go to ``kept``, if it has any."""
+    batch, cells = field.slope.shape
+    floor = points.floor().clamp_(0, cells - 1)
+    fraction, cell = points - floor, floor.long()
+    left = torch.gather(field.velocity, 1, cell.expand(batch, -1), out=spare.pop())
+    right = torch.gather(field.velocity, 1, (cell + 1).expand(batch, -1), out=spare.pop())
+    velocity = torch.lerp(left, right, fraction, out=spare.pop())
+    backward = torch.lt(velocity, 0.0, out=spare.pop())
+    border = torch.sub(floor.add_(1.0), backward, out=spare.pop())
+    knot = border.long()
+    inner = None if zero_boundary else torch.minimum(border, cells - border).clamp_(0.0, 1.0)
+    cruise = border.sub_(points).div_(velocity)  # time to the border at the velocity of the start
+    border_velocity = torch.lerp(right, left, backward, out=left)
+    exponent, mean = _log_and_mean(torch.div(border_velocity, velocity, out=right), spare.pop())
+    time = _reachable(mean.mul_(cruise))
+    # A remaining time that is lost when added to ``elapsed`` would be looked up on the wrong side of the border.
+    lost = 4096 * torch.finfo(time.dtype).eps
+    remaining = torch.threshold_(torch.sub(1.0, time, out=spare.pop()), lost, -0.5)
+    exits = torch.gt(remaining, 0.0, out=spare.pop())
+    if inner is not None:  # the field goes on beyond the ends, and so do the points: no border there
+        exits.mul_(inner)
+        remaining.sub_(1.0).mul_(inner).add_(1.0)
+    if kept:
+        uniform = torch.div(cruise, border_velocity, out=kept[0])
+        shrink = torch.div(velocity, border_velocity, out=border_velocity).sub_(1.0)
+        ramp = _q(exponent, shrink, spare).mul_(time).mul_(time)
+        _finite(torch.addcmul(ramp, fraction, uniform, out=kept[1]))
+        _finite(uniform)
+    spare += [left, right, border, exponent]
+    return _First(cell, fraction, velocity, backward, knot, remaining, exits)
+
+
+def trace(
+    field: Field, points: Tensor, *, zero_boundary: bool, by_field: bool = False, by_points: bool = False
+) -> Path:
     """Follow points, (P,) or (B, P) in cells, for one unit of time.
 
     Convention: [0, K] -> [0, K] (the ends stay) with ``zero_boundary``; else the field goes on beyond the ends
     with the slope of the first and the last cell, and so do the points.
+
+    Args:
+        field: Of :func:`make_field`.
+        points: (P,) or (B, P).
+        zero_boundary: Whether the ends stay.
+        by_field: Whether the answers to the field are wanted.
+        by_points: Whether the slope is wanted.
     """
-    velocity, elapsed = field
-    batch, cells = velocity.shape[0], velocity.shape[1] - 1
-    cell = points.floor().clamp_(0, cells - 1)
-    fraction = points - cell
-    cell = cell.long()
-    next_knot = cell + 1
-    # Dead tensors are written over (out=, in place): touching fresh memory costs more than the arithmetic.
-    left = velocity.gather(1, cell.expand(batch, -1))
-    right = velocity.gather(1, next_knot.expand(batch, -1))
-    slope = right - left
-    start_velocity = torch.addcmul(left, slope, fraction)
-    onward = start_velocity > 0
-    distance = torch.where(onward, 1.0 - fraction, -fraction)
-    time_out = distance / start_velocity
-    z = slope.mul_(time_out).add_(_TINY).clamp_(min=-1.0)
-    exponent_out = torch.log1p(z)
-    time_out.mul_(torch.div(exponent_out, z, out=z))
-    border_velocity = torch.where(onward, right, left, out=z)
-    exits = torch.mul(border_velocity, start_velocity, out=left) > 0
-    exits &= time_out < 1.0
-    border = cell + onward
-    if not zero_boundary:
-        exits &= (border > 0) & (border < cells)
-    # From the border on: the time left is walked along the cumulative crossing times.
-    target = torch.neg(time_out, out=right).add_(1.0).copysign_(start_velocity)
-    target.add_(torch.gather(elapsed, 1, border, out=left))
-    last = torch.searchsorted(elapsed, target, right=True).clamp_(1, cells)
-    last = torch.where(exits, last, next_knot, out=last)
-    entry_knot = last - 1
-    left = torch.gather(velocity, 1, entry_knot, out=left)
-    right = velocity.gather(1, last)
-    entry_knot = torch.where(onward, entry_knot, last, out=entry_knot)
-    entry_velocity = torch.where(onward, left, right)
-    exponent = right.sub_(left)  # the slope of the last cell, so far
-    time_in = target.sub_(torch.gather(elapsed, 1, entry_knot, out=left)).abs_()
-    time_in.masked_fill_(~exits, 1.0)
-    entry_velocity = torch.where(exits, entry_velocity, start_velocity, out=entry_velocity)
-    exponent.mul_(time_in).clamp_(max=_LARGEST_EXPONENT).add_(_TINY)
-    growth = torch.expm1(exponent, out=left)
-    entry = entry_knot.to(points.dtype)
-    entry = torch.where(exits, entry, points, out=entry)
-    end = torch.div(growth, exponent).mul_(time_in).mul_(entry_velocity).add_(entry)
+    size = len(field.slope), points.shape[-1]
+    kept = list(field.slope.new_empty(5, *size).unbind()) if by_field else []
+    spare = list(field.slope.new_empty(10, *size).unbind())
+    first = _first_piece(field, points, zero_boundary, kept, spare)
+    exits, buffer = first.exits, spare.pop()
+    # From the border on: the time left is walked along the cumulative crossing times, of which cell c ends at the
+    # c-th inner one. A point that stays finds its own cell, as its time leads back from the border.
+    target = torch.addcmul(first.remaining, first.remaining, first.backward, value=-2.0, out=spare.pop())
+    target.add_(torch.gather(field.elapsed, 1, first.border, out=buffer))
+    last = torch.searchsorted(field.elapsed[:, 1:-1].contiguous(), target, right=True)
+    knot = spare.pop().copy_(last)
+    entry = torch.add(knot, first.backward, out=buffer).long()
+    time = target.sub_(torch.gather(field.elapsed, 1, entry, out=buffer)).abs_()
+    time = torch.lerp(time.new_ones(1), time, exits, out=first.remaining)
+    share = torch.lerp(first.fraction, first.backward, exits, out=first.backward)  # start of the piece in its cell
+    velocity = torch.gather(field.velocity, 1, entry, out=buffer)
+    velocity = torch.lerp(first.velocity, velocity, exits, out=target)
+    largest = 0.85 * math.log(torch.finfo(time.dtype).max)  # its exponential is finite, with room for products
+    exponent = torch.gather(field.slope, 1, last, out=buffer).mul_(time).clamp_(max=largest).add_(_TINY)
+    growth = torch.expm1(exponent, out=spare.pop())
+    uniform = torch.div(growth, exponent, out=kept[2] if kept else None).mul_(time)
+    slope = time.new_empty(0)
+    if by_points:
+        # Where the velocity is 0, the point stays and the two velocities of the quotient are the same.
+        slope = torch.div(velocity, first.velocity).nan_to_num_(nan=1.0)
+        slope.addcmul_(slope, growth)
+    end = torch.addcmul(share, uniform, velocity, out=first.velocity).add_(knot)
     if zero_boundary:
-        end.clamp_(0.0, cells)
-    return Path(
-        end=end,
-        cell=cell,
-        fraction=fraction,
-        exits=exits,
-        border=border,
-        distance=distance,
-        time_out=time_out,
-        exponent_out=exponent_out,
-        start_velocity=start_velocity,
-        border_velocity=border_velocity,
-        last=last,
-        entry_knot=entry_knot,
-        entry=entry,
-        entry_velocity=entry_velocity,
-        time_in=time_in,
-        exponent=exponent,
-        growth=growth,
-    )
-
-
-def path_slope(path: Path) -> Tensor:
-    """Return dT/dx = u(T(x)) / u(x) (B, P), and its limit e^a where u(x) is 0."""
-    return torch.where(path.exits, path.entry_velocity / path.start_velocity, 1.0) * (path.growth + 1.0)
-
-
-def _m(w: Tensor, growth: Tensor) -> Tensor:
-    """Return m(w) = (w e^w - (e^w - 1)) / w^2 with ``growth`` = e^w - 1; 1/2 + w/3 + w^2/8 + ... near 0."""
-    value = torch.sub(w, growth).addcmul_(w, growth).div_(w).div_(w)
-    series = torch.mul(w, 0.125).add_(1 / 3).mul_(w).add_(0.5)
-    return _near_zero(w, series, value)
-
-
-def _q(w: Tensor, shrink: Tensor) -> Tensor:
-    """Return q(w) = (w - (1 - e^-w)) / w^2 with ``shrink`` = 1 - e^-w; 1/2 - w/6 + w^2/24 - ... near 0."""
-    value = torch.sub(w, shrink).div_(w).div_(w)
-    series = torch.mul(w, 1 / 24).sub_(1 / 6).mul_(w).add_(0.5)
-    return _near_zero(w, series, value)
-
-
-def _near_zero(w: Tensor, series: Tensor, value: Tensor) -> Tensor:
-    """Return the series where w is small, the formula elsewhere, in the memory of ``value``."""
-    return torch.where((w < _SMALL).logical_and_(w > -_SMALL), series, value, out=value)
-
-
-def _last_piece(path: Path) -> tuple[Tensor, Tensor]:
-    """Return how the end answers to a uniform change of the last cell's field, and to its right knot; (B, P)."""
-    uniform = torch.div(path.growth, path.exponent).mul_(path.time_in)
-    ramp = _m(path.exponent, path.growth).mul_(path.time_in).mul_(path.time_in).mul_(path.entry_velocity)
-    share = (path.entry - path.last).add_(1.0)
-    return uniform, ramp.addcmul_(share, uniform)
-
-
-def _first_piece(path: Path) -> tuple[Tensor, Tensor]:
-    """Return int 1 / u dt over the first piece, and the same for its right knot; valid where the path ``exits``."""
-    shrink = torch.div(path.start_velocity, path.border_velocity).neg_().add_(1.0)
-    ramp = _q(path.exponent_out, shrink).mul_(path.time_out).mul_(path.time_out)
-    uniform = torch.div(path.distance, path.start_velocity, out=shrink).div_(path.border_velocity)
-    return uniform, ramp.addcmul_(path.fraction, uniform)
+        end.clamp_(0.0, field.slope.shape[1])
+    if kept:
+        spare.append(knot)
+        ramp = _m(exponent, growth, spare).mul_(time).mul_(time).mul_(velocity)
+        torch.addcmul(ramp, share, uniform, out=kept[3])
+        # What happens in the first piece and in the whole cells is carried on by the velocity at the end.
+        carry = torch.addcmul(velocity, growth, velocity, out=kept[4]).mul_(exits)
+        kept[0].mul_(carry)
+        kept[1].mul_(carry)
+    return Path(end, slope, first.cell, first.border, entry, last, *(kept or [time.new_empty(0)] * 5))
 
 
 def _whole_cells(field: Field) -> tuple[Tensor, Tensor]:
-    """Return int b / u^2 dy over each cell, (B, K), for the hat functions b of its left and of its right knot."""
+    """Return int b / u^2 dy over each cell, (B, K), for b = 1 and for the hat function b of its right knot."""
     left, right = field.velocity[:, :-1], field.velocity[:, 1:]
-    passable = left * right > 0
-    ratio = right / left
-    w = torch.log(ratio.masked_fill(~passable, 1.0)).add_(_TINY)
-    time = torch.diff(field.elapsed, dim=1)
-    uniform = 1.0 / (left * right)
-    by_right = torch.where(passable, _q(w, 1.0 - 1.0 / ratio).mul_(time).mul_(time), 0.0)
-    return torch.where(passable, uniform, 0.0) - by_right, by_right
+    spare = [torch.empty_like(field.time) for _ in range(2)]
+    crossed = torch.lt(field.time, 1.0, out=torch.empty_like(field.time))  # others never are within the unit of time
+    uniform = torch.mul(left, right).reciprocal_()
+    by_right = _q(field.exponent, torch.div(left, right).sub_(1.0), spare).mul_(field.time).mul_(field.time)
+    return _finite(uniform).mul_(crossed), _finite(by_right).mul_(crossed)
+
+
+def _knots(uniform: Tensor, right: Tensor) -> Tensor:
+    """Return answers to knot velocities (..., K + 1), given those to each cell's field and to its right knot."""
+    result = torch.nn.functional.pad(uniform.sub_(right), (0, 1))
+    result[..., 1:].add_(right)
+    return result
 
 
 def path_jacobian(field: Field, path: Path) -> Tensor:
     """Return dT(x)/du, (B, P, K + 1): how each end answers to each knot velocity. O(B P K) memory."""
-    cells = field.velocity.shape[1] - 1
-    speed = (path.growth + 1.0) * path.entry_velocity
-    knot = torch.arange(cells, device=speed.device)
+    knot = torch.arange(field.slope.shape[1], device=path.end.device)
     # +1 on whole cells walked to the right, -1 on those walked to the left.
-    walked = (knot < path.entry_knot.unsqueeze(-1)).to(speed.dtype)
-    walked -= (knot < path.border.unsqueeze(-1)).to(speed.dtype)
-    walked *= speed.masked_fill(~path.exits, 0.0).unsqueeze(-1)
-    by_left, by_right = _whole_cells(field)
-    jacobian = torch.zeros(*speed.shape, cells + 1, dtype=speed.dtype, device=speed.device)
-    jacobian[..., :-1] = walked * by_left.unsqueeze(1)
-    jacobian[..., 1:] += walked * by_right.unsqueeze(1)
-    uniform, right = _last_piece(path)
-    jacobian.scatter_add_(-1, path.last.unsqueeze(-1) - 1, (uniform - right).unsqueeze(-1))
-    jacobian.scatter_add_(-1, path.last.unsqueeze(-1), right.unsqueeze(-1))
-    uniform, right = (torch.where(path.exits, part * speed, 0.0) for part in _first_piece(path))
-    cell = path.cell.expand_as(speed).unsqueeze(-1)
-    jacobian.scatter_add_(-1, cell, (uniform - right).unsqueeze(-1))
-    return jacobian.scatter_add_(-1, cell + 1, right.unsqueeze(-1))
+    walked = (knot < path.entry.unsqueeze(-1)).to(path.end.dtype)
+    walked -= (knot < path.border.unsqueeze(-1)).to(path.end.dtype)
+    walked *= path.carry.unsqueeze(-1)
+    uniform, right = (walked * part.unsqueeze(1) for part in _whole_cells(field))
+    first, last = path.cell.expand_as(path.last).unsqueeze(-1), path.last.unsqueeze(-1)
+    uniform.scatter_add_(-1, first, path.first_uniform.unsqueeze(-1))
+    uniform.scatter_add_(-1, last, path.last_uniform.unsqueeze(-1))
+    right.scatter_add_(-1, first, path.first_right.unsqueeze(-1))
+    right.scatter_add_(-1, last, path.last_right.unsqueeze(-1))
+    return _knots(uniform, right)
 
 
 def _pull_back(field: Field, path: Path, grad: Tensor) -> Tensor:
     """Return sum_p grad_p dT(x_p)/du, (B, K + 1), without forming the Jacobian."""
-    result, marks = torch.zeros_like(field.velocity), torch.zeros_like(field.velocity)
-    uniform, right = _last_piece(path)
-    result.scatter_add_(1, path.last, right.mul_(grad))
-    result.scatter_add_(1, path.last - 1, uniform.mul_(grad).sub_(right))
-    # The first piece and the whole cells are carried on by the velocity at the end.
-    carried = torch.add(path.growth, 1.0, out=right).mul_(path.entry_velocity).mul_(grad)
-    stays = ~path.exits
-    carried.masked_fill_(stays, 0.0)
-    uniform, right = _first_piece(path)
-    right.masked_fill_(stays, 0.0).mul_(carried)
-    uniform.masked_fill_(stays, 0.0).mul_(carried)
-    result.scatter_add_(1, (path.cell + 1).expand_as(carried), right)
-    result.scatter_add_(1, path.cell.expand_as(carried), uniform.sub_(right))
+    uniform, right = torch.zeros_like(field.slope), torch.zeros_like(field.slope)
+    first, part = path.cell.expand_as(grad), torch.empty_like(grad)
+    uniform.scatter_add_(1, first, torch.mul(path.first_uniform, grad, out=part))
+    uniform.scatter_add_(1, path.last, torch.mul(path.last_uniform, grad, out=part))
+    right.scatter_add_(1, first, torch.mul(path.first_right, grad, out=part))
+    right.scatter_add_(1, path.last, torch.mul(path.last_right, grad, out=part))
     # +w at the knot where the whole cells begin, -w where they end; the running sum is each cell's weight.
-    marks.scatter_add_(1, path.border, carried)
-    marks.scatter_add_(1, path.entry_knot, carried.neg_())
+    marks = torch.zeros_like(field.velocity)
+    marks.scatter_add_(1, path.border, torch.mul(path.carry, grad, out=part))
+    marks.scatter_add_(1, path.entry, part.neg_())
     weights = marks.cumsum_(1)[:, :-1]
-    by_left, by_right = _whole_cells(field)
-    result[:, :-1].addcmul_(weights, by_left)
-    result[:, 1:].addcmul_(weights, by_right)
-    return result
+    by_uniform, by_right = _whole_cells(field)
+    return _knots(uniform.addcmul_(weights, by_uniform), right.addcmul_(weights, by_right))
 
 
 def knots_in_cells(theta: Tensor, zero_boundary: bool) -> Tensor:
@@ -276,14 +297,17 @@ class CPABFlow(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, theta: Tensor, points: Tensor, zero_boundary: bool, working: torch.dtype, result: torch.dtype
     ) -> Tensor:
-        """Trace the points."""
-        velocity = knots_in_cells(theta.to(working), zero_boundary)
-        cells = velocity.shape[1] - 1
-        field = make_field(velocity)
-        path = trace(field, points.to(working) * cells, zero_boundary=zero_boundary)
+        """Trace the points, and keep how their ends answer to the inputs that need it."""
+        by_theta, by_points = ctx.needs_input_grad[:2]
+        field = make_field(knots_in_cells(theta.to(working), zero_boundary))
+        cells = field.slope.shape[1]
+        path = trace(
+            field, points.to(working) * cells, zero_boundary=zero_boundary, by_field=by_theta, by_points=by_points
+        )
         ctx.shared, ctx.free = points.dim() == 1, slice(1, -1) if zero_boundary else slice(None)
         ctx.types = theta.dtype, points.dtype
-        ctx.save_for_backward(*field, *path)
+        # Neither the end nor, where theta is fixed, the path is looked at again.
+        ctx.save_for_backward(path.slope, *((*field, *path[2:]) if by_theta else ()))
         return (path.end / cells).to(result)
 
     @staticmethod
@@ -294,13 +318,14 @@ class CPABFlow(torch.autograd.Function):
                 "The CPAB warp has no second derivative here: call backward or torch.autograd.grad without "
                 "create_graph=True, or take the slope from cpab_warp_and_slope."
             )
-        velocity, elapsed, *rest = ctx.saved_tensors
-        path, by_theta, by_points = Path(*rest), None, None
-        grad = grad.to(velocity.dtype)
+        slope, *rest = ctx.saved_tensors
+        by_theta = by_points = None
         if ctx.needs_input_grad[1]:
-            by_points = grad * path_slope(path)
+            by_points = grad * slope
             by_points = (by_points.sum(0) if ctx.shared else by_points).to(ctx.types[1])
         if ctx.needs_input_grad[0]:
-            by_velocity = _pull_back(Field(velocity, elapsed), path, grad)
-            by_theta = (by_velocity[:, ctx.free] / (velocity.shape[1] - 1)).to(ctx.types[0])
+            size = len(Field._fields)
+            field, path = Field(*rest[:size]), Path(grad, slope, *rest[size:])
+            by_velocity = _pull_back(field, path, grad.to(field.slope.dtype))
+            by_theta = (by_velocity[:, ctx.free] / field.slope.shape[1]).to(ctx.types[0])
         return by_theta, by_points, None, None, None

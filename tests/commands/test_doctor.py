@@ -1,0 +1,65 @@
+"""``tpl doctor`` tells what works here."""
+
+import time
+
+import pytest
+
+from tpl_lightning.__main__ import main
+from tpl_lightning.commands import doctor
+from tpl_lightning.functional import warp_check
+
+
+@pytest.fixture
+def _no_build(monkeypatch):
+    """Without difw nothing is compiled."""
+    monkeypatch.setattr(
+        warp_check, "backend_status", lambda: {"torch": "works", "difw": "does not work: no C++ compiler"}
+    )
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.mark.usefixtures("_no_build")
+def test_prints_versions_devices_login_and_the_self_test(capsys):
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    for text in ("Python", "torch", "lightning", "difw", "wandb", "CUDA", "CPU threads", "W&B", "no C++ compiler"):
+        assert text in printed
+    assert "passed in" in printed
+    assert "inverse error" in printed
+
+
+@pytest.mark.usefixtures("_no_build")
+def test_a_failed_self_test_is_an_exit_code(monkeypatch, capsys):
+    monkeypatch.setattr(warp_check, "warp_self_test", lambda **_: {"inverse error": 0.3, "ok": False})
+    assert main(["doctor"]) == 1
+    printed = capsys.readouterr().out
+    assert "FAILED" in printed
+    assert "3.0e-01" in printed
+
+
+def test_arguments_are_refused(capsys):
+    assert main(["doctor", "x=1"]) == 2
+    assert "takes no arguments" in capsys.readouterr().err
+    assert main(["doctor", "--help"]) == 0
+
+
+def test_login_state_is_read_without_the_network(tmp_path, monkeypatch):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert doctor._wandb_state().startswith("not logged in to api.wandb.ai")
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password made-up\n")
+    assert doctor._wandb_state() == "logged in (api.wandb.ai)"
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org/")
+    assert doctor._wandb_state().startswith("not logged in to wandb.example.org")
+    monkeypatch.setenv("WANDB_API_KEY", "made-up")
+    assert doctor._wandb_state() == "logged in (WANDB_API_KEY)"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert doctor._wandb_state() == "offline (WANDB_MODE)"
+
+
+def test_the_self_test_takes_less_than_a_second():
+    warp_check.warp_self_test()
+    start = time.thread_time()
+    assert warp_check.warp_self_test()["ok"]
+    assert time.thread_time() - start < 1
