@@ -17,6 +17,9 @@ __all__ = [
     "Config",
     "DataConfig",
     "DirectConfig",
+    "DtanConfig",
+    "DtwConfig",
+    "HeadConfig",
     "LossConfig",
     "MatcherConfig",
     "ModelConfig",
@@ -28,7 +31,7 @@ __all__ = [
     "save_config",
 ]
 
-Method = Literal["linear", "pad", "tpl", "direct", "tpl_plus"]
+Method = Literal["linear", "pad", "dba", "softdba", "dtan", "tpl", "direct", "tpl_plus", "tcc", "lav"]
 
 
 def _require(condition: bool, key: str, expected: str, found: object) -> None:
@@ -105,8 +108,10 @@ class WarpConfig:
 class ModelConfig:
     """Sizes of D-MTAE: TCN encoder, InceptionTime aligner, TCN decoder."""
 
-    latent_dim: int = 1
-    """Channels of the latent sequence Z (the paper: 1)."""
+    latent_dim: int | None = 1
+    """Channels of the latent sequence Z (the paper: 1); empty: as many as the embeddings have, so no bottleneck."""
+    prototype_length: Literal["median", "longest"] = "median"
+    """Frames of a prototype: the median of the action's training videos, or the longest (tpl, dtan)."""
     hidden: int = 64
     """Channels inside the TCNs."""
     kernel_size: int = 5
@@ -120,7 +125,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        _require(self.latent_dim >= 1, "model.latent_dim", "at least 1", self.latent_dim)
+        ok = self.latent_dim is None or self.latent_dim >= 1
+        _require(ok, "model.latent_dim", "at least 1, or null for no bottleneck", self.latent_dim)
         _require(self.hidden >= 1, "model.hidden", "at least 1", self.hidden)
         _require(
             self.kernel_size >= 1 and self.kernel_size % 2 == 1,
@@ -191,6 +197,37 @@ class DirectConfig:
 
 
 @dataclass(frozen=True)
+class DtwConfig:
+    """Barycenters under dynamic time warping: `method=dba` and `method=softdba`."""
+
+    gamma: float = 1.0
+    """Smoothing of SoftDBA's minimum, against squared distances of features of variance 1; .01 is close to DBA."""
+    max_iter: int = 50
+    """Most updates of a barycenter."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _require(self.gamma > 0, "dtw.gamma", "above 0", self.gamma)
+        _require(self.max_iter >= 1, "dtw.max_iter", "at least 1", self.max_iter)
+
+
+@dataclass(frozen=True)
+class DtanConfig:
+    """DTAN (`method=dtan`): InceptionTime predicts warps from the embeddings themselves; trained under `train`."""
+
+    objective: Literal["wcss", "wcss_prior", "icae"] = "icae"
+    """Variance of the aligned videos of an action, the same with a prior on the warps, or the ICAE on embeddings."""
+    prior: float = 0.002
+    """Weight of the smoothness prior in wcss_prior: theta^T Sigma^-1 theta against a variance of features of 1."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        known = ("wcss", "wcss_prior", "icae")
+        _require(self.objective in known, "dtan.objective", f"one of {', '.join(known)}", self.objective)
+        _require(self.prior >= 0, "dtan.prior", "at least 0", self.prior)
+
+
+@dataclass(frozen=True)
 class MatcherConfig:
     """The network of `method=tpl_plus`: it reads a video's warp off its distances to the prototype."""
 
@@ -221,6 +258,53 @@ class MatcherConfig:
         _require(self.lr > 0, "matcher.lr", "above 0", self.lr)
         _require(self.strength >= 0, "matcher.strength", "at least 0", self.strength)
         _require(self.noise >= 0, "matcher.noise", "at least 0", self.noise)
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Embeddings of timing learned on top of the cached ones (`method=tcc`, `method=lav`), for the direct fit."""
+
+    channels: int = 32
+    """Channels of the learned embeddings."""
+    hidden: int = 64
+    """Channels inside the TCN."""
+    kernel_size: int = 3
+    """Kernel of the TCN, in frames (odd); 1 looks at each frame alone."""
+    dropout: float = 0.1
+    """Dropout inside the TCN."""
+    epochs: int = 150
+    """Passes over the training videos."""
+    lr: float = 0.001
+    """Peak learning rate of AdamW; a cosine schedule takes it to 0."""
+    num_frames: int = 32
+    """Frames drawn from a video in each step."""
+    max_pairs: int = 256
+    """Most pairs of videos compared in a step."""
+    temperature: float = 0.1
+    """tcc: of the soft nearest neighbours, against squared distances on the unit sphere."""
+    variance_weight: float = 0.001
+    """tcc: weight of log sigma."""
+    gamma: float = 0.1
+    """lav: smoothing of soft-DTW's minimum."""
+    contrast: float = 1.0
+    """lav: weight of the contrastive term within each video."""
+    window: float = 0.15
+    """lav: share of a video within which frames are neighbours."""
+    margin: float = 2.0
+    """lav: squared distance that frames further apart in time are pushed to."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for key in ("channels", "hidden", "kernel_size", "epochs", "max_pairs"):
+            _require(getattr(self, key) >= 1, f"head.{key}", "at least 1", getattr(self, key))
+        _require(self.kernel_size % 2 == 1, "head.kernel_size", "odd", self.kernel_size)
+        _require(self.num_frames >= 2, "head.num_frames", "at least 2", self.num_frames)
+        _require(0 <= self.dropout < 1, "head.dropout", "in [0, 1)", self.dropout)
+        for key in ("lr", "temperature", "gamma", "margin"):
+            _require(getattr(self, key) > 0, f"head.{key}", "above 0", getattr(self, key))
+        for key in ("variance_weight", "contrast"):
+            _require(getattr(self, key) >= 0, f"head.{key}", "at least 0", getattr(self, key))
+        _require(0 < self.window < 1, "head.window", "in (0, 1)", self.window)
 
 
 @dataclass(frozen=True)
@@ -300,8 +384,11 @@ class Config:
     warp: WarpConfig = field(default_factory=WarpConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    dtw: DtwConfig = field(default_factory=DtwConfig)
+    dtan: DtanConfig = field(default_factory=DtanConfig)
     direct: DirectConfig = field(default_factory=DirectConfig)
     matcher: MatcherConfig = field(default_factory=MatcherConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: dict[str, Any] = field(default_factory=dict)
     """Further options of lightning.Trainer, by Lightning's names (`trainer.devices=2`)."""

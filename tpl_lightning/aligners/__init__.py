@@ -15,6 +15,10 @@ def build_aligner(config: Config, run_dir: Path) -> Aligner:
         from tpl_lightning.aligners.tpl_plus import MatchedAligner
 
         return MatchedAligner(config, run_dir)
+    if config.method in ("tcc", "lav"):
+        from tpl_lightning.aligners.heads import HeadAligner
+
+        return HeadAligner(config, run_dir)
     if config.method != "direct" and not config.refines:
         return _build_base(config, run_dir)
     from tpl_lightning.aligners.joint import JointAligner
@@ -40,14 +44,31 @@ def load_aligner(path: Path, config: Config) -> StoredAligner:
         from tpl_lightning.aligners.tpl_plus import MatchedAligner
 
         return MatchedAligner.from_checkpoint(path, config)
-    if config.method != "tpl":
-        raise UserError(f"{path}: method={config.method} keeps no checkpoint; fit it on the videos themselves.")
-    from tpl_lightning.aligners.tpl import TPLAligner
+    if config.method in ("tcc", "lav"):
+        from tpl_lightning.aligners.heads import HeadAligner
 
-    base = TPLAligner.from_checkpoint(path, config)
+        return HeadAligner.from_checkpoint(path, config)
+    base = _load_base(path, config)
     if not config.refines:
         return base
     return JointAligner.from_checkpoint(path.with_name("refinement.ckpt"), config, base=base)
+
+
+def _load_base(path: Path, config: Config) -> StoredAligner:
+    """Load what ``_build_base`` builds."""
+    if config.method in ("dba", "softdba"):
+        from tpl_lightning.aligners.dtw import DtwAligner
+
+        return DtwAligner.from_checkpoint(path, config)
+    if config.method == "dtan":
+        from tpl_lightning.aligners.dtan import DTANAligner
+
+        return DTANAligner.from_checkpoint(path, config)
+    if config.method == "tpl":
+        from tpl_lightning.aligners.tpl import TPLAligner
+
+        return TPLAligner.from_checkpoint(path, config)
+    raise UserError(f"{path}: method={config.method} keeps no checkpoint; fit it on the videos themselves.")
 
 
 def _build_base(config: Config, run_dir: Path) -> Aligner:
@@ -60,6 +81,14 @@ def _build_base(config: Config, run_dir: Path) -> Aligner:
         from tpl_lightning.aligners.pad import PadAligner
 
         return PadAligner()
+    if config.method in ("dba", "softdba"):
+        from tpl_lightning.aligners.dtw import DtwAligner
+
+        return DtwAligner(config, run_dir)
+    if config.method == "dtan":
+        from tpl_lightning.aligners.dtan import DTANAligner
+
+        return DTANAligner(config, run_dir)
     from tpl_lightning.aligners.tpl import TPLAligner
 
     return TPLAligner(config, run_dir)

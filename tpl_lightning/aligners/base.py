@@ -1,15 +1,32 @@
 """The one interface of all aligners."""
 
+import os
 from abc import ABC, abstractmethod
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.errors import UserError
+from tpl_lightning.evaluation import evaluate
 
-__all__ = ["Aligner", "LengthAligner", "StoredAligner", "check_videos", "make_catalogue", "median_lengths"]
+__all__ = [
+    "Aligner",
+    "Features",
+    "LengthAligner",
+    "StoredAligner",
+    "check_videos",
+    "load_state",
+    "longest_lengths",
+    "make_catalogue",
+    "median_lengths",
+    "save_state",
+    "voted_labels",
+]
 
 
 def median_lengths(train: VideoSet) -> dict[str, int]:
@@ -17,14 +34,21 @@ def median_lengths(train: VideoSet) -> dict[str, int]:
     return {a: int(np.median(train.lengths[train.action == a])) for a in train.actions}
 
 
-def make_catalogue(train: VideoSet, num_channels: int) -> dict[str, Any]:
+def longest_lengths(train: VideoSet) -> dict[str, int]:
+    """Return the length of the longest training video of each action, in frames."""
+    return {a: int(train.lengths[train.action == a].max()) for a in train.actions}
+
+
+def make_catalogue(train: VideoSet, num_channels: int, prototype_length: str = "median") -> dict[str, Any]:
     """Describe the training set in primitives, for a checkpoint.
 
     Args:
         train: Training videos.
         num_channels: Channels after preprocessing.
+        prototype_length: ``median`` or ``longest``, of an action's training videos.
     """
-    lengths, cache = median_lengths(train), train.cache
+    cache = train.cache
+    lengths = median_lengths(train) if prototype_length == "median" else longest_lengths(train)
     return {
         "actions": list(lengths),
         "prototype_lengths": list(lengths.values()),
@@ -56,6 +80,54 @@ def check_videos(videos: VideoSet, catalogue: dict[str, Any]) -> None:
         )
 
 
+def voted_labels(alignment: Alignment, train: VideoSet) -> dict[str, np.ndarray]:
+    """Return the labels A^ (L,) of each action's prototype [8] by the votes of aligned training videos."""
+    labelled = replace(alignment, split=np.full(len(train), "train"))
+    return evaluate(labelled, train).prototype_labels
+
+
+def save_state(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint of tensors and primitives: a temporary file beside it, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def load_state(path: Path, key: str, *, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint of :func:`save_state`.
+
+    Args:
+        path: The file.
+        key: What a checkpoint of the wanted kind holds.
+        device: Where its tensors go.
+
+    Raises:
+        UserError: If the file is missing or no checkpoint of this kind.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        state[key]
+    except Exception as error:  # torch raises many unrelated classes on a foreign file
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
+    return state
+
+
+class Features(Protocol):
+    """What makes features (L, K) of the embeddings (L, C) of a video; a fitted ``Preprocessor`` is one."""
+
+    @property
+    def num_channels(self) -> int:
+        """Return K."""
+
+    def __call__(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the features of a video."""
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors and primitives that a checkpoint can hold."""
+
+
 class Aligner(ABC):
     """Learns from training videos, then places the frames of any video on its action's prototype timeline."""
 
@@ -66,6 +138,10 @@ class Aligner(ABC):
     @abstractmethod
     def align(self, videos: VideoSet) -> Alignment:
         """Align videos of actions that were in the training set; no video changes another's result."""
+
+    def features(self) -> Features | None:
+        """Return what makes the features that the fitted aligner has learned; None: it learns none."""
+        return None
 
     def unrefined(self) -> "Aligner | None":
         """Return the fitted aligner whose warps this one refines, None where there is none."""

@@ -1,7 +1,5 @@
 """Joint alignment without a network, as an aligner of its own and as the refinement of any other."""
 
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +7,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tpl_lightning.aligners.base import Aligner, StoredAligner, check_videos, make_catalogue
+from tpl_lightning.aligners.base import (
+    Aligner,
+    Features,
+    StoredAligner,
+    check_videos,
+    load_state,
+    make_catalogue,
+    save_state,
+    voted_labels,
+)
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, warps_from_positions
 from tpl_lightning.functional.joint_model import JointModel, SpaceOptions
@@ -27,7 +32,7 @@ _GRID_LIMITS = (128, 512)
 _CHUNK = 512  # new videos in memory at once
 
 
-def shared_grid_features(videos: VideoSet, preprocessor: Preprocessor, size: int) -> Tensor:
+def shared_grid_features(videos: VideoSet, preprocessor: Features, size: int) -> Tensor:
     """Return preprocessed embeddings (N, size, C) at the times j / (size - 1) of each video, linearly sampled."""
     grid = torch.linspace(0, 1, size)[None]
     features = torch.empty(len(videos), size, preprocessor.num_channels)
@@ -73,12 +78,7 @@ class JointAligner(StoredAligner):
             UserError: If the file is missing or no checkpoint of this kind.
         """
         aligner = cls(config, path.parent.parent, base=base)
-        try:
-            aligner.state = torch.load(path, map_location=aligner.device, weights_only=True)
-            aligner.state["joint"]
-        except Exception as error:  # torch raises many unrelated classes on a foreign file
-            first = str(error).strip().splitlines()[0]
-            raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
+        aligner.state = load_state(path, "joint", device=aligner.device)
         return aligner
 
     def unrefined(self) -> Aligner | None:
@@ -90,7 +90,7 @@ class JointAligner(StoredAligner):
         if self.base is not None:
             self.base.fit(train, val)
         direct = self.config.direct
-        preprocessor = Preprocessor.fit(train, self.config.data)
+        preprocessor = self._fit_features(train)
         catalogue = make_catalogue(train, preprocessor.num_channels)
         low, high = _GRID_LIMITS
         size = direct.grid or min(max(max(catalogue["prototype_lengths"]), low), high)
@@ -126,14 +126,14 @@ class JointAligner(StoredAligner):
         }
         self._learn_more(model, features, theta, self._codes(train, catalogue))
         self._store_prototypes(train, preprocessor)
-        self._save()
+        save_state(self.state, self.checkpoint)
 
     def align(self, videos: VideoSet) -> Alignment:
         """Fit the warp of each video to the stored prototypes; training videos keep the warps of the joint fit."""
         state = self._fitted()
         catalogue = state["hyper_parameters"]["catalogue"]
         check_videos(videos, catalogue)
-        preprocessor = Preprocessor.from_state(state["preprocessor"])
+        preprocessor = self._load_features(state["preprocessor"])
         model = JointModel.from_state(state["joint"], device=self.device)
         theta = torch.zeros(len(videos), state["train_theta"].shape[1])
         keep = self._keeps_training_warps and videos.cache.fingerprint() == state["fingerprint"]
@@ -147,6 +147,18 @@ class JointAligner(StoredAligner):
             features = shared_grid_features(part, preprocessor, state["grid"]).to(self.device)
             theta[chosen] = self._find(model, features, self._codes(part, catalogue), part).cpu()
         return self._alignment(videos, theta)
+
+    def _fit_features(self, train: VideoSet) -> Features:
+        """Return what makes the features that are compared."""
+        return Preprocessor.fit(train, self.config.data)
+
+    def _load_features(self, state: dict[str, Any]) -> Features:
+        """Rebuild it from its state."""
+        return Preprocessor.from_state(state)
+
+    def features(self) -> Features:
+        """Return what makes the features in which frames are compared."""
+        return self._load_features(self._fitted()["preprocessor"])
 
     def _learn_more(self, model: JointModel, features: Tensor, theta: Tensor, action: Tensor) -> None:
         """Learn what a derived aligner needs beside the joint fit, and add it to the state."""
@@ -211,12 +223,11 @@ class JointAligner(StoredAligner):
             sources=sources,
         )
 
-    def _store_prototypes(self, train: VideoSet, preprocessor: Preprocessor) -> None:
+    def _store_prototypes(self, train: VideoSet, preprocessor: Features) -> None:
         """Add prototypes [7] and their labels [8] to the state."""
         state = self._fitted()
         alignment = self.align(train)
-        labelled = replace(alignment, split=np.full(len(train), "train"))
-        labels = evaluate(labelled, train).prototype_labels
+        labels = voted_labels(alignment, train)
         sums: dict[str, Tensor] = {}
         for i, action in enumerate(train.action):
             frames = torch.from_numpy(preprocessor(train.read(i)))[None]
@@ -225,10 +236,3 @@ class JointAligner(StoredAligner):
             sums[str(action)] = sums.get(str(action), torch.zeros(())) + aligned
         state["prototypes"] = {a: total / int((train.action == a).sum()) for a, total in sums.items()}
         state["prototype_labels"] = {a: torch.from_numpy(np.asarray(labels[a])) for a in sums}
-
-    def _save(self) -> None:
-        """Write the checkpoint: a temporary file beside it, then a rename."""
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.checkpoint.with_name(f".{self.checkpoint.name}.{os.getpid()}.tmp")
-        torch.save(self.state, temporary)
-        temporary.replace(self.checkpoint)

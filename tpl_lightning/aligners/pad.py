@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tpl_lightning.aligners.base import LengthAligner
+from tpl_lightning.aligners.base import LengthAligner, longest_lengths
 from tpl_lightning.data.cache import VideoSet
 
 __all__ = ["PadAligner"]
@@ -13,7 +13,7 @@ class PadAligner(LengthAligner):
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Take the longest training length of each action as prototype length."""
-        self.prototype_length = {a: int(train.lengths[train.action == a].max()) for a in train.actions}
+        self.prototype_length = longest_lengths(train)
 
     def positions(self, length: int, prototype_length: int) -> tuple[np.ndarray, np.ndarray]:
         """Return frame numbers over the length; frames past the prototype's end fall on its last point."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import Splits
 from tpl_lightning.errors import UserError
 from tpl_lightning.lit import TPLModule, build_trainer
-from tpl_lightning.nn import DMTAEOutput
+from tpl_lightning.lit.module import AlignmentModule
 
 __all__ = ["TPLAligner"]
 
@@ -30,10 +31,12 @@ class TPLAligner(StoredAligner):
         run_dir: Folder for the checkpoint and the CSV log.
     """
 
+    module_class: type[AlignmentModule] = TPLModule
+
     def __init__(self, config: Config, run_dir: Path) -> None:
         """Keep the options; nothing is built before ``fit``."""
         self.config, self.run_dir = config, run_dir
-        self.module: TPLModule | None = None
+        self.module: AlignmentModule | None = None
         self.is_global_zero = True
 
     @classmethod
@@ -47,19 +50,19 @@ class TPLAligner(StoredAligner):
             raise UserError(f"{path}: no checkpoint there; give runs/NAME or runs/NAME/checkpoints/last.ckpt.")
         aligner = cls(config, path.parent.parent)
         try:
-            aligner.module = TPLModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+            aligner.module = cls.module_class.load_from_checkpoint(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many unrelated classes on a foreign file
             first = str(error).strip().splitlines()[0]
             raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
         return aligner
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
-        """Train D-MTAE on all actions at once and build the prototypes."""
+        """Train the network on all actions at once and build the prototypes."""
         config = self.config
         seed_everything(config.seed, workers=True, verbose=False)
         preprocessor = Preprocessor.fit(train, config.data)
-        catalogue = make_catalogue(train, preprocessor.num_channels)
-        module = TPLModule(config_to_dict(config), catalogue)
+        catalogue = make_catalogue(train, preprocessor.num_channels, config.model.prototype_length)
+        module = self.module_class(config_to_dict(config), catalogue)
         module.preprocessor_state = preprocessor.state()
         empty = train.select(np.zeros(len(train), dtype=bool))
         splits = Splits(train=train, val=empty if val is None else val, test=empty)
@@ -106,13 +109,13 @@ class TPLAligner(StoredAligner):
             sources=sources,
         )
 
-    def _fitted(self) -> TPLModule:
+    def _fitted(self) -> AlignmentModule:
         if self.module is None:
             raise RuntimeError("Expected a fitted aligner; call fit or from_checkpoint first.")
         return self.module
 
     @torch.inference_mode()
-    def _outputs(self, videos: VideoSet) -> Iterator[tuple[DMTAEOutput, Batch]]:
+    def _outputs(self, videos: VideoSet) -> Iterator[tuple[Any, Batch]]:
         """Yield the network's output for the videos, in their order."""
         module = self._fitted()
         check_videos(videos, module.catalogue)

@@ -10,10 +10,9 @@ from tpl_lightning.commands.options import options_help
 from tpl_lightning.config import Config, load_config
 
 if TYPE_CHECKING:
-    from tpl_lightning.aligners import Aligner
+    from tpl_lightning.aligners.base import Aligner, Features
     from tpl_lightning.alignment import Alignment
     from tpl_lightning.data.cache import VideoSet
-    from tpl_lightning.data.preprocess import Preprocessor
     from tpl_lightning.evaluation import Scores
 
 __all__ = ["main"]
@@ -25,7 +24,7 @@ example: tpl fit experiments/genai.yaml data.cache=data/genai.h5 run.name=first 
 
 
 def _align_and_score(
-    aligner: "Aligner", videos: "VideoSet", features: "Preprocessor", *, raw: bool = False
+    aligner: "Aligner", videos: "VideoSet", features: "Features", *, raw: bool = False
 ) -> "tuple[Alignment, Scores, float]":
     from tpl_lightning.evaluation import evaluate
 
@@ -36,7 +35,7 @@ def _align_and_score(
 
 
 def _baselines(
-    config: Config, run_dir: Path, train: "VideoSet", videos: "VideoSet", features: "Preprocessor"
+    config: Config, run_dir: Path, train: "VideoSet", videos: "VideoSet", features: "Features"
 ) -> "dict[str, Scores]":
     """Score the rows that no method may fall below."""
     from tpl_lightning.aligners import build_aligner
@@ -93,7 +92,7 @@ def run(config: Config) -> int:
     if not getattr(aligner, "is_global_zero", True):
         return 0  # another rank writes the results
     videos = splits.all()
-    features = Preprocessor.fit(splits.train, config.data)
+    features = aligner.features() or Preprocessor.fit(splits.train, config.data)
     alignment, own, seconds_align = _align_and_score(aligner, videos, features, raw=True)
     alignment.save(run_dir / "alignment.h5")
     scores = _baselines(config, run_dir, splits.train, videos, features)

@@ -14,7 +14,7 @@ from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.phase_scores import prototype_labels
 from tpl_lightning.functional.prototypes import PrototypeAccumulator
 from tpl_lightning.functional.resample import resample
-from tpl_lightning.lit.module import TPLModule
+from tpl_lightning.lit.module import AlignmentModule, TPLModule
 from tpl_lightning.metrics import CycleBackConsistency
 
 __all__ = ["EpochProgress", "IcaeWeightAnnealing", "PrototypeBuilder"]
@@ -54,7 +54,7 @@ class PrototypeBuilder(Callback):
     @torch.no_grad()
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Build U^ [7], the latent prototypes and the labels A^ [8], then save."""
-        assert isinstance(pl_module, TPLModule)
+        assert isinstance(pl_module, AlignmentModule)
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, EmbeddingDataModule)
         was_training = pl_module.training
@@ -88,7 +88,7 @@ class EpochProgress(Callback):
     Lightning's own bar counts batches within an epoch; with few videos an epoch is one batch.
     """
 
-    shown = ("icae", "reconstruction", "icae_weight", "position_error")
+    shown = ("icae", "wcss", "prior", "reconstruction", "icae_weight", "position_error")
     """What is shown of what is logged under ``train/``."""
 
     def __init__(self, every: int = 25) -> None:

@@ -1,4 +1,4 @@
-"""The LightningModule: D-MTAE trained for all actions of a data set at once."""
+"""The LightningModules: a network that predicts warps, and D-MTAE, trained for all actions of a data set at once."""
 
 from typing import Any, NamedTuple
 
@@ -12,8 +12,9 @@ from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
 from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
 from tpl_lightning.nn import DMTAE, DMTAEOutput
+from tpl_lightning.nn.warp_network import WarpNetwork
 
-__all__ = ["Losses", "TPLModule"]
+__all__ = ["AlignmentModule", "Losses", "TPLModule"]
 
 
 class Losses(NamedTuple):
@@ -23,8 +24,8 @@ class Losses(NamedTuple):
     reconstruction: Tensor
 
 
-class TPLModule(LightningModule):
-    """Temporal Prototype Learning (Naaman, Shapira Weber, Freifeld, ICCV 2025) as a LightningModule.
+class AlignmentModule(LightningModule):
+    """Base of the modules whose network predicts warps; derived classes build ``model`` and define ``training_step``.
 
     One network serves all actions; each action has its own prototype and prototype length. Everything that
     aligning a new video needs is in the checkpoint: weights, prototypes with their labels, preprocessing.
@@ -33,28 +34,31 @@ class TPLModule(LightningModule):
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
         catalogue: Primitives that describe the training set: ``actions`` (sorted), ``prototype_lengths``
             (one per action), ``phase_names``, ``num_channels``, ``dataset``, ``extractor``, ``data_source``.
+        latent_channels: Channels of what the network aligns; None: as many as the embeddings have.
     """
 
+    model: WarpNetwork
     prototypes: Tensor
     latent_prototypes: Tensor
     prototype_labels: Tensor
     prototype_lengths: Tensor
 
-    def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
-        """Build the network, the (empty) prototypes and the metrics."""
+    def __init__(
+        self, config: dict[str, Any], catalogue: dict[str, Any], *, latent_channels: int | None = None
+    ) -> None:
+        """Make the (empty) prototypes and the metrics."""
         super().__init__()
         self.save_hyperparameters({"config": config, "catalogue": catalogue})
         self.config, self.catalogue = config, catalogue
-        model, warp = config["model"], config["warp"]
-        self.model = DMTAE(catalogue["num_channels"], **model, **warp)
         self.actions: list[str] = catalogue["actions"]
-        self.icae_weight = 0.0  # lambda_t; IcaeWeightAnnealing moves it
         self.preprocessor_state: dict[str, Any] = {}
         lengths = torch.tensor(catalogue["prototype_lengths"])
         count, longest = len(self.actions), int(lengths.max())
         self.register_buffer("prototype_lengths", lengths)
         self.register_buffer("prototypes", torch.zeros(count, longest, catalogue["num_channels"]))
-        self.register_buffer("latent_prototypes", torch.zeros(count, longest, model["latent_dim"]))
+        self.register_buffer(
+            "latent_prototypes", torch.zeros(count, longest, latent_channels or catalogue["num_channels"])
+        )
         self.register_buffer("prototype_labels", torch.full((count, longest), -1))
         self._make_metrics(count, longest)
 
@@ -66,32 +70,24 @@ class TPLModule(LightningModule):
         self.val_spread = KeyEventSpread(num_actions=num_actions, num_phases=phases)
         self.test_spread = KeyEventSpread(num_actions=num_actions, num_phases=phases)
 
-    def forward(self, batch: Batch) -> DMTAEOutput:
-        """Encode, align and decode one batch."""
+    def forward(self, batch: Batch) -> Any:
+        """Run the network on one batch."""
         return self.model(batch.embeddings, batch.lengths, self.prototype_lengths[batch.action])
 
-    def losses(self, batch: Batch, output: DMTAEOutput) -> Losses:
-        """Return L_ICAE [3] against the prototypes of this batch (of all ranks), and L_rec [4]."""
-        lengths = self.prototype_lengths[batch.action]
-        mask = length_mask(lengths, output.aligned_latent.shape[1])
-        latent_prototype = group_mean(
-            output.aligned_latent, batch.action, mask, num_actions=len(self.actions), longest=self.prototypes.shape[1]
-        )
-        icae = icae_loss(output.latent, output.position, latent_prototype, batch.action, batch.lengths, lengths)
-        return Losses(icae, reconstruction_loss(output.reconstruction, batch.embeddings, batch.lengths))
+    def batch_prototypes(self, aligned: Tensor, action: Tensor) -> Tensor:
+        """Return the prototypes (A, longest, D) of this batch (of all ranks) from what is aligned, (B, P, D)."""
+        mask = length_mask(self.prototype_lengths[action], aligned.shape[1])
+        return group_mean(aligned, action, mask, num_actions=len(self.actions), longest=self.prototypes.shape[1])
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return L_TPL [5] of a batch."""
-        losses = self.losses(batch, self(batch))
-        loss = tpl_loss(losses.icae, losses.reconstruction, self.icae_weight, self.config["loss"]["reconstruction"])
+    def log_losses(self, losses: dict[str, Tensor], batch: Batch) -> None:
+        """Log the terms of a training step under ``train/``."""
         self.log_dict(
-            {"train/loss": loss, "train/icae": losses.icae, "train/reconstruction": losses.reconstruction},
+            {f"train/{name}": value for name, value in losses.items()},
             on_step=False,
             on_epoch=True,
             batch_size=len(batch.lengths),
             sync_dist=True,
         )
-        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score: loader 0 holds the training videos (they label the prototypes), loader 1 new ones."""
@@ -146,3 +142,35 @@ class TPLModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the preprocessing from the checkpoint."""
         self.preprocessor_state = checkpoint["preprocessor"]
+
+
+class TPLModule(AlignmentModule):
+    """Temporal Prototype Learning (Naaman, Shapira Weber, Freifeld, ICCV 2025) as a LightningModule.
+
+    Args:
+        config: The configuration as nested dictionaries of primitives (``config_to_dict``).
+        catalogue: See :class:`AlignmentModule`.
+    """
+
+    def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
+        """Build D-MTAE."""
+        channels = catalogue["num_channels"]
+        sizes = {key: value for key, value in config["model"].items() if key != "prototype_length"}
+        sizes["latent_dim"] = sizes["latent_dim"] or channels
+        super().__init__(config, catalogue, latent_channels=sizes["latent_dim"])
+        self.model = DMTAE(channels, **sizes, **config["warp"])
+        self.icae_weight = 0.0  # lambda_t; IcaeWeightAnnealing moves it
+
+    def losses(self, batch: Batch, output: DMTAEOutput) -> Losses:
+        """Return L_ICAE [3] against the prototypes of this batch (of all ranks), and L_rec [4]."""
+        lengths = self.prototype_lengths[batch.action]
+        latent_prototype = self.batch_prototypes(output.aligned_latent, batch.action)
+        icae = icae_loss(output.latent, output.position, latent_prototype, batch.action, batch.lengths, lengths)
+        return Losses(icae, reconstruction_loss(output.reconstruction, batch.embeddings, batch.lengths))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return L_TPL [5] of a batch."""
+        losses = self.losses(batch, self(batch))
+        loss = tpl_loss(losses.icae, losses.reconstruction, self.icae_weight, self.config["loss"]["reconstruction"])
+        self.log_losses({"loss": loss, "icae": losses.icae, "reconstruction": losses.reconstruction}, batch)
+        return loss

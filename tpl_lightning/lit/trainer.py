@@ -66,7 +66,7 @@ def build_trainer(
         config: The configuration.
         run_dir: Folder for checkpoints and logs.
         max_epochs: Epochs; None: ``train.max_epochs``.
-        callbacks: In place of those that D-MTAE needs (annealing, prototypes, checkpoints).
+        callbacks: In place of those that TPL and DTAN need (annealing, prototypes, checkpoints).
 
     Raises:
         UserError: If an option under ``trainer.`` is unknown, has a wrong value, or is the framework's own.
@@ -77,10 +77,9 @@ def build_trainer(
     epochs = train.max_epochs if max_epochs is None else max_epochs
     options: dict[str, object] = {"accelerator": "auto", "devices": 1, "deterministic": "warn", **config.trainer}
     if callbacks is None:
-        callbacks = [
-            IcaeWeightAnnealing(config.loss.alpha, config.loss.t0),
-            PrototypeBuilder(checkpoints / "last.ckpt"),
-        ]
+        callbacks = [PrototypeBuilder(checkpoints / "last.ckpt")]
+        if config.method == "tpl":
+            callbacks.insert(0, IcaeWeightAnnealing(config.loss.alpha, config.loss.t0))
         if options.get("enable_checkpointing", True):
             # Every video count is small against a checkpoint's cost, so one file, kept current, is enough.
             callbacks.append(

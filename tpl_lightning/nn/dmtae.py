@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tpl_lightning.functional.cpab import num_parameters, warp_levels, warp_time
-from tpl_lightning.functional.masks import frame_times, length_mask
+from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.resample import resample
 from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.tcn import TCN
+from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
 
 __all__ = ["DMTAE", "DMTAEOutput", "standardise"]
 
@@ -34,11 +34,6 @@ class DMTAEOutput(NamedTuple):
     """(B, T, C) Dec(Z~_i) ∘ T^-theta_i."""
 
 
-def _full_precision(x: Tensor) -> Tensor:
-    """Return half precision as float32, for half precision cannot tell frames apart; the rest as it is."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
 def standardise(latent: Tensor, lengths: Tensor) -> Tensor:
     """Bring each channel of each video to mean 0 and variance 1 over its frames; (B, T, D), padding 0.
 
@@ -52,7 +47,7 @@ def standardise(latent: Tensor, lengths: Tensor) -> Tensor:
     return centred * torch.rsqrt(variance + 1e-6)
 
 
-class DMTAE(nn.Module):
+class DMTAE(WarpNetwork):
     """TCN encoder, InceptionTime aligner, TCN decoder.
 
     Args:
@@ -63,9 +58,9 @@ class DMTAE(nn.Module):
         aligner_filters: Filters per Inception branch.
         aligner_depth: Inception modules.
         dropout: Inside the TCNs.
-        num_cells: Cells of the CPAB velocity field; a list gives those of each recurrence (coarse to fine).
-        recurrences: How often the aligner looks at what it has warped and warps on.
-        backend: What computes the warps: ``torch``, or ``difw``.
+        num_cells: See :class:`~tpl_lightning.nn.warp_network.WarpNetwork`.
+        recurrences: See there.
+        backend: See there.
     """
 
     def __init__(
@@ -83,32 +78,11 @@ class DMTAE(nn.Module):
         backend: str = "torch",
     ) -> None:
         """Build the three networks."""
-        super().__init__()
-        self.levels, self.backend = warp_levels(num_cells, recurrences), backend
-        self.num_parameters = max(num_parameters(cells) for cells in self.levels)
+        super().__init__(num_cells, recurrences, backend)
         sizes = {"hidden": hidden, "kernel_size": kernel_size, "dropout": dropout}
         self.encoder = TCN(num_channels, latent_dim, **sizes)  # type: ignore[arg-type]
         self.decoder = TCN(latent_dim, num_channels, **sizes)  # type: ignore[arg-type]
         self.aligner = InceptionTime(latent_dim, self.num_parameters, filters=aligner_filters, depth=aligner_depth)
-
-    def predict_theta(self, latent: Tensor, lengths: Tensor, prototype_length: Tensor) -> Tensor:
-        """Return theta (B, R, d): the aligner looks at Z on the prototype timeline, along the warps so far.
-
-        Args:
-            latent: (B, T, D).
-            lengths: (B,) frames.
-            prototype_length: (B,) points of each video's prototype.
-        """
-        grid = frame_times(prototype_length, int(prototype_length.max()), latent.dtype)
-        theta = latent.new_zeros(len(latent), 0, self.num_parameters)
-        for _ in self.levels:
-            times = self._warp(theta, grid)
-            step = self.aligner(resample(latent, times, lengths), prototype_length)
-            theta = torch.cat([theta, _full_precision(step).unsqueeze(1)], 1)
-        return theta
-
-    def _warp(self, theta: Tensor, points: Tensor, *, inverse: bool = False) -> Tensor:
-        return warp_time(theta, points, inverse=inverse, num_cells=self.levels, backend=self.backend)
 
     def forward(self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor) -> DMTAEOutput:
         """Encode, align and decode.
@@ -118,14 +92,11 @@ class DMTAE(nn.Module):
             lengths: (B,) frames of each video.
             prototype_length: (B,) points L of the prototype of each video's action.
         """
-        latent = standardise(_full_precision(self.encoder(embeddings, lengths)), lengths)
+        latent = standardise(full_precision(self.encoder(embeddings, lengths)), lengths)
         theta = self.predict_theta(latent, lengths, prototype_length)
-        grid = frame_times(prototype_length, int(prototype_length.max()), latent.dtype)
-        source_position = self._warp(theta, grid)
-        frames = frame_times(lengths, embeddings.shape[1], latent.dtype)
-        position = self._warp(theta, frames, inverse=True)
+        source_position, position = self.time_maps(theta, lengths, prototype_length, frames=embeddings.shape[1])
         aligned = resample(latent, source_position, lengths)
-        decoded = _full_precision(self.decoder(aligned, prototype_length))
+        decoded = full_precision(self.decoder(aligned, prototype_length))
         return DMTAEOutput(
             latent=latent,
             theta=theta,

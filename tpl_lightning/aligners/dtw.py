@@ -1,0 +1,171 @@
+"""DBA and SoftDBA: the prototype is a barycenter under dynamic time warping, frames follow the path to it.
+
+DBA: Petitjean, Ketterlin, Gancarski, "A global averaging method for dynamic time warping", Pattern Recognition 2011.
+SoftDBA: Cuturi, Blondel, "Soft-DTW: a differentiable loss function for time-series", ICML 2017. Both by tslearn.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from tslearn.barycenters import dtw_barycenter_averaging, softdtw_barycenter
+from tslearn.metrics import dtw_path, soft_dtw_alignment
+
+from tpl_lightning.aligners.base import (
+    StoredAligner,
+    check_videos,
+    load_state,
+    make_catalogue,
+    save_state,
+    voted_labels,
+)
+from tpl_lightning.alignment import Alignment
+from tpl_lightning.config import Config, config_to_dict
+from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.functional.masks import frame_times
+from tpl_lightning.functional.resample import resample
+
+__all__ = ["DtwAligner", "path_positions", "path_weights"]
+
+_ALL_CORES = -1
+
+
+def path_weights(prototype: np.ndarray, video: np.ndarray, gamma: float | None) -> np.ndarray:
+    """Return which frames face which prototype points, (L, L_i), at least 0.
+
+    Args:
+        prototype: (L, K).
+        video: (L_i, K).
+        gamma: None: 1 along the optimal DTW path, 0 elsewhere. Otherwise the probability that a path drawn from
+            the soft-DTW distribution, p(path) ~ exp(-cost / gamma), goes through each pair.
+    """
+    if gamma is not None:
+        return np.asarray(soft_dtw_alignment(prototype, video, gamma=gamma)[0])
+    path = np.asarray(dtw_path(prototype, video)[0])
+    weights = np.zeros((len(prototype), len(video)))
+    weights[path[:, 0], path[:, 1]] = 1.0
+    return weights
+
+
+def path_positions(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Read both time maps off a path: the mean place on the other timeline of what each frame, or point, faces.
+
+    Convention: times are in [0, 1]. The first value is indexed by video frames and lies on the prototype timeline
+    (the place of T^-theta), the second is indexed by prototype points and lies in the video (the place of T^theta).
+    Ends need not meet: where several points face the first frame it sits in their middle. Neither map decreases.
+
+    Args:
+        weights: (L, L_i) from :func:`path_weights`.
+
+    Returns:
+        Positions (L_i,) of the frames and sources (L,) of the prototype points.
+    """
+    points, frames = (np.arange(n) / max(n - 1, 1) for n in weights.shape)
+    positions = points @ weights / weights.sum(0)
+    sources = weights @ frames / weights.sum(1)
+    # Rounding, and with soft paths rare reversals of a fraction of a frame.
+    return np.maximum.accumulate(positions).clip(0, 1), np.maximum.accumulate(sources).clip(0, 1)
+
+
+class DtwAligner(StoredAligner):
+    """A DTW barycenter for each action; every video, seen or new, follows its own path to it.
+
+    The barycenter has the median training length and starts from the mean of the linearly rescaled videos.
+    SoftDBA reads positions off the expected path of soft-DTW: on real clips it scores higher than the single best
+    path to the same barycenter, the more so the larger gamma is.
+
+    Args:
+        config: The configuration; ``method`` is ``dba`` or ``softdba``.
+        run_dir: Folder for the checkpoint.
+    """
+
+    def __init__(self, config: Config, run_dir: Path) -> None:
+        """Keep the options."""
+        self.config, self.run_dir = config, run_dir
+        self.gamma = config.dtw.gamma if config.method == "softdba" else None
+        self.state: dict[str, Any] | None = None
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, config: Config) -> "DtwAligner":
+        """Load a fitted aligner.
+
+        Raises:
+            UserError: If the file is missing or no checkpoint of this kind.
+        """
+        aligner = cls(config, path.parent.parent)
+        aligner.state = load_state(path, "barycenters")
+        return aligner
+
+    def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
+        """Compute the barycenter of each action and label it."""
+        preprocessor = Preprocessor.fit(train, self.config.data)
+        catalogue = make_catalogue(train, preprocessor.num_channels)
+        videos: dict[str, list[np.ndarray]] = {a: [] for a in catalogue["actions"]}
+        for i, action in enumerate(train.action):
+            videos[str(action)].append(preprocessor(train.read(i)).astype(np.float64))
+        # tslearn's loops are compiled and let go of the interpreter, so threads are enough.
+        inner = _ALL_CORES if len(videos) == 1 else None
+        lengths = catalogue["prototype_lengths"]
+        found = Parallel(n_jobs=_ALL_CORES, prefer="threads")(
+            delayed(self._barycenter)(parts, length, inner)
+            for parts, length in zip(videos.values(), lengths, strict=True)
+        )
+        self.state = {
+            "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
+            "preprocessor": preprocessor.state(),
+            "barycenters": {a: torch.from_numpy(b) for a, b in zip(videos, found, strict=True)},
+        }
+        labels = voted_labels(self.align(train), train)
+        self.state["prototype_labels"] = {a: torch.from_numpy(np.asarray(v)) for a, v in labels.items()}
+        save_state(self.state, self.run_dir / "checkpoints" / "last.ckpt")
+
+    def align(self, videos: VideoSet) -> Alignment:
+        """Follow the path of each video to its action's barycenter."""
+        state = self._fitted()
+        check_videos(videos, state["hyper_parameters"]["catalogue"])
+        preprocessor = Preprocessor.from_state(state["preprocessor"])
+        barycenters = {a: b.numpy() for a, b in state["barycenters"].items()}
+
+        def place(action: str, video: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return path_positions(path_weights(barycenters[action], video.astype(np.float64), self.gamma))
+
+        rows = Parallel(n_jobs=_ALL_CORES, prefer="threads")(
+            delayed(place)(str(action), preprocessor(videos.read(i))) for i, action in enumerate(videos.action)
+        )
+        return Alignment.from_rows(
+            video_id=videos.video_id,
+            action=videos.action,
+            split=videos.split,
+            positions=[p for p, _ in rows],
+            sources=[s for _, s in rows],
+        )
+
+    def prototype_labels(self) -> dict[str, np.ndarray]:
+        """Return the stored labels A^ (L,) of each barycenter, -1 where no video voted."""
+        return {a: labels.numpy() for a, labels in self._fitted()["prototype_labels"].items()}
+
+    def prototypes(self) -> dict[str, np.ndarray]:
+        """Return the stored barycenter (L, channels) of each action."""
+        return {a: values.numpy() for a, values in self._fitted()["barycenters"].items()}
+
+    def _barycenter(self, videos: list[np.ndarray], length: int, jobs: int | None) -> np.ndarray:
+        options: dict[str, Any] = {"max_iter": self.config.dtw.max_iter, "n_jobs": jobs}
+        start = _linear_mean(videos, length)
+        if self.gamma is None:
+            return np.asarray(dtw_barycenter_averaging(videos, init_barycenter=start, **options))
+        return np.asarray(softdtw_barycenter(videos, gamma=self.gamma, init=start, **options))
+
+    def _fitted(self) -> dict[str, Any]:
+        if self.state is None:
+            raise RuntimeError("Expected a fitted aligner; call fit or from_checkpoint first.")
+        return self.state
+
+
+def _linear_mean(videos: list[np.ndarray], length: int) -> np.ndarray:
+    """Return the mean of the videos, each stretched to ``length`` points."""
+    times = frame_times(torch.tensor([length]), length, torch.float64)
+    stretched = [resample(torch.from_numpy(x)[None], times, torch.tensor([len(x)]))[0] for x in videos]
+    return torch.stack(stretched).mean(0).numpy()

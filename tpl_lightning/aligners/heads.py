@@ -1,0 +1,103 @@
+"""TCC and LAV: a head learns embeddings of timing; the direct fit aligns the videos by them.
+
+Both papers compare frames by nearest neighbours and make no alignment of their own. Here the learned embeddings take
+the place of the preprocessed ones in the direct fit (``aligners.joint``), so these rows differ from ``method=direct``
+in nothing but the features.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import seed_everything
+
+from tpl_lightning.aligners.joint import JointAligner
+from tpl_lightning.config import config_to_dict
+from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.datamodule import EmbeddingDataModule
+from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.data.splits import Splits
+from tpl_lightning.lit.callbacks import EpochProgress
+from tpl_lightning.lit.heads import HeadModule
+from tpl_lightning.lit.trainer import build_trainer
+from tpl_lightning.nn.heads import EmbeddingHead
+
+__all__ = ["HeadAligner", "LearnedFeatures"]
+
+
+@dataclass
+class LearnedFeatures:
+    """Embeddings -> preprocessing -> head, each video's mean removed, total variance 1 over the training frames.
+
+    Attributes:
+        preprocessor: Fitted preprocessing.
+        head: The trained head, in evaluation mode.
+        sizes: What the head was built with.
+        scale: Number by which all values are divided.
+    """
+
+    preprocessor: Preprocessor
+    head: EmbeddingHead
+    sizes: dict[str, Any]
+    scale: float = 1.0
+
+    @property
+    def num_channels(self) -> int:
+        """Return the channels of the result."""
+        return int(self.sizes["channels"])
+
+    @torch.inference_mode()
+    def __call__(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the features of a video, (L, C) -> (L, ``num_channels``), float32."""
+        frames = torch.from_numpy(self.preprocessor(embeddings))[None]
+        values = self.head(frames, torch.tensor([frames.shape[1]]))[0]
+        features: np.ndarray = ((values - values.mean(0)) / self.scale).numpy()
+        return features
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors and primitives that a checkpoint can hold."""
+        weights = {k: v.detach().cpu().clone() for k, v in self.head.state_dict().items()}
+        return {"preprocessor": self.preprocessor.state(), "head": weights, "sizes": self.sizes, "scale": self.scale}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "LearnedFeatures":
+        """Rebuild from :meth:`state`."""
+        preprocessor = Preprocessor.from_state(state["preprocessor"])
+        head = EmbeddingHead(preprocessor.num_channels, **state["sizes"])
+        head.load_state_dict(state["head"])
+        return cls(preprocessor, head.cpu().eval(), state["sizes"], state["scale"])
+
+
+class HeadAligner(JointAligner):
+    """The direct fit on embeddings that a head has learned; ``method`` is ``tcc`` or ``lav``."""
+
+    @property
+    def is_global_zero(self) -> bool:
+        """Tell whether this process writes the results."""
+        return self._is_global_zero
+
+    _is_global_zero = True
+
+    def _fit_features(self, train: VideoSet) -> LearnedFeatures:
+        """Train the head on the training videos, without their labels."""
+        config = self.config
+        seed_everything(config.seed, workers=True, verbose=False)
+        preprocessor = Preprocessor.fit(train, config.data)
+        empty = train.select(np.zeros(len(train), dtype=bool))
+        data = EmbeddingDataModule(
+            Splits(train=train, val=empty, test=empty), preprocessor, train.actions, config.data, config.seed
+        )
+        module = HeadModule(config_to_dict(config), preprocessor.num_channels)
+        progress = [EpochProgress(max(config.head.epochs // 8, 1))] if config.run.progress else []
+        trainer = build_trainer(config, self.run_dir, max_epochs=config.head.epochs, callbacks=list(progress))
+        trainer.fit(module, train_dataloaders=data.train_dataloader())
+        self._is_global_zero = trainer.is_global_zero
+        sizes = {key: getattr(config.head, key) for key in ("channels", "hidden", "kernel_size", "dropout")}
+        features = LearnedFeatures(preprocessor, module.network.cpu().eval(), sizes)
+        energy = sum(float(np.square(features(train.read(i))).sum()) for i in range(len(train)))
+        features.scale = max((energy / int(train.lengths.sum())) ** 0.5, 1e-6)
+        return features
+
+    def _load_features(self, state: dict[str, Any]) -> LearnedFeatures:
+        return LearnedFeatures.from_state(state)

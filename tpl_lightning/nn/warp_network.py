@@ -1,0 +1,77 @@
+"""What all networks that predict warps share: an aligner that looks at a signal, and the warps of what it says."""
+
+import torch
+from torch import Tensor, nn
+
+from tpl_lightning.functional.cpab import num_parameters, warp_levels, warp_time
+from tpl_lightning.functional.masks import frame_times
+from tpl_lightning.functional.resample import resample
+from tpl_lightning.nn.inception import InceptionTime
+
+__all__ = ["WarpNetwork", "full_precision"]
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Return half precision as float32, for half precision cannot tell frames apart; the rest as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+class WarpNetwork(nn.Module):
+    """Base: one warp for each recurrence; derived classes build ``aligner``.
+
+    Args:
+        num_cells: Cells of the CPAB velocity field; a list gives those of each recurrence (coarse to fine).
+        recurrences: How often the aligner looks at what it has warped and warps on.
+        backend: What computes the warps: ``torch``, or ``difw``.
+    """
+
+    aligner: InceptionTime
+
+    def __init__(self, num_cells: int | list[int], recurrences: int, backend: str) -> None:
+        """Keep the family of warps."""
+        super().__init__()
+        self.levels, self.backend = warp_levels(num_cells, recurrences), backend
+        self.num_parameters = max(num_parameters(cells) for cells in self.levels)
+
+    def predict_theta(self, signal: Tensor, lengths: Tensor, prototype_length: Tensor) -> Tensor:
+        """Return theta (B, R, d): the aligner looks at the signal on the prototype timeline, along the warps so far.
+
+        Args:
+            signal: (B, T, D).
+            lengths: (B,) frames.
+            prototype_length: (B,) points of each video's prototype.
+        """
+        grid = frame_times(prototype_length, int(prototype_length.max()), signal.dtype)
+        theta = signal.new_zeros(len(signal), 0, self.num_parameters)
+        for _ in self.levels:
+            times = self._warp(theta, grid)
+            step = self.aligner(resample(signal, times, lengths), prototype_length)
+            theta = torch.cat([theta, full_precision(step).unsqueeze(1)], 1)
+        return theta
+
+    def time_maps(
+        self, theta: Tensor, lengths: Tensor, prototype_length: Tensor, *, frames: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return both directions of the warps.
+
+        Convention: T^theta maps prototype time to video time, both in [0, 1]; ends are fixed.
+
+        Args:
+            theta: (B, R, d).
+            lengths: (B,) frames.
+            prototype_length: (B,) points of each video's prototype; P of the longest.
+            frames: T, places of a row of frames.
+
+        Returns:
+            T^theta (B, P) at the prototype points, 1 beyond the prototype's end; T^-theta (B, T) at the frames, 1
+            where padded.
+        """
+        grid = frame_times(prototype_length, int(prototype_length.max()), theta.dtype)
+        own = frame_times(lengths, frames, theta.dtype)
+        return self._warp(theta, grid), self._warp(theta, own, inverse=True)
+
+    def _warp(self, theta: Tensor, points: Tensor, *, inverse: bool = False) -> Tensor:
+        levels = self.levels[: theta.shape[1]]
+        if not levels:  # nothing has been predicted yet
+            return points
+        return warp_time(theta, points, inverse=inverse, num_cells=levels, backend=self.backend)
