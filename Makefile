@@ -43,7 +43,7 @@ smoke: $(VENV)/.installed  ## tiny training on CPU, end to end
 bench-warps: $(VENV)/.installed  ## time the warps against difw, write benchmarks/warps.md
 	@$(BIN)/python benchmarks/warps.py
 
-bench-embed: $(VENV)/.installed  ## time reading and embedding of videos, write benchmarks/embed.md
-	@$(BIN)/python benchmarks/embed.py
+bench-embed: $(VENV)/.installed  ## time reading and embedding of videos, write benchmarks/embed.md: [VIDEOS=folder]
+	@$(BIN)/python benchmarks/embed.py $(VIDEOS)
 
 .PHONY: help install train bench test test-full lint format smoke bench-warps bench-embed

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 __all__ = ["prefetched"]
 
+_CHUNK = 16  # items that pass between threads at a time: one by one, small frames spend more time in the queue's locks
+
 Item = TypeVar("Item")
 
 
@@ -17,7 +19,7 @@ def prefetched(openers: Sequence[Callable[[], Iterator[Item]]], *, ahead: int, s
     Args:
         openers: functions that return the iterators.
         ahead: iterators that run at a time.
-        size: items of each that are kept until they are asked for.
+        size: about how many items of each are kept until they are asked for.
 
     Yields:
         For each function the items of its iterator, in order; an error comes where the iterator raised it. What is
@@ -37,21 +39,28 @@ def prefetched(openers: Sequence[Callable[[], Iterator[Item]]], *, ahead: int, s
 
 class _Ahead(Generic[Item]):
     def __init__(self, opener: Callable[[], Iterator[Item]], size: int) -> None:
-        self._queue: queue.Queue[tuple[str, Item | BaseException | None]] = queue.Queue(size)
+        # None: the end.
+        self._queue: queue.Queue[list[Item] | BaseException | None] = queue.Queue(max(size // _CHUNK, 1))
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(opener,), daemon=True)
         self._thread.start()
 
     def _run(self, opener: Callable[[], Iterator[Item]]) -> None:
+        chunk: list[Item] = []
         try:
             for item in opener():
-                if not self._put(("item", item)):
-                    return
-            self._put(("end", None))
-        except BaseException as error:  # raised again where the items are read
-            self._put(("error", error))
+                chunk.append(item)
+                if len(chunk) == _CHUNK:
+                    if not self._put(chunk):
+                        return
+                    chunk = []
+            self._put(chunk)
+            self._put(None)
+        except BaseException as error:  # raised again where the items are read, after those before it
+            self._put(chunk)
+            self._put(error)
 
-    def _put(self, entry: tuple[str, Item | BaseException | None]) -> bool:
+    def _put(self, entry: list[Item] | BaseException | None) -> bool:
         while not self._stopped.is_set():
             try:
                 self._queue.put(entry, timeout=0.1)
@@ -61,13 +70,10 @@ class _Ahead(Generic[Item]):
         return False
 
     def __iter__(self) -> Iterator[Item]:
-        while True:
-            kind, value = self._queue.get()
-            if kind == "end":
-                return
-            if isinstance(value, BaseException):
-                raise value
-            yield value  # type: ignore[misc]
+        while (entry := self._queue.get()) is not None:
+            if isinstance(entry, BaseException):
+                raise entry
+            yield from entry
 
     def stop(self) -> None:
         self._stopped.set()

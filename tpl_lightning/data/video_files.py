@@ -353,10 +353,14 @@ class _Converter:
         from av.video.reformatter import VideoReformatter
 
         self._size, self._scale, self._convert = size, VideoReformatter(), VideoReformatter()
+        self._turns: int | None = None
 
     def __call__(self, frame: Any) -> np.ndarray:
-        # Rotation metadata is in degrees counter-clockwise, as is np.rot90.
-        turns = round(frame.rotation / 90) % 4
+        if self._turns is None:
+            # Metadata of the whole stream, but looked up frame by frame: slow against decoding a small frame.
+            # It is in degrees counter-clockwise, as is np.rot90.
+            self._turns = round(frame.rotation / 90) % 4
+        turns = self._turns
         width, height = frame.width, frame.height
         if self._size is not None:
             width, height = self._size(height, width)[::-1] if turns % 2 else self._size(width, height)
