@@ -25,6 +25,24 @@ train: $(VENV)/.installed  ## train and score: make train DATASET=genai [CACHE=p
 bench: $(VENV)/.installed  ## run every method and make one table: make bench DATASET=genai [CACHE=path] [ARGS=...]
 	@$(BIN)/tpl bench experiments/$(DATASET).yaml $(CACHE_ARG) $(ARGS)
 
+ABLATIONS := $(foreach name,baseline no_bottleneck encoder_only decoder median_length,experiments/ablations/$(name).yaml)
+comma := ,
+space := $(subst ,, )
+
+ablations: $(VENV)/.installed  ## the paper's ablations in one table: make ablations DATASET=genai [CACHE=path] [ARGS=...]
+	@$(BIN)/tpl bench experiments/$(DATASET).yaml $(CACHE_ARG) run.name=ablations-$(DATASET) \
+		'bench.methods=[$(subst $(space),$(comma),$(ABLATIONS))]' $(ARGS)
+
+results: $(VENV)/.installed  ## write docs/results.md from the tables below runs/: make results [ARGS="FOLDER ..."]
+	@$(BIN)/python docs/make_results.py $(ARGS)
+
+sweep: $(VENV)/.installed  ## hand a sweep to W&B, print its id: make sweep SWEEP=genai [CACHE=path] [ARGS=...]
+	@$(BIN)/tpl sweep experiments/sweeps/$(or $(SWEEP),genai).yaml server=true $(CACHE_ARG) $(ARGS)
+
+agent: $(VENV)/.installed  ## run trials of a W&B sweep: make agent SWEEP_ID=... [ARGS="--count 10"]
+	@test -n "$(SWEEP_ID)" || { echo "Say which sweep: make agent SWEEP_ID=... (make sweep prints it)"; exit 2; }
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/wandb agent $(ARGS) $(SWEEP_ID)
+
 test: $(VENV)/.installed  ## run the tests
 	@$(BIN)/python -m pytest -m "not slow"
 
@@ -46,4 +64,7 @@ bench-warps: $(VENV)/.installed  ## time the warps against difw, write benchmark
 bench-embed: $(VENV)/.installed  ## time reading and embedding of videos, write benchmarks/embed.md: [VIDEOS=folder]
 	@$(BIN)/python benchmarks/embed.py $(VIDEOS)
 
-.PHONY: help install train bench test test-full lint format smoke bench-warps bench-embed
+bench-retrieval: $(VENV)/.installed  ## time frame retrieval by search and by look-up, write benchmarks/retrieval.md
+	@$(BIN)/python benchmarks/retrieval.py $(if $(CACHE),--cache $(CACHE))
+
+.PHONY: help install train bench sweep agent ablations results test test-full lint format smoke bench-warps bench-embed bench-retrieval

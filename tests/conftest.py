@@ -1,12 +1,15 @@
 """Small caches that the tests make themselves."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # small tensors; and other programs may hold the other cores
+os.environ.setdefault("WANDB_MODE", "disabled")  # tests that log say so
 
 
 def write_cache(

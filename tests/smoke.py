@@ -1,6 +1,7 @@
 """Tiny end-to-end run on CPU: data made, trained, tested, in a temporary folder. Run by ``make smoke``."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ def _tpl(*arguments: str) -> str:
 
 def main() -> None:
     """Build, fit, test; fail loudly if a promised file is missing."""
+    os.environ.setdefault("WANDB_MODE", "disabled")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cache = build_procedural_set(folder / "tiny.h5", video_dir=None, num_clips=20, channels=16)

@@ -12,6 +12,7 @@ COMMANDS = {
     "fit": "train an aligner on an embedding cache and score it: tpl fit experiments/genai.yaml [key=value ...]",
     "test": "align and score other videos with a trained model: tpl test runs/NAME data.cache=OTHER.h5",
     "bench": "run every method on one cache and make one table: tpl bench experiments/genai.yaml [key=value ...]",
+    "sweep": "search settings with a sweep file, here or with W&B: tpl sweep experiments/sweeps/genai.yaml count=20",
     "cache": "make or look at an embedding cache: tpl cache embed VIDEOS out=PATH, import, merge, info, validate",
     "sync": "videos in, one video in which all move in step out: tpl sync runs/NAME clips/ out=synced.mp4",
     "transfer": "carry phase labels to videos: tpl transfer runs/NAME clips/ out=labels.csv",

@@ -176,6 +176,11 @@ class DirectConfig:
     """Gaussian smoothing before differentiation, as a share of the video."""
     stages: list[float] = field(default_factory=lambda: [0.1, 0.05, 0.025, 0.0125])
     """Gaussian smoothing of the signals, from coarse to fine, as shares of the video."""
+    paths: int = 1
+    """Rounds of dynamic time warping after the first fit, to start the last one near the best of all warps; 0: none."""
+    detail: Literal["auto", "coarse", "fine"] = "auto"
+    """fine: warps of 64 cells, a weak prior and sharp signals, for long recordings of many phases; auto: where
+    prototypes of 200 frames or more, of at most 200 training videos, score better so, without labels."""
     grid: int | None = None
     """Points at which signals are compared; empty: the longest prototype, within 128..512."""
     leave_one_out: bool = True
@@ -193,6 +198,9 @@ class DirectConfig:
         _require(0 < self.derivative_sigma <= 1, "direct.derivative_sigma", "in (0, 1]", self.derivative_sigma)
         ok = bool(self.stages) and all(0 < sigma <= 1 for sigma in self.stages)
         _require(ok, "direct.stages", "a list of numbers in (0, 1]", self.stages)
+        _require(self.paths >= 0, "direct.paths", "at least 0", self.paths)
+        known = ("auto", "coarse", "fine")
+        _require(self.detail in known, "direct.detail", f"one of {', '.join(known)}", self.detail)
         _require(self.grid is None or self.grid >= 32, "direct.grid", "at least 32, or null", self.grid)
 
 
@@ -202,6 +210,8 @@ class DtwConfig:
 
     gamma: float = 1.0
     """Smoothing of SoftDBA's minimum, against squared distances of features of variance 1; .01 is close to DBA."""
+    expected_path: bool = True
+    """softdba: labels follow the expected path of soft-DTW, which scores higher; false: the single best path."""
     max_iter: int = 50
     """Most updates of a barycenter."""
 
@@ -343,9 +353,21 @@ class RunConfig:
     """Draw the figures."""
     progress: bool = True
     """Show progress bars."""
+    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    """Mirror the run to Weights & Biases; auto: online where a login is found, else offline; WANDB_MODE counts."""
+    project: str | None = None
+    """W&B project; empty: WANDB_PROJECT, else tpl_lightning."""
+    group: str | None = None
+    """W&B group; empty: data set and method, so that folds and seeds lie together."""
+    tags: list[str] = field(default_factory=list)
+    """Further W&B tags; data set, method, extractor, fold and seed are always there."""
 
     def __post_init__(self) -> None:
         """Check that the name is one folder."""
+        known = ("auto", "online", "offline", "disabled")
+        _require(self.wandb in known, "run.wandb", f"one of {', '.join(known)}", self.wandb)
+        bad = [tag for tag in self.tags if not 1 <= len(tag) <= 64]
+        _require(not bad, "run.tags", "a list of names of 1 to 64 letters", bad)
         ok = self.name is None or (self.name not in {"", ".", ".."} and Path(self.name).name == self.name)
         _require(ok, "run.name", "a plain folder name without slashes", self.name)
 
@@ -354,8 +376,25 @@ class RunConfig:
 class BenchConfig:
     """What `tpl bench` runs."""
 
-    methods: list[str] = field(default_factory=lambda: ["linear", "pad", "tpl", "direct", "tpl_plus"])
-    """Rows of the table; `tpl+refined` adds the refinement by the direct fit."""
+    methods: list[str] = field(
+        default_factory=lambda: [
+            "linear",
+            "pad",
+            "dba",
+            "softdba:0.01",
+            "softdba:0.1",
+            "softdba:1",
+            "dtan:wcss",
+            "dtan:wcss_prior",
+            "dtan:icae",
+            "tpl",
+            "tcc",
+            "lav",
+            "direct",
+            "tpl_plus",
+        ]
+    )
+    """Rows of the table; `softdba:GAMMA`, `dtan:OBJECTIVE`, `METHOD+refined` (by the direct fit), or a YAML file."""
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     """Seeds of the methods that draw random numbers."""
     minutes: float = 30.0
@@ -364,8 +403,8 @@ class BenchConfig:
     def __post_init__(self) -> None:
         """Check ranges and names."""
         for name in self.methods:
-            known = name.removesuffix("+refined") in get_args(Method)
-            _require(known, "bench.methods", f"a list of {', '.join(get_args(Method))}", name)
+            known = name.endswith((".yaml", ".yml")) or name.removesuffix("+refined").split(":")[0] in get_args(Method)
+            _require(known, "bench.methods", f"a list of {', '.join(get_args(Method))}, or YAML files", name)
         _require(len(self.seeds) > 0, "bench.seeds", "a list of numbers", self.seeds)
         _require(self.minutes > 0, "bench.minutes", "above 0", self.minutes)
 
@@ -472,7 +511,10 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
     for argument in arguments:
         if "=" in argument:
             try:
-                update = OmegaConf.from_dotlist([argument.removeprefix("--")])
+                text = argument.removeprefix("--")
+                if text.endswith("=None"):  # how sweep agents write null
+                    text = text.removesuffix("None") + "null"
+                update = OmegaConf.from_dotlist([text])
             except Exception as error:
                 raise UserError(f"{argument}: not a readable key=value argument ({_one_line(error)}).") from error
             tree = _merge(tree, update, argument)

@@ -18,7 +18,7 @@ from tpl_lightning.evaluation import Scores
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType
 
-__all__ = ["draw_run"]
+__all__ = ["draw_alignment", "draw_run"]
 
 _UNLABELLED: "ColorType" = "0.75"
 _MAX_VIDEOS = 40  # curves per panel; more would be a blot
@@ -174,15 +174,22 @@ def _draw_curves(path: Path, log: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
+def draw_alignment(
+    folder: Path, aligner: Aligner, alignment: Alignment, videos: VideoSet, scores: Scores, source: str
+) -> None:
+    """Draw latents, warps and prototypes into a folder."""
+    signals, name = _signals(aligner, videos)
+    _draw_signals(folder / "latents.png", signals, name, alignment, videos, source)
+    _draw_warps(folder / "warps.png", alignment, videos, source)
+    _draw_prototypes(folder / "prototypes.png", signals, name, alignment, videos, scores)
+
+
 def draw_run(
     run_dir: Path, aligner: Aligner, alignment: Alignment, videos: VideoSet, scores: Scores, source: str
 ) -> None:
     """Draw all figures of a run into ``run_dir/figures``."""
     folder = run_dir / "figures"
-    signals, name = _signals(aligner, videos)
-    _draw_signals(folder / "latents.png", signals, name, alignment, videos, source)
-    _draw_warps(folder / "warps.png", alignment, videos, source)
-    _draw_prototypes(folder / "prototypes.png", signals, name, alignment, videos, scores)
+    draw_alignment(folder, aligner, alignment, videos, scores, source)
     log = run_dir / "metrics.csv"
     if log.is_file():
         _draw_curves(folder / "curves.png", log)

@@ -8,11 +8,10 @@ import numpy as np
 
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.metrics.alignment_score import ROUGHNESS_WEIGHT
 
 __all__ = ["Quality", "assess"]
 
-_ROUGHNESS_WEIGHT = 0.1
-"""Price of roughness against agreement, where the score follows CBC and PLP best (docs/methods.md)."""
 _STEEP = 8.0  # a warp this steep somewhere is a stair
 _STEEP_SHARE = 0.1
 _SHARED = 0.15
@@ -103,4 +102,4 @@ def assess(alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarra
     if counted == 0 or before == 0:
         return Quality(math.nan, math.nan, math.nan, warnings)
     agreement, roughness = 1 - after / before, rough / counted
-    return Quality(agreement - _ROUGHNESS_WEIGHT * roughness, agreement, roughness, warnings)
+    return Quality(agreement - ROUGHNESS_WEIGHT * roughness, agreement, roughness, warnings)

@@ -38,7 +38,10 @@ def open_run_directory(config: Config) -> Path:
     """
     default = f"{config.data.dataset}-{config.method}-s{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     handed_on = None if is_rank_zero() else os.environ.get(_NAME)
-    name = config.run.name or handed_on or default
+    name = config.run.name or default
+    if os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"):
+        name = f"{name}-{os.environ['WANDB_RUN_ID']}"  # agents start many trials of one command line
+    name = handed_on or name
     folder = Path(config.run.dir) / name
     if not is_rank_zero():
         return folder

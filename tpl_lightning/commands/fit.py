@@ -12,8 +12,10 @@ from tpl_lightning.config import Config, load_config
 if TYPE_CHECKING:
     from tpl_lightning.aligners.base import Aligner, Features
     from tpl_lightning.alignment import Alignment
-    from tpl_lightning.data.cache import VideoSet
+    from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+    from tpl_lightning.data.splits import Splits
     from tpl_lightning.evaluation import Scores
+    from tpl_lightning.tracking import Mirror
 
 __all__ = ["main"]
 
@@ -60,16 +62,58 @@ def _flat(scores: "dict[str, Scores]", method: str) -> dict[str, Any]:
     return flat
 
 
+def _validation_scores(alignment: "Alignment", videos: "VideoSet") -> dict[str, float]:
+    """Score the validation videos as the test videos are, where there are any."""
+    import numpy as np
+
+    from tpl_lightning.evaluation import evaluate
+
+    if not (alignment.split == "val").any():
+        return {}
+    as_test = np.select([alignment.split == "val", alignment.split == "train"], ["test", "train"], "val")
+    found = evaluate(replace(alignment, split=as_test), videos).overall
+    return {"val/plp": found["test/plp"], "val/event_spread": found["event_spread"]}
+
+
+def _follow_training(config: Config, run_dir: Path, splits: "Splits", mirror: "Mirror") -> None:
+    """Have figures drawn while a network is trained, where there is a log to put them into."""
+    if not (mirror.is_active and config.run.figures and config.method in ("tpl", "dtan")):
+        return
+    from tpl_lightning.report import data_source
+    from tpl_lightning.snapshots import Snapshots, snapshot_epochs
+
+    epochs, source = snapshot_epochs(config.train.max_epochs), data_source(splits.train.cache)
+    mirror.callbacks.append(Snapshots(config, run_dir, splits.train, mirror=mirror, source=source, epochs=epochs))
+
+
+def _mirror_results(
+    config: Config, run_dir: Path, cache: "EmbeddingCache", metrics: dict[str, Any], mirror: "Mirror"
+) -> None:
+    """Log what the run directory holds: metrics, figures, a clip, the checkpoint and which cache it was made of."""
+    if not mirror.is_active:
+        return
+    facts = {"dataset": cache.dataset, "extractor": cache.extractor, "source": cache.source, "videos": len(cache)}
+    fingerprint = metrics["cache_fingerprint"]
+    mirror.log_metrics(metrics)
+    mirror.log_cache(cache.path, fingerprint, {**facts, "channels": cache.num_channels})
+    mirror.log_checkpoint(run_dir / "checkpoints", {**facts, "method": config.method, "cache_fingerprint": fingerprint})
+    if config.run.figures:
+        from tpl_lightning.sync.preview import write_preview
+
+        mirror.log_images(run_dir / "figures")
+        clip = write_preview(run_dir, run_dir / "figures" / "preview.mp4")
+        if clip is not None:
+            mirror.log_video(clip, "preview", metrics["data_source"])
+
+
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data.cache import EmbeddingCache, VideoSet
-    from tpl_lightning.data.preprocess import Preprocessor
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import split_videos
-    from tpl_lightning.quality import assess
-    from tpl_lightning.report import REFINED, data_source, print_scores
-    from tpl_lightning.run_directory import open_run_directory, write_metrics
+    from tpl_lightning.report import data_source
+    from tpl_lightning.run_directory import is_rank_zero, open_run_directory
+    from tpl_lightning.tracking import mirror_run
 
     cache = EmbeddingCache(find_or_make_cache(config.data, progress=config.run.progress))
     config = replace(config, data=replace(config.data, cache=str(cache.path)))
@@ -79,12 +123,26 @@ def run(config: Config) -> int:
         from tpl_lightning.lit.trainer import check_trainer_options
 
         check_trainer_options(config.trainer)
-    source = data_source(cache)
     run_dir = open_run_directory(config)
-    print(f"Data: {source}", file=sys.stderr)
+    print(f"Data: {data_source(cache)}", file=sys.stderr)
     counts = f"{len(splits.train)} train, {len(splits.val)} val, {len(splits.test)} test videos"
     print(f"{counts}; {len(splits.train.actions)} actions; run {run_dir}", file=sys.stderr)
+    tags = [cache.extractor, *(["procedural"] if cache.is_procedural else [])]
+    with mirror_run(config, run_dir, tags=tags, main=is_rank_zero()) as mirror:
+        return _fit_and_score(config, splits, run_dir, mirror)
 
+
+def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mirror") -> int:
+    """Do what is left to do once the run directory is there."""
+    from tpl_lightning.aligners import build_aligner
+    from tpl_lightning.data.preprocess import Preprocessor
+    from tpl_lightning.quality import assess
+    from tpl_lightning.report import REFINED, data_source, print_scores
+    from tpl_lightning.run_directory import write_metrics
+
+    cache = splits.train.cache
+    source = data_source(cache)
+    _follow_training(config, run_dir, splits, mirror)
     aligner = build_aligner(config, run_dir)
     start = time.perf_counter()
     aligner.fit(splits.train, splits.val if len(splits.val) else None)
@@ -121,6 +179,7 @@ def run(config: Config) -> int:
         "quality/roughness": quality.roughness,
         "warnings": quality.warnings,
     }
+    metrics |= _validation_scores(alignment, videos)
     write_metrics(run_dir, metrics)
     if config.run.figures:
         from tpl_lightning.figures import draw_run
@@ -136,6 +195,7 @@ def run(config: Config) -> int:
     print(f"Run directory: {run_dir}")
     plp, cbc = own.overall["test/plp"], own.overall["train/cbc"]
     print(f"RESULT test/plp={plp:.4f} train/cbc={cbc:.4f} run={run_dir}")
+    _mirror_results(config, run_dir, cache, metrics, mirror)
     return 0
 
 

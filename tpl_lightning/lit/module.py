@@ -10,7 +10,7 @@ from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.losses import icae_loss, reconstruction_loss, tpl_loss
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
-from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
+from tpl_lightning.metrics import AlignmentScore, CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
 from tpl_lightning.nn import DMTAE, DMTAEOutput
 from tpl_lightning.nn.warp_network import WarpNetwork
 
@@ -69,6 +69,9 @@ class AlignmentModule(LightningModule):
         self.val_plp, self.test_plp = PhaseLabelPropagation(**size), PhaseLabelPropagation(**size)
         self.val_spread = KeyEventSpread(num_actions=num_actions, num_phases=phases)
         self.test_spread = KeyEventSpread(num_actions=num_actions, num_phases=phases)
+        self.train_score = AlignmentScore(
+            num_actions=num_actions, max_length=max_length, num_channels=self.catalogue["num_channels"]
+        )
 
     def forward(self, batch: Batch) -> Any:
         """Run the network on one batch."""
@@ -97,6 +100,8 @@ class AlignmentModule(LightningModule):
             votes = (batch.labels, batch.lengths, batch.action, output.source_position, lengths)
             self.train_cbc.update(output.position, *votes)
             self.val_plp.update_prototype(*votes)
+            warps = (output.source_position, batch.lengths, batch.action, lengths)
+            self.train_score.update(batch.embeddings, *warps, batch.video_index >= 0)
         else:
             self.val_plp.update(output.position, batch.labels, batch.lengths, batch.action, lengths)
         self.val_spread.update(output.position, batch.labels, batch.lengths, batch.action)
@@ -104,7 +109,7 @@ class AlignmentModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the scores of all videos together, and start anew."""
         scores = {"train/cbc": self.train_cbc, "val/plp": self.val_plp, "val/event_spread": self.val_spread}
-        self._log_scores(scores)
+        self._log_scores({**scores, "quality/score": self.train_score})
 
     def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Score new videos against the stored prototypes."""

@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import CSVLogger
 from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
 from tpl_lightning.lit.callbacks import EpochProgress, IcaeWeightAnnealing, PrototypeBuilder
+from tpl_lightning.tracking import current_mirror
 
 __all__ = ["build_trainer", "check_trainer_options"]
 
@@ -75,11 +76,13 @@ def build_trainer(
     _quiet()
     train, checkpoints = config.train, run_dir / "checkpoints"
     epochs = train.max_epochs if max_epochs is None else max_epochs
+    mirror = current_mirror()
     options: dict[str, object] = {"accelerator": "auto", "devices": 1, "deterministic": "warn", **config.trainer}
     if callbacks is None:
         callbacks = [PrototypeBuilder(checkpoints / "last.ckpt")]
         if config.method == "tpl":
             callbacks.insert(0, IcaeWeightAnnealing(config.loss.alpha, config.loss.t0))
+        callbacks += mirror.callbacks if mirror else []
         if options.get("enable_checkpointing", True):
             # Every video count is small against a checkpoint's cost, so one file, kept current, is enough.
             callbacks.append(
@@ -100,7 +103,10 @@ def build_trainer(
             max_epochs=epochs,
             gradient_clip_val=train.clip or None,
             check_val_every_n_epoch=train.val_every,
-            logger=CSVLogger(str(run_dir), name="", version="", flush_logs_every_n_steps=train.val_every),
+            logger=[
+                CSVLogger(str(run_dir), name="", version="", flush_logs_every_n_steps=train.val_every),
+                *(mirror.loggers() if mirror else []),
+            ],
             callbacks=callbacks,
             enable_progress_bar=False,
             enable_model_summary=False,

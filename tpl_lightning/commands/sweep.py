@@ -1,0 +1,150 @@
+"""``tpl sweep``: run a sweep file of W&B here, with Optuna, or hand it to W&B."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from tpl_lightning.config import Config
+from tpl_lightning.errors import UserError
+
+__all__ = ["main"]
+
+_USAGE = """usage: tpl sweep FILE [count=20] [server=false] [key=value ...]
+Run a sweep file in W&B's format: draw values of its parameters, fit with each, and rank them by its metric. Optuna
+draws: random, bayes (TPE), grid; hyperband stops trials early. No account is needed. Everything lies in
+runs/sweep-<file>/ (run.dir and run.name say otherwise): one run per trial, sweep.md, sweep.json, sweep.csv, sweep.png,
+and best.yaml for `tpl fit`. The same command goes on with a sweep that was stopped.
+  count=20       trials in all, those of earlier calls included; the file's run_cap where it has one
+  server=true    hand the sweep to W&B instead and print its id, for `wandb agent`
+  key=value      for every trial; a parameter that is given is not varied
+example: tpl sweep experiments/sweeps/genai.yaml count=20 data.cache=data/genai.h5
+"""
+_COUNT = 20
+
+
+def _split(arguments: list[str]) -> tuple[Path, int | None, bool, list[str]]:
+    """Return the file, the number of trials, whether W&B runs the sweep, and what is meant for the trials."""
+    files = [argument for argument in arguments if "=" not in argument]
+    options = dict(argument.split("=", 1) for argument in arguments if argument.startswith(("count=", "server=")))
+    overrides = [a for a in arguments if "=" in a and not a.startswith(("count=", "server="))]
+    if len(files) != 1 or files[0].startswith("-"):
+        found = f"got {', '.join(files)}" if files else "got none"
+        raise UserError(f"tpl sweep: expected one sweep file, but {found}; see tpl sweep --help.")
+    count = options.get("count")
+    if count is not None and not (count.isdecimal() and int(count) >= 1):
+        raise UserError(f"tpl sweep: expected `count` of at least 1, but got {count!r}.")
+    server = options.get("server", "false").lower()
+    if server not in ("true", "false"):
+        raise UserError(f"tpl sweep: expected `server` to be true or false, but got {server!r}.")
+    return Path(files[0]), None if count is None else int(count), server == "true", overrides
+
+
+def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -> int:
+    """Make the sweep at W&B and print its id."""
+    from tpl_lightning.tracking.login import find_login
+
+    if find_login() is None:
+        raise UserError(
+            "tpl sweep server=true: no login to W&B found; run `wandb login` first, or leave server=true out to run "
+            "the sweep here."
+        )
+    import wandb
+
+    # An agent puts nothing but the parameters into the command, so what was typed here goes in before them.
+    command: list[str] = []
+    for item in raw["command"]:
+        command += overrides if str(item).startswith("${args") else []
+        command.append(item)
+    project = config.run.project or raw.get("project") or "tpl_lightning"
+    try:
+        sweep_id = wandb.sweep({**raw, "command": command}, entity=raw.get("entity"), project=project)
+    except Exception as error:  # wandb raises many unrelated classes for a server that refuses or does not answer
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"tpl sweep: W&B did not take the sweep ({first}).") from error
+    print(f"make agent SWEEP_ID={'/'.join(filter(None, [raw.get('entity'), project, sweep_id]))}", file=sys.stderr)
+    print(sweep_id)
+    return 0
+
+
+def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
+    from rich.console import Console
+
+    from tpl_lightning.sweep.definition import read_sweep
+    from tpl_lightning.sweep.report import best_line, write_best, write_plot, write_table
+    from tpl_lightning.sweep.study import LocalSweep
+
+    sweep = read_sweep(path).without(overrides)
+    config = sweep.base_config(overrides)
+    count = count or sweep.run_cap or _COUNT
+    folder = Path(config.run.dir) / (config.run.name or f"sweep-{path.stem}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another run.dir.") from error
+    local = LocalSweep(
+        sweep, folder, [o for o in overrides if not o.startswith(("run.dir=", "run.name="))], config.seed
+    )
+    console = Console(stderr=True)
+
+    def after_each(row: dict[str, Any]) -> None:
+        rows, best = local.rows(), local.best()
+        value = row[sweep.metric]
+        shown = row["outcome"] if value is None else f"{sweep.metric} {value:.4f} ({row['outcome']})"
+        why = f": {row['why']}" if row["why"] else ""
+        console.print(
+            f"trial {row['trial']} ({len(rows)}/{count}): {shown}{why}  {best_line(row, sweep)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        write_table(folder, sweep, rows, _source(rows))
+        if best is not None and best["trial"] == row["trial"]:
+            write_best(folder, best, sweep)
+
+    local.run(count, after_each)
+    rows, best = local.rows(), local.best()
+    table = write_table(folder, sweep, rows, _source(rows))
+    print(f"Table: {table}")
+    if best is None:
+        print("tpl: no trial came to its end", file=sys.stderr)
+        return 1
+    print(f"Plot: {write_plot(folder, sweep, rows, _source(rows))}")
+    print(f"Best: {best_line(best, sweep)}")
+    shown = write_best(folder, best, sweep)
+    value = round(best[sweep.metric], 4) + 0.0  # no -0.0000
+    print(f"RESULT {sweep.metric}={value:.4f} trial={best['trial']} config={shown}")
+    return 0
+
+
+def _source(rows: list[dict[str, Any]]) -> str:
+    """Return what the trials were fitted on, as their metrics.json says."""
+    import json
+
+    for row in rows:
+        path = Path(row["run"] or "") / "metrics.json"
+        if row["outcome"] == "done" and path.is_file():
+            return str(json.loads(path.read_text(encoding="utf-8")).get("data_source", ""))
+    return "not known before a trial has come to its end"
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str]) -> int:
+    """Check the file and every value that it lists before anything heavy is imported, then run."""
+    if not arguments or set(arguments) & {"-h", "--help"}:
+        print(_USAGE, end="")
+        return 0 if arguments else 2
+    path, count, server, overrides = _split(arguments)
+    if server:
+        from tpl_lightning.sweep.definition import read_sweep
+
+        sweep = read_sweep(path)
+        return _hand_to_server(sweep.raw, sweep.without(overrides).base_config(overrides), overrides)
+    before = signal.signal(signal.SIGTERM, _stop)  # so that the trial ends with the sweep
+    try:
+        return _run_here(path, count, overrides)
+    finally:
+        signal.signal(signal.SIGTERM, before)

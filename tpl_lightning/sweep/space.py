@@ -1,0 +1,197 @@
+"""Parameters of a sweep: W&B's distributions, and how Optuna draws from them."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tpl_lightning.errors import UserError
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+__all__ = ["Parameter", "as_argument", "read_parameter"]
+
+_RANGES = {
+    "int_uniform": {"whole": True},
+    "uniform": {},
+    "q_uniform": {"quantised": True},
+    "log_uniform": {"log": True, "exponents": True},
+    "log_uniform_values": {"log": True},
+    "q_log_uniform_values": {"log": True, "quantised": True},
+}
+"""Distribution to what is special about it. W&B's log_uniform takes the natural logarithms of its limits."""
+_KNOWN = ("constant", "categorical", *_RANGES)
+_KEYS = {"value", "values", "distribution", "min", "max", "q"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One key of the configuration and the values it may take.
+
+    Attributes:
+        name: The key, with dots.
+        choices: All values, where they are listed; one for a constant.
+        low: Least value of a range.
+        high: Largest value.
+        log: Whether the logarithm is what is spread evenly.
+        step: Values are its multiples; None: any.
+        whole: Whether values are integers.
+    """
+
+    name: str
+    choices: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    step: float | None = None
+    whole: bool = False
+
+    @property
+    def is_constant(self) -> bool:
+        """Tell whether there is but one value."""
+        return len(self.choices) == 1
+
+    def suggest(self, trial: "Trial") -> Any:
+        """Draw a value."""
+        if self.is_constant:
+            return self.choices[0]
+        if self.choices:
+            # As text: Optuna stores no lists, and tells 1 from True and 1.0 by their text.
+            return json.loads(trial.suggest_categorical(self.name, [json.dumps(value) for value in self.choices]))
+        if self.whole and not self.log:
+            return trial.suggest_int(self.name, int(self.low), int(self.high), step=int(self.step or 1))
+        if self.step is None or self.log:
+            value = trial.suggest_float(self.name, self.low, self.high, log=self.log)
+            return value if self.step is None else self._multiple(round(value / self.step))
+        low, high = (round(limit / self.step) for limit in (self.low, self.high))
+        return self._multiple(round(trial.suggest_float(self.name, low, high, step=1.0)))
+
+    def grid(self) -> list[Any]:
+        """Return all values.
+
+        Raises:
+            UserError: If there is no end to them.
+        """
+        if self.choices:
+            return list(self.choices)
+        step = self.step or (1 if self.whole else None)
+        if step is None or self.log:
+            raise UserError(
+                f"parameter `{self.name}`: a grid needs `values`, integers or `q_uniform`; list its values."
+            )
+        return [self._multiple(k) for k in range(round(self.low / step), round(self.high / step) + 1)]
+
+    def probes(self) -> list[Any]:
+        """Return the values that are checked before a sweep begins: all that are listed, or both limits."""
+        if self.choices:
+            return list(self.choices)
+        if self.step is None:
+            return [int(self.low), int(self.high)] if self.whole else [self.low, self.high]
+        return [self._multiple(round(limit / self.step)) for limit in (self.low, self.high)]
+
+    def _multiple(self, count: int) -> float | int:
+        """Return so many steps, an integer where the steps are, without the noise of floating point."""
+        step = self.step or 1
+        return int(count * step) if self.whole else round(count * step, 12)
+
+
+def as_argument(name: str, value: Any) -> str:
+    """Write ``key=value`` as an agent of W&B does, and null as YAML does."""
+    return f"{name}={'null' if value is None else value}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(spec: dict[str, Any], key: str, name: str) -> float:
+    value = spec.get(key)
+    if isinstance(value, str):  # YAML reads 1e-3 as text
+        try:
+            value = float(value)
+        except ValueError:
+            value = None
+    if not _is_number(value):
+        raise UserError(f"parameter `{name}`: expected a number in `{key}`, but got {spec.get(key)!r}.")
+    assert value is not None
+    return value
+
+
+def _kind(spec: dict[str, Any], name: str) -> str:
+    """Return the distribution, named or by W&B's rules."""
+    given = spec.get("distribution")
+    if given is not None:
+        if given not in _KNOWN:
+            raise UserError(f"parameter `{name}`: distribution {given!r} is not known here; use {', '.join(_KNOWN)}.")
+        return str(given)
+    if "value" in spec:
+        return "constant"
+    if "values" in spec:
+        return "categorical"
+    if "min" in spec and "max" in spec:
+        low, high = _number(spec, "min", name), _number(spec, "max", name)
+        return "int_uniform" if isinstance(low, int) and isinstance(high, int) else "uniform"
+    raise UserError(f"parameter `{name}`: expected `value`, `values`, or `min` and `max`, but got {sorted(spec)}.")
+
+
+def read_parameter(name: str, spec: Any) -> Parameter:
+    """Read one entry under ``parameters``.
+
+    Args:
+        name: Its key.
+        spec: What stands there.
+
+    Raises:
+        UserError: If it is of a kind that is not known here, or not complete.
+    """
+    if not isinstance(spec, dict):
+        raise UserError(
+            f"parameter `{name}`: expected `value`, `values`, or `min` and `max` below it, but got {spec!r}."
+        )
+    if "parameters" in spec:
+        raise UserError(f"parameter `{name}`: nested parameters reach no program; write dotted names, `{name}.KEY`.")
+    unknown = sorted(set(map(str, spec)) - _KEYS)
+    if unknown:
+        raise UserError(f"parameter `{name}`: `{unknown[0]}` is not known here; there are: {', '.join(sorted(_KEYS))}.")
+    kind = _kind(spec, name)
+    if kind == "constant":
+        if "value" not in spec:
+            raise UserError(f"parameter `{name}`: a constant needs `value`.")
+        return Parameter(name, choices=(spec["value"],))
+    if kind == "categorical":
+        values = spec.get("values")
+        if not isinstance(values, list) or not values:
+            raise UserError(f"parameter `{name}`: expected a list in `values`, but got {values!r}.")
+        unique = {json.dumps(value): value for value in values}
+        return Parameter(name, choices=tuple(unique.values()))
+    return _read_range(name, spec, **_RANGES[kind])
+
+
+def _read_range(
+    name: str,
+    spec: dict[str, Any],
+    *,
+    whole: bool = False,
+    log: bool = False,
+    quantised: bool = False,
+    exponents: bool = False,
+) -> Parameter:
+    low, high = _number(spec, "min", name), _number(spec, "max", name)
+    if whole and not (float(low).is_integer() and float(high).is_integer()):
+        raise UserError(f"parameter `{name}`: expected integers in `min` and `max`, but got {low} and {high}.")
+    if exponents:
+        low, high = math.exp(low), math.exp(high)
+    if not low < high:
+        raise UserError(f"parameter `{name}`: expected `min` below `max`, but got {low} and {high}.")
+    if log and low <= 0:
+        raise UserError(f"parameter `{name}`: expected `min` above 0 on a logarithmic scale, but got {low}.")
+    step = None
+    if quantised:
+        step = _number({"q": 1, **spec}, "q", name)
+        if not step > 0:
+            raise UserError(f"parameter `{name}`: expected `q` above 0, but got {step}.")
+        whole = float(step).is_integer()
+    elif "q" in spec:
+        raise UserError(f"parameter `{name}`: `q` belongs to q_uniform or q_log_uniform_values.")
+    return Parameter(name, low=low, high=high, log=log, step=step, whole=whole)

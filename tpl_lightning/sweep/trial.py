@@ -1,0 +1,133 @@
+"""One trial: ``tpl fit`` in a process of its own, watched while it runs."""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tpl_lightning.tracking import BEST, BestScores, read_log
+
+__all__ = ["TrialFailed", "fit", "metric_of_run"]
+
+_COMMAND = (sys.executable, "-m", "tpl_lightning", "fit")
+_POLL_SECONDS = 0.25
+_GRACE_SECONDS = 15.0  # after SIGTERM, to write a checkpoint
+
+
+class TrialFailed(Exception):
+    """A trial that gave no value; says why in one line.
+
+    Args:
+        why: The line.
+        killed: Whether the process was killed from outside, for want of memory say.
+    """
+
+    def __init__(self, why: str, *, killed: bool = False) -> None:
+        """Keep both."""
+        super().__init__(why)
+        self.killed = killed
+
+
+def _history(run_dir: Path, metric: str) -> list[float]:
+    """Return the values of a metric that a run has logged so far."""
+    log = read_log(run_dir / "metrics.csv")
+    source = next((name for name, (best, _) in BEST.items() if best == metric), metric)
+    values = [value for _, value in log.get(source, [])]
+    if source == metric:
+        return values
+    best = BestScores()
+    return [best.update({source: value})[metric] for value in values]
+
+
+def metric_of_run(run_dir: Path, metric: str) -> tuple[float, dict[str, Any]]:
+    """Return a metric of a finished run and all that metrics.json holds.
+
+    Raises:
+        TrialFailed: If the run has no such metric, or it is no number.
+    """
+    try:
+        metrics: dict[str, Any] = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrialFailed(f"{run_dir / 'metrics.json'} is missing or not readable ({error})") from error
+    best = BestScores(run_dir / "metrics.csv")
+    best.update(metrics)
+    found = {**metrics, **best.values}
+    if metric not in found:
+        logged = _history(run_dir, metric)
+        if not logged:
+            raise TrialFailed(f"the run has no metric {metric!r}")
+        found[metric] = logged[-1]
+    value = found[metric]
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise TrialFailed(f"metric {metric!r} is {value}: nothing to measure it on")
+    return float(value), metrics
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def fit(
+    arguments: Sequence[str], run_dir: Path, log: Path, *, metric: str, report: Callable[[int, float], bool] | None
+) -> bool:
+    """Run ``tpl fit`` to its end, or until it is given up.
+
+    Args:
+        arguments: Of ``tpl fit``.
+        run_dir: Where the run writes.
+        log: File for what it prints.
+        metric: Name of the metric that is followed.
+        report: Told the number of each value that the run logs, from 1, and the value; answers whether to give up.
+            None: the run is not followed.
+
+    Returns:
+        Whether it came to its end.
+
+    Raises:
+        TrialFailed: If it failed.
+    """
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*_COMMAND, *arguments], stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+    try:
+        told, written = 0, (0, 0)
+        while process.poll() is None:
+            time.sleep(_POLL_SECONDS)
+            now = _stamp(run_dir / "metrics.csv")
+            if report is None or now == written:
+                continue
+            written = now
+            values = _history(run_dir, metric)
+            while told < len(values):
+                told += 1
+                if report(told, values[told - 1]):
+                    return False
+    finally:
+        _stop(process)  # also where this process is told to stop
+    if process.returncode < 0:
+        raise TrialFailed(f"killed by signal {-process.returncode}", killed=True)
+    if process.returncode != 0:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise TrialFailed((lines or ["no output"])[-1][:300])
+    return True
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return what changes when a file does."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_mtime_ns, stat.st_size
