@@ -6,7 +6,7 @@ import torch
 
 from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate
@@ -133,3 +133,43 @@ def test_the_matcher_learns_to_name_warps_in_one_pass(tmp_path, make_cache):
     )
     better = evaluate(refined.align(splits.test), splits.test).overall["warp_error"]
     assert better < evaluate(one_shot, splits.test).overall["warp_error"]
+
+
+def _chains(path, *, frames):
+    """Recordings of twenty steps, some of them left out."""
+    rng = np.random.default_rng(0)
+    grid = np.arange(100) / 5
+    curve = rng.normal(size=(100, 6))
+    phases = {"chain": [f"step {k}" for k in range(20)]}
+    with EmbeddingCacheWriter(path, dataset="c", extractor="x", source="synthetic", phase_names=phases) as writer:
+        for v in range(10):
+            order = [k for k in range(20) if rng.random() > 0.1]
+            weight = np.exp(0.5 * rng.normal(size=len(order)))
+            count = np.maximum((weight / weight.sum() * frames).astype(int), 3)
+            labels = np.repeat(order, count)
+            inside = np.concatenate([np.arange(n) / n for n in count])
+            motion = np.stack([np.interp(labels + inside, grid, c) for c in curve.T], 1)
+            writer.append(
+                video_id=f"v{v}",
+                action="chain",
+                split="test" if v > 7 else "train",
+                embeddings=(motion + 0.1 * rng.normal(size=motion.shape)).astype(np.float32),
+                labels=labels.astype(np.int16),
+                fps=25.0,
+            )
+    return path
+
+
+def test_detail_is_found_to_be_worth_it_for_long_recordings_with_steps_left_out(tmp_path):
+    path = _chains(tmp_path / "c.h5", frames=500)
+    scores = {}
+    for detail in ("auto", "coarse", "fine"):
+        aligner, splits, _ = _fit(path, tmp_path / detail, "method=direct", f"direct.detail={detail}")
+        scores[detail] = evaluate(aligner.align(splits.all()), splits.all()).overall["test/plp"]
+    assert scores["auto"] == scores["fine"] > scores["coarse"] + 0.05
+
+
+def test_short_recordings_are_not_tried_in_detail(tmp_path):
+    path = _chains(tmp_path / "c.h5", frames=90)
+    aligner, _, _ = _fit(path, tmp_path, "method=direct")
+    assert aligner.state["joint"]["options"]["num_cells"] == 16

@@ -6,7 +6,7 @@ import torch
 from tpl_lightning.functional import joint
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
-from tpl_lightning.functional.joint_model import JointModel, SpaceOptions
+from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
 from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows
 
 GRID = torch.linspace(0, 1, 128)
@@ -155,3 +155,30 @@ def test_a_model_survives_its_state():
     first, second = model.align(signal, action), again.align(signal, action)
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
+
+
+def test_paths_find_the_warp_where_gradient_steps_end_in_another_minimum():
+    beats = torch.sin(2 * torch.pi * 5 * GRID)  # each beat looks like the next, one in the middle is higher
+    shape = torch.stack([beats + 2 * torch.exp(-(((GRID - 0.5) / 0.03) ** 2)), beats.roll(6)], -1)
+    late = torch.tensor([[0.0] * 3 + [2.2] * 9 + [0.0] * 3])  # moves the middle by more than half a beat
+    warps = torch.cat([torch.zeros(5, 15), late])
+    signal = sample_rows(shape.expand(6, -1, -1), cpab_warp(-warps, GRID))
+    action = torch.zeros(6, dtype=torch.int64)
+    options = JointOptions(stages=(0.0125,), smoothness=1e-3, level_freedom=0.0, centre=False)
+    errors = []
+    for rounds in (0, 2):
+        space = SpaceOptions(derivative=0.0, metric=False, first_stages=(0.0125,), path_rounds=rounds)
+        model, theta = JointModel.fit(signal, action, num_actions=1, options=options, space=space)
+        aligned = sample_rows(signal, cpab_warp(theta, GRID))
+        errors.append(float((aligned - aligned[:5].mean(0)).square().mean()))
+        assert (model.sharp is None) == (rounds == 0)
+    assert errors[1] < 0.3 * errors[0]
+
+
+def test_detail_has_more_cells_and_less_prior():
+    options, space = in_detail(JointOptions(smoothness=0.2), SpaceOptions())
+    assert options.num_cells == FINE_CELLS
+    assert options.smoothness < 0.01
+    assert max(options.stages) <= 0.0125
+    assert space.derivative == 0
+    assert space.path_rounds > SpaceOptions().path_rounds

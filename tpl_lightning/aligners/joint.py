@@ -23,12 +23,16 @@ from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, warps_from_positions
-from tpl_lightning.functional.joint_model import JointModel, SpaceOptions
+from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
 from tpl_lightning.functional.resample import resample
+from tpl_lightning.metrics.alignment_score import AlignmentScore
 
 __all__ = ["JointAligner", "shared_grid_features"]
 
 _GRID_LIMITS = (128, 512)
+_LONG = 200  # frames of a prototype from which on detail is tried
+_FEW = 200  # videos; detail takes a tenth of a second for each
+_TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
 _CHUNK = 512  # new videos in memory at once
 
 
@@ -89,37 +93,15 @@ class JointAligner(StoredAligner):
         """Align the training videos with one another and store the prototypes."""
         if self.base is not None:
             self.base.fit(train, val)
-        direct = self.config.direct
         preprocessor = self._fit_features(train)
         catalogue = make_catalogue(train, preprocessor.num_channels)
-        low, high = _GRID_LIMITS
-        size = direct.grid or min(max(max(catalogue["prototype_lengths"]), low), high)
-        features = shared_grid_features(train, preprocessor, size).to(self.device)
-        model, theta = JointModel.fit(
-            features,
-            self._codes(train, catalogue),
-            num_actions=len(catalogue["actions"]),
-            options=JointOptions(
-                num_cells=self._num_cells(),
-                smoothness=direct.smoothness,
-                stages=tuple(direct.stages),
-                level_freedom=direct.level_freedom,
-                leave_one_out=direct.leave_one_out,
-            ),
-            space=SpaceOptions(
-                derivative=direct.derivative,
-                sigma=direct.derivative_sigma,
-                metric=direct.metric,
-                metric_channels=direct.metric_channels,
-                first_smoothness=direct.first_smoothness,
-            ),
-            theta=self._start(train, size),
-        )
+        fine = self._needs_detail(train, preprocessor, catalogue)
+        model, theta, features = self._fit_model(train, preprocessor, catalogue, fine=fine)
         self.state = {
             "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
             "preprocessor": preprocessor.state(),
             "joint": model.state(),
-            "grid": size,
+            "grid": features.shape[1],
             "fingerprint": train.cache.fingerprint(),
             "train_id": [str(v) for v in train.video_id],
             "train_theta": theta,
@@ -147,6 +129,63 @@ class JointAligner(StoredAligner):
             features = shared_grid_features(part, preprocessor, state["grid"]).to(self.device)
             theta[chosen] = self._find(model, features, self._codes(part, catalogue), part).cpu()
         return self._alignment(videos, theta)
+
+    def _fit_model(
+        self, train: VideoSet, preprocessor: Features, catalogue: dict[str, Any], *, fine: bool
+    ) -> tuple[JointModel, Tensor, Tensor]:
+        """Return the joint fit, theta (N, d) and the features (N, G, C) on the shared grid."""
+        direct = self.config.direct
+        low, high = _GRID_LIMITS
+        size = direct.grid or (high if fine else min(max(max(catalogue["prototype_lengths"]), low), high))
+        self._cells = FINE_CELLS if fine else self._configured_cells()
+        options = JointOptions(
+            num_cells=self._cells,
+            smoothness=direct.smoothness,
+            stages=tuple(direct.stages),
+            level_freedom=direct.level_freedom,
+            leave_one_out=direct.leave_one_out,
+        )
+        space = SpaceOptions(
+            derivative=direct.derivative,
+            sigma=direct.derivative_sigma,
+            metric=direct.metric,
+            metric_channels=direct.metric_channels,
+            first_smoothness=direct.first_smoothness,
+            path_rounds=direct.paths,
+        )
+        if fine:
+            options, space = in_detail(options, space)
+        features = shared_grid_features(train, preprocessor, size).to(self.device)
+        model, theta = JointModel.fit(
+            features,
+            self._codes(train, catalogue),
+            num_actions=len(catalogue["actions"]),
+            options=options,
+            space=space,
+            theta=self._start(train, size),
+        )
+        return model, theta, features
+
+    def _needs_detail(self, train: VideoSet, preprocessor: Features, catalogue: dict[str, Any]) -> bool:
+        """Tell whether warps in full detail are worth it: for long recordings, by the score without labels."""
+        detail = self.config.direct.detail
+        if detail != "auto":
+            return detail == "fine"
+        if np.median(catalogue["prototype_lengths"]) < _LONG or len(train) > _FEW:
+            return False
+        chosen = [np.flatnonzero(train.action == a)[:_TRIED] for a in train.actions[:_TRIED_ACTIONS]]
+        some = train.select(np.sort(np.concatenate(chosen)))
+        scores = []
+        for fine in (False, True):
+            _, theta, features = self._fit_model(some, preprocessor, catalogue, fine=fine)
+            source = cpab_warp(theta, torch.linspace(0, 1, features.shape[1]), num_cells=self._cells)
+            size = torch.full((len(some),), features.shape[1])
+            score = AlignmentScore(
+                num_actions=len(catalogue["actions"]), max_length=features.shape[1], num_channels=features.shape[2]
+            )
+            score.update(features.cpu(), source.cpu(), size, self._codes(some, catalogue).cpu(), size, size > 0)
+            scores.append(float(score.compute()))
+        return scores[1] > scores[0]
 
     def _fit_features(self, train: VideoSet) -> Features:
         """Return what makes the features that are compared."""
@@ -181,6 +220,10 @@ class JointAligner(StoredAligner):
         return self.state
 
     def _num_cells(self) -> int:
+        """Return the cells of the fitted warps."""
+        return self._cells if self.state is None else int(self.state["joint"]["options"]["num_cells"])
+
+    def _configured_cells(self) -> int:
         cells = self.config.warp.num_cells
         return max(cells) if isinstance(cells, list) else cells
 

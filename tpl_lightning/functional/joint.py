@@ -22,7 +22,15 @@ from torch import Tensor
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, cpab_warp_jacobian, num_parameters
 from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, stage_size
 
-__all__ = ["JointFit", "JointOptions", "fit_jointly", "fit_to_prototypes", "warps_from_positions"]
+__all__ = [
+    "JointFit",
+    "JointOptions",
+    "centred",
+    "fit_jointly",
+    "fit_to_prototypes",
+    "targets",
+    "warps_from_positions",
+]
 
 
 @dataclass(frozen=True)
@@ -91,8 +99,7 @@ class _Problem:
 
     def aligned(self, theta: Tensor) -> Tensor:
         """Return U_i o T^theta_i on the grid, (N, G, C)."""
-        aligned = sample_rows(self.signal, cpab_warp(theta, self.grid, num_cells=self.options.num_cells))
-        return aligned - self.options.level_freedom * aligned.mean(1, keepdim=True)
+        return sample_rows(self.signal, cpab_warp(theta, self.grid, num_cells=self.options.num_cells))
 
     def linearise(
         self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor
@@ -159,6 +166,29 @@ def _means(values: Tensor, action: Tensor, num_actions: int) -> tuple[Tensor, Te
     return total / count.clamp(min=1).view(-1, *[1] * (values.dim() - 1)), count
 
 
+def centred(theta: Tensor, action: Tensor, *, num_actions: int) -> Tensor:
+    """Return theta (N, d) less the mean of its action: a warp common to all videos aligns nothing."""
+    return theta - _means(theta, action, num_actions)[0][action]
+
+
+def targets(aligned: Tensor, action: Tensor, *, num_actions: int, options: JointOptions) -> tuple[Tensor, Tensor]:
+    """Return what each video is compared with, (N, G, C), and the prototypes, (A, G, C), a share of levels removed.
+
+    Args:
+        aligned: (N, G, C) videos on the prototype timeline.
+        action: (N,).
+        num_actions: A.
+        options: ``leave_one_out`` and ``level_freedom`` are read.
+    """
+    aligned = aligned - options.level_freedom * aligned.mean(1, keepdim=True)
+    mean, count = _means(aligned, action, num_actions)
+    target = mean[action]
+    if options.leave_one_out:
+        n = count[action].view(-1, 1, 1)
+        target = torch.where(n > 1, (n * target - aligned) / (n - 1).clamp(min=1), target)
+    return target, mean
+
+
 def _stage_signal(signal: Tensor, sigma: float) -> Tensor:
     size = stage_size(sigma, signal.shape[1])
     return gaussian_smoother(sigma, signal.shape[1], size, like=signal) @ signal
@@ -191,19 +221,15 @@ def fit_jointly(
         for _ in range(options.rounds):
             before = problem.theta.clone()
             aligned = problem.aligned(problem.theta)
-            mean, count = _means(aligned, action, num_actions)
-            target = mean[action]
-            if options.leave_one_out:
-                n = count[action].view(-1, 1, 1)
-                target = torch.where(n > 1, (n * target - aligned) / (n - 1).clamp(min=1), target)
+            target, _ = targets(aligned, action, num_actions=num_actions, options=options)
             energy = problem.minimise(target, options.steps)
             if options.centre:
-                problem.theta = problem.theta - _means(problem.theta, action, num_actions)[0][action]
+                problem.theta = centred(problem.theta, action, num_actions=num_actions)
             error = energy - problem.prior_energy(problem.theta)
             if (problem.theta - before).abs().max() < options.tolerance * options.num_cells:
                 break
         theta = problem.theta
-        prototypes.append(_means(problem.aligned(theta), action, num_actions)[0])
+        prototypes.append(targets(problem.aligned(theta), action, num_actions=num_actions, options=options)[1])
     return JointFit(theta, prototypes, error)
 
 

@@ -7,11 +7,23 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes
+from tpl_lightning.functional.dtw import dtw_positions
+from tpl_lightning.functional.joint import (
+    JointOptions,
+    centred,
+    fit_jointly,
+    fit_to_prototypes,
+    targets,
+    warps_from_positions,
+)
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.timing_space import TimingSpace
 
-__all__ = ["JointModel", "SpaceOptions"]
+__all__ = ["FINE_CELLS", "JointModel", "SpaceOptions", "in_detail"]
+
+FINE_CELLS = 64
+"""Cells of warps in full detail."""
+_ROUGH_CELLS = 16  # of the first fit
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,23 @@ class SpaceOptions:
     first_smoothness: float = 0.3
     """Weight of the prior in that first fit, whose features are noisier."""
     first_stages: tuple[float, ...] = (0.1, 0.05, 0.025)
+    path_rounds: int = 1
+    """Rounds of dynamic time warping to the mean of the others, between the first fit and the last; 0: none. A path is
+    the best of all, where gradient steps find the nearest; as a warp it starts the last fit."""
+    last_stages: int = 2
+    """Stages of the last fit where paths start it: the sharpest so many."""
+
+
+def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions, SpaceOptions]:
+    """Return options for long recordings of many short phases, some of them left out or done twice.
+
+    Warps there are steep and change often, and a derivative smoothed over a share of the video blurs whole phases:
+    many cells, a weak prior, sharp signals, no derivatives; paths find what gradient steps from afar cannot.
+    """
+    return (
+        replace(options, num_cells=FINE_CELLS, smoothness=0.03 * options.smoothness, stages=(0.0125, 0.003)),
+        replace(space, derivative=0.0, path_rounds=3),
+    )
 
 
 @dataclass(frozen=True)
@@ -36,11 +65,13 @@ class JointModel:
         space: Maps features on the shared grid.
         options: How warps are fitted.
         prototypes: Of each stage of smoothing, (A, G_s, K).
+        sharp: Without smoothing, (A, G, K), for the paths of new videos; None: no paths.
     """
 
     space: TimingSpace
     options: JointOptions
     prototypes: list[Tensor]
+    sharp: Tensor | None = None
 
     @classmethod
     def fit(
@@ -67,16 +98,37 @@ class JointModel:
             The model, and theta (N, d) of the training videos.
         """
         mapping = TimingSpace(space.derivative, space.sigma).fit(features)
-        signal = mapping(features)
-        if space.metric:
-            first = replace(options, smoothness=space.first_smoothness, stages=space.first_stages)
+        plain = signal = mapping(features)
+        grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
+        started = space.metric or space.path_rounds > 0
+        if started:
+            cells = min(options.num_cells, _ROUGH_CELLS) if theta is None else options.num_cells
+            first = replace(options, num_cells=cells, smoothness=space.first_smoothness, stages=space.first_stages)
             rough = fit_jointly(signal, action, num_actions=num_actions, options=first, theta=theta).theta
-            grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
-            aligned = sample_rows(signal, cpab_warp(rough, grid, num_cells=options.num_cells))
-            mapping = mapping.with_metric(aligned, action, num_actions=num_actions, channels=space.metric_channels)
-            signal = mapping(features)
+            times = cpab_warp(rough, grid, num_cells=cells)
+
+        def learn_metric(times: Tensor) -> TimingSpace:
+            return mapping.with_metric(
+                sample_rows(plain, times), action, num_actions=num_actions, channels=space.metric_channels
+            )
+
+        learned = learn_metric(times) if space.metric else mapping
+        signal = learned(features) if space.metric else plain
+        for number in range(space.path_rounds):
+            if number == 1 and space.metric:  # paths are sharper than the first fit; a third metric is like the second
+                learned = learn_metric(times)
+                signal = learned(features)
+            target = targets(sample_rows(signal, times), action, num_actions=num_actions, options=options)[0]
+            theta = centred(_path_warps(signal, target, options), action, num_actions=num_actions)
+            times = cpab_warp(theta, grid, num_cells=options.num_cells)
+        if space.path_rounds > 0:
+            options = replace(options, stages=options.stages[-space.last_stages :])
         fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=theta)
-        return cls(mapping, options, fit.prototypes), fit.theta
+        if space.path_rounds == 0:
+            return cls(learned, options, fit.prototypes), fit.theta
+        aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
+        sharp = targets(aligned, action, num_actions=num_actions, options=options)[1]
+        return cls(learned, options, fit.prototypes, sharp), fit.theta
 
     def align(self, features: Tensor, action: Tensor, *, theta: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Align new videos with the frozen prototypes; no video changes another's result.
@@ -84,22 +136,54 @@ class JointModel:
         Args:
             features: (N, G, C) on the shared grid.
             action: (N,).
-            theta: (N, d) start; None: the identity.
+            theta: (N, d) start; None: the identity. Where paths are used they start the fit.
 
         Returns:
             theta (N, d), and the mean squared distance to the prototype, (N,).
         """
         signal = self.space(features)
+        if self.sharp is not None:
+            theta = _path_warps(signal, self.sharp[action], self.options)
         return fit_to_prototypes(signal, action, self.prototypes, options=self.options, theta=theta)
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""
         options = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.options).items()}
-        return {"space": self.space.state(), "options": options, "prototypes": [p.cpu() for p in self.prototypes]}
+        return {
+            "space": self.space.state(),
+            "options": options,
+            "prototypes": [p.cpu() for p in self.prototypes],
+            "sharp": None if self.sharp is None else self.sharp.cpu(),
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any], *, device: torch.device | str = "cpu") -> "JointModel":
         """Rebuild from :meth:`state`, on a device."""
         options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["options"].items()}
         prototypes = [p.to(device) for p in state["prototypes"]]
-        return cls(TimingSpace.from_state(state["space"], device=device), JointOptions(**options), prototypes)
+        sharp = None if state["sharp"] is None else state["sharp"].to(device)
+        return cls(TimingSpace.from_state(state["space"], device=device), JointOptions(**options), prototypes, sharp)
+
+
+_CHUNK = 64  # videos whose tables of costs are in memory at once; changes no figure
+
+
+def _path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
+    """Return the warps nearest to the best paths of videos (N, G, K) to targets (N, G, K), theta (N, d)."""
+    signal = signal - options.level_freedom * signal.mean(1, keepdim=True)
+    found = []
+    for start in range(0, len(signal), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
+        cost = torch.baddbmm(
+            signal[rows].square().sum(-1, keepdim=True) + target[rows].square().sum(-1).unsqueeze(1),
+            signal[rows],
+            target[rows].transpose(1, 2),
+            alpha=-2,
+        )
+        found.append(dtw_positions(cost.clamp(min=0)))
+    # Few points and steps: what that loses is less than the stairs of a path.
+    size = min(signal.shape[1], 4 * options.num_cells)
+    times = torch.linspace(0, 1, size, device=signal.device).expand(len(signal), -1)
+    position = sample_rows(torch.cat(found).unsqueeze(-1), times).squeeze(-1)
+    return warps_from_positions(position, num_cells=options.num_cells, steps=8)

@@ -1,0 +1,102 @@
+"""Write the caches of hard cases on which aligners are compared: long recordings, and clips nearly in step.
+
+Usage: python benchmarks/make_sets.py FOLDER [seed]
+
+``long.h5``: recordings of 200 to 1000 frames, 40 channels. An action is a chain of 12 to 16 steps, each a smooth random
+motion; each video goes through them at a pace of its own, leaves some out and does some twice. Labels are the steps.
+``nearly.h5``: clips of 60 to 200 frames whose progress differs from linear by about .01 of their length.
+In both, what the videos have in common is a part of what changes: each adds smooth changes of its own and noise.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tpl_lightning.data.cache import EmbeddingCacheWriter
+
+
+def _smooth(times: np.ndarray, channels: int, scale: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw Gaussian processes of variance 1 and correlation length ``scale``, (len(times), channels)."""
+    waves = 48  # random Fourier features
+    phase = np.outer(times, rng.normal(size=waves) / scale) + rng.uniform(0, 2 * np.pi, waves)
+    return np.sqrt(2 / waves) * np.cos(phase) @ rng.normal(size=(waves, channels))
+
+
+def _frames(own_time: np.ndarray, motion: np.ndarray, rng: np.random.Generator, *, own: float) -> np.ndarray:
+    """Add a video's own offset, slow changes and noise to what it shares with others."""
+    count, channels = motion.shape
+    offset = 2 * rng.normal(size=channels)
+    changes = own * _smooth(own_time, channels, 0.1 * own_time[-1], rng)
+    return (offset + motion + changes + 0.2 * rng.normal(size=(count, channels))).astype(np.float32)
+
+
+def _save(path: Path, videos: list[dict], names: dict[str, list[str]], source: str) -> None:
+    with EmbeddingCacheWriter(
+        path, dataset=path.stem, extractor="random-motion", source=source, phase_names=names
+    ) as writer:
+        for video in videos:
+            writer.append(fps=25.0, **video)
+
+
+def long_recordings(path: Path, seed: int = 0, *, actions: int = 3, videos: int = 24, channels: int = 40) -> None:
+    """Write chains of steps with some left out and some done twice."""
+    rng, found, names = np.random.default_rng(seed), [], {}
+    for a in range(actions):
+        steps = int(rng.integers(12, 17))
+        names[f"chain{a}"] = [f"step {k + 1}" for k in range(steps)]
+        grid = np.linspace(0, steps, 100 * steps + 1)
+        curve = _smooth(grid, channels, 0.35, rng)
+        for v in range(videos):
+            order = [k for k in range(steps) for _ in range(int(rng.choice([0, 1, 2], p=[0.08, 0.84, 0.08])))]
+            weight = np.exp(0.5 * rng.normal(size=len(order)))
+            total = int(rng.integers(200, 1001))
+            count = np.maximum((weight / weight.sum() * total).astype(int), 4)
+            labels = np.repeat(order, count)
+            inside = np.concatenate([(np.arange(n) + 0.5) / n for n in count])
+            motion = np.stack([np.interp(labels + inside, grid, c) for c in curve.T], 1)
+            found.append(
+                {
+                    "video_id": f"chain{a}_{v:02d}",
+                    "action": f"chain{a}",
+                    "split": "test" if v % 4 == 3 else "train",
+                    "embeddings": _frames(np.linspace(0, steps, len(labels)), motion, rng, own=0.7),
+                    "labels": labels.astype(np.int16),
+                }
+            )
+    _save(path, found, names, "synthetic: chained random motions, steps left out and repeated")
+
+
+def nearly_in_step(path: Path, seed: int = 0, *, actions: int = 4, videos: int = 16, channels: int = 48) -> None:
+    """Write clips whose progress is almost linear."""
+    rng, found, names = np.random.default_rng(seed), [], {}
+    for a in range(actions):
+        phases = int(rng.integers(4, 7))
+        names[f"move{a}"] = [f"phase {k + 1}" for k in range(phases)]
+        grid = np.linspace(0, 1, 400)
+        curve = _smooth(grid, channels, 0.12, rng)
+        events = np.cumsum(rng.dirichlet(np.full(phases, 8.0)))[:-1]
+        for v in range(videos):
+            time = np.linspace(0, 1, int(rng.integers(60, 201)))
+            bend = _smooth(time, 1, 0.3, rng)[:, 0] * np.sin(np.pi * time)
+            progress = np.maximum.accumulate(np.clip(time + 0.012 * bend, 0, 1))
+            motion = np.stack([np.interp(progress, grid, c) for c in curve.T], 1)
+            found.append(
+                {
+                    "video_id": f"move{a}_{v:02d}",
+                    "action": f"move{a}",
+                    "split": "test" if v % 4 == 3 else "train",
+                    "embeddings": _frames(time, motion, rng, own=0.8),
+                    "labels": np.searchsorted(events, progress, side="right").astype(np.int16),
+                    "progress": progress.astype(np.float32),
+                }
+            )
+    _save(path, found, names, "synthetic: random motion, progress almost linear")
+
+
+if __name__ == "__main__":
+    folder, seed = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    folder.mkdir(parents=True, exist_ok=True)
+    long_recordings(folder / "long.h5", seed)
+    nearly_in_step(folder / "nearly.h5", seed)
+    print(f"{folder / 'long.h5'}, {folder / 'nearly.h5'}")
