@@ -1,8 +1,9 @@
 """Time frame retrieval: exhaustive nearest-neighbour search against lookup on the prototype timeline.
 
-Writes benchmarks/retrieval.md and retrieval.png on a synthetic set of the size of Penn Action. Both sides get the same
-embeddings. What is timed is answering for all frames of the test videos; for the lookup that includes finding the
-warps of the test videos. Making the index (search) and aligning the training videos (lookup) are done once before.
+Writes benchmarks/retrieval.md and retrieval.png on a synthetic set of the size of Penn Action; with ``--cache`` it
+prints the table of an embedding cache. Both sides get the same embeddings. What is timed is answering for all frames of
+the test videos; for the lookup that includes finding the warps of the test videos. Making the index and aligning the
+training videos are done once before.
 """
 
 import argparse
@@ -16,6 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tpl_lightning.config import DataConfig
+from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+from tpl_lightning.data.splits import split_videos
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes
 from tpl_lightning.functional.masks import frame_times
@@ -107,6 +111,23 @@ class World:
         )
 
 
+def of_cache(path: Path) -> tuple[Videos, Videos]:
+    """Return the training and the test videos of a cache, each video's mean removed."""
+    splits = split_videos(VideoSet(EmbeddingCache(path)), DataConfig())
+    actions = list(splits.train.actions)
+
+    def load(videos: VideoSet) -> Videos:
+        frames = [torch.from_numpy(videos.read(i).astype(np.float32)) for i in range(len(videos))]
+        return Videos(
+            torch.cat([x - x.mean(0) for x in frames]),
+            torch.cat([torch.from_numpy(videos.labels(i).astype(np.int64)) for i in range(len(videos))]),
+            torch.tensor([len(x) for x in frames]),
+            torch.tensor([actions.index(str(a)) for a in videos.action]),
+        )
+
+    return load(splits.train), load(splits.test)
+
+
 # ---------------------------------------------------------------- lookup on the prototype timeline
 
 
@@ -115,17 +136,17 @@ class Timeline:
 
     def __init__(self, train: Videos) -> None:
         """Align the training videos of each action and list their frames by prototype point."""
-        self.train = train
+        self.train, actions = train, int(train.action.max()) + 1
         second = train.frames.T @ train.frames / len(train.frames)
         self.components = torch.linalg.eigh(second)[1][:, -COMPONENTS:] / second.trace().sqrt()
-        fit = fit_jointly(self.signal(train), train.action, num_actions=ACTIONS, options=OPTIONS)
+        fit = fit_jointly(self.signal(train), train.action, num_actions=actions, options=OPTIONS)
         self.prototypes = fit.prototypes
         grid = torch.linspace(0, 1, POINTS)
         source = cpab_warp(fit.theta, grid, num_cells=OPTIONS.num_cells)
         self.matches: list[Tensor] = []  # of each action, (N_a, POINTS) rows of train.frames
-        self.typical = torch.zeros(ACTIONS, POINTS, dtype=torch.int64)  # one of them for each point
+        self.typical = torch.zeros(actions, POINTS, dtype=torch.int64)  # one of them for each point
         start = torch.tensor(train.bounds[:-1])
-        for action in range(ACTIONS):
+        for action in range(actions):
             own = torch.nonzero(train.action == action)[:, 0]
             frames = frames_on_prototype(source[own], train.lengths[own]) + start[own].unsqueeze(1)
             self.matches.append(frames)
@@ -216,15 +237,17 @@ def main_table(train: Videos, test: Videos, timeline: Timeline, fitting: float) 
     names = {"faiss": "faiss, flat index", "torch": "torch, in blocks"}
     backends = _backends()
     for number, backend in enumerate(backends):
-        asked = test if number == 0 else test.select(torch.arange(count) < 6 * ACTIONS)
+        some = count if number == 0 else min(6 * ACTIONS, count)
+        asked = test.select(torch.arange(count) < some)
         seconds, found = timed(lambda backend=backend, asked=asked: search(train, asked, backend))
-        note = "all test videos" if number == 0 else f"scaled from {6 * ACTIONS} test videos"
+        note = "all test videos" if some == count else f"scaled from {some} test videos"
         seconds *= len(test.frames) / len(asked.frames)
         rows.append((f"search within the action, {names[backend]}", seconds, accuracy(train, asked, found), note))
-    asked = test.select(torch.arange(count) < ACTIONS)
+    some = min(ACTIONS, count)
+    asked = test.select(torch.arange(count) < some)
     seconds, found = timed(lambda: search(train, asked, backends[0], same_action=False))
     seconds *= len(test.frames) / len(asked.frames)
-    note = f"scaled from {ACTIONS} test videos"
+    note = "all test videos" if some == count else f"scaled from {some} test videos"
     rows.append((f"search in all actions, {names[backends[0]]}", seconds, accuracy(train, asked, found), note))
     seconds, found = timed(lambda: timeline.match(test), repeats=5)
     rows.append(("lookup, one match", seconds, accuracy(train, test, found), "all test videos"))
@@ -302,8 +325,14 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=1165, help="training videos")
     parser.add_argument("--test", type=int, default=1161, help="test videos")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder for retrieval.md and retrieval.png")
+    parser.add_argument("--cache", type=Path, help="an embedding cache with labels instead; prints the table")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.cache is not None:
+        train, test = of_cache(options.cache)
+        start = time.process_time()
+        print("\n".join(main_table(train, test, Timeline(train), time.process_time() - start)))
+        return
     world = World()
     train, test = world.videos(options.train, (20, 600)), world.videos(options.test, (20, 600))
     start = time.process_time()

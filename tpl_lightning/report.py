@@ -23,6 +23,7 @@ ROW_NAMES = {
     "tcc": "TCC, direct fit",
     "lav": "soft-DTW contrastive (LAV), direct fit",
 }
+_VARIANTS = {"wcss": "(WCSS)", "wcss_prior": "(WCSS + prior)", "icae": "(ICAE)"}
 REFINED = "+refined"
 """Ends the name of a method whose warps were refined by the direct fit."""
 _COLUMNS = {"train/cbc": ("CBC", True), "test/plp": ("PLP", True), "event_spread": ("key-event spread", False)}
@@ -33,7 +34,9 @@ _ON_EMBEDDINGS = {"test/phase_accuracy": "phase accuracy", "test/kendall_tau": "
 def method_name(method: str) -> str:
     """Return how a method is called in tables."""
     base = method.removesuffix(REFINED)
-    return ROW_NAMES.get(base, base) + (", refined" if base != method else "")
+    name, _, variant = base.partition(":")
+    shown = ROW_NAMES.get(name, name) + (f" {_VARIANTS.get(variant, f'γ={variant}')}" if variant else "")
+    return shown + (", refined" if base != method else "")
 
 
 def data_source(cache: EmbeddingCache) -> str:

@@ -5,6 +5,9 @@ import json
 import pytest
 
 from tpl_lightning.__main__ import main
+from tpl_lightning.commands.bench_rows import bench_row
+from tpl_lightning.commands.bench_table import markdown_table
+from tpl_lightning.report import method_name
 
 
 def _bench(tmp_path, cache_path, *options):
@@ -23,11 +26,20 @@ def _bench(tmp_path, cache_path, *options):
     )
 
 
+def _write(path, text):
+    path.write_text(text)
+    return path
+
+
 def test_rows_are_made_once_and_a_slow_one_says_so(tmp_path, cache_path, capsys):
-    assert _bench(tmp_path, cache_path, "bench.methods=[linear,direct]") == 0
+    methods = f"bench.methods=[linear,direct,{_write(tmp_path / 'rough.yaml', 'method: direct')}]"
+    assert _bench(tmp_path, cache_path, methods) == 0
     table = json.loads((tmp_path / "b" / "bench.json").read_text())["rows"]
-    assert table["direct"]["warp_error"] < table["linear"]["warp_error"]
-    assert table["direct"]["memory_mib"] > 50
+    assert list(table) == ["linear rescaling", "direct fit", "rough"]
+    assert table["direct fit"]["warp_error"] < table["linear rescaling"]["warp_error"]
+    assert table["direct fit"]["memory_mib"] > 50
+    assert table["rough"]["test/plp"] == table["direct fit"]["test/plp"]
+    assert (tmp_path / "b" / "bench.png").stat().st_size > 1000
     row = tmp_path / "b" / "direct-s0" / "bench_row.json"
     before = row.stat().st_mtime_ns
     capsys.readouterr()
@@ -39,7 +51,38 @@ def test_rows_are_made_once_and_a_slow_one_says_so(tmp_path, cache_path, capsys)
     assert "| TPL (out of time after 0.001 min)" in (tmp_path / "b" / "bench.md").read_text()
 
 
-@pytest.mark.parametrize("option", ["bench.methods=[magic]", "bench.minutes=0", "bench.seeds=[]"])
+def test_variants_become_options_and_names():
+    row = bench_row("softdba:0.01+refined", "tpl")
+    assert row.overrides == {"method": "softdba", "refine": True, "dtw": {"gamma": 0.01}}
+    assert method_name(row.name) == "SoftDBA γ=0.01, refined"
+    assert row.deterministic
+    assert bench_row("dtan:wcss_prior", "tpl").overrides["dtan"] == {"objective": "wcss_prior"}
+
+
+def test_what_prints_alike_is_bold_alike_and_one_row_is_not_bold():
+    rows = {
+        "a": {"test/plp": 0.90012, "test/plp/std": 0.0, "test/plp/seeds": 1},
+        "b": {"test/plp": 0.90031, "test/plp/std": 0.01, "test/plp/seeds": 2},
+        "c": {"test/plp": 0.8, "test/plp/std": 0.0, "test/plp/seeds": 1},
+    }
+    text = markdown_table(rows)
+    assert "| a |  |  | **0.900** |" in text
+    assert "| b |  |  | **0.900** ± 0.010 |" in text
+    assert "| c |  |  | 0.800 |" in text
+    assert "**" not in markdown_table({"c": rows["c"]})
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "bench.methods=[magic]",
+        "bench.methods=[softdba:x]",
+        "bench.methods=[tpl:x]",
+        "bench.methods=[none.yaml]",
+        "bench.minutes=0",
+        "bench.seeds=[]",
+    ],
+)
 def test_bad_options_are_named(tmp_path, cache_path, capsys, option):
     assert _bench(tmp_path, cache_path, option) == 2
     assert option.split("=")[0] in capsys.readouterr().err

@@ -5,7 +5,16 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
+from tests.metrics.test_embedding_metrics import SIZES as EMBEDDING_SIZES
+from tests.metrics.test_embedding_metrics import make_batch as make_embeddings
+from tests.metrics.test_embedding_metrics import without_labels
+from tpl_lightning.metrics import (
+    CycleBackConsistency,
+    KendallsTau,
+    KeyEventSpread,
+    PhaseAccuracy,
+    PhaseLabelPropagation,
+)
 
 NUM_ACTIONS, NUM_PHASES, MAX_LENGTH = 2, 3, 9
 SIZES = {"num_actions": NUM_ACTIONS, "num_phases": NUM_PHASES, "max_length": MAX_LENGTH}
@@ -64,6 +73,28 @@ def results(metrics):
     return found
 
 
+def embedding_results(numbers, accuracy=None, tau=None):
+    """Even numbers train, odd ones test; a sampler that fills up shows a video to both processes."""
+    accuracy = PhaseAccuracy(**EMBEDDING_SIZES) if accuracy is None else accuracy
+    tau = KendallsTau(**EMBEDDING_SIZES) if tau is None else tau
+    train, test = [n for n in numbers if n // 2 % 2 == 0], [n for n in numbers if n // 2 % 2]
+    if train:
+        accuracy.update_train(**make_embeddings(train))
+    if test:
+        accuracy.update(**make_embeddings(test))
+    if numbers:
+        tau.update(**without_labels(make_embeddings(numbers)))
+    return {
+        "accuracy per action": accuracy.per_action(),
+        "accuracy": accuracy.compute(),
+        "tau per action": tau.per_action(),
+        "tau": tau.compute(),
+    }
+
+
+EMBEDDED = {"unequal": (range(11), range(10, 16)), "first empty": ((), range(9)), "second empty": (range(9), ())}
+
+
 def work(rank, folder):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
@@ -76,6 +107,7 @@ def work(rank, folder):
             found[case] = results(metrics)
             # Reading leaves each process its own sums, so that more may be added.
             found[case]["own sums kept"] = all(torch.equal(v, before[k]) for k, v in metrics[0].metric_state.items())
+            found[case]["embeddings"] = embedding_results(list(EMBEDDED[case][rank]))
             metrics[0].sync_if_needed()
             metrics[0].sync_if_needed()
             found[case]["votes"] = metrics[0].votes.clone()
@@ -109,6 +141,16 @@ def test_two_processes_equal_one(found, case):
         assert found[rank][case]["own sums kept"]
         assert torch.equal(found[rank][case]["votes"], metrics[0].votes)
         assert torch.equal(found[rank][case]["labels when joined"], metrics[0].prototype_labels())
+
+
+@pytest.mark.parametrize("case", EMBEDDED)
+def test_two_processes_equal_one_on_embeddings(found, case):
+    expected = embedding_results(sorted({n for numbers in EMBEDDED[case] for n in numbers}))
+    assert not expected["accuracy"].isnan()
+    assert not expected["tau"].isnan()
+    for rank in range(2):
+        for name, value in expected.items():
+            assert torch.equal(found[rank][case]["embeddings"][name], value), name
 
 
 def test_sync_if_needed_does_nothing_in_a_single_process():

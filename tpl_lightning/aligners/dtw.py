@@ -129,8 +129,10 @@ class DtwAligner(StoredAligner):
         preprocessor = Preprocessor.from_state(state["preprocessor"])
         barycenters = {a: b.numpy() for a, b in state["barycenters"].items()}
 
+        gamma = self.gamma if self.config.dtw.expected_path else None
+
         def place(action: str, video: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return path_positions(path_weights(barycenters[action], video.astype(np.float64), self.gamma))
+            return path_positions(path_weights(barycenters[action], video.astype(np.float64), gamma))
 
         rows = Parallel(n_jobs=_ALL_CORES, prefer="threads")(
             delayed(place)(str(action), preprocessor(videos.read(i))) for i, action in enumerate(videos.action)

@@ -1,0 +1,95 @@
+"""The rows of ``tpl bench``: what each is called and what it changes in the configuration."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tpl_lightning.errors import UserError
+
+__all__ = ["BenchRow", "bench_row"]
+
+# Methods of which a variant can be asked for: the key that it sets, and of what type it is.
+_VARIANTS: dict[str, tuple[str, str, type]] = {"softdba": ("dtw", "gamma", float), "dtan": ("dtan", "objective", str)}
+_DETERMINISTIC = ("linear", "pad", "dba", "softdba", "direct")
+_OBJECTIVES = {
+    "linear": "none",
+    "pad": "none",
+    "dba": "DTW",
+    "softdba": "soft-DTW",
+    "dtan": "",
+    "tpl": "ICAE + reconstruction",
+    "direct": "ICAE in feature space + prior",
+    "tpl_plus": "random warps",
+    "tcc": "cycle-back regression",
+    "lav": "soft-DTW + contrast",
+}
+_DTAN_OBJECTIVES = {"wcss": "WCSS", "wcss_prior": "WCSS + smoothness prior", "icae": "ICAE"}
+
+
+@dataclass(frozen=True)
+class BenchRow:
+    """One row.
+
+    Attributes:
+        name: As asked for.
+        folder: Its run directories begin with this.
+        overrides: Nested options that make the row.
+        deterministic: Whether seeds change nothing.
+    """
+
+    name: str
+    folder: str
+    overrides: dict[str, Any]
+    deterministic: bool
+
+    @property
+    def method(self) -> str:
+        """Return the aligner."""
+        return str(self.overrides["method"])
+
+    def objective(self, tree: dict[str, Any]) -> str:
+        """Return what is minimised, given the whole configuration of the row."""
+        if self.method == "dtan":
+            return _DTAN_OBJECTIVES[tree["dtan"]["objective"]]
+        if self.method == "tpl" and tree["loss"]["reconstruction"] == 0:
+            return "ICAE"
+        return _OBJECTIVES[self.method]
+
+
+def bench_row(name: str, default_method: str) -> BenchRow:
+    """Read a name such as ``direct``, ``softdba:0.1``, ``tpl+refined`` or ``ablations/decoder.yaml``.
+
+    Raises:
+        UserError: If there is no such variant or file, or the file is no YAML mapping.
+    """
+    if name.endswith((".yaml", ".yml")):
+        overrides = _read(Path(name))
+        overrides.setdefault("method", default_method)
+        method = overrides["method"]
+        return BenchRow(name, Path(name).stem, overrides, method in _DETERMINISTIC and "seed" not in overrides)
+    base, refined = name.removesuffix("+refined"), name.endswith("+refined")
+    method, _, variant = base.partition(":")
+    overrides = {"method": method, "refine": refined or None}
+    if variant:
+        if method not in _VARIANTS:
+            raise UserError(f"bench.methods: {name!r}: there are variants of {' and '.join(_VARIANTS)} alone.")
+        section, key, kind = _VARIANTS[method]
+        try:
+            overrides[section] = {key: kind(variant)}
+        except ValueError:
+            raise UserError(
+                f"bench.methods: {name!r}: expected a number after the colon, but got {variant!r}."
+            ) from None
+    return BenchRow(name, name.replace(":", "-"), overrides, method in _DETERMINISTIC)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    try:
+        tree = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, ValueError) as error:
+        raise UserError(f"bench.methods: {path}: cannot be read ({error}).") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"bench.methods: {path}: expected a YAML mapping of options.")
+    return {str(key): value for key, value in tree.items()}
