@@ -260,6 +260,9 @@ class MatcherConfig:
     noise: float = 0.3
     """Most slow noise that is added to a video, against a signal of variance 1."""
 
+    path: float = 0.67
+    """Share that the warp of the best path (dynamic time warping) has in the answer of one pass; 0: network alone."""
+
     def __post_init__(self) -> None:
         """Check ranges."""
         for key in ("size", "width", "depth", "epochs", "steps_per_epoch", "batch_size"):
@@ -267,6 +270,7 @@ class MatcherConfig:
             _require(getattr(self, key) >= low, f"matcher.{key}", f"at least {low}", getattr(self, key))
         _require(self.lr > 0, "matcher.lr", "above 0", self.lr)
         _require(self.strength >= 0, "matcher.strength", "at least 0", self.strength)
+        _require(0 <= self.path <= 1, "matcher.path", "in [0, 1]", self.path)
         _require(self.noise >= 0, "matcher.noise", "at least 0", self.noise)
 
 

@@ -1,5 +1,7 @@
 """method=direct and refine=true on small caches: accuracy, checkpoint, independence of the batch, bad input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +116,7 @@ def test_the_matcher_learns_to_name_warps_in_one_pass(tmp_path, make_cache):
         "matcher.epochs=6",
         "matcher.size=24",
         "matcher.width=6",
+        "matcher.path=0",
         "run.progress=false",
     ]
     aligner, splits, config = _fit(path, tmp_path, *options)
@@ -126,6 +129,11 @@ def test_the_matcher_learns_to_name_warps_in_one_pass(tmp_path, make_cache):
     np.testing.assert_allclose(again.align(splits.test).prototype_position, one_shot.prototype_position, atol=1e-5)
     alone = aligner.align(splits.test.select(np.array([1])))
     np.testing.assert_allclose(alone.position(0), one_shot.position(1), atol=1e-4)
+    with_path = load_aligner(
+        tmp_path / "checkpoints" / "last.ckpt", replace(config, matcher=replace(config.matcher, path=0.67))
+    )
+    found = evaluate(with_path.align(splits.test), splits.test).overall["warp_error"]
+    assert found < evaluate(one_shot, splits.test).overall["warp_error"]
     assert aligner.unrefined() is None
     refined, _, _ = _fit(path, tmp_path / "r", *options, "refine=true")
     np.testing.assert_allclose(

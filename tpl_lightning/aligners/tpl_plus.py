@@ -72,7 +72,11 @@ class MatchedAligner(JointAligner):
 
     @torch.inference_mode()
     def _predict(self, model: JointModel, features: Tensor, action: Tensor) -> Tensor:
-        """Return the network's answer, theta (N, d)."""
+        """Return the network's answer, averaged with the warp of the best path, theta (N, d).
+
+        Their errors differ: the network's picture is coarse, but it has learned what noise looks like; a path is sharp
+        and follows the noise.
+        """
         state, options = self._fitted(), self.config.matcher
         network = PrototypeMatcher(
             size=options.size, width=options.width, depth=options.depth, num_cells=self._num_cells()
@@ -82,4 +86,6 @@ class MatchedAligner(JointAligner):
         cost = cost_volume(
             model.space(features), prototypes, size=options.size, level_freedom=model.options.level_freedom
         )
-        return cast(Tensor, network.eval()(cost)[0]).clone()
+        theta = cast(Tensor, network.eval()(cost)[0]).clone()
+        path = model.path_warps(features, action) if options.path > 0 else None
+        return theta if path is None else torch.lerp(theta, path, options.path)

@@ -146,6 +146,18 @@ class JointModel:
             theta = _path_warps(signal, self.sharp[action], self.options)
         return fit_to_prototypes(signal, action, self.prototypes, options=self.options, theta=theta)
 
+    def path_warps(self, features: Tensor, action: Tensor) -> Tensor | None:
+        """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
+
+        Args:
+            features: (N, G, C) on the shared grid.
+            action: (N,).
+
+        Returns:
+            theta (N, d); None where the model was fitted without paths.
+        """
+        return None if self.sharp is None else _path_warps(self.space(features), self.sharp[action], self.options)
+
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""
         options = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.options).items()}
