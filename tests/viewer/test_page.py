@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -44,23 +45,39 @@ def shown(browser):
     return [read_code(picture[y : y + h, x : x + w]) for x, y, w, h in boxes]
 
 
-def expected(time):
-    """The frame of each clip at a prototype time, by the known warps."""
-    return [float(warp(s, time) * (n - 1)) for s, n in zip(STRENGTHS, LENGTHS, strict=True)]
+def expected(moment):
+    """The frame of each clip at a moment of the prototype, by the known warps."""
+    return [float(warp(s, moment) * (n - 1)) for s, n in zip(STRENGTHS, LENGTHS, strict=True)]
 
 
-def check_in_step(browser, time):
-    assert np.abs(np.array(shown(browser)) - expected(time)).max() < 0.6  # the nearest frame
-    assert shown(browser) == list(browser.evaluate("tplView.frames()").values())
+def painted(browser, fits, seconds=10):
+    """Return the frames on the screen, as soon as they are right: a busy machine paints late what it has decoded."""
+    end = time.monotonic() + seconds
+    while not fits(frames := shown(browser)) and time.monotonic() < end:
+        browser.settle()
+    return frames
+
+
+def check_in_step(browser, moment, clips=slice(None)):
+    def off(frames):
+        return np.abs(np.array(frames[clips]) - expected(moment)[clips]).max()
+
+    frames = painted(browser, lambda frames: off(frames) < 0.6)  # the nearest frame
+    assert off(frames) < 0.6
+    assert frames[clips] == list(browser.evaluate("tplView.frames()").values())[clips]
+
+
+def check_frames(browser, frames):
+    assert painted(browser, lambda found: found == frames) == frames
 
 
 def test_loads_and_seeks_by_address(browser, page):
     browser.open(page, "#action=jump&t=0")
-    assert shown(browser) == [0, 0, 0, 0]
-    for time in (0.37, 0.5, 0.92, 1.0, 0.1):
-        browser.evaluate(f"location.hash = 'action=jump&t={time}'")
+    check_frames(browser, [0, 0, 0, 0])
+    for moment in (0.37, 0.5, 0.92, 1.0, 0.1):
+        browser.evaluate(f"location.hash = 'action=jump&t={moment}'")
         browser.settle()
-        check_in_step(browser, time)
+        check_in_step(browser, moment)
     assert browser.evaluate("document.getElementById('clock').textContent") == "0.100"
 
 
@@ -80,7 +97,7 @@ def test_keys(opened):
     check_in_step(opened, 15 / 48)
     opened.press("End")
     opened.settle()
-    assert shown(opened) == [n - 1 for n in LENGTHS]
+    check_frames(opened, [n - 1 for n in LENGTHS])
     opened.press("Home")
     opened.press("2")
     assert opened.evaluate("document.getElementById('phase-name').textContent") == PHASES[1]
@@ -90,7 +107,7 @@ def test_keys(opened):
     opened.press(".")
     assert opened.evaluate("document.getElementById('title').textContent") == "turn"
     opened.settle()
-    assert shown(opened) == [0, 0, 0, 0]
+    check_frames(opened, [0, 0, 0, 0])
 
 
 def test_original_and_synchronised(opened):
@@ -98,7 +115,8 @@ def test_original_and_synchronised(opened):
     opened.press("o")
     opened.settle()
     # Half of the longest clip, the same second in all of them.
-    assert np.abs(np.array(shown(opened)) - 59 / 2).max() <= 0.5
+    frames = painted(opened, lambda frames: np.abs(np.array(frames) - 59 / 2).max() <= 0.5)
+    assert np.abs(np.array(frames) - 59 / 2).max() <= 0.5
     stripes = "[...document.querySelectorAll('.stripe')].map((s) => s.style.backgroundColor)"
     assert len(set(opened.evaluate(stripes))) > 1
     opened.press("s")
@@ -111,9 +129,9 @@ def test_a_click_on_a_phase_jumps_to_its_beginning(opened):
     left, top, width, height = opened.box("#track")
     opened.click(left + 0.85 * width, top + 0.25 * height)
     opened.settle()
-    time = opened.evaluate("tplView.state.x")
-    assert time == pytest.approx(0.7, abs=1 / 48)
-    check_in_step(opened, time)
+    moment = opened.evaluate("tplView.state.x")
+    assert moment == pytest.approx(0.7, abs=1 / 48)
+    check_in_step(opened, moment)
     opened.click(left + 0.85 * width, top + 0.75 * height)  # the lower half scrubs
     assert opened.evaluate("tplView.state.x") == pytest.approx(0.85, abs=0.01)
 
@@ -136,13 +154,13 @@ def test_plays_in_step(opened):
     opened.press(" ", text=" ")
     opened.wait("tplView.state.x > 0.3")
     script = """JSON.stringify([tplView.state.x, [...document.querySelectorAll("video")].map((v) => v.currentTime)])"""
-    time, seconds = json.loads(opened.evaluate(script))
-    assert np.abs(np.array(seconds) * 24 - expected(time)).max() < 3  # frames, on a busy machine
+    moment, seconds = json.loads(opened.evaluate(script))
+    assert np.abs(np.array(seconds) * 24 - expected(moment)).max() < 3  # frames, on a busy machine
     opened.press(" ", text=" ")
     opened.settle()
-    time = opened.evaluate("tplView.state.x")
-    assert 0.3 < time < 1
-    check_in_step(opened, time)
+    moment = opened.evaluate("tplView.state.x")
+    assert 0.3 < moment < 1
+    check_in_step(opened, moment)
 
 
 def test_narrow_windows_show_all_without_sideways_scrolling(opened):
@@ -161,7 +179,7 @@ def test_a_clip_that_cannot_be_played_says_so(browser, page, tmp_path):
     next(iter(sorted((copy / "videos").iterdir()))).write_bytes(b"no video")
     browser.open(copy / "index.html", "#action=jump&t=0.5")
     browser.wait("document.querySelectorAll('.card.broken').length === 1")
-    assert np.abs(np.array(shown(browser)[1:]) - expected(0.5)[1:]).max() < 0.6
+    check_in_step(browser, 0.5, slice(1, None))
 
 
 def test_inverse_warp_of_the_tests():

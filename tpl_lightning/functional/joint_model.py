@@ -180,8 +180,19 @@ class JointModel:
 _CHUNK = 64  # videos whose tables of costs are in memory at once; changes no figure
 
 
+def _thinned(values: Tensor, size: int) -> Tensor:
+    """Return (N, G, K) at ``size`` even times, or as it is if that is not fewer."""
+    if values.shape[1] <= size:
+        return values
+    return sample_rows(values, torch.linspace(0, 1, size, device=values.device).expand(len(values), -1))
+
+
 def _path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
-    """Return the warps nearest to the best paths of videos (N, G, K) to targets (N, G, K), theta (N, d)."""
+    """Return the warps nearest to the best paths of videos (N, G, K) to targets (N, G, K), theta (N, d).
+
+    Paths are found at 8 points to a cell of the warps and read at 4: finer ones are smoothed away by the warp.
+    """
+    signal, target = (_thinned(x, 8 * options.num_cells) for x in (signal, target))
     signal = signal - options.level_freedom * signal.mean(1, keepdim=True)
     found = []
     for start in range(0, len(signal), _CHUNK):
@@ -194,8 +205,5 @@ def _path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor
             alpha=-2,
         )
         found.append(dtw_positions(cost.clamp(min=0)))
-    # Few points and steps: what that loses is less than the stairs of a path.
-    size = min(signal.shape[1], 4 * options.num_cells)
-    times = torch.linspace(0, 1, size, device=signal.device).expand(len(signal), -1)
-    position = sample_rows(torch.cat(found).unsqueeze(-1), times).squeeze(-1)
+    position = _thinned(torch.cat(found).unsqueeze(-1), 4 * options.num_cells).squeeze(-1)
     return warps_from_positions(position, num_cells=options.num_cells, steps=8)
