@@ -133,13 +133,10 @@ def _cell_histograms(rows: np.ndarray, columns: np.ndarray, magnitude: np.ndarra
     place = _degrees(rows, columns) / np.float32(180 / bins)
     direction = place.astype(np.int32)
     # Single precision cannot tell on which side of a border an angle lies, and differences of roots often have ratios
-    # such as the root of 3, exactly there. These few are done again as scikit-image does all. Multiples of 45 degrees,
-    # which are many, are exact.
-    close = np.abs(place - np.rint(place)) < 1e-5
-    close &= (rows != 0) & (columns != 0) & (np.abs(rows) != np.abs(columns))
+    # such as the root of 3, exactly there. These few are done again as scikit-image does all.
+    close = np.flatnonzero((np.abs(place - np.rint(place)) < 1e-5) & (magnitude > 0))
     borders = np.arange(1, bins + 1) * np.float32(180 / bins)
-    exact = _degrees(rows[close].astype(np.float64), columns[close].astype(np.float64))
-    direction[close] = np.searchsorted(borders, exact, side="right")
+    direction.flat[close] = np.searchsorted(borders, _exact_degrees(rows.flat[close], columns.flat[close]), side="right")
     np.minimum(direction, bins - 1, out=direction)
     cell = np.arange(params.size) // params.cell
     where = (cell[:, None] * cells + cell[None, :]) * bins
@@ -153,6 +150,14 @@ def _degrees(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     degrees: np.ndarray = np.rad2deg(np.arctan2(rows, columns))
     degrees[degrees < 0] += 180  # the remainder by 180, much faster than the operator
     degrees[degrees >= 180] -= 180
+    return degrees
+
+
+def _exact_degrees(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Direction of gradients (P,) other than 0 in [0, 180), in double precision; multiples of 45 are looked up."""
+    degrees = np.where(rows == columns, 45.0, np.where(rows == -columns, 135.0, np.where(columns == 0, 90.0, 0.0)))
+    other = np.flatnonzero((degrees == 0) & (rows != 0))
+    degrees[other] = _degrees(rows[other].astype(np.float64), columns[other].astype(np.float64))
     return degrees
 
 
