@@ -81,15 +81,45 @@
     if (Math.abs(card.element.currentTime - seconds) < 1e-4) { card.want = null; return; }
     card.seeking = true;
     card.want = null;
+    card.tries = 5;
     card.element.currentTime = seconds;
   }
 
   function arrived(card) {
     card.seeking = false;
     if (card.want !== null) request(card, card.want);
+    else checkPainted(card);
   }
 
-  const settled = () => cards.every((c) => c.failed || (!c.seeking && c.want === null && c.element.readyState >= 2 && !c.element.seeking));
+  /** A busy browser may seek but go on showing the old frame; seeking again, within the frame, has it painted. */
+  function checkPainted(card) {
+    clearTimeout(card.check);
+    card.check = null;
+    if (!card.element.requestVideoFrameCallback || isPainted(card) || card.tries === 0) return;
+    card.check = setTimeout(() => {
+      card.check = null;
+      if (state.playing || card.seeking) return;
+      card.tries -= 1;
+      card.seeking = true;
+      card.element.currentTime += card.tries % 2 ? 1e-3 : -1e-3;
+    }, 150);
+  }
+
+  function isPainted({ video, shown, painted }) {
+    const half = (begin(video, shown + 1) - begin(video, shown)) / 2;
+    return painted !== null && Math.abs(painted - begin(video, shown)) < half;
+  }
+
+  function watchPainted(card) {
+    const watch = (now, frame) => {
+      card.painted = frame.mediaTime;
+      if (card.check !== null) checkPainted(card);
+      card.element.requestVideoFrameCallback(watch);
+    };
+    if (card.element.requestVideoFrameCallback) card.element.requestVideoFrameCallback(watch);
+  }
+
+  const settled = () => cards.every((c) => c.failed || (!c.seeking && c.want === null && c.check === null && c.element.readyState >= 2 && !c.element.seeking));
 
   /* -- playing ------------------------------------------------------------------------------------------------ */
 
@@ -231,7 +261,8 @@
     const words = make("div", "words", info);
     make("div", "split", words, video.split);
     const at = make("div", "at", words);
-    const card = { root, video, element, stripe, at, seeking: false, want: null, failed: false, ...makeCurve(video, info, action) };
+    const card = { root, video, element, stripe, at, seeking: false, want: null, tries: 0, check: null, painted: null, failed: false, ...makeCurve(video, info, action) };
+    watchPainted(card);
     element.addEventListener("seeked", () => arrived(card));
     element.addEventListener("loadeddata", () => { if (card.want !== null) request(card, card.want); });
     element.addEventListener("error", () => { card.failed = true; root.classList.add("broken"); });
