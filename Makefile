@@ -67,4 +67,7 @@ bench-embed: $(VENV)/.installed  ## time reading and embedding of videos, write 
 bench-retrieval: $(VENV)/.installed  ## time frame retrieval by search and by look-up, write benchmarks/retrieval.md
 	@$(BIN)/python benchmarks/retrieval.py $(if $(CACHE),--cache $(CACHE))
 
-.PHONY: help install train bench sweep agent ablations results test test-full lint format smoke bench-warps bench-embed bench-retrieval
+bench-data: $(VENV)/.installed  ## time a large cache and train on it, write benchmarks/data.md: [ARGS="--videos 100000"]
+	@$(BIN)/python benchmarks/data.py $(ARGS)
+
+.PHONY: help install train bench sweep agent ablations results test test-full lint format smoke bench-warps bench-embed bench-retrieval bench-data

@@ -11,6 +11,7 @@ LEVELS = {
     "__init__": 0,
     "errors": 0,
     "config": 1,
+    "checkpoint_file": 1,
     "functional": 2,
     "nn": 3,
     "metrics": 3,

@@ -185,6 +185,9 @@ class DirectConfig:
     """Points at which signals are compared; empty: the longest prototype, within 128..512."""
     leave_one_out: bool = True
     """Compare a training video with the mean of the others, not with a mean that holds it."""
+    max_videos: int = 1500
+    """Most training videos that are fitted jointly, spread evenly over those of each action; the others are aligned
+    to the prototypes, so memory does not grow with the set."""
     device: str = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` ..."""
 
@@ -198,6 +201,7 @@ class DirectConfig:
         _require(0 < self.derivative_sigma <= 1, "direct.derivative_sigma", "in (0, 1]", self.derivative_sigma)
         ok = bool(self.stages) and all(0 < sigma <= 1 for sigma in self.stages)
         _require(ok, "direct.stages", "a list of numbers in (0, 1]", self.stages)
+        _require(self.max_videos >= 2, "direct.max_videos", "at least 2", self.max_videos)
         _require(self.paths >= 0, "direct.paths", "at least 0", self.paths)
         known = ("auto", "coarse", "fine")
         _require(self.detail in known, "direct.detail", f"one of {', '.join(known)}", self.detail)
@@ -335,6 +339,8 @@ class TrainConfig:
     """Largest norm of the gradient; 0: not clipped."""
     val_every: int = 25
     """Epochs between validations."""
+    compile: bool = False
+    """Compile the network with torch.compile (needs a C++ compiler): slow to start, faster on long trainings."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -437,6 +443,8 @@ class Config:
     """Further options of lightning.Trainer, by Lightning's names (`trainer.devices=2`)."""
     run: RunConfig = field(default_factory=RunConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
+    resume: str | None = None
+    """A run to go on with, as runs/NAME; all other options are those of that run."""
 
     @property
     def refines(self) -> bool:
@@ -531,8 +539,8 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
-    """Return the configuration as nested dictionaries of primitives."""
-    return asdict(config)
+    """Return the configuration as nested dictionaries of primitives; without ``resume``, which is of one call."""
+    return {key: value for key, value in asdict(config).items() if key != "resume"}
 
 
 def save_config(config: Config, path: Path) -> None:

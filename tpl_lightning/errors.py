@@ -9,3 +9,9 @@ class UserError(ValueError):
     The message is one line that names the file, video or key, says what was expected, what was found
     and the way out. The command line prints it without a traceback and exits with code 2.
     """
+
+    def __init__(self, message: str) -> None:
+        """Keep the message; of one that a DataLoader hands on from a worker, with its traceback, the last line."""
+        if message.startswith("Caught UserError in DataLoader worker"):
+            message = message.strip().splitlines()[-1].partition("UserError: ")[2]
+        super().__init__(message)

@@ -22,6 +22,8 @@ from tpl_lightning.metrics import (
 
 __all__ = ["Scores", "evaluate"]
 
+# Kendall's tau compares each video of an action with each: of splits that are larger, so many of an action are taken.
+_LARGE, _OF_AN_ACTION = 2000, 20
 _CHUNK = 256  # videos scored at once; bounds the memory, changes no figure
 
 
@@ -118,6 +120,17 @@ def _embedding_batches(
         yield {"embeddings": aligned, "labels": labels, "lengths": batch["prototype_length"], **common}, own
 
 
+def _some(keep: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """Return the mask of the kept videos; of many at most ``_OF_AN_ACTION`` of each action, evenly spread."""
+    if keep.sum() <= _LARGE:
+        return keep
+    chosen = np.zeros(len(keep), dtype=bool)
+    for name in np.unique(action[keep]):
+        rows = np.flatnonzero(keep & (action == name))
+        chosen[rows[np.linspace(0, len(rows) - 1, min(len(rows), _OF_AN_ACTION)).round().astype(int)]] = True
+    return chosen
+
+
 def _embedding_scores(
     alignment: Alignment,
     videos: VideoSet,
@@ -127,7 +140,10 @@ def _embedding_scores(
     *,
     raw: bool,
 ) -> dict[str, tuple[float, list[float]]]:
-    """Return phase accuracy and Kendall's tau, on aligned and maybe on raw frames: overall, of each action."""
+    """Return phase accuracy and Kendall's tau, on aligned and maybe on raw frames: overall, of each action.
+
+    Of large splits those of a part of the videos.
+    """
     size: dict[str, Any] = {"num_actions": len(actions), "sync_on_compute": False}
     size["num_channels"] = features(videos.read(0)).shape[1]
     sides = ("", "_raw") if raw else ("",)
@@ -135,7 +151,8 @@ def _embedding_scores(
     for side in sides:
         metrics[f"test/phase_accuracy{side}"] = PhaseAccuracy(**size)
         metrics |= {f"{split}/kendall_tau{side}": KendallsTau(**size) for split in splits}
-    for split, keep in splits.items():
+    for split, every in splits.items():
+        keep = _some(every, videos.action)
         for both in _embedding_batches(alignment, videos, features, keep, actions):
             for side, batch in zip(sides, both, strict=False):
                 accuracy = metrics[f"test/phase_accuracy{side}"]

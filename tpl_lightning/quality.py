@@ -12,6 +12,7 @@ from tpl_lightning.metrics.alignment_score import ROUGHNESS_WEIGHT
 
 __all__ = ["Quality", "assess"]
 
+_MOST = 1000  # training videos of an action that are judged, evenly spread
 _STEEP = 8.0  # a warp this steep somewhere is a stair
 _STEEP_SHARE = 0.1
 _SHARED = 0.15
@@ -85,6 +86,7 @@ def assess(alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarra
         rows = np.flatnonzero((videos.action == action) & (alignment.split == "train"))
         if len(rows) < 2:
             continue
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).round().astype(int)]
         frames = [features(videos.read(i)) for i in rows.tolist()]
         sources = np.clip(np.stack([alignment.source(i) for i in rows.tolist()]).astype(np.float64), 0, 1)
         grid = prototype_grid(sources.shape[1])

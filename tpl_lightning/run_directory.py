@@ -31,11 +31,13 @@ def _set_aside(folder: Path) -> None:
 
 
 def open_run_directory(config: Config) -> Path:
-    """Make the run's folder with config.yaml in it and return its path.
+    """Make the run's folder with config.yaml in it, or find that of the run to resume, and return its path.
 
     Raises:
         UserError: If the folder cannot be made.
     """
+    if config.resume is not None:
+        return Path(config.resume)
     default = f"{config.data.dataset}-{config.method}-s{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     handed_on = None if is_rank_zero() else os.environ.get(_NAME)
     name = config.run.name or default

@@ -1,5 +1,6 @@
 """The videos of a run, known or new: which file shows what, and the warp of each."""
 
+import glob
 import json
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.config import Config, load_config
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.video_files import VIDEO_EXTENSIONS
 from tpl_lightning.errors import UserError
 
@@ -108,10 +110,10 @@ class Run:
         named = Path(str(self._cache_path or self.metrics.get("cache") or self.config.data.cache))
         # A relative path was relative to where `tpl fit` ran: usually here, or where runs/ is.
         places = [named] if self._cache_path else [named, self.folder.resolve().parent.parent / named]
-        path = next((place for place in places if place.is_file()), None)
+        path = next((place for place in places if place.is_file() or glob.glob(str(place))), None)
         if path is None:
             raise UserError(f"{named}: the cache of {self.folder} is not there; say where it is with cache=PATH.")
-        cache = EmbeddingCache(path)
+        cache = open_cache(path)
         length = dict(zip(cache.video_id.tolist(), cache.lengths.tolist(), strict=True))
         for video, frames in zip(self.alignment.video_id.tolist(), self.alignment.lengths.tolist(), strict=True):
             if length.get(video) != frames:

@@ -102,7 +102,7 @@ def test_bad_input_is_named(tmp_path, make_cache):
         aligner.align(wide)
     broken = tmp_path / "broken.ckpt"
     torch.save({"something": 1}, broken)
-    with pytest.raises(UserError, match=r"broken.ckpt: not a readable checkpoint"):
+    with pytest.raises(UserError, match=r"broken.ckpt: a checkpoint of another kind"):
         load_aligner(broken, config)
     with pytest.raises(UserError, match=r"direct\.smoothness"):
         load_config(["direct.smoothness=-1"])

@@ -41,11 +41,6 @@ def _loss(out, videos):
     return icae + reconstruction_loss(out.reconstruction, videos, LENGTHS)
 
 
-def _dead(name):
-    # What these two add is constant over the frames, and standardising takes it away.
-    return name in {"encoder.out.bias", "encoder.layers.2.out.bias"}
-
-
 @pytest.mark.parametrize("options", [{}, {"latent_dim": 3, "recurrences": 3}])
 def test_shapes(options):
     out = _model(**options)(_videos(), LENGTHS, POINTS)
@@ -66,7 +61,7 @@ def test_the_losses_train_every_weight(options):
     _loss(model(videos, LENGTHS, POINTS), videos).backward()
     for name, parameter in model.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name
-        assert _dead(name) or parameter.grad.abs().max() > 1e-7, name
+        assert parameter.grad.abs().max() > 1e-7, name
 
 
 def test_the_gradient_of_the_losses_equals_a_finite_difference():
@@ -77,7 +72,7 @@ def test_the_gradient_of_the_losses_equals_a_finite_difference():
     _loss(out, videos).backward()
     generator = torch.Generator().manual_seed(2)
     for part in (model.encoder, model.aligner, model.decoder):
-        step = [1e-6 * torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in part.parameters()]
+        step = [1e-7 * torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in part.parameters()]
         slope = sum((p.grad * s).sum() for p, s in zip(part.parameters(), step, strict=True))
         ends = []
         with torch.no_grad():
@@ -143,7 +138,7 @@ def test_training_under_autocast_keeps_time_in_float32():
     loss.backward()
     for name, parameter in model.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name
-        assert _dead(name) or parameter.grad.abs().max() > 0, name
+        assert parameter.grad.abs().max() > 0, name
     # bfloat16 has 8 bits: times that had passed through it would be off by up to 1/512.
     frames = (torch.arange(30) / (LENGTHS[:, None] - 1)).clamp(max=1)
     torch.testing.assert_close(model._warp(out.theta, out.position), frames, atol=1e-5, rtol=0)

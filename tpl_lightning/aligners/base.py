@@ -1,13 +1,10 @@
 """The one interface of all aligners."""
 
-import os
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.data.cache import VideoSet
@@ -20,11 +17,9 @@ __all__ = [
     "LengthAligner",
     "StoredAligner",
     "check_videos",
-    "load_state",
     "longest_lengths",
     "make_catalogue",
     "median_lengths",
-    "save_state",
     "voted_labels",
 ]
 
@@ -84,34 +79,6 @@ def voted_labels(alignment: Alignment, train: VideoSet) -> dict[str, np.ndarray]
     """Return the labels A^ (L,) of each action's prototype [8] by the votes of aligned training videos."""
     labelled = replace(alignment, split=np.full(len(train), "train"))
     return evaluate(labelled, train).prototype_labels
-
-
-def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint of tensors and primitives: a temporary file beside it, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
-def load_state(path: Path, key: str, *, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint of :func:`save_state`.
-
-    Args:
-        path: The file.
-        key: What a checkpoint of the wanted kind holds.
-        device: Where its tensors go.
-
-    Raises:
-        UserError: If the file is missing or no checkpoint of this kind.
-    """
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        state[key]
-    except Exception as error:  # torch raises many unrelated classes on a foreign file
-        first = str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
-    return state
 
 
 class Features(Protocol):

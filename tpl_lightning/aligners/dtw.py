@@ -16,12 +16,11 @@ from tslearn.metrics import dtw_path, soft_dtw_alignment
 from tpl_lightning.aligners.base import (
     StoredAligner,
     check_videos,
-    load_state,
     make_catalogue,
-    save_state,
     voted_labels,
 )
 from tpl_lightning.alignment import Alignment
+from tpl_lightning.checkpoint_file import load_state, save_state
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.preprocess import Preprocessor

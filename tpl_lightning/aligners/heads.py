@@ -18,9 +18,8 @@ from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.datamodule import EmbeddingDataModule
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import Splits
-from tpl_lightning.lit.callbacks import EpochProgress
 from tpl_lightning.lit.heads import HeadModule
-from tpl_lightning.lit.trainer import build_trainer
+from tpl_lightning.lit.trainer import train as train_module
 from tpl_lightning.nn.heads import EmbeddingHead
 
 __all__ = ["HeadAligner", "LearnedFeatures"]
@@ -89,9 +88,14 @@ class HeadAligner(JointAligner):
             Splits(train=train, val=empty, test=empty), preprocessor, train.actions, config.data, config.seed
         )
         module = HeadModule(config_to_dict(config), preprocessor.num_channels)
-        progress = [EpochProgress(max(config.head.epochs // 8, 1))] if config.run.progress else []
-        trainer = build_trainer(config, self.run_dir, max_epochs=config.head.epochs, callbacks=list(progress))
-        trainer.fit(module, train_dataloaders=data.train_dataloader())
+        trainer = train_module(
+            module,
+            config,
+            self.run_dir,
+            fingerprint=train.cache.fingerprint(),
+            datamodule=data,
+            max_epochs=config.head.epochs,
+        )
         self._is_global_zero = trainer.is_global_zero
         sizes = {key: getattr(config.head, key) for key in ("channels", "hidden", "kernel_size", "dropout")}
         features = LearnedFeatures(preprocessor, module.network.cpu().eval(), sizes)

@@ -12,12 +12,11 @@ from tpl_lightning.aligners.base import (
     Features,
     StoredAligner,
     check_videos,
-    load_state,
     make_catalogue,
-    save_state,
     voted_labels,
 )
 from tpl_lightning.alignment import Alignment, prototype_grid
+from tpl_lightning.checkpoint_file import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.preprocess import Preprocessor
@@ -44,6 +43,18 @@ def shared_grid_features(videos: VideoSet, preprocessor: Features, size: int) ->
         frames = torch.from_numpy(preprocessor(videos.read(i)))
         features[i] = resample(frames[None], grid, torch.tensor([len(frames)]))[0]
     return features
+
+
+def _spread(videos: VideoSet, most: int) -> VideoSet:
+    """Return at most so many videos, evenly spread over those of each action, at least two of each."""
+    if len(videos) <= most:
+        return videos
+    chosen = []
+    for action in videos.actions:
+        rows = np.flatnonzero(videos.action == action)
+        count = min(max(most * len(rows) // len(videos), 2), len(rows))
+        chosen.append(rows[np.linspace(0, len(rows) - 1, count).round().astype(int)])
+    return videos.select(np.sort(np.concatenate(chosen)))
 
 
 class JointAligner(StoredAligner):
@@ -91,24 +102,37 @@ class JointAligner(StoredAligner):
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Align the training videos with one another and store the prototypes."""
+        if self._resumed(train):
+            return
         if self.base is not None:
             self.base.fit(train, val)
         preprocessor = self._fit_features(train)
         catalogue = make_catalogue(train, preprocessor.num_channels)
-        fine = self._needs_detail(train, preprocessor, catalogue)
-        model, theta, features = self._fit_model(train, preprocessor, catalogue, fine=fine)
+        some = _spread(train, self.config.direct.max_videos)
+        fine = self._needs_detail(some, preprocessor, catalogue)
+        model, theta, features = self._fit_model(some, preprocessor, catalogue, fine=fine)
         self.state = {
             "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
             "preprocessor": preprocessor.state(),
             "joint": model.state(),
             "grid": features.shape[1],
             "fingerprint": train.cache.fingerprint(),
-            "train_id": [str(v) for v in train.video_id],
+            "train_id": [str(v) for v in some.video_id],
             "train_theta": theta,
         }
-        self._learn_more(model, features, theta, self._codes(train, catalogue))
+        self._learn_more(model, features, theta, self._codes(some, catalogue))
         self._store_prototypes(train, preprocessor)
         save_state(self.state, self.checkpoint)
+
+    def _resumed(self, train: VideoSet) -> bool:
+        """Take what a resumed run has learned already, if that is all there is to learn."""
+        if self.config.resume is None or self.base is not None or not self.checkpoint.is_file():
+            return False
+        if training_checkpoint(self.checkpoint) is not None:
+            return False
+        self.state = load_state(self.checkpoint, "joint", device=self.device)
+        check_same_cache(self.state["fingerprint"], train.cache.fingerprint(), self.checkpoint)
+        return True
 
     def align(self, videos: VideoSet) -> Alignment:
         """Fit the warp of each video to the stored prototypes; training videos keep the warps of the joint fit."""

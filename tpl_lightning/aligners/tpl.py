@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning import seed_everything
+from lightning import Callback, seed_everything
 
 from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue
 from tpl_lightning.alignment import Alignment
+from tpl_lightning.checkpoint_file import read_checkpoint
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.data.cache import VideoSet
@@ -17,8 +18,11 @@ from tpl_lightning.data.datamodule import EmbeddingDataModule
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import Splits
 from tpl_lightning.errors import UserError
-from tpl_lightning.lit import TPLModule, build_trainer
+from tpl_lightning.lit import TPLModule
+from tpl_lightning.lit.callbacks import IcaeWeightAnnealing, PrototypeBuilder
 from tpl_lightning.lit.module import AlignmentModule
+from tpl_lightning.lit.trainer import train as train_module
+from tpl_lightning.tracking import current_mirror
 
 __all__ = ["TPLAligner"]
 
@@ -46,8 +50,7 @@ class TPLAligner(StoredAligner):
         Raises:
             UserError: If the file is missing or no checkpoint of this framework.
         """
-        if not path.is_file():
-            raise UserError(f"{path}: no checkpoint there; give runs/NAME or runs/NAME/checkpoints/last.ckpt.")
+        read_checkpoint(path)
         aligner = cls(config, path.parent.parent)
         try:
             aligner.module = cls.module_class.load_from_checkpoint(path, map_location="cpu", weights_only=True)
@@ -67,8 +70,18 @@ class TPLAligner(StoredAligner):
         empty = train.select(np.zeros(len(train), dtype=bool))
         splits = Splits(train=train, val=empty if val is None else val, test=empty)
         data = EmbeddingDataModule(splits, preprocessor, module.actions, config.data, config.seed)
-        trainer = build_trainer(config, self.run_dir)
-        trainer.fit(module, datamodule=data, weights_only=True)
+        callbacks: list[Callback] = [PrototypeBuilder(self.run_dir / "checkpoints" / "last.ckpt")]
+        if config.method == "tpl":
+            callbacks.insert(0, IcaeWeightAnnealing(config.loss.alpha, config.loss.t0))
+        mirror = current_mirror()
+        trainer = train_module(
+            module,
+            config,
+            self.run_dir,
+            fingerprint=train.cache.fingerprint(),
+            datamodule=data,
+            callbacks=[*callbacks, *(mirror.callbacks if mirror else [])],
+        )
         self.is_global_zero = trainer.is_global_zero
         self.module = module.eval()
 

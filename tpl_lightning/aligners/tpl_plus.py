@@ -14,9 +14,8 @@ from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint_model import JointModel
 from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.lit.callbacks import EpochProgress
 from tpl_lightning.lit.matcher import MatcherModule, Teacher
-from tpl_lightning.lit.trainer import build_trainer
+from tpl_lightning.lit.trainer import train as train_module
 from tpl_lightning.nn.matcher import PrototypeMatcher, cost_volume
 
 __all__ = ["MatchedAligner"]
@@ -54,10 +53,8 @@ class MatchedAligner(JointAligner):
         seed_everything(config.seed, workers=True, verbose=False)
         teacher = Teacher.from_fit(model, features, theta, action)
         module = MatcherModule(config_to_dict(config), teacher, self._num_cells())
-        every = max(config.matcher.epochs // 8, 1)
-        progress = [EpochProgress(every)] if config.run.progress else []
-        trainer = build_trainer(config, self.run_dir, max_epochs=config.matcher.epochs, callbacks=list(progress))
-        trainer.fit(module)
+        fingerprint = self._fitted()["fingerprint"]
+        trainer = train_module(module, config, self.run_dir, fingerprint=fingerprint, max_epochs=config.matcher.epochs)
         self._is_global_zero = trainer.is_global_zero
         grid = torch.linspace(0, 1, features.shape[1], device=features.device)
         aligned = sample_rows(teacher.signal, cpab_warp(theta, grid, num_cells=self._num_cells()))

@@ -110,15 +110,15 @@ def run(config: Config) -> int:
     """Run all rows, writing the table after each."""
     from rich.console import Console
 
-    from tpl_lightning.data.cache import EmbeddingCache
+    from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.report import data_source
     from tpl_lightning.run_directory import write_atomically
 
-    cache = EmbeddingCache(find_or_make_cache(config.data, progress=config.run.progress))
+    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
     cache.validate()
     config = replace(config, data=replace(config.data, cache=str(cache.path)))
-    folder = Path(config.run.dir) / (config.run.name or f"bench-{cache.path.stem}")
+    folder = Path(config.run.dir) / (config.run.name or f"bench-{cache.name}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

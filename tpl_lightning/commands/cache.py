@@ -1,6 +1,5 @@
 """``tpl cache``: look at an embedding cache, or make one (embedding.py)."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.commands import embedding
@@ -40,7 +39,7 @@ def _print_summary(cache: "EmbeddingCache") -> None:
         "labels": f"{labelled:.1%} of the frames" if cache.has_labels else "none",
         "true progress": "yes" if cache.has_progress else "no",
         "splits": ", ".join(f"{(cache.split == s).sum()} {s}" for s in ("train", "val", "test")),
-        "size": f"{cache.path.stat().st_size / 2**20:.1f} MiB",
+        "size": f"{sum(file.stat().st_size for file in cache.files) / 2**20:.1f} MiB",
         "fingerprint": cache.fingerprint(),
     }
     for name, value in rows.items():
@@ -69,9 +68,9 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"tpl cache {name}: unknown; there are: info, validate, {', '.join(makers)}.")
     if len(rest) != 1:
         raise UserError(f"tpl cache {name}: expected one path: tpl cache {name} PATH.")
-    from tpl_lightning.data.cache import EmbeddingCache
+    from tpl_lightning.data.cache_shards import open_cache
 
-    cache = EmbeddingCache(Path(rest[0]))
+    cache = open_cache(rest[0])
     if name == "info":
         _print_summary(cache)
     else:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.commands.options import options_help
-from tpl_lightning.config import Config, load_config
+from tpl_lightning.commands.resume import load_fit_config
+from tpl_lightning.config import Config
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners.base import Aligner, Features
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# Read before a fit; of larger caches the rest is checked as it is read (`tpl cache validate` reads all).
+_CHECKED_FRAMES = 5_000_000
+
 _USAGE = """usage: tpl fit [config.yaml ...] [key=value ...]
 Train an aligner on an embedding cache; writes runs/<name>/ and prints the scores.
+A run that was stopped, in whatever way, goes on with: tpl fit resume=runs/NAME
 example: tpl fit experiments/genai.yaml data.cache=data/genai.h5 run.name=first seed=1
 """
 
@@ -95,7 +100,7 @@ def _mirror_results(
     facts = {"dataset": cache.dataset, "extractor": cache.extractor, "source": cache.source, "videos": len(cache)}
     fingerprint = metrics["cache_fingerprint"]
     mirror.log_metrics(metrics)
-    mirror.log_cache(cache.path, fingerprint, {**facts, "channels": cache.num_channels})
+    mirror.log_cache(cache.files, fingerprint, {**facts, "channels": cache.num_channels})
     mirror.log_checkpoint(run_dir / "checkpoints", {**facts, "method": config.method, "cache_fingerprint": fingerprint})
     if config.run.figures:
         from tpl_lightning.sync.preview import write_preview
@@ -108,16 +113,17 @@ def _mirror_results(
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+    from tpl_lightning.data.cache import VideoSet
+    from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import split_videos
     from tpl_lightning.report import data_source
     from tpl_lightning.run_directory import is_rank_zero, open_run_directory
     from tpl_lightning.tracking import mirror_run
 
-    cache = EmbeddingCache(find_or_make_cache(config.data, progress=config.run.progress))
+    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
     config = replace(config, data=replace(config.data, cache=str(cache.path)))
-    cache.validate()
+    cache.validate(most_frames=_CHECKED_FRAMES)
     splits = split_videos(VideoSet(cache), config.data)
     if config.trainer:
         from tpl_lightning.lit.trainer import check_trainer_options
@@ -205,4 +211,4 @@ def main(arguments: list[str]) -> int:
         print(_USAGE)
         print(options_help())
         return 0
-    return run(load_config(arguments))
+    return run(load_fit_config(arguments))

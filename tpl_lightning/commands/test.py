@@ -24,16 +24,12 @@ def checkpoint_path(argument: str) -> Path:
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
-    import torch
+    from tpl_lightning.checkpoint_file import read_checkpoint
 
-    if not path.is_file():
-        raise UserError(f"{path}: no checkpoint there; give runs/NAME or runs/NAME/checkpoints/last.ckpt.")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        stored: dict[str, Any] = checkpoint["hyper_parameters"]["config"]
-    except Exception as error:  # torch raises many unrelated classes on a foreign file
-        first = str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: not a readable checkpoint of this framework ({first}).") from error
+    checkpoint = read_checkpoint(path)
+    if "config" not in checkpoint.get("hyper_parameters", {}):
+        raise UserError(f"{path}: not a readable checkpoint of this framework; fit the run again.")
+    stored: dict[str, Any] = checkpoint["hyper_parameters"]["config"]
     return stored
 
 
@@ -65,16 +61,17 @@ def run(path: Path, arguments: list[str]) -> int:
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
-    from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+    from tpl_lightning.data.cache import VideoSet
+    from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import select_evaluation
     from tpl_lightning.evaluation import evaluate
     from tpl_lightning.report import data_source, print_scores
     from tpl_lightning.run_directory import open_run_directory, write_metrics
 
-    cache = EmbeddingCache(find_or_make_cache(config.data, progress=config.run.progress))
+    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
     cache.validate()
-    name = config.run.name or f"{run_name}-test-{cache.path.stem}"
+    name = config.run.name or f"{run_name}-test-{cache.name}"
     config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
     videos = select_evaluation(VideoSet(cache), config.data)
     aligner = load_aligner(path, config)

@@ -65,6 +65,11 @@ class EmbeddingDataset(Dataset[Sample]):
         if index in self._kept:
             return self._kept[index]
         embeddings = self.preprocessor(self.videos.read(index))
+        if not np.isfinite(embeddings.sum()):
+            raise UserError(
+                f"{self.videos.cache.path}: video {str(self.videos.video_id[index])!r}: embeddings hold NaN or "
+                "infinity; make the cache anew (`tpl cache validate` reads all of it)."
+            )
         sample = Sample(embeddings, self.videos.labels(index), self.action[index], index)
         if self._keep:
             self._kept[index] = sample
@@ -91,7 +96,21 @@ class EmbeddingDataModule(LightningDataModule):
         super().__init__()
         self.data, self.seed, self.splits = data, seed, splits
         self.preprocessor, self.actions = preprocessor, actions
+        self._resume = (0, 0)
         self.train, self.val, self.test = (self._dataset(part) for part in (splits.train, splits.val, splits.test))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the epoch to go on with and how many of its batches are done, for a checkpoint."""
+        assert self.trainer is not None
+        loop, epoch = self.trainer.fit_loop, self.trainer.current_epoch
+        done: int = vars(loop.epoch_loop.batch_progress.current)["processed"]
+        processed: int = vars(loop.epoch_progress.current)["processed"]
+        is_complete = processed > epoch or done >= self.trainer.num_training_batches
+        return {"epoch": epoch + 1, "batches": 0} if is_complete else {"epoch": epoch, "batches": done}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Begin there; Lightning calls this before it asks for a loader."""
+        self._resume = (state_dict["epoch"], state_dict["batches"])
 
     def _dataset(self, videos: VideoSet) -> EmbeddingDataset:
         keep = _KEPT_BYTES // max(self.data.num_workers, 1)  # each worker keeps its own
@@ -123,7 +142,9 @@ class EmbeddingDataModule(LightningDataModule):
                 f"{self.splits.train.cache.path}: {count} training videos cannot be spread over {world} devices; "
                 f"use trainer.devices={count} or fewer."
             )
-        sampler = LengthBucketSampler(self.splits.train.lengths, batch_size=self.data.batch_size, seed=self.seed)
+        sampler = LengthBucketSampler(
+            self.splits.train.lengths, batch_size=self.data.batch_size, seed=self.seed, resume=self._resume
+        )
         return self._loader(self.train, batch_sampler=sampler)
 
     def prototype_dataloader(self) -> DataLoader[Batch]:

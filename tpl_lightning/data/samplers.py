@@ -33,12 +33,21 @@ class LengthBucketSampler(Sampler[list[int]]):
         batch_size: Videos per batch and rank.
         seed: With the epoch it decides the order.
         noise: How far lengths are disturbed before sorting, as a share.
+        resume: Epoch with which to begin, and how many of its batches are done already.
     """
 
-    def __init__(self, lengths: np.ndarray, *, batch_size: int, seed: int, noise: float = 0.1) -> None:
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        *,
+        batch_size: int,
+        seed: int,
+        noise: float = 0.1,
+        resume: tuple[int, int] = (0, 0),
+    ) -> None:
         """Keep the options."""
         self.lengths, self.batch_size, self.seed, self.noise = np.asarray(lengths), batch_size, seed, noise
-        self.epoch = 0
+        self.epoch, self.resume = resume[0], resume
 
     @property
     def sampler(self) -> "LengthBucketSampler":
@@ -60,8 +69,11 @@ class LengthBucketSampler(Sampler[list[int]]):
         factor = rng.uniform(1 - self.noise, 1 + self.noise, len(self.lengths))
         order = np.argsort(self.lengths * factor, kind="stable")
         batches = np.array_split(order, len(self)) if len(order) else []
-        for place in rng.permutation(len(batches)):
+        done = self.resume[1] if self.epoch == self.resume[0] else 0
+        for number, place in enumerate(rng.permutation(len(batches))):
             batch = rng.permutation(batches[place])
+            if number < done:
+                continue
             if len(batch) < world:
                 batch = np.resize(batch, world)
             yield batch[rank::world].tolist()

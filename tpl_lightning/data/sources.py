@@ -44,7 +44,10 @@ def _own_cache(root: Path, dataset: str) -> Path | None:
     found = [p for p in sorted(root.rglob("*.h5")) if not made & set(p.parents) and _names_dataset(p, dataset)]
     if len(found) > 1:
         names = ", ".join(str(p) for p in found)
-        raise UserError(f"{root}: several caches of {dataset!r} ({names}); name one with data.cache=PATH.")
+        raise UserError(
+            f"{root}: several caches of {dataset!r} ({names}); name one with data.cache=PATH, or all with "
+            "data.cache=PATTERN, if they are parts of one."
+        )
     return found[0] if found else None
 
 

@@ -14,6 +14,7 @@ from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.phase_scores import prototype_labels
 from tpl_lightning.functional.prototypes import PrototypeAccumulator
 from tpl_lightning.functional.resample import resample
+from tpl_lightning.lit.checkpoints import save_checkpoint
 from tpl_lightning.lit.module import AlignmentModule, TPLModule
 from tpl_lightning.metrics import CycleBackConsistency
 
@@ -32,12 +33,20 @@ class IcaeWeightAnnealing(Callback):
         """Keep the options."""
         self.alpha, self.t0 = alpha, t0
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set the weight of the epoch in whose middle a run is resumed, for which no epoch start comes."""
+        self._set(trainer, pl_module)
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the weight of this epoch."""
+        pl_module.log("train/icae_weight", self._set(trainer, pl_module), on_step=False, on_epoch=True)
+
+    def _set(self, trainer: Trainer, pl_module: LightningModule) -> float:
         assert isinstance(pl_module, TPLModule)
         t0 = (trainer.max_epochs or 0) / 2 if self.t0 is None else self.t0
-        pl_module.icae_weight = float(annealed_weight(trainer.current_epoch, self.alpha, t0))
-        pl_module.log("train/icae_weight", pl_module.icae_weight, on_step=False, on_epoch=True)
+        weight = float(annealed_weight(trainer.current_epoch, self.alpha, t0))
+        pl_module.icae_weight = weight
+        return weight
 
 
 class PrototypeBuilder(Callback):
@@ -79,7 +88,8 @@ class PrototypeBuilder(Callback):
         votes.sync_if_needed()
         pl_module.prototype_labels.copy_(prototype_labels(votes.votes))
         pl_module.train(was_training)
-        trainer.save_checkpoint(self.checkpoint)
+        pl_module.is_finished = True
+        save_checkpoint(trainer, self.checkpoint)
 
 
 class EpochProgress(Callback):

@@ -47,5 +47,5 @@ class DTANModule(AlignmentModule):
         """Return the objective of a batch."""
         terms = self.objective(batch, self(batch))
         loss = sum(terms.values(), terms[next(iter(terms))].new_zeros(()))
-        self.log_losses({"loss": loss, **terms}, batch)
+        self.log_losses({"loss": loss, **terms})
         return loss

@@ -1,11 +1,11 @@
 """Training of the prototype matcher on randomly warped videos, whose warps are known."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from lightning import LightningModule
 from torch import Tensor
-from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, num_parameters
 from tpl_lightning.functional.joint_model import JointModel
@@ -70,24 +70,20 @@ class MatcherModule(LightningModule):
         super().__init__()
         self.options, self.train_options = config["matcher"], config["train"]
         self.level_freedom = config["direct"]["level_freedom"]
-        self.num_cells, self.seed = num_cells, config["seed"]
+        self.num_cells = num_cells
         size = {key: self.options[key] for key in ("size", "width", "depth")}
         self.network = PrototypeMatcher(**size, num_cells=num_cells)
         self.teacher = teacher
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Draw videos at random, ``steps_per_epoch`` batches to an epoch; each rank draws its own."""
-        numbers = TensorDataset(torch.arange(len(self.teacher.signal)))
-        generator = torch.Generator().manual_seed(self.seed + self.global_rank)
-        batch = self.options["batch_size"]
-        count = batch * self.options["steps_per_epoch"]
-        sampler = RandomSampler(numbers, replacement=True, num_samples=count, generator=generator)
-        return DataLoader(numbers, batch_size=batch, sampler=sampler)
+        """Count the steps of an epoch; the videos are drawn in the step, so that its seed decides all of it."""
+        steps = torch.arange(self.options["steps_per_epoch"])
+        return DataLoader(cast(Dataset[Any], steps), batch_size=None)
 
     def _warped(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return a random sample per video: signal, prototype (B, G, K), and the answer (B, G)."""
         teacher, strength, cells = self.teacher, self.options["strength"], self.num_cells
-        signal, position, prototype = (part.to(self.device)[index] for part in teacher)
+        signal, position, prototype = (part[index.to(part.device)].to(self.device) for part in teacher)
         grid = torch.linspace(0, 1, signal.shape[1], device=self.device)
         amount = strength * torch.rand(2, len(index), 1, device=self.device)
         video = cpab_warp(
@@ -104,9 +100,10 @@ class MatcherModule(LightningModule):
         level = self.options["noise"] * torch.rand(len(index), 1, 1, device=self.device)
         return warped + level * noise, moved, answer
 
-    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Return the squared error of the predicted positions (in percent of the timeline), and of the soft path."""
-        signal, prototype, answer = self._warped(batch[0])
+        index = torch.randint(len(self.teacher.signal), (self.options["batch_size"],), device=self.device)
+        signal, prototype, answer = self._warped(index)
         theta, path = self.network(self.cost(signal, prototype))
         grid = torch.linspace(0, 1, signal.shape[1], device=self.device)
         error = cpab_warp(-theta, grid, num_cells=self.num_cells) - answer

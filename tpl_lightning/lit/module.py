@@ -52,6 +52,7 @@ class AlignmentModule(LightningModule):
         self.config, self.catalogue = config, catalogue
         self.actions: list[str] = catalogue["actions"]
         self.preprocessor_state: dict[str, Any] = {}
+        self.is_finished = False  # until the prototypes are built
         lengths = torch.tensor(catalogue["prototype_lengths"])
         count, longest = len(self.actions), int(lengths.max())
         self.register_buffer("prototype_lengths", lengths)
@@ -82,13 +83,13 @@ class AlignmentModule(LightningModule):
         mask = length_mask(self.prototype_lengths[action], aligned.shape[1])
         return group_mean(aligned, action, mask, num_actions=len(self.actions), longest=self.prototypes.shape[1])
 
-    def log_losses(self, losses: dict[str, Tensor], batch: Batch) -> None:
-        """Log the terms of a training step under ``train/``."""
+    def log_losses(self, losses: dict[str, Tensor]) -> None:
+        """Log the terms of a training step under ``train/``: their mean over the steps of an epoch."""
         self.log_dict(
             {f"train/{name}": value for name, value in losses.items()},
             on_step=False,
             on_epoch=True,
-            batch_size=len(batch.lengths),
+            batch_size=1,  # the mean over ranks is that of the joint batch already, however unequal their counts are
             sync_dist=True,
         )
 
@@ -141,12 +142,12 @@ class AlignmentModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the preprocessing beside the weights."""
-        checkpoint["preprocessor"] = self.preprocessor_state
+        """Store the preprocessing beside the weights, and whether there is no more to learn."""
+        checkpoint["preprocessor"], checkpoint["finished"] = self.preprocessor_state, self.is_finished
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the preprocessing from the checkpoint."""
-        self.preprocessor_state = checkpoint["preprocessor"]
+        """Take them from the checkpoint."""
+        self.preprocessor_state, self.is_finished = checkpoint["preprocessor"], checkpoint["finished"]
 
 
 class TPLModule(AlignmentModule):
@@ -177,5 +178,5 @@ class TPLModule(AlignmentModule):
         """Return L_TPL [5] of a batch."""
         losses = self.losses(batch, self(batch))
         loss = tpl_loss(losses.icae, losses.reconstruction, self.icae_weight, self.config["loss"]["reconstruction"])
-        self.log_losses({"loss": loss, "icae": losses.icae, "reconstruction": losses.reconstruction}, batch)
+        self.log_losses({"loss": loss, "icae": losses.icae, "reconstruction": losses.reconstruction})
         return loss

@@ -80,7 +80,7 @@ class DMTAE(WarpNetwork):
         """Build the three networks."""
         super().__init__(num_cells, recurrences, backend)
         sizes = {"hidden": hidden, "kernel_size": kernel_size, "dropout": dropout}
-        self.encoder = TCN(num_channels, latent_dim, **sizes)  # type: ignore[arg-type]
+        self.encoder = TCN(num_channels, latent_dim, offset=False, **sizes)  # type: ignore[arg-type]
         self.decoder = TCN(latent_dim, num_channels, **sizes)  # type: ignore[arg-type]
         self.aligner = InceptionTime(latent_dim, self.num_parameters, filters=aligner_filters, depth=aligner_depth)
 

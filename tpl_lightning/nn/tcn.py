@@ -1,5 +1,7 @@
 """Temporal convolutional network: the encoder and the decoder of D-MTAE."""
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from tpl_lightning.functional.masks import length_mask
@@ -39,6 +41,8 @@ class TCN(nn.Module):
         kernel_size: Frames, odd; layer l has dilation 2^l.
         dropout: Share of activations dropped in training.
         layers: Number of layers (the paper: 3).
+        offset: False where what follows takes the mean away: without the biases that nothing depends on, whose
+            gradients would be rounding errors that Adam turns into steps.
 
     Raises:
         ValueError: If ``kernel_size`` is even.
@@ -53,6 +57,7 @@ class TCN(nn.Module):
         kernel_size: int,
         dropout: float = 0.0,
         layers: int = 3,
+        offset: bool = True,
     ) -> None:
         """Build the layers."""
         super().__init__()
@@ -61,6 +66,9 @@ class TCN(nn.Module):
         self.into = nn.Linear(in_channels, hidden)
         self.layers = nn.ModuleList(_Layer(hidden, kernel_size, 2**i, dropout) for i in range(layers))
         self.out = nn.Linear(hidden, out_channels)
+        if not offset:
+            for linear in (cast(_Layer, self.layers[-1]).out, self.out):
+                linear.register_parameter("bias", None)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Map (B, T, in_channels) with ``lengths`` (B,) to (B, T, out_channels), 0 beyond the lengths."""

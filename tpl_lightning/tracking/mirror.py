@@ -130,16 +130,17 @@ class Mirror:
 
         self.attempt(log)
 
-    def log_cache(self, path: Path, fingerprint: str, metadata: Mapping[str, Any]) -> None:
-        """Log an embedding cache as an artifact that refers to the file; it may be large and is never uploaded."""
+    def log_cache(self, files: Sequence[Path], fingerprint: str, metadata: Mapping[str, Any]) -> None:
+        """Log an embedding cache as an artifact that refers to the files; they may be large and are never uploaded."""
         if self._run is None:
             return
         import wandb
 
         def log(run: Any) -> None:
-            facts = {"fingerprint": fingerprint, "bytes": path.stat().st_size, **metadata}
+            facts = {"fingerprint": fingerprint, "bytes": sum(path.stat().st_size for path in files), **metadata}
             artifact = wandb.Artifact(f"cache-{fingerprint}", type="dataset", metadata=facts)
-            artifact.add_reference(path.resolve().as_uri(), name=path.name, checksum=False)
+            for path in files:
+                artifact.add_reference(path.resolve().as_uri(), name=path.name, checksum=False)
             run.log_artifact(artifact)
 
         self.attempt(log)

@@ -1,0 +1,98 @@
+"""Checkpoint files: written whole or not at all, read with clear errors.
+
+Two kinds share the name ``last.ckpt``: what Lightning writes while a network trains (it has "loops"), and what an
+aligner keeps when it has learned all. A Lightning checkpoint is finished when its module says so ("finished").
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tpl_lightning.errors import UserError
+
+__all__ = ["check_same_cache", "first_epoch", "load_state", "read_checkpoint", "save_state", "training_checkpoint"]
+
+
+def read_checkpoint(path: Path, *, device: torch.device | str = "cpu", finished: bool = True) -> dict[str, Any]:
+    """Read a checkpoint of tensors and primitives.
+
+    Args:
+        path: The file.
+        device: Where its tensors go.
+        finished: Whether one of a training that has not ended is refused.
+
+    Raises:
+        UserError: If the file is missing, unreadable, or not finished.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no checkpoint there; give runs/NAME or runs/NAME/checkpoints/last.ckpt.")
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises many unrelated classes on a foreign file
+        raise UserError(f"{path}: not a readable checkpoint ({_first_line(error)}); fit the run again.") from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: not a checkpoint of this framework; fit the run again.")
+    if finished and "loops" in state and not state.get("finished"):
+        raise UserError(
+            f"{path}: its training has not ended; go on with: tpl fit resume={path.resolve().parent.parent}"
+        )
+    return state
+
+
+def training_checkpoint(path: Path) -> dict[str, Any] | None:
+    """Return what Lightning saved while training, or None where nothing lies or another kind of checkpoint.
+
+    Raises:
+        UserError: If the file cannot be read.
+    """
+    state = read_checkpoint(path, finished=False) if path.is_file() else {}
+    return state if "loops" in state else None
+
+
+def check_same_cache(was: str, now: str, path: Path) -> None:
+    """Check that a run goes on with the cache, told by its fingerprint, that it was trained on.
+
+    Raises:
+        UserError: If it is another.
+    """
+    if was != now:
+        raise UserError(
+            f"{path}: the run was trained on a cache of fingerprint {was}, but this one has {now}; resume with the "
+            "cache as it was, or start a new run."
+        )
+
+
+def first_epoch(state: dict[str, Any]) -> int:
+    """Return the epoch that a training resumed from a Lightning checkpoint begins with, or is in the middle of."""
+    return int(state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+
+
+def save_state(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint of tensors and primitives: a temporary file beside it, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def load_state(path: Path, key: str, *, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint of :func:`save_state`.
+
+    Args:
+        path: The file.
+        key: What a checkpoint of the wanted kind holds.
+        device: Where its tensors go.
+
+    Raises:
+        UserError: If the file is missing or no checkpoint of this kind.
+    """
+    state = read_checkpoint(path, device=device)
+    if key not in state:
+        raise UserError(f"{path}: a checkpoint of another kind (it has no {key!r}); fit the run again.")
+    return state
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
