@@ -136,7 +136,8 @@ def _cell_histograms(rows: np.ndarray, columns: np.ndarray, magnitude: np.ndarra
     # such as the root of 3, exactly there. These few are done again as scikit-image does all.
     close = np.flatnonzero((np.abs(place - np.rint(place)) < 1e-5) & (magnitude > 0))
     borders = np.arange(1, bins + 1) * np.float32(180 / bins)
-    direction.flat[close] = np.searchsorted(borders, _exact_degrees(rows.flat[close], columns.flat[close]), side="right")
+    exact = _exact_degrees(rows.flat[close], columns.flat[close])
+    direction.flat[close] = np.searchsorted(borders, exact, side="right")
     np.minimum(direction, bins - 1, out=direction)
     cell = np.arange(params.size) // params.cell
     where = (cell[:, None] * cells + cell[None, :]) * bins
