@@ -156,7 +156,7 @@ def train_some(config: Config, steps: int) -> dict[str, float]:
         limit_val_batches=0,
         num_sanity_val_steps=0,
     )
-    trainer.fit(TPLModule(config_to_dict(config), catalogue), train_dataloaders=data.train_dataloader())
+    trainer.fit(TPLModule(config_to_dict(config), catalogue), datamodule=data)
     waits, works = sum(watch.waits[2:]), sum(watch.steps[2:])
     return {
         "first": watch.memory[min(9, steps - 1)],

@@ -6,10 +6,9 @@ import torch
 
 from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.config import config_to_dict, load_config
-from tpl_lightning.data.batch import collate
 from tpl_lightning.data.cache import EmbeddingCache, VideoSet
 from tpl_lightning.data.datamodule import EmbeddingDataset
-from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate
@@ -44,9 +43,10 @@ def _module_and_batch(path, *options):
     config = load_config([f"data.cache={path}", *SMALL, *options])
     train = split_videos(VideoSet(EmbeddingCache(path)), config.data).train
     preprocessor = Preprocessor.fit(train, config.data)
-    videos = EmbeddingDataset(train, preprocessor, train.actions)
+    batch = EmbeddingDataset(train, train.actions).__getitems__(range(4))
+    embeddings = BatchPreprocessor(preprocessor)(batch.embeddings, batch.lengths)
     torch.manual_seed(0)
-    return HeadModule(config_to_dict(config), preprocessor.num_channels), collate([videos[i] for i in range(4)])
+    return HeadModule(config_to_dict(config), preprocessor.num_channels), batch._replace(embeddings=embeddings)
 
 
 @pytest.mark.parametrize("method", ["tcc", "lav"])

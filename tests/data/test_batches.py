@@ -4,23 +4,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tpl_lightning.data import samplers
-from tpl_lightning.data.batch import Sample, collate
 from tpl_lightning.data.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler
-
-
-def test_collate_pads_at_the_end():
-    samples = [Sample(np.ones((n, 2), np.float32) * n, np.arange(n) % 3 - 1, n % 2, n + 10) for n in (3, 5)]
-    batch = collate(samples)
-    assert batch.lengths.tolist() == [3, 5]
-    assert batch.embeddings.dtype == torch.float32
-    assert batch.embeddings[0, 3:].abs().sum() == 0
-    assert batch.labels.tolist() == [[-1, 0, 1, -1, -1], [-1, 0, 1, -1, 0]]
-    assert (batch.action.tolist(), batch.video_index.tolist()) == ([1, 1], [13, 15])
 
 
 @given(

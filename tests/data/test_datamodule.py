@@ -16,7 +16,6 @@ import torch
 from tests.conftest import write_cache
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data import datamodule
-from tpl_lightning.data.batch import collate
 from tpl_lightning.data.cache import EmbeddingCache, VideoSet
 from tpl_lightning.data.datamodule import EmbeddingDataModule, EmbeddingDataset
 from tpl_lightning.data.preprocess import Preprocessor
@@ -43,10 +42,13 @@ def test_loaders_serve_preprocessed_videos(cache, workers):
     assert [b.video_index.tolist() for b in batches] == [[0, 1, 2, 3], [4, 5]]
     train = module.splits.train
     preprocess = Preprocessor.fit(train, DataConfig(pca=3))
-    for batch in batches:
+    assert all(batch.embeddings.dtype == torch.from_numpy(np.zeros(0, cache.dtype)).dtype for batch in batches)
+    for batch in (module.on_after_batch_transfer(b, 0) for b in batches):
         for row, video in enumerate(batch.video_index.tolist()):
             length = int(batch.lengths[row])
-            np.testing.assert_array_equal(batch.embeddings[row, :length].numpy(), preprocess(train.read(video)))
+            expected = preprocess(train.read(video))
+            np.testing.assert_allclose(batch.embeddings[row, :length].numpy(), expected, atol=1e-6)
+            assert not batch.embeddings[row, length:].any()
             np.testing.assert_array_equal(batch.labels[row, :length].numpy(), train.labels(video))
             assert ["jump", "turn"][batch.action[row]] == train.action[video]
     seen = sorted(v for b in module.train_dataloader() for v in b.video_index.tolist())
@@ -66,28 +68,15 @@ def test_batches_do_not_depend_on_the_workers(cache):
             assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_videos_are_read_once_where_they_fit_in_memory(cache):
-    def reads(dataset):
-        with mock.patch.object(dataset.videos, "read", side_effect=dataset.videos.read) as read:
-            for _ in range(3):
-                collate([dataset[i] for i in range(len(dataset))])
-            return read.call_count
-
-    module = _module(cache)
-    assert reads(module.train) == 6
-    with mock.patch.object(datamodule, "_KEPT_BYTES", 100):
-        assert reads(_module(cache).train) == 18
-
-
 def _epoch_in_child(module, queue):
     queue.put(_videos(module.train_dataloader()))
 
 
-def test_it_travels_to_a_spawned_process_without_what_it_keeps(cache):
+def test_it_travels_to_a_spawned_process(cache):
     module = _module(cache, batch_size=2)
     expected = _videos(module.train_dataloader())
-    assert module.train._kept
-    assert not pickle.loads(pickle.dumps(module)).train._kept
+    assert module.train.videos.cache._readers
+    assert not pickle.loads(pickle.dumps(module)).train.videos.cache._readers
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
     child = context.Process(target=_epoch_in_child, args=(module, queue))
@@ -105,10 +94,9 @@ def test_without_a_test_split_all_videos_are_tested(tmp_path):
 
 def test_a_stand_in_counts_in_no_score(cache):
     dataset = _module(cache).test
-    sample = dataset[STAND_IN]
-    np.testing.assert_array_equal(sample.embeddings, dataset[0].embeddings)
+    batch = dataset[STAND_IN]
+    assert torch.equal(batch.embeddings, dataset[0].embeddings)
     assert dataset[0].labels.max() == 2  # the video itself keeps its labels
-    batch = collate([sample])
     assert (batch.video_index.tolist(), batch.labels.max()) == ([-1], -1)
     position = torch.linspace(0, 1, int(batch.lengths))[None]
     length = torch.tensor([7])
@@ -130,7 +118,7 @@ def test_what_does_not_fit_is_named(cache):
         with pytest.raises(UserError, match=r"6 training videos .* 7 devices; use trainer.devices=6"):
             module.train_dataloader()
     with pytest.raises(UserError, match=r"'turn' is not among .*\(jump\)"):
-        EmbeddingDataset(VideoSet(cache), module.preprocessor, ["jump"])
+        EmbeddingDataset(VideoSet(cache), ["jump"])
 
 
 class Recorder(lightning.LightningModule):

@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
-from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.errors import UserError
 
@@ -97,3 +97,19 @@ def test_constant_embeddings_are_refused(tmp_path):
             writer.append(video_id=name, action="x", split="train", embeddings=np.full((5, 3), 2.0))
     with pytest.raises(UserError, match="do not vary"):
         Preprocessor.fit(VideoSet(EmbeddingCache(path)), DataConfig())
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"pca": 2}, {"center": False, "pca": 2}, {"scale": "video"}, {"scale": "none"}]
+)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_a_batch_is_preprocessed_as_its_videos_are(cache, options, dtype):
+    videos = VideoSet(cache)
+    preprocess = Preprocessor.fit(videos, DataConfig(**{"pca": None, **options}))
+    rows = [torch.from_numpy(videos.read(i)).to(dtype) for i in range(4)]
+    lengths = torch.tensor([len(row) for row in rows])
+    done = BatchPreprocessor(preprocess)(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
+    assert done.dtype == torch.float32
+    for found, row, length in zip(done, rows, lengths.tolist(), strict=True):
+        np.testing.assert_allclose(found[:length], preprocess(row.float().numpy()), atol=2e-6)
+        assert not found[length:].any()

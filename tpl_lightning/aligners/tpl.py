@@ -136,6 +136,5 @@ class TPLAligner(StoredAligner):
         empty = videos.select(np.zeros(len(videos), dtype=bool))
         splits = Splits(train=empty, val=empty, test=videos)
         data = EmbeddingDataModule(splits, preprocessor, module.actions, self.config.data, self.config.seed)
-        for cpu_batch in data.loader(videos):
-            batch = module.transfer_batch_to_device(cpu_batch, module.device, 0)
+        for batch in data.batches(data.loader(videos), module):
             yield module(batch), batch

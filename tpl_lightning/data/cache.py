@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from tpl_lightning.data.cache_writer import FORMAT, SPLITS, VERSION, EmbeddingCacheWriter
+from tpl_lightning.data.row_reader import RowReader
 from tpl_lightning.errors import UserError
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter", "VideoSet"]
@@ -55,7 +56,7 @@ class EmbeddingCache:
         """Read and check the metadata."""
         self.path = Path(path)
         self._file: h5py.File | None = None
-        self._datasets: dict[str, h5py.Dataset] = {}
+        self._readers: dict[str, RowReader] = {}
         self._pid = -1
         if not self.path.is_file():
             raise UserError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
@@ -169,24 +170,59 @@ class EmbeddingCache:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the handle behind: each process opens its own."""
-        return {**self.__dict__, "_file": None, "_datasets": {}, "_pid": -1}
+        return {**self.__dict__, "_file": None, "_readers": {}, "_pid": -1}
 
     @property
     def _handle(self) -> h5py.File:
         if self._file is None or self._pid != os.getpid():
-            self._file, self._datasets, self._pid = h5py.File(self.path, "r"), {}, os.getpid()
+            self._file, self._readers, self._pid = h5py.File(self.path, "r"), {}, os.getpid()
         return self._file
+
+    def _reader(self, name: str) -> RowReader:
+        handle = self._handle
+        if name not in self._readers:
+            self._readers[name] = RowReader(self.path, handle[name])
+        return self._readers[name]
 
     def _rows(self, name: str, index: int) -> np.ndarray:
         try:
-            handle = self._handle
-            if name not in self._datasets:  # looking it up takes longer than reading a video
-                self._datasets[name] = handle[name]
-            rows: np.ndarray = self._datasets[name][self.offsets[index] : self.offsets[index + 1]]
+            reader = self._reader(name)
+            rows = np.empty((self.lengths[index], *reader.row_shape), reader.dtype)
+            reader.read_into(rows, int(self.offsets[index]))
         except _DAMAGE as error:
-            video = str(self.video_id[index])
-            raise self._wrong(f"video {video!r}: {name} cannot be read ({_first_line(error)})") from error
+            raise self._unreadable(name, index, error) from error
         return rows
+
+    def _unreadable(self, name: str, index: int, error: BaseException) -> UserError:
+        return self._wrong(f"video {str(self.video_id[index])!r}: {name} cannot be read ({_first_line(error)})")
+
+    def announce(self, index: int) -> None:
+        """Say that a video will be read soon, so that it is fetched while others are read."""
+        self._reader("embeddings").announce(int(self.offsets[index]), int(self.offsets[index + 1]))
+
+    @property
+    def served_dtype(self) -> np.dtype:
+        """Return the type in which batches are read: half precision as it is stored, else float32."""
+        return np.dtype(np.float16 if self.dtype == np.float16 else np.float32)
+
+    def read_into(self, index: int, out: np.ndarray) -> None:
+        """Read the embeddings of a video into ``out`` (L_i, C), contiguous and of :attr:`served_dtype`.
+
+        Raises:
+            UserError: If they cannot be read, or hold NaN or infinity; names the video.
+        """
+        if self.dtype == out.dtype:
+            try:
+                self._reader("embeddings").read_into(out, int(self.offsets[index]))
+            except _DAMAGE as error:
+                raise self._unreadable("embeddings", index, error) from error
+        else:
+            out[:] = self._rows("embeddings", index)
+        if not _all_finite(out):
+            raise self._wrong(
+                f"video {str(self.video_id[index])!r}: embeddings hold NaN or infinity; make the cache anew "
+                "(`tpl cache validate` reads all of it)"
+            )
 
     def read(self, index: int) -> np.ndarray:
         """Return the embeddings (L_i, C) of a video, float32."""
@@ -313,6 +349,14 @@ class VideoSet:
         """Return the embeddings (L_i, C), float32."""
         return self.cache.read(int(self.indices[position]))
 
+    def announce(self, position: int) -> None:
+        """Say that a video will be read soon."""
+        self.cache.announce(int(self.indices[position]))
+
+    def read_into(self, position: int, out: np.ndarray) -> None:
+        """Read the embeddings as they are stored into ``out`` (L_i, C)."""
+        self.cache.read_into(int(self.indices[position]), out)
+
     def labels(self, position: int) -> np.ndarray:
         """Return the phase of each frame (L_i,), -1 where unlabelled."""
         return self.cache.labels(int(self.indices[position]))
@@ -320,6 +364,16 @@ class VideoSet:
     def progress(self, position: int) -> np.ndarray | None:
         """Return the true progress of each frame (L_i,), None where unknown."""
         return self.cache.progress(int(self.indices[position]))
+
+
+_EXPONENT = {2: (np.uint16, 0x7C00), 4: (np.uint32, 0x7F800000)}  # all its bits are set in NaN and infinity alone
+
+
+def _all_finite(values: np.ndarray) -> bool:
+    """Return whether half or single precision holds no NaN or infinity; a fraction of the time of np.isfinite."""
+    unsigned, exponent = _EXPONENT[values.dtype.itemsize]
+    bits = values.view(unsigned) & unsigned(exponent)
+    return bool(bits.max(initial=0) < exponent)
 
 
 def _from_half(values: np.ndarray) -> np.ndarray:

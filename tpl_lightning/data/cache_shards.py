@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.row_reader import RowReader
 from tpl_lightning.errors import UserError
 
 __all__ = ["ShardedCache", "open_cache"]
@@ -51,7 +52,7 @@ class ShardedCache(EmbeddingCache):
         """Join the metadata."""
         self.path, self.shards = Path(pattern), shards
         self._file: h5py.File | None = None
-        self._datasets: dict[str, h5py.Dataset] = {}
+        self._readers: dict[str, RowReader] = {}
         self._pid = -1
         first = shards[0]
         self.dataset, self.extractor, self.source = first.dataset, first.extractor, first.source
@@ -113,6 +114,16 @@ class ShardedCache(EmbeddingCache):
     def _rows(self, name: str, index: int) -> np.ndarray:
         shard, own = self._shard(index)
         return shard._rows(name, own)
+
+    def announce(self, index: int) -> None:
+        """Say that a video will be read soon, so that it is fetched while others are read."""
+        shard, own = self._shard(index)
+        shard.announce(own)
+
+    def read_into(self, index: int, out: np.ndarray) -> None:
+        """Read the embeddings of a video into ``out`` (L_i, C), contiguous and of :attr:`served_dtype`."""
+        shard, own = self._shard(index)
+        shard.read_into(own, out)
 
     def labels(self, index: int) -> np.ndarray:
         """Return the phase of each frame (L_i,) int16, -1 where unlabelled."""

@@ -1,43 +1,43 @@
 """The LightningDataModule over an embedding cache."""
 
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, SequentialSampler
+from lightning import LightningDataModule, LightningModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, SequentialSampler, get_worker_info
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.batch import Batch, Sample, collate
+from tpl_lightning.data.batch import Batch
 from tpl_lightning.data.cache import VideoSet
-from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
 from tpl_lightning.data.splits import Splits
 from tpl_lightning.errors import UserError
 
 __all__ = ["EmbeddingDataModule", "EmbeddingDataset"]
 
-_KEPT_BYTES = 512 * 2**20  # preprocessed videos of a data set kept in memory, over all its worker processes
 
+class EmbeddingDataset(Dataset[Batch]):
+    """Videos of a set, read whole, a batch at a time, as the cache holds them.
 
-class EmbeddingDataset(Dataset[Sample]):
-    """Preprocessed videos of a set, read whole; kept in memory where all of them fit.
+    Preprocessing is left to the device that gets the batch: what travels is small, and workers read as fast as the
+    disk gives.
 
     Args:
         videos: The videos.
-        preprocessor: Fitted preprocessing.
         actions: Sorted names of the actions that a model knows.
-        keep_bytes: Memory that a process may use to keep them.
 
     Raises:
         UserError: If a video's action is not among ``actions``.
     """
 
-    def __init__(
-        self, videos: VideoSet, preprocessor: Preprocessor, actions: list[str], *, keep_bytes: int = _KEPT_BYTES
-    ) -> None:
+    def __init__(self, videos: VideoSet, actions: list[str]) -> None:
         """Look up the action numbers."""
-        self.videos, self.preprocessor = videos, preprocessor
+        self.videos = videos
         number = {action: i for i, action in enumerate(actions)}
         unknown = sorted(set(videos.actions) - set(number))
         if unknown:
@@ -45,35 +45,56 @@ class EmbeddingDataset(Dataset[Sample]):
                 f"{videos.cache.path}: action {unknown[0]!r} is not among those of the training videos "
                 f"({', '.join(actions)}); name the actions to keep with data.actions=[...]."
             )
-        self.action = [number[action] for action in videos.action.tolist()]
-        self._kept: dict[int, Sample] = {}
-        self._keep = int(videos.lengths.sum()) * preprocessor.num_channels * 4 <= keep_bytes
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the kept videos behind: another process reads them faster than it unpickles them."""
-        return {**self.__dict__, "_kept": {}}
+        self.action = np.array([number[action] for action in videos.action.tolist()], dtype=np.int64)
 
     def __len__(self) -> int:
         """Return the number of videos."""
         return len(self.videos)
 
-    def __getitem__(self, index: int) -> Sample:
-        """Return a video, or for :data:`STAND_IN` one without labels and number."""
-        if index == STAND_IN:
-            video = self[0]
-            return video._replace(labels=np.full_like(video.labels, -1), video_index=STAND_IN)
-        if index in self._kept:
-            return self._kept[index]
-        embeddings = self.preprocessor(self.videos.read(index))
-        if not np.isfinite(embeddings.sum()):
-            raise UserError(
-                f"{self.videos.cache.path}: video {str(self.videos.video_id[index])!r}: embeddings hold NaN or "
-                "infinity; make the cache anew (`tpl cache validate` reads all of it)."
-            )
-        sample = Sample(embeddings, self.videos.labels(index), self.action[index], index)
-        if self._keep:
-            self._kept[index] = sample
-        return sample
+    def __getitem__(self, index: int) -> Batch:
+        """Return a batch of one video."""
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """Return a padded batch; :data:`STAND_IN` is the first video, without labels and number.
+
+        Raises:
+            UserError: If a video cannot be read, or holds NaN or infinity; names it.
+        """
+        index = np.asarray(indices, dtype=np.int64)
+        rows = np.where(index == STAND_IN, 0, index)
+        lengths = self.videos.lengths[rows]
+        size = (len(rows), int(lengths.max()))
+        embeddings = _empty((*size, self.videos.num_channels), self.videos.cache.served_dtype)
+        values, labels = embeddings.numpy(), np.full(size, -1, dtype=np.int64)
+        for video in rows.tolist():
+            self.videos.announce(video)
+        for place, (video, length) in enumerate(zip(rows.tolist(), lengths.tolist(), strict=True)):
+            self.videos.read_into(video, values[place, :length])
+            values[place, length:] = 0
+            if index[place] != STAND_IN:
+                labels[place, :length] = self.videos.labels(video)
+        return Batch(
+            embeddings=embeddings,
+            lengths=torch.from_numpy(lengths.copy()),
+            labels=torch.from_numpy(labels),
+            action=torch.from_numpy(self.action[rows]),
+            video_index=torch.from_numpy(index),
+        )
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype) -> Tensor:
+    """Return a tensor to be filled; of a worker, in memory that it shares with the main process, to save a copy."""
+    like = torch.empty(0, dtype=torch.float16 if dtype == np.float16 else torch.float32)
+    if get_worker_info() is None:
+        return like.new_empty(shape)
+    count = math.prod(shape)
+    storage = like._typed_storage()._new_shared(count, device=like.device)
+    return like.new(storage).resize_(shape)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch  # the dataset makes whole batches
 
 
 class EmbeddingDataModule(LightningDataModule):
@@ -96,6 +117,7 @@ class EmbeddingDataModule(LightningDataModule):
         super().__init__()
         self.data, self.seed, self.splits = data, seed, splits
         self.preprocessor, self.actions = preprocessor, actions
+        self._preprocess = BatchPreprocessor(preprocessor)
         self._resume = (0, 0)
         self.train, self.val, self.test = (self._dataset(part) for part in (splits.train, splits.val, splits.test))
 
@@ -112,15 +134,24 @@ class EmbeddingDataModule(LightningDataModule):
         """Begin there; Lightning calls this before it asks for a loader."""
         self._resume = (state_dict["epoch"], state_dict["batches"])
 
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Preprocess a batch where it is used; the Trainer calls this for every batch."""
+        preprocess = self._preprocess.to(batch.embeddings.device)
+        return batch._replace(embeddings=preprocess(batch.embeddings, batch.lengths))
+
+    def batches(self, loader: DataLoader[Batch], module: LightningModule) -> Iterator[Batch]:
+        """Yield the batches of a loader as the Trainer would: on the module's device, preprocessed."""
+        for batch in loader:
+            yield self.on_after_batch_transfer(module.transfer_batch_to_device(batch, module.device, 0), 0)
+
     def _dataset(self, videos: VideoSet) -> EmbeddingDataset:
-        keep = _KEPT_BYTES // max(self.data.num_workers, 1)  # each worker keeps its own
-        return EmbeddingDataset(videos, self.preprocessor, self.actions, keep_bytes=keep)
+        return EmbeddingDataset(videos, self.actions)
 
     def _loader(self, dataset: EmbeddingDataset, **options: Any) -> DataLoader[Batch]:
         workers = self.data.num_workers
         return DataLoader(
             dataset,  # type: ignore[arg-type]
-            collate_fn=collate,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),

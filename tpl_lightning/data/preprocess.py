@@ -1,16 +1,21 @@
-"""What is done to embeddings before a model sees them: centring, PCA, scaling. Fitted on training videos only."""
+"""What is done to embeddings before a model sees them: centring, PCA, scaling. Fitted on training videos only.
+
+One formula, twice: :class:`Preprocessor` for a video in NumPy, :class:`BatchPreprocessor` for a batch on its device.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.errors import UserError
+from tpl_lightning.functional.masks import length_mask
 
-__all__ = ["Preprocessor"]
+__all__ = ["BatchPreprocessor", "Preprocessor"]
 
 _FRAMES = 1_000_000  # read to fit on; more would not move the result
 _TINY = 1e-13  # variance per mean square that is no more than rounding
@@ -123,3 +128,40 @@ class Preprocessor:
             components=None if components is None else components.cpu().numpy(),
             scale=state["scale"],
         )
+
+
+class BatchPreprocessor(nn.Module):
+    """A :class:`Preprocessor` for padded batches, on the device of its buffers.
+
+    Args:
+        preprocessor: The fitted preprocessing.
+    """
+
+    mean: Tensor
+    components: Tensor | None
+
+    def __init__(self, preprocessor: Preprocessor) -> None:
+        """Make buffers of what was fitted."""
+        super().__init__()
+        state = preprocessor.state()
+        self.center, self.scale = state["center"], state["scale"]
+        self.register_buffer("mean", state["mean"])
+        self.register_buffer("components", state["components"])
+
+    @torch.no_grad()
+    def forward(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
+        """Map (B, T, C), 0 where padded, with ``lengths`` (B,) to (B, T, ``num_channels``), 0 where padded; float32."""
+        with torch.autocast(embeddings.device.type, enabled=False):
+            values, count = embeddings.float(), lengths.view(-1, 1, 1)
+            mask = length_mask(lengths, values.shape[1]).unsqueeze(-1)
+            if self.center:
+                values = values - values.sum(1, keepdim=True) / count
+            elif self.components is not None:
+                values = values - self.mean
+            if self.components is not None:
+                values = values @ self.components.T
+            values = values.masked_fill(~mask, 0.0)
+            if self.scale is not None:
+                return values / self.scale if self.scale != 1 else values
+            deviation = (values - values.sum(1, keepdim=True) / count).masked_fill(~mask, 0.0)
+            return values / (deviation.square().sum((1, 2), keepdim=True) / count).sqrt().clamp(min=1e-6)

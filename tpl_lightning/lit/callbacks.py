@@ -74,8 +74,7 @@ class PrototypeBuilder(Callback):
         votes = CycleBackConsistency(
             num_actions=count, num_phases=pl_module.train_cbc.num_phases, max_length=longest
         ).to(pl_module.device)
-        for cpu_batch in data.prototype_dataloader():
-            batch = pl_module.transfer_batch_to_device(cpu_batch, pl_module.device, 0)
+        for batch in data.batches(data.prototype_dataloader(), pl_module):
             output = pl_module(batch)
             lengths = pl_module.prototype_lengths[batch.action]
             mask = length_mask(lengths, output.source_position.shape[1])
