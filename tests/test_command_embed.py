@@ -105,3 +105,11 @@ def test_help_lists_the_options(capsys):
     shown = capsys.readouterr().out
     for text in ("tpl cache embed VIDEOS...", "extractor=hog", "skip_broken=false", "tpl cache merge PATH.h5"):
         assert text in shown
+
+
+def test_a_place_that_cannot_be_written_gives_one_line(folder, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["cache", "embed", str(folder), f"out={tmp_path / 'file' / 'x.h5'}", *QUICK]) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert "x.h5: cannot be written" in shown

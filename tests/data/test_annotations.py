@@ -129,3 +129,10 @@ def test_missing_files_and_backward_segments_are_named(tmp_path):
     path.write_text("video_id,phase,start_s,end_s\nv,p,3,1\n")
     with pytest.raises(UserError, match=r"from 3\.0 to 1\.0"):
         read_annotations(path).spans("v", ["p"])
+
+
+def test_actions_keep_their_order(tmp_path):
+    path = tmp_path / "a.json"
+    actions = [f"action {number}" for number in range(9)]
+    path.write_text(json.dumps({"phases": {action: ["all"] for action in actions}, "clips": {}}))
+    assert list(read_annotations(path).phases_of({"v": "other", "w": "action 3"})) == actions

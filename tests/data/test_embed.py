@@ -278,12 +278,31 @@ def test_a_list_with_labels(folder, tmp_path):
         ("path,action,labels\nlist.csv,jump,9;5\n", "line 2: expected labels"),
         ("path,action,labels\nlist.csv,jump,soon\n", "line 2: expected labels"),
         ("path,action\nlist.csv,\n", "line 2: expected a path and an action"),
+        ("path,action,fps\nlist.csv,jump,fast\n", "line 2: expected `fps` to be a positive number"),
+        ("path,action,fps\nlist.csv,jump,0\n", "line 2: expected `fps` to be a positive number"),
     ],
 )
 def test_lists_that_do_not_do_are_named(tmp_path, text, named):
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(UserError, match=named):
         clips_of_list(tmp_path / "list.csv")
+
+
+def test_two_videos_of_one_name_are_named_at_once(folder, tmp_path):
+    clips = clips_of_folder(folder)
+    twice = replace(clips[0], path=folder / "other.mp4")
+    with pytest.raises(UserError, match=r"other\.mp4: the name 'first_jump' is that of .*first_jump\.mp4 too"):
+        embed_clips([*clips, twice], tmp_path / "x.h5", extractor=Counting(stop_at=0), dataset="d", source="s", **QUIET)
+    assert not list(tmp_path.iterdir())
+
+
+def test_lists_come_from_spreadsheets_too(folder, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text(f"\ufeffpath;action;video_id\n{folder}/jump/first_jump.mp4;jump;sprung auf\n", encoding="utf-8")
+    assert [(clip.action, clip.video_id) for clip in clips_of_list(path)[0]] == [("jump", "sprung auf")]
+    path.write_bytes("path,action\nfirst.mp4,fußball\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"list\.csv: expected a CSV file in UTF-8"):
+        clips_of_list(path)
 
 
 def test_frames_beyond_the_content_are_left_out(folder, tmp_path):

@@ -190,6 +190,59 @@ def test_shrinking_is_that_of_pillow(tmp_path):
         assert np.abs(found.astype(int) - expected).mean() < 2.5
 
 
+def stripes(height, width):
+    """Red, green and blue side by side."""
+    picture = np.empty((height, width, 3), np.uint8)
+    for index, color in enumerate(((220, 40, 30), (40, 200, 60), (40, 60, 220))):
+        picture[:, index * width // 3 : (index + 1) * width // 3] = color
+    return picture
+
+
+@pytest.mark.parametrize("height", [48, 720])
+def test_files_name_their_colours(tmp_path, height):
+    picture = stripes(height, 96)
+    path = write_video(tmp_path / "a.mp4", [picture] * 2, 24.0, crf=1)
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    # BT.709 in the limited range: players that are not told guess by the height.
+    assert (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range) == (1, 1, 1, 1)
+    found = next(read_frames(path))
+    assert np.abs(found[:, 8::32].astype(int) - picture[:, 8::32]).max() < 4
+
+
+@pytest.mark.parametrize(("height", "matrix"), [(48, "ITU601"), (720, "ITU709")])
+def test_colours_without_a_name_are_guessed_as_players_do(tmp_path, height, matrix):
+    picture, path = stripes(height, 96), tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=24, options={"crf": "1"})
+        stream.height, stream.width, stream.pix_fmt = height, 96, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=av.video.reformatter.Colorspace[matrix]
+        )
+        frame.colorspace = 2  # not named
+        for _ in range(2):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    found = next(read_frames(path))
+    assert np.abs(found[:, 8::32].astype(int) - picture[:, 8::32]).max() < 4
+
+
+def test_frames_keep_the_size_of_the_first(tmp_path):
+    """Streams may change their size on the way."""
+    parts = [tmp_path / "a.h264", tmp_path / "b.h264"]
+    for path, shape in zip(parts, ((48, 64), (96, 128)), strict=True):
+        with av.open(str(path), "w", format="h264") as container:
+            stream = container.add_stream("h264", rate=24)
+            stream.height, stream.width, stream.pix_fmt = *shape, "yuv420p"
+            for frame in make_frames(4, *shape):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode(None))
+    joined = tmp_path / "joined.mp4"
+    joined.write_bytes(b"".join(path.read_bytes() for path in parts))
+    assert read_video(joined)[0].shape == (8, 48, 64, 3)
+    assert read_video(joined, size=lambda width, height: (width // 2, height // 2))[0].shape == (8, 24, 32, 3)
+
+
 def test_files_of_other_kinds_are_named(tmp_path):
     text = tmp_path / "notes.mp4"
     text.write_text("this is no video\n" * 20)
@@ -225,13 +278,14 @@ def test_a_file_that_lost_its_index_is_named(tmp_path):
     check_one_line(error, path)
 
 
-def test_a_file_that_breaks_off_is_read_as_far_as_it_goes(tmp_path):
+@pytest.mark.parametrize("name", ["whole.mkv", "whole.webm"])
+def test_a_file_that_breaks_off_is_read_as_far_as_it_goes(tmp_path, name):
     noise = np.random.default_rng(0).integers(0, 256, size=(60, 48, 64, 3)).astype(np.uint8)
-    whole = write_video(tmp_path / "whole.mkv", noise, 24.0).read_bytes()
-    path = tmp_path / "cut.mkv"
+    whole = write_video(tmp_path / name, noise, 24.0).read_bytes()
+    path = tmp_path / f"cut_{name}"
     path.write_bytes(whole[: len(whole) // 2])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Matroska does not count its frames, so the loss may go unnoticed
+    # Matroska does not count its frames; the time it is said to last gives the loss away.
+    with pytest.warns(UserWarning, match=r"cut_whole\.\w+ breaks off .* read \d+ frames"):
         found = list(read_frames(path))
     assert 5 < len(found) < 60
 

@@ -109,9 +109,10 @@ def import_data(arguments: list[str]) -> int:
 
         _check_out(out, options)
         made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
-        import_embeddings(
-            place, out, dataset=dataset, extractor=made_by, annotations=options.annotations, dtype=options.dtype
-        )
+        with _writing(out):
+            import_embeddings(
+                place, out, dataset=dataset, extractor=made_by, annotations=options.annotations, dtype=options.dtype
+            )
         return _say(out)
     importer = IMPORTERS[name]
     if not place.is_dir():
@@ -129,7 +130,7 @@ def merge(arguments: list[str]) -> int:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
     from tpl_lightning.data.embed import merge_shards
 
-    with _plain_warnings():
+    with _plain_warnings(), _writing(Path(paths[0])):
         return _say(merge_shards(paths[0], skip_broken=options.skip_broken))
 
 
@@ -171,7 +172,7 @@ def _run(
     extractor = make_extractor(
         options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
     )
-    with _plain_warnings():
+    with _plain_warnings(), _writing(out):
         made = embed_clips(
             clips,
             out,
@@ -207,6 +208,15 @@ def _say(path: Path) -> int:
     frames = int(cache.offsets[-1])
     print(f"{path}: {len(cache)} videos, {frames} frames, {cache.num_channels} channels, {cache.extractor}")
     return 0
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Report a place that cannot be written to, or a full disk; what cannot be read is reported where it is read."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror or error}); give another out=PATH.h5.") from error
 
 
 @contextmanager

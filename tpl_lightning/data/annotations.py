@@ -1,6 +1,5 @@
 """Phases of videos from key events or segments: the JSON layout of GenAI-MVS, CSV, ELAN's .eaf."""
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from tpl_lightning.data.tables import read_table
 from tpl_lightning.errors import UserError
 
 __all__ = ["Annotations", "PhaseSpans", "read_annotations", "spans_of_labels"]
@@ -90,7 +90,8 @@ class Annotations:
             for action, found in places.items()
         }
         return {
-            action: list(self.phase_names.get(action, names.get(action, ()))) for action in {*names, *self.phase_names}
+            action: list(self.phase_names.get(action, names.get(action, ())))
+            for action in dict.fromkeys([*names, *self.phase_names])
         }
 
     def spans(self, video: str, names: Sequence[str]) -> PhaseSpans | None:
@@ -179,14 +180,11 @@ def _json(path: Path) -> Annotations:
 
 
 def _csv(path: Path) -> Annotations:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = set(reader.fieldnames or ())
-        rows = list(reader)
-    by_time = {"start_s", "end_s"} <= columns or "time_s" in columns
+    columns, rows = read_table(path)
+    by_time = {"start_s", "end_s"} <= set(columns) or "time_s" in columns
     at = ("start_s", "end_s", "time_s") if by_time else ("start_frame", "end_frame", "frame")
-    segments = {"video_id", "phase", *at[:2]} <= columns
-    if not segments and not {"video_id", "event", at[2]} <= columns:
+    segments = {"video_id", "phase", *at[:2]} <= set(columns)
+    if not segments and not {"video_id", "event", at[2]} <= set(columns):
         raise _wrong(
             path,
             "expected the columns video_id, phase, start_s, end_s (or start_frame, end_frame), or "

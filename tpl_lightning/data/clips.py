@@ -1,6 +1,5 @@
 """Clips to embed: where their frames come from, what they show, and their split."""
 
-import csv
 import io
 import zlib
 from collections import Counter, defaultdict
@@ -15,8 +14,10 @@ from PIL import Image
 
 from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotations, spans_of_labels
 from tpl_lightning.data.cache_writer import SPLITS
+from tpl_lightning.data.tables import read_fps, read_table
 from tpl_lightning.data.tfrecord import read_record
-from tpl_lightning.data.video_files import VIDEO_EXTENSIONS, FrameSize, find_videos, read_frames, video_fps
+from tpl_lightning.data.video_files import VIDEO_EXTENSIONS, find_videos, read_frames, video_fps
+from tpl_lightning.data.video_pixels import FrameSize
 from tpl_lightning.errors import UserError
 
 __all__ = ["IMAGE_EXTENSIONS", "TEST_SHARE", "Clip", "annotate", "choose_splits", "clips_of_folder", "clips_of_list"]
@@ -155,14 +156,11 @@ def read_list(path: str | Path) -> list[dict[str, str]]:
         raise UserError(
             f"{path}: no such list of videos; give a CSV file with the columns path and action, or a folder."
         )
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in ("path", "action") if name not in (reader.fieldnames or ())]
-        if missing:
-            raise UserError(
-                f"{path}: expected the columns path and action, but {', '.join(missing)} is missing; add it."
-            )
-        rows = [{str(key): value for key, value in row.items() if value} for row in reader]
+    columns, lines = read_table(path)
+    missing = [name for name in ("path", "action") if name not in columns]
+    if missing:
+        raise UserError(f"{path}: expected the columns path and action, but {', '.join(missing)} is missing; add it.")
+    rows = [{key: value for key, value in row.items() if value} for row in lines]
     for line, row in enumerate(rows, start=2):
         if "path" not in row or "action" not in row:
             raise UserError(f"{path}: line {line}: expected a path and an action, but found {row}; mend the line.")
@@ -194,7 +192,7 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
     rows = read_list(path)
     ids = _ids([(row["action"], Path(row["path"])) for row in rows])
     clips = []
-    for row, default in zip(rows, ids, strict=True):
+    for line, (row, default) in enumerate(zip(rows, ids, strict=True), start=2):
         source = Path(row["path"])
         clips.append(
             Clip(
@@ -203,7 +201,7 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
                 row.get("split", ""),
                 source,
                 kind="images" if source.is_dir() else "video",
-                image_fps=float(row.get("fps", 30.0)),
+                image_fps=read_fps(row.get("fps", "30"), Path(path), line),
             )
         )
     named: dict[str, Annotations] = {}

@@ -91,6 +91,7 @@ def embed_clips(
         UserError: if videos cannot be embedded (after all others have been), or there are too few frames.
     """
     check_fps(fps)
+    _check_names(clips)
     out, folder = Path(out), shard_folder(out)
     rank, world = (0, 1) if alone else _rank_and_world()
     keys = [_key(clip, extractor, fps) for clip in clips]
@@ -256,6 +257,18 @@ def _embed(job: _Job, frames: Iterator[np.ndarray]) -> _Result:
         return _Result(features, job.fps or native, native)
     except UserError as error:
         return _Result(np.zeros((0, 1), np.float32), 0.0, 0.0, str(error))
+
+
+def _check_names(clips: Sequence[Clip]) -> None:
+    """Look for two videos of one name before hours are spent on them."""
+    paths: dict[str, Path] = {}
+    for clip in clips:
+        if clip.video_id in paths:
+            raise UserError(
+                f"{clip.path}: the name {clip.video_id!r} is that of {paths[clip.video_id]} too; rename one, or give "
+                "both in a CSV list with names of their own in the column video_id."
+            )
+        paths[clip.video_id] = clip.path
 
 
 def _key(clip: Clip, extractor: Extractor, fps: float | None) -> str:

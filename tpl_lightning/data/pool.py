@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -47,7 +48,7 @@ def parallel_imap(
             yield position, function(item)
         return
     # Fresh interpreters: a fork would copy locks that threads of this process (PyTorch, the progress bar) may hold.
-    executor = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
     try:
         positions: dict[Future[Result], int] = {
             executor.submit(function, item): position for position, item in enumerate(items)
@@ -58,6 +59,18 @@ def parallel_imap(
         executor.shutdown(wait=False, cancel_futures=True)
         raise
     executor.shutdown()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has been killed; it would wait for work forever."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def parallel_map(

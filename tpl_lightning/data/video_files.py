@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tpl_lightning.data.video_pixels import FrameSize, RgbConverter, YuvConverter
 from tpl_lightning.errors import UserError
 
 VIDEO_EXTENSIONS: frozenset[str] = frozenset({"mp4", "mov", "avi", "mkv", "webm", "gif"})
@@ -26,9 +27,6 @@ _UNCOUNTED_FRAMES = 3
 _UNEVEN = 1.6
 
 _TIE = 1e-6  # in frames; an instant half-way between two frames must not depend on rounding
-
-FrameSize = Callable[[int, int], tuple[int, int]]
-"""From the width and height of a video to those wanted."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +251,7 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, c
 
 
 def _encode(container: Any, codec: str, frames: Iterable[np.ndarray], fps: float, crf: int, path: Path) -> None:
-    av, stream, shape = _pyav(), None, None
+    stream, shape = None, None
     for index, frame in enumerate(frames):
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.shape != (shape or frame.shape):
             raise UserError(
@@ -264,11 +262,11 @@ def _encode(container: Any, codec: str, frames: Iterable[np.ndarray], fps: float
             shape = frame.shape
             options = {"crf": str(crf), **({"preset": "veryfast"} if codec == "h264" else {"b": "0"})}
             stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000), options=options)
-            stream.height, stream.width, stream.pix_fmt = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2, "yuv420p"
+            stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
             # One thread: the same frames give the same file everywhere, and clips are encoded side by side anyway.
             stream.codec_context.thread_count = 1
-        even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")))
+            to_yuv = YuvConverter(stream.codec_context)
+        container.mux(stream.encode(to_yuv(frame)))
     if stream is None:
         raise UserError(f"Expected at least one frame to write {path}, but got none.")
     container.mux(stream.encode(None))
@@ -295,6 +293,16 @@ def _fps(stream: Any) -> float:
     return float(stream.average_rate or stream.guessed_rate or 24.0)
 
 
+def _stated_end(stream: Any) -> float:
+    """Seconds at which a stream ends by the tag of Matroska and WebM, which do not count frames; 0 without it."""
+    parts = stream.metadata.get("DURATION", "").split(":")
+    try:
+        hours, minutes, seconds = map(float, parts)
+    except ValueError:
+        return 0.0
+    return 3600 * hours + 60 * minutes + seconds
+
+
 def _shrink_to(longest: int) -> FrameSize:
     def shrink(width: int, height: int) -> tuple[int, int]:
         scale = min(1.0, longest / max(width, height))
@@ -310,7 +318,8 @@ def _decode(path: Path, size: FrameSize | None, *, warn_uneven: bool = False) ->
     with _open(path) as container:
         stream = container.streams.video[0]
         expected, fps = stream.frames, _fps(stream)
-        frames, to_rgb = container.decode(stream), _Converter(size)
+        end_s = 0.0 if expected else _stated_end(stream)
+        frames, to_rgb = container.decode(stream), RgbConverter(size)
         # AVI has a constant rate by its format; its timestamps are those of decoding.
         timed = container.format.name != "avi"
         while True:
@@ -334,7 +343,8 @@ def _decode(path: Path, size: FrameSize | None, *, warn_uneven: bool = False) ->
         raise UserError(
             f"Expected a video that can be decoded at {path}, but no frame could be read: {problem or 'it is empty'}."
         )
-    if problem or expected - count > _UNCOUNTED_FRAMES:
+    stops_early = end_s - previous > (1 + _UNCOUNTED_FRAMES) * max(longest, 1 / fps)
+    if problem or expected - count > _UNCOUNTED_FRAMES or stops_early:
         found = f"{count} of {expected}" if expected else str(count)
         warnings.warn(f"{path} breaks off ({problem or 'frames are missing'}): read {found} frames.", stacklevel=3)
     # Half a centisecond is what GIF rounds to.
@@ -344,33 +354,6 @@ def _decode(path: Path, size: FrameSize | None, *, warn_uneven: bool = False) ->
             "time runs evenly only with fps=NUMBER.",
             stacklevel=3,
         )
-
-
-class _Converter:
-    """Frames of one video to RGB of the wanted size; keeps the scaling contexts from frame to frame."""
-
-    def __init__(self, size: FrameSize | None) -> None:
-        from av.video.reformatter import VideoReformatter
-
-        self._size, self._scale, self._convert = size, VideoReformatter(), VideoReformatter()
-        self._turns: int | None = None
-
-    def __call__(self, frame: Any) -> np.ndarray:
-        if self._turns is None:
-            # Metadata of the whole stream, but looked up frame by frame: slow against decoding a small frame.
-            # It is in degrees counter-clockwise, as is np.rot90.
-            self._turns = round(frame.rotation / 90) % 4
-        turns = self._turns
-        width, height = frame.width, frame.height
-        if self._size is not None:
-            width, height = self._size(height, width)[::-1] if turns % 2 else self._size(width, height)
-        if (width, height) != (frame.width, frame.height):
-            # Bicubic is what image models are trained with; swscale widens it when it shrinks, so nothing aliases.
-            # Shrinking before the conversion to RGB has half as many values to filter: 3 times as fast.
-            form = "yuv420p" if frame.format.name == "yuv420p" else "rgb24"
-            frame = self._scale.reformat(frame, width, height, form, interpolation="BICUBIC", threads=1)
-        picture: np.ndarray = self._convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
 def _resample(timed: Iterable[tuple[float, np.ndarray]], fps: float) -> Iterator[np.ndarray]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tpl_lightning.data.video_files import FrameSize, read_timed_frames
+from tpl_lightning.data.video_files import read_timed_frames
+from tpl_lightning.data.video_pixels import FrameSize
 from tpl_lightning.data.video_probe import VideoProbe, probe_video
 from tpl_lightning.errors import UserError
 from tpl_lightning.run_videos import RunVideo

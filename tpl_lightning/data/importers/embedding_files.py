@@ -10,6 +10,7 @@ import numpy as np
 from tpl_lightning.data.annotations import read_annotations
 from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
 from tpl_lightning.data.clips import Clip, annotate, choose_splits, read_list
+from tpl_lightning.data.tables import read_fps
 from tpl_lightning.errors import UserError
 
 __all__ = ["import_embeddings"]
@@ -54,7 +55,7 @@ def import_embeddings(
         Clip(row.get("video_id", Path(row["path"]).stem), row["action"], row.get("split", ""), Path(row["path"]))
         for row in rows
     ]
-    rates = [_rate(row.get("fps", "24"), listed, line) for line, row in enumerate(rows, start=2)]
+    rates = [read_fps(row.get("fps", "24"), listed, line) for line, row in enumerate(rows, start=2)]
     clips = choose_splits(clips)
     names: dict[str, list[str]] = {}
     if annotations is not None:
@@ -82,13 +83,6 @@ def import_embeddings(
                 fps=fps,
             )
     return Path(out)
-
-
-def _rate(text: str, listed: Path, line: int) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise UserError(f"{listed}: line {line}: expected `fps` to be a number, but got {text!r}.") from error
 
 
 def _load_npz(path: Path) -> Any:
