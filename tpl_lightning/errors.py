@@ -1,6 +1,10 @@
-"""The one exception for everything a user can cause."""
+"""The one exception for everything a user can cause, and warnings as a user should see them."""
 
-__all__ = ["UserError"]
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["UserError", "plain_warnings"]
 
 
 class UserError(ValueError):
@@ -15,3 +19,16 @@ class UserError(ValueError):
         if message.startswith("Caught UserError in DataLoader worker"):
             message = message.strip().splitlines()[-1].partition("UserError: ")[2]
         super().__init__(message)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show warnings in one line, without the place in the code, and each only once."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"tpl: warning: {message}\n"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("once", UserWarning)
+            yield
+    finally:
+        warnings.formatwarning = before

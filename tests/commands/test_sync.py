@@ -1,6 +1,8 @@
 """``tpl sync`` on clips whose frames carry their number: what the written files show."""
 
 import csv
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -84,6 +86,27 @@ def test_reference_speed_and_layout(run, tmp_path):
     np.testing.assert_array_equal(codes(frames, layout, 0, 1), np.arange(50))
     time = inverse_warp(STRENGTHS[1], np.linspace(0, 1, 50))
     assert np.abs(codes(frames, layout, 0, 2) - truth(2, time)).max() <= 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 12, 17, 23])
+def test_no_row_is_emptier_than_it_must_be(run, count):
+    clips = (open_clips(Run(run).videos([])) * count)[:count]
+    for options in ({}, {"height": 40}, {"panels": 1}):
+        layout = plan_layout(clips, **{"panels": 2, "columns": None, "height": None, "width": None, **options})
+        assert (layout.columns - 1) * layout.rows < count <= layout.columns * layout.rows
+
+
+def test_warnings_are_one_line(run, folder, tmp_path, capsys):
+    clip = tmp_path / "jump" / "jump_2.mp4"
+    clip.parent.mkdir()
+    data = bytearray((folder / "videos" / "tiny" / "jump" / "jump_2.mp4").read_bytes())
+    data[-len(data) // 4 :] = bytes(len(data[-len(data) // 4 :]))
+    clip.write_bytes(data)
+    command = [sys.executable, "-m", "tpl_lightning", "sync", str(run), str(clip), f"out={tmp_path / 'a.mp4'}"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stderr  # pytest keeps warnings itself
+    lines = [line for line in shown.splitlines() if "breaks off" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"tpl: warning: {clip} breaks off")
 
 
 def test_separate_files_and_their_table_agree_exactly(run, tmp_path, capsys):

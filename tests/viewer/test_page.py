@@ -173,6 +173,15 @@ def test_narrow_windows_show_all_without_sideways_scrolling(opened):
     opened.resize(1100, 760)
 
 
+def test_a_single_action_needs_no_choice(opened, browser, tmp_path):
+    assert opened.box("#actions")[2] > 0
+    run = make_run(tmp_path, lengths=(20, 24), strengths=(0.0, 0.4), prototype=20, labels=False)
+    assert main(["view", str(run)]) == 0
+    browser.open(run / "view" / "index.html")
+    assert browser.box("#actions")[2:] == [0, 0]
+    assert browser.box("#chip")[2:] == [0, 0]  # nor is there a colour of a phase without phases
+
+
 def test_a_clip_that_cannot_be_played_says_so(browser, page, tmp_path):
     copy = tmp_path / "view"
     shutil.copytree(page.parent, copy)

@@ -1,13 +1,12 @@
 """``tpl cache embed``, ``import`` and ``merge``: from videos and handed-out data sets to an embedding cache."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, plain_warnings
 
 __all__ = ["USAGE", "embed", "import_data", "merge"]
 
@@ -130,7 +129,7 @@ def merge(arguments: list[str]) -> int:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
     from tpl_lightning.data.embed import merge_shards
 
-    with _plain_warnings(), _writing(Path(paths[0])):
+    with plain_warnings(), _writing(Path(paths[0])):
         return _say(merge_shards(paths[0], skip_broken=options.skip_broken))
 
 
@@ -172,7 +171,7 @@ def _run(
     extractor = make_extractor(
         options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
     )
-    with _plain_warnings(), _writing(out):
+    with plain_warnings(), _writing(out):
         made = embed_clips(
             clips,
             out,
@@ -217,16 +216,3 @@ def _writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror or error}); give another out=PATH.h5.") from error
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Show warnings in one line, without the place in the code."""
-    before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"tpl: warning: {message}\n"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", UserWarning)
-            yield
-    finally:
-        warnings.formatwarning = before

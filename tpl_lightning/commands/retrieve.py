@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import parse_arguments
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, plain_warnings
 
 if TYPE_CHECKING:
     from tpl_lightning.sync.clips import Clip
@@ -85,7 +85,8 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     videos = source.videos(names, action=options.action)
     asked = options.video
     if Path(asked).is_file():
-        extra = source.videos([asked], action=options.action)[0]
+        here = [video for video in videos if video.path is not None and video.path.samefile(asked)]
+        extra = here[0] if here else source.videos([asked], action=options.action)[0]
         asked = extra.video_id
         if asked not in {video.video_id for video in videos}:
             videos.insert(0, extra)
@@ -124,4 +125,5 @@ def main(arguments: list[str]) -> int:
     if set(arguments) & {"-h", "--help"}:
         print(_USAGE, end="")
         return 0
-    return run(*parse_arguments("retrieve", arguments, RetrieveOptions))
+    with plain_warnings():
+        return run(*parse_arguments("retrieve", arguments, RetrieveOptions))

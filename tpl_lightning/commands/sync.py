@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import parse_arguments
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, plain_warnings
 
 if TYPE_CHECKING:
     from tpl_lightning.run_videos import Run
@@ -140,4 +140,5 @@ def main(arguments: list[str]) -> int:
     if set(arguments) & {"-h", "--help"}:
         print(_USAGE, end="")
         return 0
-    return run(*parse_arguments("sync", arguments, SyncOptions))
+    with plain_warnings():
+        return run(*parse_arguments("sync", arguments, SyncOptions))

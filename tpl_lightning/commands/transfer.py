@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.commands.arguments import parse_arguments
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, plain_warnings
 
 if TYPE_CHECKING:
     from tpl_lightning.run_videos import Run, RunVideo
@@ -107,4 +107,5 @@ def main(arguments: list[str]) -> int:
     if set(arguments) & {"-h", "--help"}:
         print(_USAGE, end="")
         return 0
-    return run(*parse_arguments("transfer", arguments, TransferOptions))
+    with plain_warnings():
+        return run(*parse_arguments("transfer", arguments, TransferOptions))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tpl_lightning.commands.arguments import parse_arguments
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, plain_warnings
 
 __all__ = ["ViewOptions", "main"]
 
@@ -57,4 +57,5 @@ def main(arguments: list[str]) -> int:
     if set(arguments) & {"-h", "--help"}:
         print(_USAGE, end="")
         return 0
-    return run(*parse_arguments("view", arguments, ViewOptions))
+    with plain_warnings():
+        return run(*parse_arguments("view", arguments, ViewOptions))

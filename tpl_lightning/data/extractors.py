@@ -157,7 +157,10 @@ def extractor_of_cache(
             "embedded alike; embed all videos with tpl cache embed VIDEOS out=NEW.h5, or give a cache that holds "
             "the new videos too."
         )
-    return extractor_from_state(*state, device=device, batch_size=batch_size)
+    try:
+        return extractor_from_state(*state, device=device, batch_size=batch_size)
+    except UserError as error:
+        raise UserError(f"{cache.path}: its extractor {cache.extractor!r} cannot be used: {error}") from error
 
 
 def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = None) -> tuple[np.ndarray, float]:

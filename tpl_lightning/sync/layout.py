@@ -100,13 +100,15 @@ def plan_layout(
         shape = abs(math.log(candidate.width / candidate.height * 9 / 16))
         return (-candidate.cell_height if height is None else 0.0, shape)
 
-    options = range(1, count + 1) if columns is None else [min(columns, count)]
+    # Of columns that make as many rows, the fewest: these leave least of the last row empty.
+    filling = sorted({math.ceil(count / math.ceil(count / c)) for c in range(1, count + 1)})
+    options = filling if columns is None else [min(columns, count)]
     candidates = [layout(c, height or _largest(lambda h, c=c: layout(c, h))) for c in options]  # type: ignore[misc]
     best = min(candidates, key=rank)
     if max(best.width, best.height) > _MAX_SIDE:
         raise UserError(
             f"{count} videos of {best.cell_width} x {best.cell_height} pixels in {best.columns} columns make a picture "
-            f"of {best.width} x {best.height}, and players take at most {_MAX_SIDE}; ask for a smaller height."
+            f"of {best.width} x {best.height}, and players take at most {_MAX_SIDE}; ask for a smaller height or width."
         )
     return best
 

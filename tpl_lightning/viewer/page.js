@@ -187,6 +187,7 @@
     byId("seconds").textContent = `${(x * duration()).toFixed(2)} s`;
     byId("clock").textContent = synced ? x.toFixed(3) : "";
     const phase = synced ? phaseAt(x) : null;
+    byId("chip").hidden = action.phases.length === 0;
     byId("chip").style.background = phase ? phase.color : "var(--line)";
     byId("phase-name").textContent = phase ? phase.name : synced ? "" : "each at its own pace";
     byId("track").setAttribute("aria-valuenow", x.toFixed(3));
