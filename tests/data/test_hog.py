@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from skimage.feature import hog
 
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.hog import HogExtractor, HogParams, fit_square, hog_features
+from tpl_lightning.data.motion import cell_motion
 from tpl_lightning.errors import UserError
 
 SMALL = HogParams(size=32, cell=8, block=2, orientations=6)
@@ -20,54 +20,53 @@ def _blobs(count, height=40, width=60, seed=0):
     return frames
 
 
-def test_features_are_those_of_scikit_image():
-    grey = np.random.default_rng(0).integers(0, 256, size=(32, 32)).astype(np.uint8)
-    frames = np.repeat(grey[None, ..., None], 3, axis=-1)
-    params = HogParams(size=32, cell=8, block=2, orientations=6, mirror_invariant=False)
-    expected = hog(
-        grey / 255.0,
-        orientations=6,
-        pixels_per_cell=(8, 8),
-        cells_per_block=(2, 2),
-        block_norm="L2-Hys",
-        transform_sqrt=True,
-    )
-    found = hog_features(frames, params=params)
-    assert found.shape == (1, params.num_features)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found[0], expected, atol=1e-6)
+def _by_hand(picture, params):
+    """HOG of one grey picture, pixel by pixel; one block."""
+    cells, bins = params.cells, params.orientations
+    found = np.zeros((cells, cells, bins))
+    middle = (np.arange(cells) + 0.5) * params.cell - 0.5
+    for y in range(params.size):
+        for x in range(params.size):
+            down = picture[y + 1, x] - picture[y - 1, x] if 0 < y < params.size - 1 else 0.0
+            across = picture[y, x + 1] - picture[y, x - 1] if 0 < x < params.size - 1 else 0.0
+            place = np.arctan2(down, across) * bins / np.pi
+            below = int(np.floor(place))
+            spread = params.spread * params.cell
+            window = np.outer(np.exp(-0.5 * ((y - middle) / spread) ** 2), np.exp(-0.5 * ((x - middle) / spread) ** 2))
+            for k, share in ((below, below + 1 - place), (below + 1, place - below)):
+                found[:, :, k % bins] += window * share * np.hypot(down, across)
+    values = found.ravel() / np.linalg.norm(found)
+    values = np.minimum(values, 0.2)
+    return values / np.linalg.norm(values)
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        HogParams(),
-        SMALL,
-        HogParams(size=45, cell=9, block=3, orientations=9),
-        HogParams(size=32, cell=4, orientations=7),
-    ],
-)
-def test_features_and_their_mirror_are_those_of_scikit_image(params):
+def test_features_are_soft_histograms_of_gradients():
+    params = HogParams(size=16, cell=4, block=4, orientations=6)
     rng = np.random.default_rng(0)
-    textures = rng.integers(0, 256, size=(4, params.size, params.size))
-    edges = np.zeros((4, params.size, params.size), int)  # exactly horizontal, vertical and diagonal: borders of bins
-    edges[0, params.size // 3 :], edges[1, :, params.size // 3 :] = 200, 90
-    edges[2], edges[3] = np.tril(edges[2] + 255), np.tril(edges[3] + 70)[::-1]
-    grey = np.concatenate([textures, edges]).astype(np.uint8)
+    grey = rng.integers(0, 256, size=(3, 16, 16)).astype(np.uint8)
+    grey[1] = np.tril(grey[1] // 200 + 90)  # edges of few directions
+    grey[2] = np.linspace(0, 250, 16).astype(np.uint8)
+    frames = grey[..., None].repeat(3, axis=-1)
+    plain = HogParams(**{**vars(params), "mirror_invariant": False})
+    for row, picture in zip(hog_features(frames, params=plain), grey / 255, strict=True):
+        np.testing.assert_allclose(row, _by_hand(picture, params), atol=1e-5)
+    for row, picture in zip(hog_features(frames, params=params), grey / 255, strict=True):
+        both = 0.5 * (_by_hand(picture, params) + _by_hand(picture[:, ::-1], params))
+        np.testing.assert_allclose(row, both, atol=1e-5)
 
-    def expected(picture):
-        return hog(
-            (picture / np.float32(255)).astype(np.float32),
-            orientations=params.orientations,
-            pixels_per_cell=(params.cell, params.cell),
-            cells_per_block=(params.block, params.block),
-            block_norm="L2-Hys",
-            transform_sqrt=True,
-        )
 
-    found = hog_features(grey[..., None].repeat(3, axis=-1), params=params)
-    for row, picture in zip(found, grey, strict=True):
-        np.testing.assert_allclose(row, 0.5 * (expected(picture) + expected(picture[:, ::-1])), atol=1e-6)
+def test_features_change_little_where_little_changes():
+    params = HogParams()
+    x = np.arange(128)[None, :]
+
+    def bar(place, tilt):
+        shade = 200 / (1 + np.exp(-(x - place - tilt * np.arange(128)[:, None])))
+        return shade.astype(np.uint8)[..., None].repeat(3, axis=-1)
+
+    # Over the border of two cells, and over that of two bins of direction.
+    for frames in ([bar(40 + s, 0.0) for s in range(17)], [bar(40, 0.02 * s) for s in range(17)]):
+        steps = np.linalg.norm(np.diff(hog_features(frames, params=params), axis=0), axis=1)
+        assert steps.max() < 3 * steps.mean()
 
 
 @pytest.mark.parametrize("params", [SMALL, HogParams()])
@@ -80,14 +79,30 @@ def test_mirrored_frames_have_the_same_features(params):
     assert difference.max() > 0.05
 
 
-def test_frames_do_not_influence_each_other():
-    frames = _blobs(70)  # more than one chunk
+def test_shape_is_that_of_the_frame_alone_and_chunks_change_nothing():
+    frames = _blobs(133)  # more than two chunks
     extractor = HogExtractor(params=SMALL, channels=2)
     together = extractor.features(iter(frames))
-    assert together.shape == (70, SMALL.num_features)
-    for index in (0, 63, 64, 69):
-        np.testing.assert_array_equal(together[index], extractor.features([frames[index]])[0])
+    assert together.shape == (133, SMALL.num_features)
+    shape = SMALL.num_shape_features
+    for index in (0, 63, 64, 132):
+        np.testing.assert_allclose(together[index, :shape], extractor.features([frames[index]])[0, :shape], atol=1e-7)
     assert extractor.features([]).shape == (0, SMALL.num_features)
+    assert extractor.features(frames[:1]).shape == (1, SMALL.num_features)
+    # Motion of every frame, from its neighbours across the chunks.
+    squares = np.stack([fit_square(frame, 32) for frame in frames])
+    small = squares.reshape(133, 16, 2, 16, 2).mean((2, 4))
+    windows = np.exp(-0.5 * ((np.arange(16)[None] - (4 * np.arange(4)[:, None] + 1.5)) / (0.7 * 4)) ** 2) / 4
+    padded = np.concatenate([small[:1], small[:1], small, small[-1:], small[-1:]])
+    motion = cell_motion(padded, windows.astype(np.float32), mirror_invariant=True)
+    motion *= SMALL.motion / np.sqrt((motion**2).sum(1).mean())
+    np.testing.assert_allclose(together[:, shape:], motion, atol=1e-4)
+
+
+def test_a_still_video_has_no_motion():
+    frames = np.repeat(_blobs(1), 6, axis=0)
+    features = HogExtractor(params=SMALL).features(frames)
+    assert np.abs(features[:, SMALL.num_shape_features :]).max() < 1e-6
 
 
 def test_fit_square_keeps_proportions_and_adds_no_edge():
@@ -107,7 +122,7 @@ def test_fit_square_takes_any_shape(shape):
 
 
 def test_components_are_orthonormal_and_blind_to_who_is_seen():
-    features = [hog_features(_blobs(12, seed=seed), params=SMALL) for seed in range(3)]
+    features = [HogExtractor(params=SMALL).features(_blobs(12, seed=seed)) for seed in range(3)]
     extractor = HogExtractor(params=SMALL, channels=4).fit(features)
     np.testing.assert_allclose(extractor.components @ extractor.components.T, np.eye(4), atol=1e-5)
     shifted = [video + offset for video, offset in zip(features, (0.0, 5.0, -3.0), strict=True)]
@@ -117,7 +132,7 @@ def test_components_are_orthonormal_and_blind_to_who_is_seen():
 
 
 def test_state_survives_a_cache(tmp_path):
-    features = [hog_features(_blobs(12, seed=seed), params=SMALL) for seed in range(2)]
+    features = [HogExtractor(params=SMALL).features(_blobs(12, seed=seed)) for seed in range(2)]
     extractor = HogExtractor(params=SMALL, channels=5).fit(features)
     path = tmp_path / "x.h5"
     with EmbeddingCacheWriter(path, dataset="d", extractor=extractor.name, source="s", phase_names={}) as writer:
@@ -130,7 +145,7 @@ def test_state_survives_a_cache(tmp_path):
 
 
 def test_broken_states_are_named():
-    features = [hog_features(_blobs(12), params=SMALL)]
+    features = [HogExtractor(params=SMALL).features(_blobs(12))]
     arrays, attrs = HogExtractor(params=SMALL, channels=3).fit(features).state()
     with pytest.raises(UserError, match="components"):
         HogExtractor.from_state({"mean": arrays["mean"]}, attrs)
@@ -150,12 +165,12 @@ def test_wrong_use_is_named():
     with pytest.raises(UserError, match="channels"):
         HogExtractor(channels=0)
     with pytest.raises(UserError, match=r"at most 11 channels for 12 training frames"):
-        HogExtractor(params=SMALL, channels=12).fit([hog_features(_blobs(12), params=SMALL)])
+        HogExtractor(params=SMALL, channels=12).fit([HogExtractor(params=SMALL).features(_blobs(12))])
     with pytest.raises(UserError, match="at frame 0"):
         hog_features(np.zeros((1, 8, 8), np.uint8))
     with pytest.raises(UserError, match="float64"):
         hog_features(np.zeros((1, 8, 8, 3)))
-    fitted = HogExtractor(params=SMALL, channels=3).fit([hog_features(_blobs(12), params=SMALL)])
+    fitted = HogExtractor(params=SMALL, channels=3).fit([HogExtractor(params=SMALL).features(_blobs(12))])
     with pytest.raises(UserError, match="features of shape"):
         fitted.transform(np.zeros((2, 5), np.float32))
     with pytest.raises(UserError, match="multiple"):

@@ -1,7 +1,7 @@
-"""Embeddings without weights: histograms of oriented gradients (HOG), reduced by PCA.
+"""Embeddings without weights: histograms of oriented gradients (HOG) and coarse motion, reduced by PCA.
 
 HOG describes shapes by where edges of which direction lie, so it sees a pose without having learned anything. Dalal
-and Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005.
+and Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005. For motion see ``data.motion``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tpl_lightning.data.motion import DIRECTIONS, cell_motion, with_neighbours
 from tpl_lightning.errors import UserError
+
+KIND = "hog-motion-pca"
+"""Names the state of the extractor in a cache."""
 
 CHUNK_FRAMES = 64
 """Frames that are turned into features at a time, so that long videos need little memory."""
 
 _FRAMES_AT_ONCE = 8  # their gradients fit into the processor's cache
+_STILL = 0.1  # root mean square of motion below which a video counts as still; that of clips of exercises is about 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,10 @@ class HogParams:
     keeps edges that stand out larger than noise in plain areas, which small blocks would blow up."""
     orientations: int = 12
     """Bins of edge direction over 180 degrees."""
+    spread: float = 0.7
+    """Standard deviation of the Gaussian window of a cell, in cells."""
+    motion: float = 0.2
+    """Root mean square of a video's motion features, where shape features of one block have norm 1."""
     mirror_invariant: bool = True
     """Average the features of a frame and its mirror image: it must not matter to which side a person faces."""
 
@@ -43,20 +52,30 @@ class HogParams:
         """
         if min(self.size, self.cell, self.block, self.orientations) < 1 or self.size % self.cell:
             raise UserError(f"Expected positive HOG sizes and a `size` that is a multiple of `cell`, but got {self}.")
-        if self.size // self.cell < self.block:
-            raise UserError(
-                f"Expected at least one block of {self.block} cells, but {self} has {self.size // self.cell} cells."
-            )
+        if self.spread <= 0 or self.motion < 0 or self.orientations < 2:
+            raise UserError(f"Expected `spread` > 0, `motion` >= 0 and `orientations` >= 2, but got {self}.")
+        if self.cells < self.block:
+            raise UserError(f"Expected at least one block of {self.block} cells, but {self} has {self.cells} cells.")
+
+    @property
+    def cells(self) -> int:
+        """Cells along each side."""
+        return self.size // self.cell
 
     @property
     def num_blocks(self) -> int:
         """Blocks along each side; neighbouring blocks overlap by all but one cell."""
-        return self.size // self.cell - self.block + 1
+        return self.cells - self.block + 1
+
+    @property
+    def num_shape_features(self) -> int:
+        """Length of the part of a frame's features that describes its edges."""
+        return self.num_blocks**2 * self.block**2 * self.orientations
 
     @property
     def num_features(self) -> int:
         """Length of the feature vector of a frame."""
-        return self.num_blocks**2 * self.block**2 * self.orientations
+        return self.num_shape_features + self.cells**2 * DIRECTIONS
 
 
 def fit_square(frame: np.ndarray, size: int) -> np.ndarray:
@@ -85,21 +104,26 @@ def fit_square(frame: np.ndarray, size: int) -> np.ndarray:
 def hog_features(frames: Iterable[np.ndarray], *, params: HogParams | None = None) -> np.ndarray:
     """Describe each frame by its HOG features, without regard to other frames.
 
-    Frames are fitted into a grey square (see :func:`fit_square`) and square-root compressed, which makes brightness
-    matter less. The features are those of ``skimage.feature.hog(..., block_norm="L2-Hys", transform_sqrt=True)``, each
-    pixel voting for one bin, computed for many frames at once, in 3/5 of the time.
+    Frames are fitted into a grey square (see :func:`fit_square`). An edge votes for the two nearest bins of direction
+    and, by Gaussian windows, for all cells around it; hard borders of bins and cells would make features jump as
+    someone moves a little.
 
     Args:
         frames: RGB frames, shape (T, H, W, 3) or an iterable of (H, W, 3), uint8.
         params: sizes; ``HogParams()`` if None.
 
     Returns:
-        Features, shape (T, F) with F = ``params.num_features``, float32.
+        Features, shape (T, F) with F = ``params.num_shape_features``, float32.
 
     Raises:
         UserError: if a frame is not RGB in uint8.
     """
     params = params or HogParams()
+    return _shape_features(_squares(frames, params.size), params)
+
+
+def _squares(frames: Iterable[np.ndarray], size: int) -> np.ndarray:
+    """Grey squares (T, size, size) of RGB frames; see :func:`fit_square`."""
     squares = []
     for index, frame in enumerate(frames):
         if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
@@ -107,59 +131,60 @@ def hog_features(frames: Iterable[np.ndarray], *, params: HogParams | None = Non
                 f"Expected RGB frames of shape (H, W, 3) and type uint8, "
                 f"but got {frame.shape} and {frame.dtype} at frame {index}."
             )
-        squares.append(fit_square(frame, params.size))
-    parts = [_describe(np.stack(group), params) for group in _chunks(squares, _FRAMES_AT_ONCE)]
-    return np.concatenate(parts) if parts else np.zeros((0, params.num_features), dtype=np.float32)
+        squares.append(fit_square(frame, size))
+    return np.stack(squares) if squares else np.zeros((0, size, size), np.float32)
+
+
+def _windows(size: int, cells: int, spread: float) -> np.ndarray:
+    """Weights of pixels in each cell along one axis, (cells, size): Gaussians around the cells' middles."""
+    place = (np.arange(size) + 0.5) * cells / size - 0.5
+    distance = (place - np.arange(cells)[:, None]) / spread
+    return (np.exp(-0.5 * distance**2) * cells / size).astype(np.float32)
+
+
+def _shape_features(squares: np.ndarray, params: HogParams) -> np.ndarray:
+    """HOG features (T, F) of grey squares (T, size, size), a few at a time."""
+    starts = range(0, max(len(squares), 1), _FRAMES_AT_ONCE)
+    return np.concatenate([_describe(squares[start : start + _FRAMES_AT_ONCE], params) for start in starts])
+
+
+def _halved(squares: np.ndarray) -> np.ndarray:
+    """Grey squares (T, size // 2, size // 2): means of 2 x 2 pixels."""
+    half = squares.shape[1] // 2
+    even = squares[:, : 2 * half, : 2 * half]
+    return 0.25 * (even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2])
 
 
 def _describe(squares: np.ndarray, params: HogParams) -> np.ndarray:
-    """HOG features (T, F) of grey squares (T, size, size) in [0, 1]."""
-    root = np.sqrt(squares)
-    rows, columns = np.zeros_like(root), np.zeros_like(root)
-    rows[:, 1:-1] = root[:, 2:] - root[:, :-2]
-    columns[:, :, 1:-1] = root[:, :, 2:] - root[:, :, :-2]
-    magnitude = np.hypot(columns, rows)
-    features = _normalised_blocks(_cell_histograms(rows, columns, magnitude, params), params)
+    """HOG features (T, F) of grey squares (T, size, size)."""
+    rows, columns = np.zeros_like(squares), np.zeros_like(squares)
+    rows[:, 1:-1] = squares[:, 2:] - squares[:, :-2]
+    columns[:, :, 1:-1] = squares[:, :, 2:] - squares[:, :, :-2]
+    votes = _votes(rows, columns, params.orientations)
+    windows = _windows(params.size, params.cells, params.spread)
+    cells = (windows @ votes @ windows.T).transpose(1, 2, 3, 0)
+    features = _normalised_blocks(cells, params)
     if params.mirror_invariant:
-        # Swapping bins instead would be wrong for edges on the border of two bins, such as exactly vertical ones.
-        mirrored = _cell_histograms(rows, -columns, magnitude, params)[:, :, ::-1]
-        features = 0.5 * (features + _normalised_blocks(mirrored, params))
+        opposite = -np.arange(params.orientations) % params.orientations
+        features = 0.5 * (features + _normalised_blocks(cells[:, :, ::-1, opposite], params))
     return features.astype(np.float32)
 
 
-def _cell_histograms(rows: np.ndarray, columns: np.ndarray, magnitude: np.ndarray, params: HogParams) -> np.ndarray:
-    """Mean magnitude per cell and bin of direction, (T, cells, cells, orientations), of gradients (T, size, size)."""
-    count, cells, bins = len(rows), params.size // params.cell, params.orientations
-    place = _degrees(rows, columns) / np.float32(180 / bins)
-    direction = place.astype(np.int32)
-    # Single precision cannot tell on which side of a border an angle lies, and differences of roots often have ratios
-    # such as the root of 3, exactly there. These few are done again as scikit-image does all.
-    close = np.flatnonzero((np.abs(place - np.rint(place)) < 1e-5) & (magnitude > 0))
-    borders = np.arange(1, bins + 1) * np.float32(180 / bins)
-    exact = _exact_degrees(rows.flat[close], columns.flat[close])
-    direction.flat[close] = np.searchsorted(borders, exact, side="right")
-    np.minimum(direction, bins - 1, out=direction)
-    cell = np.arange(params.size) // params.cell
-    where = (cell[:, None] * cells + cell[None, :]) * bins
-    flat = direction + (where + (np.arange(count) * (cells * cells * bins))[:, None, None])
-    sums = np.bincount(flat.ravel(), weights=magnitude.ravel(), minlength=count * cells * cells * bins)
-    return sums.reshape(count, cells, cells, bins) / params.cell**2
+def _votes(rows: np.ndarray, columns: np.ndarray, bins: int) -> np.ndarray:
+    """Magnitude of gradients (T, S, S) shared by the two nearest bins of direction, (bins, T, S, S).
 
-
-def _degrees(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Direction of gradients in [0, 180)."""
-    degrees: np.ndarray = np.rad2deg(np.arctan2(rows, columns))
-    degrees[degrees < 0] += 180  # the remainder by 180, much faster than the operator
-    degrees[degrees >= 180] -= 180
-    return degrees
-
-
-def _exact_degrees(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Direction of gradients (P,) other than 0 in [0, 180), in double precision; multiples of 45 are looked up."""
-    degrees = np.where(rows == columns, 45.0, np.where(rows == -columns, 135.0, np.where(columns == 0, 90.0, 0.0)))
-    other = np.flatnonzero((degrees == 0) & (rows != 0))
-    degrees[other] = _degrees(rows[other].astype(np.float64), columns[other].astype(np.float64))
-    return degrees
+    Bin b stands for b / bins of 180 degrees, so that mirroring swaps whole bins.
+    """
+    place = np.arctan2(rows, columns) * np.float32(bins / np.pi)
+    below = np.floor(place)
+    magnitude = np.hypot(columns, rows)
+    upper = (place - below) * magnitude
+    low = below.astype(np.int32) % bins
+    votes = np.zeros((bins, rows.size), np.float32)
+    pixel = np.arange(rows.size)
+    votes[low.ravel(), pixel] = (magnitude - upper).ravel()
+    votes[(low.ravel() + 1) % bins, pixel] = upper.ravel()
+    return votes.reshape(bins, *rows.shape)
 
 
 def _normalised_blocks(cells: np.ndarray, params: HogParams) -> np.ndarray:
@@ -187,7 +212,7 @@ def _chunks(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray
 
 
 class HogExtractor:
-    r"""HOG features projected onto principal components: :math:`(f - \mu) V^\top`.
+    r"""HOG and motion features projected onto principal components: :math:`(f - \mu) V^\top`.
 
     The components are those of the scatter *within* the training videos (features minus their video's mean): between
     videos, person and background differ far more than poses do, and would take most of the channels.
@@ -236,9 +261,28 @@ class HogExtractor:
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
-        """Compute HOG features before projection, a chunk of frames at a time; see :func:`hog_features`."""
-        parts = [hog_features(chunk, params=self.params) for chunk in _chunks(frames, CHUNK_FRAMES)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.params.num_features), dtype=np.float32)
+        """Describe the frames of a whole video before projection, a chunk at a time: shape, then motion.
+
+        Motion is brought to ``params.motion`` in each video: what matters is which part moves when, and the measure
+        must depend neither on the frame rate nor on the size of a person.
+        """
+        params, shape = self.params, [np.zeros((0, self.params.num_shape_features), np.float32)]
+
+        def halves() -> Iterator[np.ndarray]:
+            for chunk in _chunks(frames, CHUNK_FRAMES):
+                squares = _squares(chunk, params.size)
+                shape.append(_shape_features(squares, params))
+                yield _halved(squares)
+
+        windows = _windows(params.size // 2, params.cells, params.spread)
+        runs = with_neighbours(halves())
+        motion = [cell_motion(run, windows, mirror_invariant=params.mirror_invariant) for run in runs]
+        if not motion:
+            return np.zeros((0, params.num_features), np.float32)
+        moved = np.concatenate(motion)
+        size = np.sqrt(np.mean(np.sum(moved**2, axis=1, dtype=np.float64)))
+        moved *= np.float32(params.motion / max(size, _STILL))
+        return np.concatenate([np.concatenate(shape), moved], axis=1)
 
     def fit(self, videos: Sequence[np.ndarray]) -> "HogExtractor":
         """Find mean and components from the training videos.
@@ -297,7 +341,7 @@ class HogExtractor:
         """
         if self.mean is None or self.components is None:
             raise UserError("Expected a fitted HOG extractor, but fit() has not been called.")
-        return {"mean": self.mean, "components": self.components}, {"kind": "hog-pca", **asdict(self.params)}
+        return {"mean": self.mean, "components": self.components}, {"kind": KIND, **asdict(self.params)}
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, np.ndarray], attrs: Mapping[str, Any]) -> "HogExtractor":
@@ -317,11 +361,11 @@ class HogExtractor:
         missing = [name for name in ("mean", "components") if name not in arrays] + [
             name for name in names if name not in attrs
         ]
-        if attrs.get("kind") != "hog-pca" or missing:
+        if attrs.get("kind") != KIND or missing:
             detail = f"it lacks {', '.join(missing)}" if missing else f"its kind is {attrs.get('kind')!r}"
-            raise UserError(f"Expected the state of a HOG extractor (kind 'hog-pca'), but {detail}.")
-        values: dict[str, Any] = {name: (bool if name == "mirror_invariant" else int)(attrs[name]) for name in names}
-        params = HogParams(**values)
+            raise UserError(f"Expected the state of a HOG extractor (kind {KIND!r}), but {detail}.")
+        usual = asdict(HogParams())
+        params = HogParams(**{name: type(usual[name])(attrs[name]) for name in names})
         mean, components = np.asarray(arrays["mean"], np.float32), np.asarray(arrays["components"], np.float32)
         if mean.shape != (params.num_features,) or components.shape[1:] != mean.shape:
             raise UserError(
