@@ -119,7 +119,8 @@ def make_extractor(
         return HogExtractor(channels=channels)
     from tpl_lightning.data.image_models import ImageModelExtractor  # needs torch
 
-    return ImageModelExtractor(ALIASES.get(name, name), device=device, batch_size=batch_size)
+    model = str(Path(name).expanduser()) if name.startswith("~") else ALIASES.get(name, name)
+    return ImageModelExtractor(model, device=device, batch_size=batch_size)
 
 
 def extractor_from_state(

@@ -301,6 +301,11 @@ def _load(model: str, revision: str | None) -> tuple[Any, Any, set[str]]:
             f"Expected transformers to load {model}, but it is not installed: run "
             'pip install "tpl_lightning[video]", or use extractor=hog.'
         ) from error
+    if _is_path(model) and not Path(model).is_dir():
+        raise UserError(
+            f"Expected an image model in the folder {model}, but there is no such folder; put the model there (config."
+            "json, preprocessor_config.json, model.safetensors), or give the id of one on the Hugging Face hub."
+        )
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     if Path(model).is_dir():
@@ -317,6 +322,11 @@ def _load(model: str, revision: str | None) -> tuple[Any, Any, set[str]]:
         except Exception as error:  # the hub's client, its transport and transformers share no class of errors
             problem = error
     raise _not_to_be_had(model, problem) from problem
+
+
+def _is_path(model: str) -> bool:
+    """Tell whether a name can only be that of a folder; ids on the hub are NAME or OWNER/NAME."""
+    return Path(model).is_absolute() or model.startswith(".") or model.count("/") > 1
 
 
 def _ask_hub(model: str, revision: str | None) -> None:
