@@ -70,4 +70,7 @@ bench-retrieval: $(VENV)/.installed  ## time frame retrieval by search and by lo
 bench-data: $(VENV)/.installed  ## time a large cache and train on it, write benchmarks/data.md: [ARGS="--videos 100000"]
 	@$(BIN)/python benchmarks/data.py $(ARGS)
 
-.PHONY: help install train bench sweep agent ablations results test test-full lint format smoke bench-warps bench-embed bench-retrieval bench-data
+bench-step: $(VENV)/.installed  ## time a training step and what it is made of, write benchmarks/step.md
+	@$(BIN)/python benchmarks/step.py
+
+.PHONY: help install train bench sweep agent ablations results test test-full lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step

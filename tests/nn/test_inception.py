@@ -35,6 +35,10 @@ def _per_frame_norm(x, norm):
     return F.layer_norm(x.T, x.shape[:1], norm.weight, norm.bias).T
 
 
+def _convolved(x, layer):
+    return F.conv1d(x[None], layer.weight, layer.bias, padding="same")[0]
+
+
 def _maxima(x):
     """The largest of each frame and its neighbours, by hand."""
     return torch.stack([x[:, max(t - 1, 0) : t + 2].max(1).values for t in range(x.shape[1])], 1)
@@ -44,13 +48,13 @@ def _slow(net, signal):
     """One signal (L, D); Ismail Fawaz et al., figure 1 and 2."""
     x = bridge = signal.T
     for number, block in enumerate(net.blocks):
-        narrow = block.bottleneck(x[None])[0]
-        parts = [F.conv1d(narrow[None], b.weight, b.bias, padding="same")[0] for b in block.branches]
-        pooled = F.conv1d(_maxima(x)[None], block.pooled.weight, block.pooled.bias)[0]
+        narrow = _convolved(x, block.bottleneck) if hasattr(block.bottleneck, "weight") else x
+        parts = [_convolved(narrow, branch) for branch in block.branches]
+        pooled = _convolved(_maxima(x), block.pooled)
         x = _per_frame_norm(torch.cat([*parts, pooled]), block.norm)
         if number % 3 == 2:
             convolution, norm = net.shortcuts[number // 3]
-            x = bridge = F.relu(x + _per_frame_norm(convolution(bridge[None])[0], norm))
+            x = bridge = F.relu(x + _per_frame_norm(_convolved(bridge, convolution), norm))
         else:
             x = F.relu(x)
     return net.head(x.mean(1))

@@ -20,3 +20,6 @@ class Batch(NamedTuple):
     """(B,) int64, number in the sorted list of actions."""
     video_index: Tensor
     """(B,) int64, number in the set that the loader serves; -1 for a stand-in (see ``OrderedShardSampler``)."""
+    points: int | None = None
+    """P, length of the longest prototype among the actions: told while the batch is on the host, so that no step has to
+    wait for a GPU to say it."""

@@ -142,7 +142,8 @@ class EmbeddingDataModule(LightningDataModule):
     def batches(self, loader: DataLoader[Batch], module: LightningModule) -> Iterator[Batch]:
         """Yield the batches of a loader as the Trainer would: on the module's device, preprocessed."""
         for batch in loader:
-            yield self.on_after_batch_transfer(module.transfer_batch_to_device(batch, module.device, 0), 0)
+            on_device = module.transfer_batch_to_device(module.on_before_batch_transfer(batch, 0), module.device, 0)
+            yield self.on_after_batch_transfer(on_device, 0)
 
     def _dataset(self, videos: VideoSet) -> EmbeddingDataset:
         return EmbeddingDataset(videos, self.actions)

@@ -76,7 +76,12 @@ class AlignmentModule(LightningModule):
 
     def forward(self, batch: Batch) -> Any:
         """Run the network on one batch."""
-        return self.model(batch.embeddings, batch.lengths, self.prototype_lengths[batch.action])
+        return self.model(batch.embeddings, batch.lengths, self.prototype_lengths[batch.action], batch.points)
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Note the longest prototype while the batch is on the host."""
+        lengths = self.catalogue["prototype_lengths"]
+        return batch._replace(points=max(lengths[number] for number in batch.action.tolist()))
 
     def batch_prototypes(self, aligned: Tensor, action: Tensor) -> Tensor:
         """Return the prototypes (A, longest, D) of this batch (of all ranks) from what is aligned, (B, P, D)."""

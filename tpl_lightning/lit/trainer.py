@@ -67,6 +67,7 @@ def _quiet() -> None:
         ".*fewer than the logging interval.*",
         ".*Experiment logs directory .* exists and is not empty.*",
         ".*LeafSpec.*",
+        ".*overridden `on_before_batch_transfer` in `LightningModule` but have passed in.*",  # each does its own part
         ".*but have no `validation_step`.*",
         ".*ended before the epoch ended and your dataloader is not resumable.*",  # ours is
         ".*`isinstance\\(treespec, LeafSpec\\)`.*",

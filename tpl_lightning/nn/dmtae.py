@@ -84,24 +84,31 @@ class DMTAE(WarpNetwork):
         self.decoder = TCN(latent_dim, num_channels, **sizes)  # type: ignore[arg-type]
         self.aligner = InceptionTime(latent_dim, self.num_parameters, filters=aligner_filters, depth=aligner_depth)
 
-    def forward(self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor) -> DMTAEOutput:
+    def forward(
+        self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor, points: int | None = None
+    ) -> DMTAEOutput:
         """Encode, align and decode.
 
         Args:
             embeddings: (B, T, C), padded at the end.
             lengths: (B,) frames of each video.
             prototype_length: (B,) points L of the prototype of each video's action.
+            points: P, the longest of these; None: looked up, which waits for the device.
         """
         latent = standardise(full_precision(self.encoder(embeddings, lengths)), lengths)
-        theta = self.predict_theta(latent, lengths, prototype_length)
-        source_position, position = self.time_maps(theta, lengths, prototype_length, frames=embeddings.shape[1])
+        theta = self.predict_theta(latent, lengths, prototype_length, points=points)
+        source_position, position = self.time_maps(
+            theta, lengths, prototype_length, frames=embeddings.shape[1], points=points
+        )
         aligned = resample(latent, source_position, lengths)
-        decoded = full_precision(self.decoder(aligned, prototype_length))
+        # The decoder's last map is linear, so Dec(Z~) ∘ T^-theta is that map of its hidden channels ∘ T^-theta: the
+        # same numbers, and far fewer to resample where embeddings have hundreds of channels.
+        hidden = full_precision(self.decoder.hidden(aligned, prototype_length))
         return DMTAEOutput(
             latent=latent,
             theta=theta,
             aligned_latent=aligned,
             source_position=source_position,
             position=position,
-            reconstruction=resample(decoded, position, prototype_length),
+            reconstruction=full_precision(self.decoder.out(resample(hidden, position, prototype_length))),
         )

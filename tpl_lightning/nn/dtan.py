@@ -60,17 +60,20 @@ class DTAN(WarpNetwork):
         super().__init__(num_cells, recurrences, backend)
         self.aligner = InceptionTime(num_channels, self.num_parameters, filters=aligner_filters, depth=aligner_depth)
 
-    def forward(self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor) -> DTANOutput:
+    def forward(
+        self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor, points: int | None = None
+    ) -> DTANOutput:
         """Predict the warps and align.
 
         Args:
             embeddings: (B, T, C), padded at the end.
             lengths: (B,) frames of each video.
             prototype_length: (B,) points L of the prototype of each video's action.
+            points: P, the longest of these; None: looked up, which waits for the device.
         """
         embeddings = full_precision(embeddings)
-        theta = self.predict_theta(embeddings, lengths, prototype_length)
-        source, position = self.time_maps(theta, lengths, prototype_length, frames=embeddings.shape[1])
+        theta = self.predict_theta(embeddings, lengths, prototype_length, points=points)
+        source, position = self.time_maps(theta, lengths, prototype_length, frames=embeddings.shape[1], points=points)
         return DTANOutput(
             latent=embeddings,
             theta=theta,

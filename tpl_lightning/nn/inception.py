@@ -4,17 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.nn.frame_conv import FrameConv, max_pool_frames
 
 __all__ = ["InceptionTime"]
 
 _KERNELS = (39, 19, 9)
-
-
-class _Norm(nn.LayerNorm):
-    """Layer norm over the channels of each frame, for (B, C, T)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
 class _Module(nn.Module):
@@ -22,19 +16,18 @@ class _Module(nn.Module):
 
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__()
-        self.bottleneck = nn.Conv1d(channels, filters, 1, bias=False) if channels > 1 else nn.Identity()
+        self.bottleneck = FrameConv(channels, filters, 1, bias=False) if channels > 1 else nn.Identity()
         width = filters if channels > 1 else channels
-        self.branches = nn.ModuleList(nn.Conv1d(width, filters, k, padding=k // 2, bias=False) for k in _KERNELS)
-        self.pool = nn.MaxPool1d(3, stride=1, padding=1)
-        self.pooled = nn.Conv1d(channels, filters, 1, bias=False)
-        self.norm = _Norm(4 * filters)
+        self.branches = nn.ModuleList(FrameConv(width, filters, k, bias=False) for k in _KERNELS)
+        self.pooled = FrameConv(channels, filters, 1, bias=False)
+        self.norm = nn.LayerNorm(4 * filters)  # over the channels of each frame
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         narrow = self.bottleneck(x)
         # Padding must lose every maximum, or it would shine through at the last frame.
-        pooled = self.pool(x.masked_fill(~mask, torch.finfo(x.dtype).min)).masked_fill(~mask, 0.0)
+        pooled = max_pool_frames(x.masked_fill(~mask, torch.finfo(x.dtype).min), 3).masked_fill(~mask, 0.0)
         parts = [*(branch(narrow) for branch in self.branches), self.pooled(pooled)]
-        return self.norm(torch.cat(parts, 1)) * mask
+        return self.norm(torch.cat(parts, -1)) * mask
 
 
 class InceptionTime(nn.Module):
@@ -57,7 +50,7 @@ class InceptionTime(nn.Module):
         width = 4 * filters
         self.blocks = nn.ModuleList(_Module(in_channels if i == 0 else width, filters) for i in range(depth))
         self.shortcuts = nn.ModuleList(
-            nn.Sequential(nn.Conv1d(in_channels if i == 0 else width, width, 1, bias=False), _Norm(width))
+            nn.Sequential(FrameConv(in_channels if i == 0 else width, width, 1, bias=False), nn.LayerNorm(width))
             for i in range(depth // 3)
         )
         self.head = nn.Linear(width, out_features)
@@ -67,8 +60,8 @@ class InceptionTime(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Map (B, T, in_channels) with ``lengths`` (B,) to (B, out_features)."""
-        mask = length_mask(lengths, x.shape[1]).unsqueeze(1)
-        x = x.transpose(1, 2) * mask
+        mask = length_mask(lengths, x.shape[1]).unsqueeze(-1)
+        x = x * mask
         bridge = x
         for i, module in enumerate(self.blocks):
             x = module(x, mask)
@@ -77,4 +70,4 @@ class InceptionTime(nn.Module):
             x = torch.relu(x)
             if i % 3 == 2:
                 bridge = x
-        return self.head(x.sum(-1) / lengths.unsqueeze(1))
+        return self.head(x.sum(1) / lengths.unsqueeze(1))

@@ -5,6 +5,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.nn.frame_conv import FrameConv
 
 __all__ = ["TCN"]
 
@@ -18,8 +19,7 @@ class _Layer(nn.Module):
 
     def __init__(self, hidden: int, kernel_size: int, dilation: int, dropout: float) -> None:
         super().__init__()
-        padding = dilation * (kernel_size - 1) // 2
-        self.conv = nn.Conv1d(hidden, hidden, kernel_size, padding=padding, dilation=dilation)
+        self.conv = FrameConv(hidden, hidden, kernel_size, dilation=dilation)
         self.norm = nn.LayerNorm(hidden)
         self.act = nn.GELU()
         self.drop = nn.Dropout(dropout)
@@ -27,8 +27,7 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, T, H) -> (B, T, H); frames beyond the mask stay 0."""
-        y = self.conv(x.transpose(1, 2)).transpose(1, 2)
-        return (x + self.out(self.drop(self.act(self.norm(y))))) * mask
+        return (x + self.out(self.drop(self.act(self.norm(self.conv(x)))))) * mask
 
 
 class TCN(nn.Module):
@@ -73,7 +72,12 @@ class TCN(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Map (B, T, in_channels) with ``lengths`` (B,) to (B, T, out_channels), 0 beyond the lengths."""
         mask = length_mask(lengths, x.shape[1]).unsqueeze(-1)
+        return self.out(self.hidden(x, lengths)) * mask
+
+    def hidden(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Return what the last linear map, ``out``, gets: (B, T, hidden), 0 beyond the lengths."""
+        mask = length_mask(lengths, x.shape[1]).unsqueeze(-1)
         x = self.into(x) * mask
         for layer in self.layers:
             x = layer(x, mask)
-        return self.out(x) * mask
+        return x

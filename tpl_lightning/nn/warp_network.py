@@ -33,15 +33,18 @@ class WarpNetwork(nn.Module):
         self.levels, self.backend = warp_levels(num_cells, recurrences), backend
         self.num_parameters = max(num_parameters(cells) for cells in self.levels)
 
-    def predict_theta(self, signal: Tensor, lengths: Tensor, prototype_length: Tensor) -> Tensor:
+    def predict_theta(
+        self, signal: Tensor, lengths: Tensor, prototype_length: Tensor, *, points: int | None = None
+    ) -> Tensor:
         """Return theta (B, R, d): the aligner looks at the signal on the prototype timeline, along the warps so far.
 
         Args:
             signal: (B, T, D).
             lengths: (B,) frames.
             prototype_length: (B,) points of each video's prototype.
+            points: P, the longest of these; None: looked up, which waits for the device.
         """
-        grid = frame_times(prototype_length, int(prototype_length.max()), signal.dtype)
+        grid = frame_times(prototype_length, points or int(prototype_length.max()), signal.dtype)
         theta = signal.new_zeros(len(signal), 0, self.num_parameters)
         for _ in self.levels:
             times = self._warp(theta, grid)
@@ -50,7 +53,7 @@ class WarpNetwork(nn.Module):
         return theta
 
     def time_maps(
-        self, theta: Tensor, lengths: Tensor, prototype_length: Tensor, *, frames: int
+        self, theta: Tensor, lengths: Tensor, prototype_length: Tensor, *, frames: int, points: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return both directions of the warps.
 
@@ -61,12 +64,13 @@ class WarpNetwork(nn.Module):
             lengths: (B,) frames.
             prototype_length: (B,) points of each video's prototype; P of the longest.
             frames: T, places of a row of frames.
+            points: P; None: looked up.
 
         Returns:
             T^theta (B, P) at the prototype points, 1 beyond the prototype's end; T^-theta (B, T) at the frames, 1
             where padded.
         """
-        grid = frame_times(prototype_length, int(prototype_length.max()), theta.dtype)
+        grid = frame_times(prototype_length, points or int(prototype_length.max()), theta.dtype)
         own = frame_times(lengths, frames, theta.dtype)
         return self._warp(theta, grid), self._warp(theta, own, inverse=True)
 

@@ -1,0 +1,117 @@
+"""Where the time of a training step of TPL goes: writes benchmarks/step.md.
+
+Usage: python benchmarks/step.py
+
+The step is that of `tpl fit method=tpl`: preprocessing of the batch, networks, warps, losses, backward, AdamW. Times
+are those of torch.profiler's operators without their callees; linear maps are convolutions over one frame.
+"""
+
+import os
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from tpl_lightning.config import config_to_dict, load_config
+from tpl_lightning.data.batch import Batch
+from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
+from tpl_lightning.lit.module import TPLModule
+
+FOLDER = Path(__file__).parent
+SIZES = ((64, 120, 768), (64, 600, 128))
+ACTIONS, STEPS = 5, 5
+KINDS = {
+    "convolutions and linear maps": ("convolution", "aten::mm", "addmm", "aten::bmm"),
+    "warps": ("CPABFlow", "searchsorted", "cumsum"),
+    "resampling": ("index_select", "index_add", "lerp", "scatter_add", "gather"),
+    "normalisation, activation, pooling": ("layer_norm", "gelu", "threshold", "relu", "max_pool"),
+    "optimiser": ("Optimizer", "AdamW", "_foreach", "_fused"),
+}
+
+
+def make_step(batch: int, frames: int, channels: int):  # noqa: ANN201
+    """Return a function that does one step."""
+    torch.manual_seed(0)
+    lengths = torch.randint(frames // 2, frames + 1, (batch,))
+    lengths[0] = frames
+    catalogue = {
+        "actions": [f"action_{i}" for i in range(ACTIONS)],
+        "prototype_lengths": [frames * 3 // 4] * ACTIONS,
+        "num_channels": channels,
+        "phase_names": {},
+    }
+    module = TPLModule(config_to_dict(load_config(["method=tpl"])), catalogue)
+    module.icae_weight = 0.5
+    module.log_losses = lambda losses: None  # there is no Trainer
+    prepare = BatchPreprocessor(Preprocessor(True, np.zeros(channels, np.float32), None, 1.0))
+    data = Batch(
+        embeddings=torch.randn(batch, frames, channels, dtype=torch.float16),
+        lengths=lengths,
+        labels=torch.zeros(batch, frames, dtype=torch.long),
+        action=torch.arange(batch) % ACTIONS,
+        video_index=torch.arange(batch),
+    )
+    optimizer = torch.optim.AdamW(module.parameters())
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with record_function("preprocessing"):
+            ready = module.on_before_batch_transfer(data, 0)
+            ready = ready._replace(embeddings=prepare(ready.embeddings, ready.lengths))
+        module.training_step(ready, 0).backward()
+        optimizer.step()
+
+    return step
+
+
+def measure(batch: int, frames: int, channels: int) -> tuple[float, dict[str, float]]:
+    """Return the seconds of a step, and the share of each kind of operators."""
+    step = make_step(batch, frames, channels)
+    step()
+    seconds = []
+    for _ in range(STEPS):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        step()
+    shares = dict.fromkeys([*KINDS, "other elementwise operations and copies"], 0.0)
+    total = 0.0
+    for event in found.key_averages():
+        if event.key in ("preprocessing",):
+            continue
+        kind = next((k for k, words in KINDS.items() if any(w in event.key for w in words)), list(shares)[-1])
+        shares[kind] += event.self_cpu_time_total
+        total += event.self_cpu_time_total
+    return min(seconds), {kind: value / total for kind, value in shares.items()}
+
+
+def main() -> None:
+    """Measure both sizes and write the table."""
+    found = {size: measure(*size) for size in SIZES}
+    names = [f"batch {b}, {t} frames, {c} channels" for b, t, c in SIZES]
+    rows = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    rows.append("| seconds of a step | " + " | ".join(f"{found[s][0]:.3f}" for s in SIZES) + " |")
+    for kind in found[SIZES[0]][1]:
+        rows.append(f"| {kind} | " + " | ".join(f"{found[s][1][kind]:.0%}" for s in SIZES) + " |")
+    load = f"load {os.getloadavg()[0]:.1f}"
+    text = "\n".join(
+        [
+            "# A training step of TPL",
+            "",
+            f"Made by `make bench-step`. {os.cpu_count()} CPU cores, {platform.machine()}, {load}; "
+            f"torch {torch.__version__}.",
+            "The shortest of some steps; shares of the time of operators in one of them, all of the step included.",
+            "",
+            *rows,
+        ]
+    )
+    (FOLDER / "step.md").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

