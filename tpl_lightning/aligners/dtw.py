@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from tslearn.barycenters import dtw_barycenter_averaging, softdtw_barycenter
-from tslearn.metrics import dtw_path, soft_dtw_alignment
 
 from tpl_lightning.aligners.base import (
     StoredAligner,
@@ -24,8 +22,17 @@ from tpl_lightning.checkpoint_file import load_state, save_state
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.errors import UserError
 from tpl_lightning.functional.masks import frame_times
 from tpl_lightning.functional.resample import resample
+
+try:
+    from tslearn.barycenters import dtw_barycenter_averaging, softdtw_barycenter
+    from tslearn.metrics import dtw_path, soft_dtw_alignment
+except ImportError as error:
+    raise UserError(
+        'method=dba|softdba: expected the package tslearn; pip install "tpl_lightning[bench]" or take method=direct.'
+    ) from error
 
 __all__ = ["DtwAligner", "path_positions", "path_weights"]
 

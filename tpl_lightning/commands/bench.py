@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.commands.bench_rows import BenchRow, bench_row
+from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
 from tpl_lightning.config import Config, config_to_dict, load_config
 from tpl_lightning.errors import UserError
@@ -26,18 +28,23 @@ example: tpl bench experiments/genai.yaml data.cache=data/genai.h5 run.name=benc
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, float]:
-    """Wait for a process; return its exit status (None: out of time) and its peak memory in MiB."""
+    """Wait for a process; return its exit status (None: out of time) and its peak memory in MiB.
+
+    Where it is not waited for to the end, it is stopped with all that it has started: it leads a session of its own.
+    """
     end = time.monotonic() + seconds
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            return process.returncode, usage.ru_maxrss / 1024
-        if time.monotonic() > end:
-            process.kill()
+    try:
+        while time.monotonic() < end:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                return process.returncode, usage.ru_maxrss / 1024
+            time.sleep(0.05)
+        return None, math.nan
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            return None, math.nan
-        time.sleep(0.05)
 
 
 def _row_tree(config: Config, row: BenchRow, seed: int) -> dict[str, Any]:
@@ -48,6 +55,10 @@ def _row_tree(config: Config, row: BenchRow, seed: int) -> dict[str, Any]:
     merged = OmegaConf.merge(OmegaConf.create(base), OmegaConf.create({**row.overrides, "seed": seed}))
     tree = OmegaConf.to_container(merged)
     assert isinstance(tree, dict)
+    try:
+        load_config(defaults=tree)
+    except UserError as error:
+        raise UserError(f"bench.methods: {row.name}: {error}") from error
     return {str(key): value for key, value in tree.items()}
 
 
@@ -71,14 +82,15 @@ def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: st
     try:
         with log.open("wb") as out:
             command = [sys.executable, "-m", "tpl_lightning", "fit", str(options)]
-            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
             code, memory = _wait(process, config.bench.minutes * 60)
     finally:
         options.unlink()
+    if code is None:
+        return {"failed": f"out of time after {config.bench.minutes:g} min", "late": True}
     if code != 0:
         last = (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
-        why = f"out of time after {config.bench.minutes:g} min" if code is None else f"failed ({last[:200]})"
-        return {"failed": why}
+        return {"failed": f"failed ({last[:200]})"}
     metrics = json.loads((run / "metrics.json").read_text())
     result = {k: metrics.get(k) for k in COLUMNS} | {"memory_mib": memory, "key": key}
     unrefined = {k: metrics.get(f"{row.method}/{k}") for k in COLUMNS}
@@ -86,6 +98,37 @@ def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: st
         result["unrefined"] = unrefined
     done.write_text(json.dumps(result, indent=2), encoding="utf-8")
     return result
+
+
+def _changed(tree: dict[str, Any], usual: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return ``key=value`` of every option that is not as usual."""
+    found = []
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found += _changed(value, usual.get(key, {}), f"{prefix}{key}.")
+        elif value != usual.get(key):
+            found.append(f"{prefix}{key}={_text(value)}")
+    return found
+
+
+def _text(value: Any) -> str:
+    """Write a value as the command line reads it."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_text, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _command(config: Config) -> str:
+    """Return the command that makes the table again; a cache is named without its folder."""
+    tree = config_to_dict(config)
+    apart = ["run", "bench", "seed"]  # where it runs; and what rows set themselves
+    if not any(name.endswith((".yaml", ".yml")) for name in config.bench.methods):
+        apart += ["method", "refine"]
+    tree = {key: value for key, value in tree.items() if key not in apart}
+    if config.data.cache is not None:
+        tree["data"] = {**tree["data"], "cache": Path(config.data.cache).name}
+    rows = [f"bench.methods={_text(config.bench.methods)}", f"bench.seeds={_text(config.bench.seeds)}"]
+    return shlex.join(["tpl", "bench", *_changed(tree, config_to_dict(Config())), *rows])
 
 
 def _document(table: dict[str, dict[str, Any]], source: str, command: str) -> str:
@@ -115,6 +158,10 @@ def run(config: Config) -> int:
     from tpl_lightning.report import data_source
     from tpl_lightning.run_directory import write_atomically
 
+    plan = bench_rows(config.bench.methods, config.method)
+    for row in plan:
+        _row_tree(config, row, config.seed)
+    command = _command(config)
     cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
     cache.validate()
     config = replace(config, data=replace(config.data, cache=str(cache.path)))
@@ -124,9 +171,6 @@ def run(config: Config) -> int:
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another run.dir.") from error
     console, source, fingerprint = Console(stderr=True), data_source(cache), cache.fingerprint()
-    plan = [bench_row(name, config.method) for name in config.bench.methods]
-    names, numbers = ",".join(config.bench.methods), ",".join(map(str, config.bench.seeds))
-    command = f"tpl bench data.cache={cache.path.name} bench.methods=[{names}] bench.seeds=[{numbers}]"
     table: dict[str, dict[str, Any]] = {}
     for count, row in enumerate(plan, start=1):
         seeds = config.bench.seeds[:1] if row.deterministic else config.bench.seeds
@@ -136,6 +180,8 @@ def run(config: Config) -> int:
             rows.append(_fit(config, folder, row, seed, fingerprint))
             if "failed" in rows[-1]:
                 console.print(f"  {rows[-1]['failed']}", highlight=False, markup=False)
+            if "late" in rows[-1]:
+                break  # other seeds take as long
         about = {"features": cache.extractor, "objective": row.objective(_row_tree(config, row, seeds[0]))}
         table |= {name: about | figures for name, figures in _named(row, rows).items()}
         write_atomically(folder / "bench.md", _document(table, source, command))

@@ -1,12 +1,13 @@
 """The rows of ``tpl bench``: what each is called and what it changes in the configuration."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["BenchRow", "bench_row"]
+__all__ = ["BenchRow", "bench_row", "bench_rows"]
 
 # Methods of which a variant can be asked for: the key that it sets, and of what type it is.
 _VARIANTS: dict[str, tuple[str, str, type]] = {"softdba": ("dtw", "gamma", float), "dtan": ("dtan", "objective", str)}
@@ -54,6 +55,21 @@ class BenchRow:
         if self.method == "tpl" and tree["loss"]["reconstruction"] == 0:
             return "ICAE"
         return _OBJECTIVES[self.method]
+
+
+def bench_rows(names: Sequence[str], default_method: str) -> list[BenchRow]:
+    """Read all names.
+
+    Raises:
+        UserError: As :func:`bench_row`; and if two rows would lie in the same place.
+    """
+    rows: dict[str, BenchRow] = {}
+    for name in names:
+        row = bench_row(name, default_method)
+        other = rows.setdefault(row.folder, row)
+        if other is not row:
+            raise UserError(f"bench.methods: {other.name!r} and {name!r} would be one row, {row.folder!r}; rename one.")
+    return list(rows.values())
 
 
 def bench_row(name: str, default_method: str) -> BenchRow:
