@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
-from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
+from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor, _largest_eigenpairs
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.errors import UserError
 
@@ -113,3 +113,14 @@ def test_a_batch_is_preprocessed_as_its_videos_are(cache, options, dtype):
     for found, row, length in zip(done, rows, lengths.tolist(), strict=True):
         np.testing.assert_allclose(found[:length], preprocess(row.float().numpy()), atol=2e-6)
         assert not found[length:].any()
+
+
+@pytest.mark.parametrize("count", [3, 30, 200])
+def test_the_largest_eigenpairs_of_a_matrix_of_low_rank(count):
+    factor = np.random.default_rng(1).normal(size=(300, 20))
+    factor -= factor.mean(0)  # a vector of ones is sent to 0
+    values, vectors = _largest_eigenpairs(factor @ factor.T, count)
+    expected = np.linalg.eigvalsh(factor @ factor.T)[::-1][:count]
+    np.testing.assert_allclose(values, expected, atol=1e-9 * expected[0])
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(count), atol=1e-9)
+    np.testing.assert_allclose(factor @ (factor.T @ vectors), vectors * values, atol=1e-8 * expected[0])
