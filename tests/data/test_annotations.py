@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tpl_lightning.data.annotations import PhaseSpans, read_annotations, spans_of_labels
+from tpl_lightning.data.clips import Clip, annotate
 from tpl_lightning.errors import UserError
 
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
@@ -136,3 +137,19 @@ def test_actions_keep_their_order(tmp_path):
     actions = [f"action {number}" for number in range(9)]
     path.write_text(json.dumps({"phases": {action: ["all"] for action in actions}, "clips": {}}))
     assert list(read_annotations(path).phases_of({"v": "other", "w": "action 3"})) == actions
+
+
+def test_elan_files_in_folders_by_action(tmp_path):
+    for name in ("a/1.eaf", "b/1.eaf", "b/only.eaf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(EAF.format(tiers=TIER.format(name="phases")))
+    annotations = read_annotations(tmp_path)
+    clips = [
+        Clip("a/1.mp4", "a", "train", tmp_path / "a" / "1.mp4"),
+        Clip("b/1.mp4", "b", "train", tmp_path / "b" / "1.mp4"),
+        Clip("only", "b", "train", tmp_path / "b" / "only.mp4"),
+        Clip("other", "b", "train", tmp_path / "b" / "other.mp4"),
+    ]
+    labelled, names = annotate(clips, annotations)
+    assert names == {"a": ["down", "up"], "b": ["down", "up"]}
+    assert [clip.phases is None for clip in labelled] == [False, False, False, True]

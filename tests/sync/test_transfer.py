@@ -9,8 +9,9 @@ import pytest
 from tests.run_factory import BOUNDS, PHASES, inverse_warp, make_run
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.annotations import read_annotations
-from tpl_lightning.run_videos import Run
-from tpl_lightning.sync.label_files import LABEL_COLUMNS
+from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.sync.label_files import LABEL_COLUMNS, write_labels
+from tpl_lightning.sync.transfer import LabelledVideo, PhaseSpan
 
 STRENGTHS = (0.0, 0.6, -0.6, 0.4)
 
@@ -137,3 +138,14 @@ def test_without_labels_the_way_out_is_named(tmp_path, capsys):
     run = make_run(tmp_path, labels=False, files=False)
     assert main(["transfer", str(run), f"out={tmp_path / 'x.csv'}"]) == 2
     assert "no labels of action 'jump'; label one video and give labels=FILE from=VIDEO" in capsys.readouterr().err
+
+
+def test_elan_files_of_videos_that_share_names(tmp_path):
+    grid = np.linspace(0, 1, 4)
+    shared = {"split": "train", "path": None, "fps": 10.0, "position": grid, "source": grid}
+    videos = [RunVideo(video_id=f"{action}/take 1.5.mp4", action=action, **shared) for action in ("jump", "turn")]
+    span = PhaseSpan("up", 0, 0.0, 0.4, 0, 4, 1.0)
+    written = write_labels(tmp_path / "l.eaf", [LabelledVideo(video, ("up",), 4, 10.0, (span,)) for video in videos])
+    assert written == [tmp_path / "l" / "jump" / "take 1.5.eaf", tmp_path / "l" / "turn" / "take 1.5.eaf"]
+    annotations = read_annotations(tmp_path / "l")
+    assert [annotations.name_of(video.video_id, video.action) for video in videos] == list(annotations.named)

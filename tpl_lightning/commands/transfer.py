@@ -95,7 +95,7 @@ def run(folder: Path, names: list[str], options: TransferOptions) -> int:
         raise UserError(f"{options.labels}: labels of {', '.join(phases)}, but the videos show other actions.")
     written = write_labels(Path(options.out), labelled)
     spans = [span for video in labelled for span in video.spans]
-    where = str(written[0]) if len(written) == 1 else f"{written[0].parent} ({len(written)} files)"
+    where = str(written[0]) if len(written) == 1 else f"{Path(options.out).with_suffix('')} ({len(written)} files)"
     sure = sum(span.confidence for span in spans) / max(len(spans), 1)
     left = f"; {len(videos) - len(labelled)} of other actions left out" if len(labelled) < len(videos) else ""
     print(f"{where}: {len(spans)} phases of {len(labelled)} videos, mean confidence {sure:.2f}{left}")

@@ -74,6 +74,11 @@ class Annotations:
     num_frames: Mapping[str, int] = field(default_factory=dict)
     """Frames that belong to the action; what follows them is no content (a frozen tail, say)."""
 
+    def name_of(self, video: str, action: str) -> str | None:
+        """Return the name that a video has here: its own, or ``<action>/<file>`` without ending; None if neither."""
+        stem = Path(video).stem if "/" in video else video
+        return next((name for name in (video, f"{action}/{stem}") if name in self.named), None)
+
     def phases_of(self, actions: Mapping[str, str]) -> dict[str, list[str]]:
         """Return the names of each action's phases in order.
 
@@ -120,7 +125,8 @@ def read_annotations(path: str | Path) -> Annotations:
       frame of the k-th event is the first of phase k + 1.
     - ``.csv``: one line per stretch (``video_id``, ``phase``, ``start_s`` and ``end_s``, or ``start_frame`` and
       ``end_frame``, the end not included), or one per key event (``video_id``, ``event``, ``time_s`` or ``frame``).
-    - ``.eaf`` (ELAN), or a folder of them: the file's name is the video's; the tier ``phases``, or the only one.
+    - ``.eaf`` (ELAN), or a folder of them, ``<video>.eaf`` or ``<action>/<video>.eaf``: the file's name is the video's;
+      the tier ``phases``, or the only one.
 
     Args:
         path: the file or folder.
@@ -130,10 +136,11 @@ def read_annotations(path: str | Path) -> Annotations:
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted(path.glob("*.eaf"))
+        files = sorted(path.rglob("*.eaf"))
         if not files:
             raise _wrong(path, "expected .eaf files in this folder, but there are none")
-        return Annotations(path, "seconds", {file.stem: _eaf(file) for file in files})
+        named = {file.relative_to(path).with_suffix("").as_posix(): _eaf(file) for file in files}
+        return Annotations(path, "seconds", named)
     if not path.is_file():
         raise UserError(f"{path}: no such file of annotations; give an existing .json, .csv or .eaf, or leave it out.")
     readers = {".json": _json, ".csv": _csv}

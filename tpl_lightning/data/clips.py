@@ -281,30 +281,31 @@ def annotate(clips: Sequence[Clip], annotations: Annotations) -> tuple[list[Clip
     Raises:
         UserError: if no clip is annotated, or an annotation contradicts the action of its clip.
     """
-    known = [clip for clip in clips if clip.video_id in annotations.named]
+    found = {clip.video_id: annotations.name_of(clip.video_id, clip.action) for clip in clips}
+    known = {clip.video_id: clip for clip in clips if found[clip.video_id] is not None}
     if not known:
         raise UserError(
             f"{annotations.path}: expected annotations of the videos by their names ({clips[0].video_id!r} ...), but "
             f"found those of {', '.join(list(annotations.named)[:3]) or 'none'}; name videos after their files."
         )
-    for clip in known:
-        action = annotations.action.get(clip.video_id, clip.action)
+    for clip in known.values():
+        action = annotations.action.get(str(found[clip.video_id]), clip.action)
         if action != clip.action:
             raise UserError(
                 f"{annotations.path}: video {clip.video_id!r} is said to show {action!r}, but lies in {clip.action!r}; "
                 "move the file or mend the annotation."
             )
-    names = annotations.phases_of({clip.video_id: clip.action for clip in known})
+    names = annotations.phases_of({str(found[video]): clip.action for video, clip in known.items()})
     names = {action: phases for action, phases in names.items() if action in {clip.action for clip in clips}}
     result = []
     for clip in clips:
-        video = clip.video_id
+        name = found[clip.video_id] or clip.video_id
         result.append(
             replace(
                 clip,
-                split=annotations.split.get(video, clip.split),
-                phases=annotations.spans(video, names.get(clip.action, ())) or clip.phases,
-                num_frames=annotations.num_frames.get(video, clip.num_frames),
+                split=annotations.split.get(name, clip.split),
+                phases=annotations.spans(name, names.get(clip.action, ())) or clip.phases,
+                num_frames=annotations.num_frames.get(name, clip.num_frames),
             )
         )
     return result, names

@@ -36,9 +36,14 @@ def write_labels(path: Path, videos: Sequence[LabelledVideo]) -> list[Path]:
         return [write_text(path, json.dumps(_json(videos), indent=1, ensure_ascii=False) + "\n")]
     if len(videos) == 1:
         return [write_bytes(path, _eaf(videos[0], path))]
-    folder = path.with_suffix("")
-    targets = [folder / f"{file_stem(video.video.video_id)}.eaf" for video in videos]
+    targets = [path.with_suffix("") / _eaf_name(video.video.video_id) for video in videos]
     return [write_bytes(target, _eaf(video, target)) for target, video in zip(targets, videos, strict=True)]
+
+
+def _eaf_name(video_id: str) -> Path:
+    """Return the file's place in the folder; of a video that is named by its action and file, ``<action>/<file>``."""
+    action, slash, name = video_id.rpartition("/")
+    return Path(file_stem(action), f"{file_stem(Path(name).stem)}.eaf") if slash else Path(f"{file_stem(name)}.eaf")
 
 
 def _rows(videos: Sequence[LabelledVideo]) -> list[tuple[object, ...]]:

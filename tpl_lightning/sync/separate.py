@@ -45,7 +45,8 @@ def write_separate(folder: Path, clips: Sequence[Clip], clock: Clock, elapsed_s:
     written = []
     for clip in clips:
         frames = clip.file_frame(clip.video.frame(time))
-        target = folder / f"{file_stem(clip.video.video_id)}.mp4"
+        name = clip.video.video_id
+        target = folder / f"{file_stem(str(Path(name).with_suffix('')) if '/' in name else name)}.mp4"
         written.append(write_video(target, clip.pictures(frames), fps))
         shown = clip.probe.times_s[frames]
         rows += [

@@ -99,13 +99,16 @@ def phases_of_annotations(
         UserError: If none of the videos is annotated.
     """
     if only is not None:
-        name = only.video_id if only.video_id in annotations.named else next(iter(annotations.named), "")
-        if name != only.video_id and len(annotations.named) != 1:
+        name = annotations.name_of(only.video_id, only.action)
+        if name is None and len(annotations.named) == 1:
+            name = next(iter(annotations.named))
+        if name is None:
             known = ", ".join(sorted(annotations.named))
             raise UserError(f"{annotations.path}: no labels of video {only.video_id!r}; there are: {known}.")
         voters = [(only, name)]
     else:
-        voters = [(video, video.video_id) for video in videos if video.video_id in annotations.named]
+        named = [(video, annotations.name_of(video.video_id, video.action)) for video in videos]
+        voters = [(video, name) for video, name in named if name is not None]
     if not voters:
         known = ", ".join(sorted(annotations.named)) or "none"
         raise UserError(

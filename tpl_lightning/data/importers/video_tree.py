@@ -27,9 +27,9 @@ def read_video_tree(root: Path, annotations: Path | None = None) -> tuple[list[C
 
 
 def find_annotations(root: Path) -> Path | None:
-    """Return the annotations that lie beside videos: ``annotations.json``, ``.csv``, or ``annotations/*.eaf``."""
+    """Return the annotations beside videos: ``annotations.json``, ``annotations.csv``, or ``annotations`` of .eaf."""
     for name in ("annotations.json", f"{root.name}_annotations.json", "annotations.csv"):
         if (root / name).is_file():
             return root / name
     folder = root / "annotations"
-    return folder if folder.is_dir() and any(folder.glob("*.eaf")) else None
+    return folder if folder.is_dir() and any(folder.rglob("*.eaf")) else None
