@@ -2,7 +2,8 @@
 
 Usage: python docs/make_results.py [FOLDER ...]   (default: every folder below runs/ with a bench.json)
 
-Every table stands below the command that makes it again. What was printed elsewhere is kept apart and cited.
+Every table stands below the command that makes it again; a table on the page whose folder is not given stays as it is.
+What was printed elsewhere is kept apart and cited.
 """
 
 import json
@@ -20,7 +21,9 @@ warp error (mean absolute error of progress): lower is better. Phase accuracy an
 videos' embeddings on the prototype timeline, and before alignment. Definitions: README. Every table is made again by
 the command above it, and this page by `make results`.
 
-What is measured here are sets of tens of videos: with six test videos a difference of .02 in PLP is noise.
+What is measured here are sets of tens of videos: with six test videos a difference of .02 in PLP is noise. Seconds are
+of two cores shared with other programs, and of a very busy machine for mobilenet_v1 and movenet: there, compare within
+a table at most.
 """
 
 PAPER = """
@@ -60,24 +63,36 @@ rows of our own above (trained on cached embeddings, so no rerun of the papers' 
 """
 
 
+ABLATIONS = "Ablations (the paper's table 5)"
+
+
 def _title(folder: Path, source: str) -> str:
-    kind = "Ablations (the paper's table 5)" if folder.name.startswith("abl") else "All methods"
-    return f"## {kind}: {source}"
+    return f"{ABLATIONS if folder.name.startswith('abl') else 'All methods'}: {source}"
+
+
+def tables_of(page: str) -> dict[str, str]:
+    """Return the tables of a page that was made earlier, by title."""
+    sections = page.split("\n## ")[1:]
+    tables = [section for section in sections if section.startswith((ABLATIONS, "All methods"))]
+    return {table.partition("\n")[0]: table.partition("\n")[2].strip() for table in tables}
 
 
 def main(arguments: list[str]) -> None:
     """Put the tables together."""
     folders = [Path(a) for a in arguments] or sorted(path.parent for path in Path("runs").glob("*/bench.json"))
-    parts = [HEAD]
-    for folder in folders:
-        found = json.loads((folder / "bench.json").read_text())
-        parts.append(
-            f"{_title(folder, found['data_source'])}\n\n`{found['command']}`\n\n{markdown_table(found['rows'])}"
-        )
     if not folders:
         sys.exit("No tables: run `make bench DATASET=genai` first.")
-    (HERE / "results.md").write_text("\n".join(parts) + PAPER, encoding="utf-8")
-    print(f"{HERE / 'results.md'}: {len(folders)} tables")
+    page = HERE / "results.md"
+    tables = tables_of(page.read_text(encoding="utf-8")) if page.is_file() else {}
+    for folder in folders:
+        found = json.loads((folder / "bench.json").read_text())
+        tables[_title(folder, found["data_source"])] = (
+            f"`{found['command']}`\n\n{markdown_table(found['rows']).strip()}"
+        )
+    ordered = sorted(tables.items(), key=lambda item: item[0].startswith(ABLATIONS))  # stable: else as they came
+    parts = [HEAD, *(f"## {title}\n\n{text}\n" for title, text in ordered)]
+    page.write_text("\n".join(parts) + PAPER, encoding="utf-8")
+    print(f"{page}: {len(folders)} of {len(tables)} tables made anew")
 
 
 if __name__ == "__main__":

@@ -55,11 +55,12 @@ def _row_tree(config: Config, row: BenchRow, seed: int) -> dict[str, Any]:
     merged = OmegaConf.merge(OmegaConf.create(base), OmegaConf.create({**row.overrides, "seed": seed}))
     tree = OmegaConf.to_container(merged)
     assert isinstance(tree, dict)
+    named = {str(key): value for key, value in tree.items()}
     try:
-        load_config(defaults=tree)
+        load_config(defaults=named)
     except UserError as error:
         raise UserError(f"bench.methods: {row.name}: {error}") from error
-    return {str(key): value for key, value in tree.items()}
+    return named
 
 
 def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: str) -> dict[str, Any]:
