@@ -117,6 +117,21 @@ def test_special_fields_match_an_ode_solver(velocity):
     np.testing.assert_allclose(found, _ode(velocity, points.numpy()), atol=1e-10)
 
 
+@pytest.mark.parametrize("cells", [2, 16, 64])
+@pytest.mark.parametrize(("slope", "origin"), [(20.0, 0.0), (-20.0, 1.0), (20.0, 0.4), (1e-9, 2e10), (-3.0, -2.0)])
+def test_free_ends_follow_an_affine_field_at_any_speed(cells, slope, origin):
+    """v(x) = slope (x - origin), up to +-20 in [0, 1], is in the space, and T(x) = origin + (x - origin) e^slope."""
+    knots = torch.arange(cells + 1, dtype=torch.float64) / cells
+    theta = slope * (knots - origin)[None] * cells
+    points = torch.cat([knots, torch.tensor([-0.3, 0.01, 0.77, 1.2], dtype=torch.float64)])
+    found = cpab_warp(theta, points, num_cells=cells, zero_boundary=False)[0]
+    expected = points + (points - origin) * np.expm1(slope)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    back = cpab_warp(-theta, found[None], num_cells=cells, zero_boundary=False)[0]
+    # What has been pressed together by e^-20 comes back with as many digits fewer.
+    torch.testing.assert_close(back, points, rtol=0, atol=1e-14 * np.exp(abs(slope)) + 1e-10)
+
+
 def test_basis_spans_difws_fields_in_difws_sparse_coordinates():
     tessellation = load_difw_tessellation().Tessellation
     for cells in (2, 16, 49, 64):
