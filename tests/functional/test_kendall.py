@@ -1,5 +1,7 @@
 """Kendall's tau against scipy and plain loops over pairs of frames."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -95,3 +97,11 @@ def test_of_equally_near_frames_the_earliest_is_taken():
     index = nearest_frames(frames, torch.tensor([3, 3]), 0, 1, distance="l2")
     assert index[0, 1].tolist() == [0, 0, 0]
     assert index[0, 0].tolist() == [0, 1, 0]
+
+
+@pytest.mark.slow
+def test_a_hundred_videos_take_less_than_ten_seconds():
+    frames, lengths = torch.randn(100, 300, 32, generator=torch.Generator().manual_seed(0)), torch.full((100,), 300)
+    start = time.process_time()  # of one thread, so other programs do not count
+    assert pairwise_kendall_tau(frames, lengths).nansum().isfinite()
+    assert time.process_time() - start < 10
