@@ -363,7 +363,10 @@ class HogExtractor:
         ]
         if attrs.get("kind") != KIND or missing:
             detail = f"it lacks {', '.join(missing)}" if missing else f"its kind is {attrs.get('kind')!r}"
-            raise UserError(f"Expected the state of a HOG extractor (kind {KIND!r}), but {detail}.")
+            raise UserError(
+                f"Expected the state of a HOG extractor (kind {KIND!r}), but {detail}: the cache was made by another "
+                "version; embed its videos anew (tpl cache embed VIDEOS out=PATH) and fit again."
+            )
         usual = asdict(HogParams())
         params = HogParams(**{name: type(usual[name])(attrs[name]) for name in names})
         mean, components = np.asarray(arrays["mean"], np.float32), np.asarray(arrays["components"], np.float32)
