@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,8 @@ class EmbeddingCache:
 
     def announce(self, index: int) -> None:
         """Say that a video will be read soon, so that it is fetched while others are read."""
-        self._reader("embeddings").announce(int(self.offsets[index]), int(self.offsets[index + 1]))
+        with suppress(*_DAMAGE):  # what is wrong is said when it is read
+            self._reader("embeddings").announce(int(self.offsets[index]), int(self.offsets[index + 1]))
 
     @property
     def served_dtype(self) -> np.dtype:
