@@ -14,6 +14,7 @@ COMMANDS = {
     "bench": "run every method on one cache and make one table: tpl bench experiments/genai.yaml [key=value ...]",
     "sweep": "search settings with a sweep file, here or with W&B: tpl sweep experiments/sweeps/genai.yaml count=20",
     "cache": "make or look at an embedding cache: tpl cache embed VIDEOS out=PATH, import, merge, info, validate",
+    "render": "draw clips whose true progress is known, and embed them: tpl render out=PATH.h5 num_clips=82 seed=0",
     "sync": "videos in, one video in which all move in step out: tpl sync runs/NAME clips/ out=synced.mp4",
     "transfer": "carry phase labels to videos: tpl transfer runs/NAME clips/ out=labels.csv",
     "retrieve": "the matching frame of every video: tpl retrieve runs/NAME video=NAME time=SECONDS",

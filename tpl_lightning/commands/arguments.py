@@ -7,13 +7,13 @@ from typing import TypeVar
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["parse_arguments"]
+__all__ = ["parse_arguments", "parse_options"]
 
 Options = TypeVar("Options")
 
 
-def parse_arguments(command: str, arguments: Sequence[str], options: type[Options]) -> tuple[Path, list[str], Options]:
-    """Split the arguments of a command into the run, files and options.
+def parse_options(command: str, arguments: Sequence[str], options: type[Options]) -> tuple[list[str], Options]:
+    """Split the arguments of a command into names and options.
 
     Args:
         command: Its name, for messages.
@@ -22,10 +22,10 @@ def parse_arguments(command: str, arguments: Sequence[str], options: type[Option
             metadata ``key`` is typed by that name.
 
     Returns:
-        The run directory, the other names in order, and the options.
+        What has no key, in order, and the options.
 
     Raises:
-        UserError: If the run is missing, a key unknown, or a value of the wrong type.
+        UserError: If a key is unknown, or a value of the wrong type.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -44,12 +44,31 @@ def parse_arguments(command: str, arguments: Sequence[str], options: type[Option
             raise UserError(f"tpl {command}: unknown key `{key}`; there are: {', '.join(known)}.")
         try:
             # A name may hold what YAML gives a meaning to, so text is taken as it stands.
-            is_text = "str" in str(known[key].type) and not (value == "null" and known[key].default is None)
+            kind = str(known[key].type)
+            is_text = "str" in kind and "list" not in kind and not (value == "null" and known[key].default is None)
             found = value if is_text else OmegaConf.from_dotlist([argument])[key]
             tree = OmegaConf.merge(tree, {known[key].name: found})
         except (OmegaConfBaseException, ValueError) as error:
             raise UserError(f"tpl {command}: wrong value for `{key}`: {str(error).splitlines()[0]}.") from error
+    parsed: Options = OmegaConf.to_object(tree)  # type: ignore[assignment]
+    return names, parsed
+
+
+def parse_arguments(command: str, arguments: Sequence[str], options: type[Options]) -> tuple[Path, list[str], Options]:
+    """Split the arguments of a command that takes a run into the run directory, other names and options.
+
+    Args:
+        command: Its name, for messages.
+        arguments: What was typed.
+        options: Dataclass of the options, see :func:`parse_options`.
+
+    Returns:
+        The run directory, the other names in order, and the options.
+
+    Raises:
+        UserError: If the run is missing, a key unknown, or a value of the wrong type.
+    """
+    names, parsed = parse_options(command, arguments, options)
     if not names:
         raise UserError(f"tpl {command}: expected a run directory first: tpl {command} runs/NAME ...")
-    parsed: Options = OmegaConf.to_object(tree)  # type: ignore[assignment]
     return Path(names[0]), names[1:], parsed

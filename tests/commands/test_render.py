@@ -1,0 +1,53 @@
+"""``tpl render``: a cache with the truth, videos beside it, and one line for what is wrong."""
+
+import numpy as np
+import pytest
+
+from tpl_lightning.__main__ import main
+from tpl_lightning.data.cache import EmbeddingCache
+
+
+def test_cache_and_videos_are_written_and_repeat(tmp_path, capsys):
+    """Two calls with the same options give the same cache, with the true progress; videos lie beside it."""
+    for name in ("first", "second"):
+        options = ["num_clips=4", "size=48", "channels=8", "actions=[dips,pullups]", "seed=3", "num_workers=1"]
+        assert main(["render", f"out={tmp_path / name}.h5", "progress=false", *options]) == 0
+    first, second = (EmbeddingCache(tmp_path / f"{name}.h5") for name in ("first", "second"))
+    first.validate()
+    assert list(first.video_id) == list(second.video_id) and sorted(set(first.action)) == ["dips", "pullups"]
+    for i in range(len(first)):
+        np.testing.assert_array_equal(first.read(i), second.read(i))
+        progress = first.progress(i)
+        assert progress[0] == 0 and progress[-1] == 1 and (np.diff(progress) >= 0).all()
+    assert sorted(p.stem for p in (tmp_path / "first").rglob("*.mp4")) == sorted(first.video_id)
+    assert "4 clips" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["seed=-1"], "at least 0"),
+        (["size=8"], "at least 32"),
+        (["tempo_strength=-1"], "tempo_strength"),
+        (["out=x.npz"], ".h5"),
+        (["folder"], "out=folder"),
+        (["clips=3"], "num_clips"),
+        (["num_clips=3"], "at least 2 clips"),
+        (["actions=[run]"], "bench_press"),
+    ],
+)
+def test_bad_options_are_one_line(arguments, words, tmp_path, monkeypatch, capsys):
+    """Exit code 2, a line that says what was expected, nothing on disk."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["render", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert words in message and message.count("\n") == 1
+    assert list(tmp_path.rglob("*.h5")) == []
+
+
+def test_a_cache_that_is_there_stays(tmp_path, capsys):
+    """Without overwrite=true what is on disk is kept."""
+    out = tmp_path / "a.h5"
+    out.write_bytes(b"mine")
+    assert main(["render", f"out={out}", "num_clips=10"]) == 2
+    assert "overwrite=true" in capsys.readouterr().err and out.read_bytes() == b"mine"

@@ -1,0 +1,94 @@
+"""``tpl render``: clips of a figure whose true progress is known, as videos and as an embedding cache."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tpl_lightning.commands.arguments import parse_options
+from tpl_lightning.errors import UserError
+
+__all__ = ["RenderOptions", "main"]
+
+_USAGE = """usage: tpl render [out=PATH.h5] [key=value ...]
+Draw clips of a figure that does five gym exercises at an uneven pace, embed them with HOG, and write an embedding cache
+with phases and the true progress of every frame. The same options give the same clips.
+example: tpl render out=data/procedural/genai600.h5 num_clips=600 seed=1
+options (key=default):
+  out=data/procedural/genai.h5   the cache to write
+  videos=null           folder for <action>/<video_id>.mp4; empty: a folder named like the cache, beside it
+  num_clips=82          clips in all, at least two of each action; a larger set holds the clips of a smaller one
+  seed=0                seed of the set
+  tempo_strength=1.0    how uneven the pace is; 0: even
+  actions=null          a list out of bench_press, deadlift, dips, pullups, pushups; empty: all
+  size=160              pixels along each side
+  channels=64           principal components of hog
+  num_workers=null      processes; empty: one per core
+  overwrite=false       replace a cache that is there
+  progress=true         show progress
+"""
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """Options of ``tpl render``; the usage text says what they mean."""
+
+    out: str = "data/procedural/genai.h5"
+    videos: str | None = None
+    num_clips: int = 82
+    seed: int = 0
+    tempo_strength: float = 1.0
+    actions: list[str] | None = None
+    size: int = 160
+    channels: int = 64
+    num_workers: int | None = None
+    overwrite: bool = False
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        """Check what the renderer does not check itself."""
+        for key, least in (("seed", 0), ("tempo_strength", 0), ("size", 32), ("channels", 1), ("num_workers", 1)):
+            value = getattr(self, key)
+            if value is not None and value < least:
+                raise UserError(f"tpl render: expected `{key}` to be at least {least}, but got {value}.")
+        if Path(self.out).suffix != ".h5":
+            raise UserError(f"tpl render: expected `out` to end in .h5, but got {self.out}.")
+
+
+def run(options: RenderOptions) -> int:
+    """Draw, embed and write."""
+    from tpl_lightning.data.cache import EmbeddingCache
+    from tpl_lightning.data.procedural import ACTIONS
+    from tpl_lightning.data.procedural.build import build_procedural_set
+
+    out = Path(options.out)
+    if out.exists() and not options.overwrite:
+        raise UserError(f"{out}: there is such a cache; give another out=PATH.h5, or overwrite=true to replace it.")
+    videos = Path(options.videos) if options.videos is not None else out.with_suffix("")
+    try:
+        build_procedural_set(
+            out,
+            video_dir=videos,
+            num_clips=options.num_clips,
+            seed=options.seed,
+            tempo_strength=options.tempo_strength,
+            actions=ACTIONS if options.actions is None else options.actions,
+            size=options.size,
+            num_workers=options.num_workers,
+            channels=options.channels,
+            progress=options.progress,
+        )
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror or error}); give another out=PATH.h5.") from error
+    cache = EmbeddingCache(out)
+    print(f"{out}: {len(cache)} clips, {int(cache.offsets[-1])} frames, {cache.extractor}; videos in {videos}")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Read the options before anything heavy is imported, then run."""
+    if set(arguments) & {"-h", "--help"}:
+        print(_USAGE, end="")
+        return 0
+    names, options = parse_options("render", arguments, RenderOptions)
+    if names:
+        raise UserError(f"tpl render: {names[0]}: expected key=value, as out={names[0]}.")
+    return run(options)
