@@ -14,11 +14,13 @@ def test_cache_and_videos_are_written_and_repeat(tmp_path, capsys):
         assert main(["render", f"out={tmp_path / name}.h5", "progress=false", *options]) == 0
     first, second = (EmbeddingCache(tmp_path / f"{name}.h5") for name in ("first", "second"))
     first.validate()
-    assert list(first.video_id) == list(second.video_id) and sorted(set(first.action)) == ["dips", "pullups"]
+    assert list(first.video_id) == list(second.video_id)
+    assert sorted(set(first.action)) == ["dips", "pullups"]
     for i in range(len(first)):
         np.testing.assert_array_equal(first.read(i), second.read(i))
         progress = first.progress(i)
-        assert progress[0] == 0 and progress[-1] == 1 and (np.diff(progress) >= 0).all()
+        assert (progress[0], progress[-1]) == (0, 1)
+        assert (np.diff(progress) >= 0).all()
     assert sorted(p.stem for p in (tmp_path / "first").rglob("*.mp4")) == sorted(first.video_id)
     assert "4 clips" in capsys.readouterr().out
 
@@ -41,7 +43,8 @@ def test_bad_options_are_one_line(arguments, words, tmp_path, monkeypatch, capsy
     monkeypatch.chdir(tmp_path)
     assert main(["render", *arguments]) == 2
     message = capsys.readouterr().err
-    assert words in message and message.count("\n") == 1
+    assert words in message
+    assert message.count("\n") == 1
     assert list(tmp_path.rglob("*.h5")) == []
 
 
@@ -50,4 +53,5 @@ def test_a_cache_that_is_there_stays(tmp_path, capsys):
     out = tmp_path / "a.h5"
     out.write_bytes(b"mine")
     assert main(["render", f"out={out}", "num_clips=10"]) == 2
-    assert "overwrite=true" in capsys.readouterr().err and out.read_bytes() == b"mine"
+    assert "overwrite=true" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
