@@ -162,11 +162,14 @@ class DirectConfig:
 
     smoothness: float = 0.1
     """Weight of the prior: mean square slope of the velocity field against the squared distance to the prototype."""
+    adapt: float = 0.05
+    """The last fit is repeated with this share of (residual / mean square slope of the warps found) as the weight of the
+    prior, where that is less than `smoothness`: clean features need a weaker prior. 0: never."""
     first_smoothness: float = 0.3
-    """The same in the first fit, from which the metric is learned."""
+    """Weight of the prior in the first fit, from which the metric is learned."""
     metric: bool = True
     """Learn a metric of features from the first fit: noise whitened, axes weighted by the signal they hold."""
-    metric_channels: int = 32
+    metric_channels: int = 64
     """Axes of the metric that are kept."""
     level_freedom: float = 0.4
     """How freely a video may lie at a level of its own, 0 to 1 (its mean depends on its tempo)."""
@@ -193,7 +196,7 @@ class DirectConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for key in ("smoothness", "first_smoothness"):
+        for key in ("smoothness", "adapt", "first_smoothness"):
             _require(getattr(self, key) >= 0, f"direct.{key}", "at least 0", getattr(self, key))
         _require(0 <= self.level_freedom <= 1, "direct.level_freedom", "in [0, 1]", self.level_freedom)
         _require(self.metric_channels >= 1, "direct.metric_channels", "at least 1", self.metric_channels)

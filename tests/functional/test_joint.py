@@ -182,3 +182,24 @@ def test_detail_has_more_cells_and_less_prior():
     assert max(options.stages) <= 0.0125
     assert space.derivative == 0
     assert space.path_rounds > SpaceOptions().path_rounds
+
+
+def test_the_prior_is_adapted_to_what_the_fit_finds():
+    """Clean features of uneven videos get a weaker prior and better warps; noisy ones keep the prior they have."""
+
+    def fit(signal, action, adapt):
+        space = SpaceOptions(derivative=0.0, metric=False, adapt=adapt)
+        return JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=space)
+
+    signal, action, truth = _videos(16)
+    truth = joint.centred(truth, action, num_actions=2)
+
+    def error(theta):
+        return float((cpab_warp(theta, GRID) - cpab_warp(truth, GRID)).abs().mean())
+
+    (strong, strong_theta), (weak, weak_theta) = (fit(signal, action, adapt) for adapt in (0.0, 0.05))
+    assert strong.options.smoothness == JointOptions().smoothness
+    assert weak.options.smoothness < 0.5 * JointOptions().smoothness
+    assert error(weak_theta) < error(strong_theta)
+    noise = 3 * torch.randn(signal.shape, generator=torch.Generator().manual_seed(4))
+    assert fit(signal + noise, action, 0.05)[0].options.smoothness == JointOptions().smoothness

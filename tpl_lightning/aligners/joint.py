@@ -155,7 +155,7 @@ class JointAligner(StoredAligner):
         return self._alignment(videos, theta)
 
     def _fit_model(
-        self, train: VideoSet, preprocessor: Features, catalogue: dict[str, Any], *, fine: bool
+        self, train: VideoSet, preprocessor: Features, catalogue: dict[str, Any], *, fine: bool, adapt: bool = True
     ) -> tuple[JointModel, Tensor, Tensor]:
         """Return the joint fit, theta (N, d) and the features (N, G, C) on the shared grid."""
         direct = self.config.direct
@@ -176,6 +176,7 @@ class JointAligner(StoredAligner):
             metric_channels=direct.metric_channels,
             first_smoothness=direct.first_smoothness,
             path_rounds=direct.paths,
+            adapt=direct.adapt if adapt else 0.0,
         )
         if fine:
             options, space = in_detail(options, space)
@@ -201,7 +202,8 @@ class JointAligner(StoredAligner):
         some = train.select(np.sort(np.concatenate(chosen)))
         scores = []
         for fine in (False, True):
-            _, theta, features = self._fit_model(some, preprocessor, catalogue, fine=fine)
+            # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
+            _, theta, features = self._fit_model(some, preprocessor, catalogue, fine=fine, adapt=False)
             source = cpab_warp(theta, torch.linspace(0, 1, features.shape[1]), num_cells=self._cells)
             size = torch.full((len(some),), features.shape[1])
             score = AlignmentScore(

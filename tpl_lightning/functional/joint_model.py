@@ -1,14 +1,16 @@
 """What the direct fit learns from a training set, and what it needs to align new videos: space and prototypes."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.dtw import dtw_positions
 from tpl_lightning.functional.joint import (
+    JointFit,
     JointOptions,
     centred,
     fit_jointly,
@@ -34,7 +36,7 @@ class SpaceOptions:
     sigma: float = 0.0125
     metric: bool = True
     """Learn the metric from a first, smoother fit."""
-    metric_channels: int = 32
+    metric_channels: int = 64
     first_smoothness: float = 0.3
     """Weight of the prior in that first fit, whose features are noisier."""
     first_stages: tuple[float, ...] = (0.1, 0.05, 0.025)
@@ -43,6 +45,9 @@ class SpaceOptions:
     the best of all, where gradient steps find the nearest; as a warp it starts the last fit."""
     last_stages: int = 2
     """Stages of the last fit where paths start it: the sharpest so many."""
+    adapt: float = 0.05
+    """Share of the ratio of residual to slope that is the most the prior may weigh, see :func:`_fitting_prior`; 0: the
+    prior weighs what the options say."""
 
 
 def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions, SpaceOptions]:
@@ -124,6 +129,10 @@ class JointModel:
         if space.path_rounds > 0:
             options = replace(options, stages=options.stages[-space.last_stages :])
         fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=theta)
+        weaker = _fitting_prior(fit, options, space.adapt)
+        if weaker < _WORTH_IT * options.smoothness:
+            options = replace(options, smoothness=weaker)
+            fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=fit.theta)
         if space.path_rounds == 0:
             return cls(learned, options, fit.prototypes), fit.theta
         aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
@@ -175,6 +184,21 @@ class JointModel:
         prototypes = [p.to(device) for p in state["prototypes"]]
         sharp = None if state["sharp"] is None else state["sharp"].to(device)
         return cls(TimingSpace.from_state(state["space"], device=device), JointOptions(**options), prototypes, sharp)
+
+
+_WORTH_IT = 0.9  # of the prior's weight; one that is hardly weaker does not pay for another fit
+
+
+def _fitting_prior(fit: JointFit, options: JointOptions, share: float) -> float:
+    """Return the weight of the prior that suits what a fit has found; infinite where there is nothing to go by.
+
+    With independent noise of variance s in n samples of the residual and slopes of variance v, the most likely warp has
+    a prior of weight s / (n v). ``share`` stands for 1 / n: residuals change about 20 times in a video.
+    """
+    slope = cell_slopes(fit.theta.double(), num_cells=options.num_cells).square().mean()
+    if share == 0 or slope == 0:
+        return math.inf
+    return share * float(fit.error.mean() / slope)
 
 
 _CHUNK = 64  # videos whose tables of costs are in memory at once; changes no figure
