@@ -40,10 +40,47 @@ def test_rows_are_those_that_hdf5_reads(tmp_path, name, options, direct):
         reader = RowReader(tmp_path / "a.h5", file[name])
         assert (reader._file is not None) == direct
         for start, stop in [(0, 5000), (0, 1), (511, 513), (512, 1024), (4999, 5000), (100, 3000), (7, 7)]:
-            reader.announce(start, stop)
             out = np.empty((stop - start, *reader.row_shape), reader.dtype)
             reader.read_into(out, start)
             np.testing.assert_array_equal(out, file[name][start:stop])
+
+
+@pytest.mark.parametrize(("name", "options", "direct"), CASES.values(), ids=CASES.keys())
+def test_padded_rows_are_those_that_hdf5_reads(tmp_path, name, options, direct):
+    """Any order of places, rows over several chunks, the ends of the file; what is padded stays as it was."""
+    rng = np.random.default_rng(0)
+    starts = np.array([0, 4999, 511, 100, *rng.integers(0, 3000, 20)])
+    lengths = np.array([1, 1, 514, 1500, *rng.integers(1, 1500, 20)])
+    slots = rng.permutation(30)[: len(starts)]
+    with _write(tmp_path / "a.h5", **options) as file:
+        reader = RowReader(tmp_path / "a.h5", file[name])
+        out = np.full((30, 1600, *reader.row_shape), 7, reader.dtype)
+        expected = out.copy()
+        for slot, start, length in zip(slots, starts, lengths, strict=True):
+            expected[slot, :length] = file[name][start : start + length]
+        reader.read_padded(out, slots, starts, lengths)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_chunks_may_lie_anywhere_in_the_file(tmp_path, shuffled):
+    """What lies behind one another is read at once; what does not, is not."""
+    with _write(tmp_path / "a.h5") as file:
+        reader = RowReader(tmp_path / "a.h5", file["x"])
+        rows = file["x"][:]
+    starts, lengths = np.array([100, 900]), np.array([3000, 4000])
+    if shuffled:  # the chunks of the same file in another order are another dataset
+        order = np.random.default_rng(1).permutation(len(reader._places) - 1)
+        reader._places[:-1] = reader._places[order]
+        size = reader._rows
+        full = rows[: size * (len(rows) // size)].reshape(-1, size, *rows.shape[1:])[order]
+        rows[: len(full) * size] = full.reshape(-1, *rows.shape[1:])
+    out = np.zeros((2, 4000, *rows.shape[1:]), rows.dtype)
+    reader.read_padded(out, np.arange(2), starts, lengths)
+    for k in range(2):
+        np.testing.assert_array_equal(out[k, : lengths[k]], rows[starts[k] : starts[k] + lengths[k]])
+    count = len(reader._stretches(starts, lengths, np.zeros(2, dtype=np.int64))[0])
+    assert (count > 4) == shuffled
 
 
 def test_a_file_that_ends_early_is_no_data(tmp_path):
@@ -52,3 +89,5 @@ def test_a_file_that_ends_early_is_no_data(tmp_path):
         reader._places = reader._places + 10**9
         with pytest.raises(OSError, match="the file ends at byte"):
             reader.read_into(np.empty((3, 6), np.float16), 10)
+        with pytest.raises(OSError, match="the file ends at byte"):
+            reader.read_padded(np.empty((1, 3, 6), np.float16), np.array([0]), np.array([10]), np.array([3]))

@@ -93,6 +93,7 @@ class EmbeddingCache:
         self.video_id, self.action, self.split = (self._strings(file[name]) for name in _TEXT)
         self.offsets = file["offsets"][:].astype(np.int64)
         self.lengths = np.diff(self.offsets)
+        self._is_finite = np.zeros(len(self.lengths), dtype=bool)  # known from an earlier read
         count = len(self.video_id)
         self.fps = file["fps"][:].astype(np.float32) if "fps" in file else np.full(count, 24.0, np.float32)
         embeddings = file["embeddings"]
@@ -197,34 +198,59 @@ class EmbeddingCache:
     def _unreadable(self, name: str, index: int, error: BaseException) -> UserError:
         return self._wrong(f"video {str(self.video_id[index])!r}: {name} cannot be read ({_first_line(error)})")
 
-    def announce(self, index: int) -> None:
-        """Say that a video will be read soon, so that it is fetched while others are read."""
-        with suppress(*_DAMAGE):  # what is wrong is said when it is read
-            self._reader("embeddings").announce(int(self.offsets[index]), int(self.offsets[index + 1]))
-
     @property
     def served_dtype(self) -> np.dtype:
         """Return the type in which batches are read: half precision as it is stored, else float32."""
         return np.dtype(np.float16 if self.dtype == np.float16 else np.float32)
 
-    def read_into(self, index: int, out: np.ndarray) -> None:
-        """Read the embeddings of a video into ``out`` (L_i, C), contiguous and of :attr:`served_dtype`.
+    def read_batch(
+        self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray, slots: np.ndarray | None = None
+    ) -> None:
+        """Read videos into a padded batch: embeddings as they are stored, 0 where padded, labels -1.
+
+        Args:
+            indices: (K,) numbers of the videos.
+            embeddings: (B, T, C), contiguous and of :attr:`served_dtype`, to be filled.
+            labels: (B, T) int16, contiguous, to be filled.
+            slots: (K,) place of each video in the batch; None: in order.
 
         Raises:
-            UserError: If they cannot be read, or hold NaN or infinity; names the video.
+            UserError: If a video cannot be read, or holds NaN or infinity; names it.
         """
-        if self.dtype == out.dtype:
-            try:
-                self._reader("embeddings").read_into(out, int(self.offsets[index]))
-            except _DAMAGE as error:
-                raise self._unreadable("embeddings", index, error) from error
-        else:
-            out[:] = self._rows("embeddings", index)
-        if not _all_finite(out):
-            raise self._wrong(
-                f"video {str(self.video_id[index])!r}: embeddings hold NaN or infinity; make the cache anew "
-                "(`tpl cache validate` reads all of it)"
-            )
+        slots = np.arange(len(indices)) if slots is None else slots
+        starts, lengths = self.offsets[indices], self.lengths[indices]
+        wanted = {"embeddings": embeddings} | ({"labels": labels} if self.has_labels else {})
+        for name, out in wanted.items():
+            self._fill(name, indices, out, slots, starts, lengths)
+        if not self.has_labels:
+            labels[slots] = -1
+        for index, slot, length in zip(indices.tolist(), slots.tolist(), lengths.tolist(), strict=True):
+            embeddings[slot, length:] = 0
+            labels[slot, length:] = -1
+            if not self._is_finite[index] and not _all_finite(embeddings[slot, :length]):
+                raise self._wrong(
+                    f"video {str(self.video_id[index])!r}: embeddings hold NaN or infinity; make the cache anew "
+                    "(`tpl cache validate` reads all of it)"
+                )
+        self._is_finite[indices] = True
+
+    def _fill(
+        self,
+        name: str,
+        indices: np.ndarray,
+        out: np.ndarray,
+        slots: np.ndarray,
+        starts: np.ndarray,
+        lengths: np.ndarray,
+    ) -> None:
+        """Read rows of a dataset into a padded batch; of another type than stored, video by video."""
+        with suppress(*_DAMAGE):  # what is wrong is said below, by the video's name
+            reader = self._reader(name)
+            if reader.dtype == out.dtype:
+                reader.read_padded(out, slots, starts, lengths)
+                return
+        for index, slot, length in zip(indices.tolist(), slots.tolist(), lengths.tolist(), strict=True):
+            out[slot, :length] = self._rows(name, index)
 
     def read(self, index: int) -> np.ndarray:
         """Return the embeddings (L_i, C) of a video, float32."""
@@ -351,13 +377,9 @@ class VideoSet:
         """Return the embeddings (L_i, C), float32."""
         return self.cache.read(int(self.indices[position]))
 
-    def announce(self, position: int) -> None:
-        """Say that a video will be read soon."""
-        self.cache.announce(int(self.indices[position]))
-
-    def read_into(self, position: int, out: np.ndarray) -> None:
-        """Read the embeddings as they are stored into ``out`` (L_i, C)."""
-        self.cache.read_into(int(self.indices[position]), out)
+    def read_batch(self, positions: np.ndarray, embeddings: np.ndarray, labels: np.ndarray) -> None:
+        """Read videos into a padded batch, see :meth:`EmbeddingCache.read_batch`."""
+        self.cache.read_batch(self.indices[positions], embeddings, labels)
 
     def labels(self, position: int) -> np.ndarray:
         """Return the phase of each frame (L_i,), -1 where unlabelled."""

@@ -115,15 +115,15 @@ class ShardedCache(EmbeddingCache):
         shard, own = self._shard(index)
         return shard._rows(name, own)
 
-    def announce(self, index: int) -> None:
-        """Say that a video will be read soon, so that it is fetched while others are read."""
-        shard, own = self._shard(index)
-        shard.announce(own)
-
-    def read_into(self, index: int, out: np.ndarray) -> None:
-        """Read the embeddings of a video into ``out`` (L_i, C), contiguous and of :attr:`served_dtype`."""
-        shard, own = self._shard(index)
-        shard.read_into(own, out)
+    def read_batch(
+        self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray, slots: np.ndarray | None = None
+    ) -> None:
+        """Read videos into a padded batch, see :meth:`EmbeddingCache.read_batch`."""
+        slots = np.arange(len(indices)) if slots is None else slots
+        numbers = np.searchsorted(self._starts, indices, side="right") - 1
+        for number in np.unique(numbers).tolist():
+            mine = numbers == number
+            self.shards[number].read_batch(indices[mine] - self._starts[number], embeddings, labels, slots[mine])
 
     def labels(self, index: int) -> np.ndarray:
         """Return the phase of each frame (L_i,) int16, -1 where unlabelled."""

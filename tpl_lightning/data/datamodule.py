@@ -66,18 +66,13 @@ class EmbeddingDataset(Dataset[Batch]):
         lengths = self.videos.lengths[rows]
         size = (len(rows), int(lengths.max()))
         embeddings = _empty((*size, self.videos.num_channels), self.videos.cache.served_dtype)
-        values, labels = embeddings.numpy(), np.full(size, -1, dtype=np.int64)
-        for video in rows.tolist():
-            self.videos.announce(video)
-        for place, (video, length) in enumerate(zip(rows.tolist(), lengths.tolist(), strict=True)):
-            self.videos.read_into(video, values[place, :length])
-            values[place, length:] = 0
-            if index[place] != STAND_IN:
-                labels[place, :length] = self.videos.labels(video)
+        labels = np.empty(size, dtype=np.int16)
+        self.videos.read_batch(rows, embeddings.numpy(), labels)
+        labels[index == STAND_IN] = -1
         return Batch(
             embeddings=embeddings,
             lengths=torch.from_numpy(lengths.copy()),
-            labels=torch.from_numpy(labels),
+            labels=torch.from_numpy(labels).long(),
             action=torch.from_numpy(self.action[rows]),
             video_index=torch.from_numpy(index),
         )

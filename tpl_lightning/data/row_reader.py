@@ -14,6 +14,8 @@ import numpy as np
 
 __all__ = ["RowReader"]
 
+_WORTH_ADVICE = 16  # bytes of a row; what is smaller (labels) is fetched with its neighbours anyway
+
 
 class RowReader:
     """Reads rows (entries of the first axis) of a dataset into arrays of the caller's.
@@ -39,12 +41,6 @@ class RowReader:
         self._rows, self._places = found if found is not None else (0, np.zeros(0, dtype=np.int64))
         self._file = path.open("rb", buffering=0) if found is not None else None
 
-    def announce(self, start: int, stop: int) -> None:
-        """Have the system fetch rows that will be read soon, while others are read."""
-        if self._file is not None and hasattr(os, "posix_fadvise"):
-            for place, size in self._pieces(start, stop):
-                os.posix_fadvise(self._file.fileno(), place, size, os.POSIX_FADV_WILLNEED)
-
     def read_into(self, out: np.ndarray, start: int) -> None:
         """Fill ``out`` (L, ...), contiguous and of the dataset's type, with rows ``start`` to ``start + L``.
 
@@ -61,6 +57,57 @@ class RowReader:
                 if count == 0:
                     raise OSError(f"the file ends at byte {place}")
                 place, size, done = place + count, size - count, done + count
+
+    def read_padded(self, out: np.ndarray, slots: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
+        """Fill ``out[slots[k], :lengths[k]]`` with the rows from ``starts[k]`` on, for every k; the rest is left alone.
+
+        The system hears of all of them first, so that it fetches some while others are read.
+
+        Args:
+            out: (B, T, ...), contiguous and of the dataset's type.
+            slots: (K,) places in ``out``.
+            starts: (K,) first rows.
+            lengths: (K,) rows, at least 1.
+
+        Raises:
+            OSError: If the file ends before or cannot be read.
+        """
+        if self._file is None:
+            for slot, start, length in zip(slots.tolist(), starts.tolist(), lengths.tolist(), strict=True):
+                self._dataset.read_direct(out[slot, :length], np.s_[start : start + length])
+            return
+        target = slots * out.shape[1] * self._row_bytes
+        stretches = [part.tolist() for part in self._stretches(starts, lengths, target)]
+        number, view = self._file.fileno(), out.reshape(-1).view(np.uint8).data
+        if hasattr(os, "posix_fadvise") and self._row_bytes >= _WORTH_ADVICE:
+            for place, size, _ in zip(*stretches, strict=True):
+                os.posix_fadvise(number, place, size, os.POSIX_FADV_WILLNEED)
+        for place, size, at in zip(*stretches, strict=True):
+            done = os.preadv(number, [view[at : at + size]], place)
+            while done < size:  # the system may give less at a time
+                count = os.preadv(number, [view[at + done : at + size]], place + done)
+                if count == 0:
+                    raise OSError(f"the file ends at byte {place + done}")
+                done += count
+
+    def _stretches(
+        self, starts: np.ndarray, lengths: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return place in the file, size and place in the result, in bytes, of what lies in one piece in both."""
+        first = starts // self._rows
+        count = (starts + lengths - 1) // self._rows - first + 1
+        video = np.repeat(np.arange(len(starts)), count)
+        chunk = first[video] + np.arange(len(video)) - np.repeat(np.cumsum(count) - count, count)
+        begin = np.maximum(starts[video], chunk * self._rows)
+        end = np.minimum((starts + lengths)[video], (chunk + 1) * self._rows)
+        place = self._places[chunk] + (begin - chunk * self._rows) * self._row_bytes
+        size = (end - begin) * self._row_bytes
+        at = target[video] + (begin - starts[video]) * self._row_bytes
+        # Most chunks lie behind one another.
+        is_new = np.ones(len(video), dtype=bool)
+        is_new[1:] = (video[1:] != video[:-1]) | (place[1:] != place[:-1] + size[:-1])
+        heads = np.flatnonzero(is_new)
+        return place[heads], np.add.reduceat(size, heads), at[heads]
 
     def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Yield place and size in bytes of each stretch of rows that lies in one piece."""
