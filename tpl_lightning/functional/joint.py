@@ -13,7 +13,7 @@ on strongly smoothed signals, then on sharper ones. All videos of all actions ar
 Signals are sampled on a grid that all videos share, times j / (G - 1), so nothing is padded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,6 +75,10 @@ class JointFit:
 _CHUNK = 64  # videos worked on at once: bounds the memory and stays in the processor's cache; changes no figure
 
 
+def _chunks(count: int) -> list[slice]:
+    return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
+
+
 @dataclass
 class _Problem:
     """One stage: signals, what they are compared with, and the state of Levenberg-Marquardt for every video."""
@@ -98,8 +102,12 @@ class _Problem:
         return torch.einsum("nd,de,ne->n", theta.double(), self.prior, theta.double())
 
     def aligned(self, theta: Tensor) -> Tensor:
-        """Return U_i o T^theta_i on the grid, (N, G, C)."""
-        return sample_rows(self.signal, cpab_warp(theta, self.grid, num_cells=self.options.num_cells))
+        """Return U_i o T^theta_i on the grid, (N, G, C), a share of its level removed."""
+        times = cpab_warp(theta, self.grid, num_cells=self.options.num_cells)
+        aligned = torch.empty_like(self.signal)
+        for rows in _chunks(len(aligned)):
+            aligned[rows] = _less_level(sample_rows(self.signal[rows], times[rows]), self.options)
+        return aligned
 
     def linearise(
         self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor
@@ -110,7 +118,7 @@ class _Problem:
         two numbers per point, |P'|^2 and P' . r, are all that the channels leave behind.
         """
         times, _, jacobian = cpab_warp_jacobian(-theta, self.grid, num_cells=self.options.num_cells)
-        residual = sample_rows(prototype, times) - signal
+        residual, slope = sample_rows(prototype, times).sub_(signal), sample_rows(slope, times)
         size = signal.shape[1]
         free = self.options.level_freedom
         error = residual.square().sum((1, 2)).double() / size
@@ -118,7 +126,6 @@ class _Problem:
             level = residual.mean(1, keepdim=True)
             error = error - free * level.square().sum((1, 2)).double()
             residual = residual - free * level
-        slope = sample_rows(slope, times)
         along = (residual * slope).sum(-1) / size
         strength = slope.square().sum(-1) / size
         gradient = -torch.einsum("ng,ngd->nd", along, jacobian).double() + theta.double() @ self.prior
@@ -128,17 +135,17 @@ class _Problem:
             matrix = matrix - free * torch.bmm(mean, mean.transpose(1, 2)).double()
         return error + self.prior_energy(theta), gradient, matrix
 
-    def minimise(self, prototype: Tensor, steps: int) -> Tensor:
-        """Take Levenberg-Marquardt steps against ``prototype`` (N, G, C); return the energies (N,)."""
-        parts = []
-        for start in range(0, len(self.signal), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            parts.append(self._minimise_rows(rows, prototype[rows], steps))
-        return torch.cat(parts)
+    def minimise(self, target: Callable[[slice], Tensor], steps: int) -> Tensor:
+        """Take Levenberg-Marquardt steps; ``target`` gives what some of the videos are compared with, (n, G, C).
+
+        Returns:
+            The energies (N,).
+        """
+        return torch.cat([self._minimise_rows(rows, target(rows), steps) for rows in _chunks(len(self.signal))])
 
     def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:
         signal, theta, damping = self.signal[rows], self.theta[rows], self.damping[rows]
-        slope = torch.gradient(prototype, dim=1)[0] * (prototype.shape[1] - 1)
+        slope = torch.gradient(prototype, dim=1)[0].mul_(prototype.shape[1] - 1)
         energy, gradient, matrix = self.linearise(signal, prototype, slope, theta)
         cap = self.options.largest_step * self.options.num_cells
         for _ in range(steps):
@@ -180,13 +187,23 @@ def targets(aligned: Tensor, action: Tensor, *, num_actions: int, options: Joint
         num_actions: A.
         options: ``leave_one_out`` and ``level_freedom`` are read.
     """
-    aligned = aligned - options.level_freedom * aligned.mean(1, keepdim=True)
+    aligned = _less_level(aligned, options)
     mean, count = _means(aligned, action, num_actions)
+    return _others(aligned, mean, count, action, options), mean
+
+
+def _less_level(aligned: Tensor, options: JointOptions) -> Tensor:
+    return torch.sub(aligned, aligned.mean(1, keepdim=True), alpha=options.level_freedom)
+
+
+def _others(aligned: Tensor, mean: Tensor, count: Tensor, action: Tensor, options: JointOptions) -> Tensor:
+    """Return what videos (n, G, C) are compared with: the mean of their action, or of the others in it."""
     target = mean[action]
-    if options.leave_one_out:
-        n = count[action].view(-1, 1, 1)
-        target = torch.where(n > 1, (n * target - aligned) / (n - 1).clamp(min=1), target)
-    return target, mean
+    if not options.leave_one_out:
+        return target
+    others = count[action].view(-1, 1, 1) - 1
+    # (n m - x) / (n - 1) = m + (m - x) / (n - 1); a video that is alone is compared with itself.
+    return torch.addcmul(target, target - aligned, (others > 0) / others.clamp(min=1))
 
 
 def _stage_signal(signal: Tensor, sigma: float) -> Tensor:
@@ -221,15 +238,19 @@ def fit_jointly(
         for _ in range(options.rounds):
             before = problem.theta.clone()
             aligned = problem.aligned(problem.theta)
-            target, _ = targets(aligned, action, num_actions=num_actions, options=options)
-            energy = problem.minimise(target, options.steps)
+            mean, count = _means(aligned, action, num_actions)
+
+            def others(rows: slice, aligned: Tensor = aligned, mean: Tensor = mean, count: Tensor = count) -> Tensor:
+                return _others(aligned[rows], mean, count, action[rows], options)
+
+            energy = problem.minimise(others, options.steps)
             if options.centre:
                 problem.theta = centred(problem.theta, action, num_actions=num_actions)
             error = energy - problem.prior_energy(problem.theta)
             if (problem.theta - before).abs().max() < options.tolerance * options.num_cells:
                 break
         theta = problem.theta
-        prototypes.append(targets(problem.aligned(theta), action, num_actions=num_actions, options=options)[1])
+        prototypes.append(_means(problem.aligned(theta), action, num_actions)[0])
     return JointFit(theta, prototypes, error)
 
 
@@ -261,7 +282,11 @@ def fit_to_prototypes(
     error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
     for sigma, prototype in zip(options.stages, prototypes, strict=True):
         problem = _Problem(_stage_signal(signal, sigma), options, theta)
-        energy = problem.minimise(prototype[action], steps)
+
+        def own(rows: slice, prototype: Tensor = prototype) -> Tensor:
+            return prototype[action[rows]]
+
+        energy = problem.minimise(own, steps)
         theta = problem.theta
         error = energy - problem.prior_energy(theta)
     return theta, error
@@ -287,5 +312,5 @@ def warps_from_positions(position: Tensor, *, num_cells: int = 16, smoothness: f
     problem = _Problem(position.unsqueeze(-1), options, theta)
     # The signal that tells its own time: compared with it, a video's signal is its position.
     clock = problem.grid.view(1, -1, 1).expand(len(position), -1, -1)
-    problem.minimise(clock, steps)
+    problem.minimise(lambda rows: clock[rows], steps)
     return problem.theta
