@@ -73,4 +73,7 @@ bench-data: $(VENV)/.installed  ## time a large cache and train on it, write ben
 bench-step: $(VENV)/.installed  ## time a training step and what it is made of, write benchmarks/step.md
 	@$(BIN)/python benchmarks/step.py
 
-.PHONY: help install train bench sweep agent ablations results test test-full lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step
+bench-fit: $(VENV)/.installed  ## time every method's fit at the size of Penn Action, write benchmarks/fit.md: [ARGS="--dtw-videos 200"]
+	@$(BIN)/python benchmarks/fit.py $(ARGS)
+
+.PHONY: help install train bench sweep agent ablations results test test-full lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit

@@ -163,8 +163,8 @@ class DirectConfig:
     smoothness: float = 0.1
     """Weight of the prior: mean square slope of the velocity field against the squared distance to the prototype."""
     adapt: float = 0.05
-    """The last fit is repeated with this share of (residual / mean square slope of the warps) as the weight of the prior,
-    where that is less than `smoothness`: clean features need a weaker prior. 0: never."""
+    """Clean features need a weaker prior: the last fit is repeated with this share of (residual / mean square slope of
+    the warps) as its weight, where that is less than `smoothness`. 0: never."""
     first_smoothness: float = 0.3
     """Weight of the prior in the first fit, from which the metric is learned."""
     metric: bool = True

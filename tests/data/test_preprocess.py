@@ -108,8 +108,11 @@ def test_a_batch_is_preprocessed_as_its_videos_are(cache, options, dtype):
     preprocess = Preprocessor.fit(videos, DataConfig(**{"pca": None, **options}))
     rows = [torch.from_numpy(videos.read(i)).to(dtype) for i in range(4)]
     lengths = torch.tensor([len(row) for row in rows])
-    done = BatchPreprocessor(preprocess)(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths)
+    batch = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    given = batch.clone()
+    done = BatchPreprocessor(preprocess)(batch, lengths)
     assert done.dtype == torch.float32
+    assert torch.equal(batch, given)
     for found, row, length in zip(done, rows, lengths.tolist(), strict=True):
         np.testing.assert_allclose(found[:length], preprocess(row.float().numpy()), atol=2e-6)
         assert not found[length:].any()

@@ -31,13 +31,13 @@ def _random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def _loss(latent, aligned, position, reconstruction, videos, rows):
+def _loss(latent, aligned, position, decoder, videos, rows):
     """L_TPL [5] with the prototypes of the batch, as in training."""
     points, action, lengths = POINTS[rows], ACTION[rows], LENGTHS[rows]
     mask = length_mask(points, aligned.shape[1])
     prototype = group_mean(aligned, action, mask, num_actions=3, longest=int(POINTS.max()))
     icae = icae_loss(latent, position, prototype, action, lengths, points)
-    return tpl_loss(icae, reconstruction_loss(reconstruction, videos, lengths), 0.7)
+    return tpl_loss(icae, reconstruction_loss(*decoder, videos, lengths), 0.7)
 
 
 def _videos(rows):
@@ -50,7 +50,14 @@ def _linear(rows):
     source = frame_times(POINTS[rows], int(POINTS[rows].max()), torch.float64) ** 1.3
     position = frame_times(LENGTHS[rows], videos.shape[1], torch.float64) ** (1 / 1.3)
     latent = videos @ weight
-    loss = _loss(latent, resample(latent, source, LENGTHS[rows]), position, latent @ weight.T, videos, rows)
+    loss = _loss(
+        latent,
+        resample(latent, source, LENGTHS[rows]),
+        position,
+        (latent, weight, torch.zeros(3).double()),
+        videos,
+        rows,
+    )
     loss.backward()
     return {"loss": loss.detach(), "grad": weight.grad}
 
@@ -64,7 +71,8 @@ def _network(rows):
     net = DistributedDataParallel(model, bucket_cap_mb=0.001) if is_distributed() else model
     videos = _videos(rows)
     out = net(videos, LENGTHS[rows], POINTS[rows])
-    loss = _loss(out.latent, out.aligned_latent, out.position, out.reconstruction, videos, rows)
+    decoder = (out.hidden, model.decoder.out.weight, model.decoder.out.bias)
+    loss = _loss(out.latent, out.aligned_latent, out.position, decoder, videos, rows)
     loss.backward()
     return {"loss": loss.detach(), **{name: p.grad for name, p in model.named_parameters()}}
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tpl_lightning.functional.losses import annealed_weight, icae_loss, reconstruction_loss, tpl_loss
+from tpl_lightning.functional.losses import annealed_weight, icae_loss, reconstruction_loss, tpl_loss, video_errors
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.resample import resample, resample_nearest
 
@@ -23,6 +23,10 @@ def _one_thread():
 
 def _random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def _linear_map():
+    return _random(5, 3, seed=2), _random(5, seed=3)
 
 
 def _interpolate(signal, time):
@@ -78,11 +82,39 @@ def test_icae_equals_a_loop():
 
 def test_reconstruction_equals_a_loop():
     """Equation [4], video by video."""
-    found, expected = _random(4, 9, 5), _random(4, 9, 5, seed=1)
+    hidden, (weight, bias), expected = _random(4, 9, 3), _linear_map(), _random(4, 9, 5, seed=1)
+    found = hidden @ weight.T + bias
     total = sum(((found[i, :n] - expected[i, :n]) ** 2).sum() / n for i, n in enumerate(LENGTHS.tolist())) / 4
-    torch.testing.assert_close(reconstruction_loss(found, expected, LENGTHS), total)
+    torch.testing.assert_close(reconstruction_loss(hidden, weight, bias, expected, LENGTHS), total)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert reconstruction_loss(found.bfloat16(), expected.float(), LENGTHS).dtype == torch.float32
+        loss = reconstruction_loss(hidden.float(), weight.float(), bias.float(), expected.half(), LENGTHS)
+    torch.testing.assert_close(loss, total.float(), atol=0, rtol=1e-3)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 36])
+def test_the_gradient_of_the_reconstruction_is_that_of_a_plain_formula(monkeypatch, frames):
+    """However many frames are done at a time, the last piece being smaller or not."""
+    monkeypatch.setattr("tpl_lightning.functional.losses._AT_ONCE", 5 * frames)
+    inputs = [x.requires_grad_() for x in (_random(4, 9, 3), *_linear_map())]
+    expected = _random(4, 9, 5, seed=1)
+    loss = 0.7 * reconstruction_loss(*inputs, expected, LENGTHS)
+    hidden, weight, bias = inputs
+    plain = 0.7 * video_errors(hidden @ weight.T + bias, expected, LENGTHS).mean()
+    torch.testing.assert_close(loss, plain)
+    found, wanted = torch.autograd.grad(loss, inputs), torch.autograd.grad(plain, inputs)
+    torch.testing.assert_close(found, wanted, atol=1e-12, rtol=1e-12)
+    assert found[0][~length_mask(LENGTHS, 9)].abs().max() == 0
+    assert torch.autograd.gradcheck(lambda *x: reconstruction_loss(*x, expected, LENGTHS), inputs)
+
+
+def test_reconstruction_knows_nothing_of_padding():
+    hidden, (weight, bias), expected = _random(4, 9, 3), _linear_map(), _random(4, 9, 5, seed=1)
+    padding = ~length_mask(LENGTHS, 9).unsqueeze(-1)
+    losses = [
+        reconstruction_loss(hidden.masked_fill(padding, x), weight, bias, expected.masked_fill(padding, y), LENGTHS)
+        for x, y in ((0, 0), (1e4, -1e4))
+    ]
+    assert float(losses[0]) == float(losses[1])
 
 
 def test_annealing_equals_its_formula_and_does_not_overflow():
@@ -103,7 +135,7 @@ def test_losses_know_nothing_of_padding():
     prototype.requires_grad_()
     dirty = latent.masked_fill(~mask[..., None], math.nan).requires_grad_()
     loss = icae_loss(dirty, position, prototype, ACTION, LENGTHS, POINTS)
-    (loss + reconstruction_loss(latent, dirty, LENGTHS)).backward()
+    loss.backward()
     assert float(loss.detach()) == pytest.approx(float(clean))
     assert torch.isfinite(dirty.grad).all()
     assert dirty.grad[~mask].abs().max() == 0
@@ -118,7 +150,6 @@ def test_loss_gradients():
         return icae_loss(latent, position, prototype, ACTION, LENGTHS, POINTS)
 
     assert torch.autograd.gradcheck(icae, (latent, position, prototype))
-    assert torch.autograd.gradcheck(lambda z: reconstruction_loss(z, _random(4, 9, 2, seed=2), LENGTHS), (latent,))
 
 
 def test_icae_is_0_where_every_video_is_the_warped_prototype():

@@ -34,16 +34,18 @@ def _videos(dtype=torch.float32):
     return torch.randn(3, 30, 4, generator=torch.Generator().manual_seed(1), dtype=dtype)
 
 
-def _loss(out, videos):
+def _loss(model, out, videos):
     mask = length_mask(POINTS, out.aligned_latent.shape[1])
     prototype = group_mean(out.aligned_latent, ACTION, mask, num_actions=2)
     icae = icae_loss(out.latent, out.position, prototype, ACTION, LENGTHS, POINTS)
-    return icae + reconstruction_loss(out.reconstruction, videos, LENGTHS)
+    last = model.decoder.out
+    return icae + reconstruction_loss(out.hidden, last.weight, last.bias, videos, LENGTHS)
 
 
 @pytest.mark.parametrize("options", [{}, {"latent_dim": 3, "recurrences": 3}])
 def test_shapes(options):
-    out = _model(**options)(_videos(), LENGTHS, POINTS)
+    model = _model(**options)
+    out = model(_videos(), LENGTHS, POINTS)
     channels, recurrences = options.get("latent_dim", 1), options.get("recurrences", 1)
     assert [tuple(x.shape) for x in out] == [
         (3, 30, channels),
@@ -51,14 +53,15 @@ def test_shapes(options):
         (3, 18, channels),
         (3, 18),
         (3, 30),
-        (3, 30, 4),
+        (3, 30, 6),
     ]
+    assert model.reconstruct(out.hidden).shape == (3, 30, 4)
 
 
 @pytest.mark.parametrize("options", [{}, {"latent_dim": 2, "recurrences": 2}, {"num_cells": [4, 8, 16]}])
 def test_the_losses_train_every_weight(options):
     model, videos = _model(**options), _videos()
-    _loss(model(videos, LENGTHS, POINTS), videos).backward()
+    _loss(model, model(videos, LENGTHS, POINTS), videos).backward()
     for name, parameter in model.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().max() > 1e-7, name
@@ -69,7 +72,7 @@ def test_the_gradient_of_the_losses_equals_a_finite_difference():
     model, videos = _model(latent_dim=2, recurrences=2, std=0.2).double(), _videos(torch.float64)
     out = model(videos, LENGTHS, POINTS)
     assert {x.dtype for x in out} == {torch.float64}
-    _loss(out, videos).backward()
+    _loss(model, out, videos).backward()
     generator = torch.Generator().manual_seed(2)
     for part in (model.encoder, model.aligner, model.decoder):
         step = [1e-7 * torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in part.parameters()]
@@ -79,7 +82,7 @@ def test_the_gradient_of_the_losses_equals_a_finite_difference():
             for sign in (1, -2):
                 for p, s in zip(part.parameters(), step, strict=True):
                     p.add_(sign * s)
-                ends.append(_loss(model(videos, LENGTHS, POINTS), videos))
+                ends.append(_loss(model, model(videos, LENGTHS, POINTS), videos))
             for p, s in zip(part.parameters(), step, strict=True):
                 p.add_(s)
         # Piecewise linear sampling and maxima have kinks; a small step seldom meets one.
@@ -133,7 +136,7 @@ def test_training_under_autocast_keeps_time_in_float32():
     model, videos = _model(recurrences=2, std=0.05), _videos()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = model(videos, LENGTHS, POINTS)
-        loss = _loss(out, videos)
+        loss = _loss(model, out, videos)
     assert {x.dtype for x in (*out, loss)} == {torch.float32}
     loss.backward()
     for name, parameter in model.named_parameters():
@@ -148,7 +151,7 @@ def test_videos_and_prototypes_of_one_frame():
     lengths, points = torch.tensor([30, 1, 1]), torch.tensor([18, 18, 1])
     model = _model()
     out = model(_videos(), lengths, points)
-    sum(x.square().sum() for x in out).backward()
+    (_loss(model, out, _videos()) + sum(x.square().sum() for x in out)).backward()
     assert all(torch.isfinite(x).all() for x in out)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
     assert out.position[1, 0] == 0

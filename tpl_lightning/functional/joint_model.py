@@ -117,12 +117,15 @@ class JointModel:
                 sample_rows(plain, times), action, num_actions=num_actions, channels=space.metric_channels
             )
 
+        def in_metric(learned: TimingSpace) -> Tensor:
+            return plain if learned.metric is None else plain @ learned.metric
+
         learned = learn_metric(times) if space.metric else mapping
-        signal = learned(features) if space.metric else plain
+        signal = in_metric(learned)
         for number in range(space.path_rounds):
             if number == 1 and space.metric:  # paths are sharper than the first fit; a third metric is like the second
                 learned = learn_metric(times)
-                signal = learned(features)
+                signal = in_metric(learned)
             target = targets(sample_rows(signal, times), action, num_actions=num_actions, options=options)[0]
             theta = centred(_path_warps(signal, target, options), action, num_actions=num_actions)
             times = cpab_warp(theta, grid, num_cells=options.num_cells)

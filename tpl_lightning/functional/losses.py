@@ -1,15 +1,19 @@
 """The losses of TPL, equations [3] to [6] of Naaman, Shapira Weber, Freifeld (ICCV 2025)."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from tpl_lightning.functional.collectives import global_mean
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.resample import resample
 
 __all__ = ["annealed_weight", "icae_loss", "reconstruction_loss", "tpl_loss", "video_errors"]
+
+_AT_ONCE = 1 << 19  # numbers that fit a CPU's cache
 
 
 def video_errors(found: Tensor, expected: Tensor, lengths: Tensor) -> Tensor:
@@ -54,18 +58,60 @@ def icae_loss(
     return global_mean(video_errors(latent, expected, lengths))
 
 
-def reconstruction_loss(reconstruction: Tensor, embeddings: Tensor, lengths: Tensor) -> Tensor:
-    """Return L_rec = mean_i || U_i - Dec(Z~_i) ∘ T^-theta_i ||^2 [4].
+class _LinearError(torch.autograd.Function):
+    """sum_n s_n || W h_n + b - u_n ||^2 over frames n, for a map to many more channels than it comes from.
+
+    The differences would be as large as the embeddings. They are made some frames at a time, in the same small room,
+    and what they give to the gradients is taken at once, while they are in the cache.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, expected: Tensor, share: Tensor
+    ) -> Tensor:
+        """Map (N, H), (C, H), (C,), (N, C) and (N, 1) to a scalar."""
+        total, slope = hidden.new_zeros(()), 2 * share
+        by_hidden, by_weight, by_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(bias)
+        frames = max(_AT_ONCE // len(weight), 1) if hidden.device.type == "cpu" else max(len(hidden), 1)
+        room = hidden.new_empty(min(frames, len(hidden)), len(weight))
+        for h, u, s, out in zip(*(x.split(frames) for x in (hidden, expected, slope, by_hidden)), strict=True):
+            difference = torch.sub(bias, u, out=room[: len(u)]).addmm_(h, weight.T)
+            total += torch.linalg.vector_norm(difference, dim=1).square_() @ s.squeeze(1)
+            torch.mm(difference, weight, out=out).mul_(s)
+            by_weight.addmm_(difference.T, h * s)
+            by_bias.addmv_(difference.T, s.squeeze(1))
+        ctx.save_for_backward(by_hidden, by_weight, by_bias)
+        return total / 2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        by_hidden, by_weight, by_bias = ctx.saved_tensors
+        return grad * by_hidden, grad * by_weight, grad * by_bias, None, None
+
+
+def reconstruction_loss(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings: Tensor, lengths: Tensor) -> Tensor:
+    """Return L_rec = mean_i || U_i - Dec(Z~_i) ∘ T^-theta_i ||^2 [4], the decoder's last map included.
+
+    Computed in float32 at least. What padding holds counts for nothing, but must be finite. No gradient reaches the
+    embeddings.
 
     Args:
-        reconstruction: (B, T, C) Dec(Z~_i) ∘ T^-theta_i at the frames.
+        hidden: (B, T, H) what that map gets at the frames.
+        weight: (C, H) of the map.
+        bias: (C,) of the map.
         embeddings: (B, T, C) U.
         lengths: (B,).
 
     Returns:
         Scalar; under DDP see :func:`~tpl_lightning.functional.collectives.global_mean`.
     """
-    return global_mean(video_errors(reconstruction, embeddings, lengths))
+    batch, frames = hidden.shape[:2]
+    with torch.autocast(hidden.device.type, enabled=False):
+        weight, bias, embeddings = (x.to(hidden.dtype) for x in (weight, bias, embeddings))
+        share = length_mask(lengths, frames) / lengths.unsqueeze(1).to(hidden.dtype)
+        error = _LinearError.apply(hidden.flatten(0, 1), weight, bias, embeddings.flatten(0, 1), share.view(-1, 1))
+        return global_mean((error / batch).expand(batch))
 
 
 def annealed_weight(epoch: float, alpha: float, t0: float) -> float:

@@ -104,16 +104,16 @@ def timing_metric(
         (C, K); the identity where no action has two videos.
     """
     size = aligned.shape[-1]
-    values = (aligned - aligned.mean(1, keepdim=True)).double()
-    total, signal = values.new_zeros(2, size, size).unbind(0)
+    values = aligned - aligned.mean(1, keepdim=True)
+    total, signal = values.new_zeros(2, size, size, dtype=torch.float64).unbind(0)
     counted = 0
     for label in range(num_actions):
         videos_of = values[action == label]
         count = len(videos_of)
         if count < 2:
             continue
-        within = torch.einsum("ngc,ngd->cd", videos_of, videos_of)
-        summed = videos_of.sum(0)
+        flat, summed = videos_of.flatten(0, 1), videos_of.sum(0).double()
+        within = (flat.T @ flat).double()  # a sum of squares loses nothing in single precision that matters here
         total = total + within
         signal = signal + (summed.T @ summed - within) / (count - 1)
         counted += count

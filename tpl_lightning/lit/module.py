@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 
 from tpl_lightning.data.batch import Batch
@@ -142,7 +143,11 @@ class AlignmentModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with a cosine schedule over the epochs."""
         train = self.config["train"]
-        optimizer = torch.optim.AdamW(self.parameters(), lr=train["lr"], weight_decay=train["weight_decay"])
+        # Mixed precision clips gradients between their unscaling and the step; a fused step wants to do both itself.
+        fused = not isinstance(self.trainer.precision_plugin, MixedPrecision)
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=train["lr"], weight_decay=train["weight_decay"], fused=fused
+        )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=train["max_epochs"])
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
@@ -163,6 +168,8 @@ class TPLModule(AlignmentModule):
         catalogue: See :class:`AlignmentModule`.
     """
 
+    model: DMTAE
+
     def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
         """Build D-MTAE."""
         channels = catalogue["num_channels"]
@@ -177,7 +184,9 @@ class TPLModule(AlignmentModule):
         lengths = self.prototype_lengths[batch.action]
         latent_prototype = self.batch_prototypes(output.aligned_latent, batch.action)
         icae = icae_loss(output.latent, output.position, latent_prototype, batch.action, batch.lengths, lengths)
-        return Losses(icae, reconstruction_loss(output.reconstruction, batch.embeddings, batch.lengths))
+        last = self.model.decoder.out
+        error = reconstruction_loss(output.hidden, last.weight, last.bias, batch.embeddings, batch.lengths)
+        return Losses(icae, error)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return L_TPL [5] of a batch."""

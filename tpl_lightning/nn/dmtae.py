@@ -30,8 +30,8 @@ class DMTAEOutput(NamedTuple):
     """(B, P) T^theta_i at the prototype points j / (L - 1); 1 beyond the prototype's end."""
     position: Tensor
     """(B, T) T^-theta_i at the frames u / (L_i - 1); 1 where padded."""
-    reconstruction: Tensor
-    """(B, T, C) Dec(Z~_i) ∘ T^-theta_i."""
+    hidden: Tensor
+    """(B, T, H) what the decoder's last map makes Dec(Z~_i) ∘ T^-theta_i of; see :meth:`DMTAE.reconstruct`."""
 
 
 def standardise(latent: Tensor, lengths: Tensor) -> Tensor:
@@ -101,8 +101,6 @@ class DMTAE(WarpNetwork):
             theta, lengths, prototype_length, frames=embeddings.shape[1], points=points
         )
         aligned = resample(latent, source_position, lengths)
-        # The decoder's last map is linear, so Dec(Z~) ∘ T^-theta is that map of its hidden channels ∘ T^-theta: the
-        # same numbers, and far fewer to resample where embeddings have hundreds of channels.
         hidden = full_precision(self.decoder.hidden(aligned, prototype_length))
         return DMTAEOutput(
             latent=latent,
@@ -110,5 +108,13 @@ class DMTAE(WarpNetwork):
             aligned_latent=aligned,
             source_position=source_position,
             position=position,
-            reconstruction=full_precision(self.decoder.out(resample(hidden, position, prototype_length))),
+            hidden=resample(hidden, position, prototype_length),
         )
+
+    def reconstruct(self, hidden: Tensor) -> Tensor:
+        """Return Dec(Z~_i) ∘ T^-theta_i, (B, T, C), from ``DMTAEOutput.hidden``.
+
+        The decoder's last map is linear, so Dec(Z~) ∘ T^-theta is that map of its hidden channels ∘ T^-theta: the same
+        numbers, and far fewer to resample where embeddings have hundreds of channels.
+        """
+        return full_precision(self.decoder.out(hidden))

@@ -12,10 +12,17 @@ _KERNELS = (39, 19, 9)
 
 
 class _Module(nn.Module):
-    """Convolutions of three widths and a max pool, side by side."""
+    """Convolutions of three widths and a max pool, side by side.
 
-    def __init__(self, channels: int, filters: int) -> None:
+    Args:
+        channels: Of the input.
+        filters: Of each of the four.
+        rectified: Whether the input is nowhere below 0.
+    """
+
+    def __init__(self, channels: int, filters: int, *, rectified: bool) -> None:
         super().__init__()
+        self.rectified = rectified
         self.bottleneck = FrameConv(channels, filters, 1, bias=False) if channels > 1 else nn.Identity()
         width = filters if channels > 1 else channels
         self.branches = nn.ModuleList(FrameConv(width, filters, k, bias=False) for k in _KERNELS)
@@ -23,11 +30,16 @@ class _Module(nn.Module):
         self.norm = nn.LayerNorm(4 * filters)  # over the channels of each frame
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, C) that is 0 beyond the mask -> (B, T, 4 filters), anything there."""
         narrow = self.bottleneck(x)
-        # Padding must lose every maximum, or it would shine through at the last frame.
-        pooled = max_pool_frames(x.masked_fill(~mask, torch.finfo(x.dtype).min), 3).masked_fill(~mask, 0.0)
-        parts = [*(branch(narrow) for branch in self.branches), self.pooled(pooled)]
-        return self.norm(torch.cat(parts, -1)) * mask
+        parts = [*(branch(narrow) for branch in self.branches), self.pooled(self._maxima(x, mask))]
+        return self.norm(torch.cat(parts, -1))
+
+    def _maxima(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Padding must lose every maximum, or it would shine through at the last frame; zeros do after a ReLU."""
+        if self.rectified:
+            return max_pool_frames(x, 3)
+        return max_pool_frames(x.masked_fill(~mask, torch.finfo(x.dtype).min), 3).masked_fill(~mask, 0.0)
 
 
 class InceptionTime(nn.Module):
@@ -48,7 +60,9 @@ class InceptionTime(nn.Module):
         """Build the modules."""
         super().__init__()
         width = 4 * filters
-        self.blocks = nn.ModuleList(_Module(in_channels if i == 0 else width, filters) for i in range(depth))
+        self.blocks = nn.ModuleList(
+            _Module(in_channels if i == 0 else width, filters, rectified=i > 0) for i in range(depth)
+        )
         self.shortcuts = nn.ModuleList(
             nn.Sequential(FrameConv(in_channels if i == 0 else width, width, 1, bias=False), nn.LayerNorm(width))
             for i in range(depth // 3)
@@ -66,8 +80,10 @@ class InceptionTime(nn.Module):
         for i, module in enumerate(self.blocks):
             x = module(x, mask)
             if i % 3 == 2:
-                x = x + self.shortcuts[i // 3](bridge) * mask
-            x = torch.relu(x)
+                x += self.shortcuts[i // 3](bridge)
+            # Where the result of a ReLU is 0 so is its gradient: the mask, applied in place, needs no backward pass.
+            x.detach().mul_(mask)
+            x = torch.relu_(x)
             if i % 3 == 2:
                 bridge = x
         return self.head(x.sum(1) / lengths.unsqueeze(1))
