@@ -8,7 +8,7 @@ from typing import Any
 
 from tpl_lightning.errors import UserError, plain_warnings
 
-__all__ = ["USAGE", "embed", "import_data", "merge"]
+__all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "writing_cache"]
 
 USAGE = """\
        tpl cache embed VIDEOS... out=PATH.h5 [key=value ...]
@@ -106,9 +106,9 @@ def import_data(arguments: list[str]) -> int:
     if name == "npy":
         from tpl_lightning.data.importers.embedding_files import import_embeddings
 
-        _check_out(out, options)
+        check_out(out, options.overwrite)
         made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
-        with _writing(out):
+        with writing_cache(out):
             import_embeddings(
                 place, out, dataset=dataset, extractor=made_by, annotations=options.annotations, dtype=options.dtype
             )
@@ -129,7 +129,7 @@ def merge(arguments: list[str]) -> int:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
     from tpl_lightning.data.embed import merge_shards
 
-    with plain_warnings(), _writing(Path(paths[0])):
+    with plain_warnings(), writing_cache(Path(paths[0])):
         return _say(merge_shards(paths[0], skip_broken=options.skip_broken))
 
 
@@ -156,6 +156,8 @@ def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]
             )
             raise UserError(f"tpl cache {command} {argument}: {reason}.") from error
     options: Any = OmegaConf.to_object(tree)
+    if options.dtype not in ("float16", "float32"):
+        raise UserError(f"Expected dtype=float16 or float32, but got {options.dtype!r}.")
     return inputs, options
 
 
@@ -167,11 +169,11 @@ def _run(
     from tpl_lightning.data.video_files import check_fps
 
     check_fps(options.fps)
-    _check_out(out, options)
+    check_out(out, options.overwrite)
     extractor = make_extractor(
         options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
     )
-    with plain_warnings(), _writing(out):
+    with plain_warnings(), writing_cache(out):
         made = embed_clips(
             clips,
             out,
@@ -191,12 +193,15 @@ def _run(
     return _say(made)
 
 
-def _check_out(out: Path, options: EmbedOptions) -> None:
+def check_out(out: Path, overwrite: bool) -> None:
+    """Check where a cache is to be written.
+
+    Raises:
+        UserError: If the name is not one of a cache, or there is one that may not be replaced.
+    """
     if out.suffix != ".h5":
         raise UserError(f"{out}: expected a name that ends in .h5, as out={out.with_suffix('.h5')}.")
-    if options.dtype not in ("float16", "float32"):
-        raise UserError(f"Expected dtype=float16 or float32, but got {options.dtype!r}.")
-    if out.exists() and not options.overwrite:
+    if out.exists() and not overwrite:
         raise UserError(f"{out}: there is such a cache; give another out=PATH.h5, or overwrite=true to replace it.")
 
 
@@ -210,7 +215,7 @@ def _say(path: Path) -> int:
 
 
 @contextmanager
-def _writing(out: Path) -> Iterator[None]:
+def writing_cache(out: Path) -> Iterator[None]:
     """Report a place that cannot be written to, or a full disk; what cannot be read is reported where it is read."""
     try:
         yield

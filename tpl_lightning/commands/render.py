@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tpl_lightning.commands.arguments import parse_options
+from tpl_lightning.commands.embedding import check_out, writing_cache
 from tpl_lightning.errors import UserError
 
 __all__ = ["RenderOptions", "main"]
@@ -49,8 +50,6 @@ class RenderOptions:
             value = getattr(self, key)
             if value is not None and value < least:
                 raise UserError(f"tpl render: expected `{key}` to be at least {least}, but got {value}.")
-        if Path(self.out).suffix != ".h5":
-            raise UserError(f"tpl render: expected `out` to end in .h5, but got {self.out}.")
 
 
 def run(options: RenderOptions) -> int:
@@ -60,10 +59,9 @@ def run(options: RenderOptions) -> int:
     from tpl_lightning.data.procedural.build import build_procedural_set
 
     out = Path(options.out)
-    if out.exists() and not options.overwrite:
-        raise UserError(f"{out}: there is such a cache; give another out=PATH.h5, or overwrite=true to replace it.")
+    check_out(out, options.overwrite)
     videos = Path(options.videos) if options.videos is not None else out.with_suffix("")
-    try:
+    with writing_cache(out):
         build_procedural_set(
             out,
             video_dir=videos,
@@ -76,8 +74,6 @@ def run(options: RenderOptions) -> int:
             channels=options.channels,
             progress=options.progress,
         )
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror or error}); give another out=PATH.h5.") from error
     cache = EmbeddingCache(out)
     print(f"{out}: {len(cache)} clips, {int(cache.offsets[-1])} frames, {cache.extractor}; videos in {videos}")
     return 0

@@ -219,10 +219,10 @@ class EmbeddingCache:
         """
         slots = np.arange(len(indices)) if slots is None else slots
         starts, lengths = self.offsets[indices], self.lengths[indices]
-        wanted = {"embeddings": embeddings} | ({"labels": labels} if self.has_labels else {})
-        for name, out in wanted.items():
-            self._fill(name, indices, out, slots, starts, lengths)
-        if not self.has_labels:
+        self._fill("embeddings", indices, embeddings, slots, starts, lengths)
+        if self.has_labels:
+            self._fill("labels", indices, labels, slots, starts, lengths)
+        else:
             labels[slots] = -1
         for index, slot, length in zip(indices.tolist(), slots.tolist(), lengths.tolist(), strict=True):
             embeddings[slot, length:] = 0

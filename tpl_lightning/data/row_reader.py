@@ -6,7 +6,6 @@ lies in the file as plain chunks of rows, whose places are looked up once.
 
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -47,16 +46,8 @@ class RowReader:
         Raises:
             OSError: If the file ends before or cannot be read.
         """
-        if self._file is None:
-            self._dataset.read_direct(out, np.s_[start : start + len(out)])
-            return
-        view, done = out.reshape(-1).view(np.uint8), 0
-        for place, size in self._pieces(start, start + len(out)):
-            while size:
-                count = os.preadv(self._file.fileno(), [view[done : done + size].data], place)
-                if count == 0:
-                    raise OSError(f"the file ends at byte {place}")
-                place, size, done = place + count, size - count, done + count
+        if len(out):
+            self.read_padded(out[None], *(np.array([x]) for x in (0, start, len(out))))
 
     def read_padded(self, out: np.ndarray, slots: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
         """Fill ``out[slots[k], :lengths[k]]`` with the rows from ``starts[k]`` on, for every k; the rest is left alone.
@@ -108,14 +99,6 @@ class RowReader:
         is_new[1:] = (video[1:] != video[:-1]) | (place[1:] != place[:-1] + size[:-1])
         heads = np.flatnonzero(is_new)
         return place[heads], np.add.reduceat(size, heads), at[heads]
-
-    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Yield place and size in bytes of each stretch of rows that lies in one piece."""
-        while start < stop:
-            chunk, within = divmod(start, self._rows)
-            count = min(self._rows - within, stop - start)
-            yield int(self._places[chunk]) + within * self._row_bytes, count * self._row_bytes
-            start += count
 
 
 def _places(dataset: h5py.Dataset) -> tuple[int, np.ndarray] | None:

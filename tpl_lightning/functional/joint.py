@@ -26,6 +26,7 @@ __all__ = [
     "JointFit",
     "JointOptions",
     "centred",
+    "chunks",
     "fit_jointly",
     "fit_to_prototypes",
     "targets",
@@ -75,7 +76,8 @@ class JointFit:
 _CHUNK = 64  # videos worked on at once: bounds the memory and stays in the processor's cache; changes no figure
 
 
-def _chunks(count: int) -> list[slice]:
+def chunks(count: int) -> list[slice]:
+    """Return slices that part so many videos into groups."""
     return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
 
 
@@ -105,7 +107,7 @@ class _Problem:
         """Return U_i o T^theta_i on the grid, (N, G, C), a share of its level removed."""
         times = cpab_warp(theta, self.grid, num_cells=self.options.num_cells)
         aligned = torch.empty_like(self.signal)
-        for rows in _chunks(len(aligned)):
+        for rows in chunks(len(aligned)):
             aligned[rows] = _less_level(sample_rows(self.signal[rows], times[rows]), self.options)
         return aligned
 
@@ -141,7 +143,7 @@ class _Problem:
         Returns:
             The energies (N,).
         """
-        return torch.cat([self._minimise_rows(rows, target(rows), steps) for rows in _chunks(len(self.signal))])
+        return torch.cat([self._minimise_rows(rows, target(rows), steps) for rows in chunks(len(self.signal))])
 
     def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:
         signal, theta, damping = self.signal[rows], self.theta[rows], self.damping[rows]

@@ -13,6 +13,7 @@ from tpl_lightning.functional.joint import (
     JointFit,
     JointOptions,
     centred,
+    chunks,
     fit_jointly,
     fit_to_prototypes,
     targets,
@@ -204,9 +205,6 @@ def _fitting_prior(fit: JointFit, options: JointOptions, share: float) -> float:
     return share * float(fit.error.mean() / slope)
 
 
-_CHUNK = 64  # videos whose tables of costs are in memory at once; changes no figure
-
-
 def _thinned(values: Tensor, size: int) -> Tensor:
     """Return (N, G, K) at ``size`` even times, or as it is if that is not fewer."""
     if values.shape[1] <= size:
@@ -222,8 +220,7 @@ def _path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor
     signal, target = (_thinned(x, 8 * options.num_cells) for x in (signal, target))
     signal = signal - options.level_freedom * signal.mean(1, keepdim=True)
     found = []
-    for start in range(0, len(signal), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    for rows in chunks(len(signal)):  # bounds the memory for the tables of costs
         # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
         cost = torch.baddbmm(
             signal[rows].square().sum(-1, keepdim=True) + target[rows].square().sum(-1).unsqueeze(1),
