@@ -185,7 +185,7 @@ class DirectConfig:
     """fine: warps of 64 cells, a weak prior and sharp signals, for long recordings of many phases; auto: where
     prototypes of 200 frames or more, of at most 200 training videos, score better so, without labels."""
     grid: int | None = None
-    """Points at which signals are compared; empty: the longest prototype, within 128..512."""
+    """Points at which signals are compared; empty: the longest prototype, within 128..192; 512 in detail."""
     leave_one_out: bool = True
     """Compare a training video with the mean of the others, not with a mean that holds it."""
     max_videos: int = 1500

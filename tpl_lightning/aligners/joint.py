@@ -23,12 +23,13 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resample import resample, resample_to_size
 from tpl_lightning.metrics.alignment_score import AlignmentScore
 
 __all__ = ["JointAligner", "shared_grid_features"]
 
-_GRID_LIMITS = (128, 512)
+_GRID_LIMITS = (128, 192)  # warps of few cells are fitted to signals smoothed to at most 160 points
+_FINE_GRID = 512
 _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 200  # videos; detail takes a tenth of a second for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
@@ -36,12 +37,10 @@ _CHUNK = 512  # new videos in memory at once
 
 
 def shared_grid_features(videos: VideoSet, preprocessor: Features, size: int) -> Tensor:
-    """Return preprocessed embeddings (N, size, C) at the times j / (size - 1) of each video, linearly sampled."""
-    grid = torch.linspace(0, 1, size)[None]
+    """Return preprocessed embeddings (N, size, C) at the times j / (size - 1) of each video."""
     features = torch.empty(len(videos), size, preprocessor.num_channels)
     for i in range(len(videos)):
-        frames = torch.from_numpy(preprocessor(videos.read(i)))
-        features[i] = resample(frames[None], grid, torch.tensor([len(frames)]))[0]
+        features[i] = resample_to_size(torch.from_numpy(preprocessor(videos.read(i))), size)
     return features
 
 
@@ -155,12 +154,16 @@ class JointAligner(StoredAligner):
         return self._alignment(videos, theta)
 
     def _fit_model(
-        self, train: VideoSet, preprocessor: Features, catalogue: dict[str, Any], *, fine: bool, adapt: bool = True
+        self, train: VideoSet, preprocessor: Features, catalogue: dict[str, Any], *, fine: bool, trial: bool = False
     ) -> tuple[JointModel, Tensor, Tensor]:
-        """Return the joint fit, theta (N, d) and the features (N, G, C) on the shared grid."""
+        """Return the joint fit, theta (N, d) and the features (N, G, C) on the shared grid.
+
+        A trial compares coarse with fine: on one grid, and with one prior.
+        """
         direct = self.config.direct
         low, high = _GRID_LIMITS
-        size = direct.grid or (high if fine else min(max(max(catalogue["prototype_lengths"]), low), high))
+        size = _FINE_GRID if fine or trial else min(max(max(catalogue["prototype_lengths"]), low), high)
+        size = direct.grid or size
         self._cells = FINE_CELLS if fine else self._configured_cells()
         options = JointOptions(
             num_cells=self._cells,
@@ -176,7 +179,8 @@ class JointAligner(StoredAligner):
             metric_channels=direct.metric_channels,
             first_smoothness=direct.first_smoothness,
             path_rounds=direct.paths,
-            adapt=direct.adapt if adapt else 0.0,
+            # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
+            adapt=0.0 if trial else direct.adapt,
         )
         if fine:
             options, space = in_detail(options, space)
@@ -202,8 +206,7 @@ class JointAligner(StoredAligner):
         some = train.select(np.sort(np.concatenate(chosen)))
         scores = []
         for fine in (False, True):
-            # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
-            _, theta, features = self._fit_model(some, preprocessor, catalogue, fine=fine, adapt=False)
+            _, theta, features = self._fit_model(some, preprocessor, catalogue, fine=fine, trial=True)
             source = cpab_warp(theta, torch.linspace(0, 1, features.shape[1]), num_cells=self._cells)
             size = torch.full((len(some),), features.shape[1])
             score = AlignmentScore(

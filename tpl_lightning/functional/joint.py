@@ -111,6 +111,21 @@ class _Problem:
             aligned[rows] = _less_level(sample_rows(self.signal[rows], times[rows]), self.options)
         return aligned
 
+    def energy(self, signal: Tensor, prototype: Tensor, theta: Tensor) -> Tensor:
+        """Return the energies (N,) at ``theta``."""
+        residual = sample_rows(prototype, cpab_warp(-theta, self.grid, num_cells=self.options.num_cells))
+        return self._mismatch(residual.sub_(signal))[0] + self.prior_energy(theta)
+
+    def _mismatch(self, residual: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the first two terms of the energy (N,), and the levels (N, 1, C) that are free to some degree."""
+        size, free = residual.shape[1], self.options.level_freedom
+        flat = residual.flatten(1).unsqueeze(1)
+        error = torch.bmm(flat, flat.transpose(1, 2)).view(-1).double() / size
+        if free == 0:
+            return error, None
+        level = residual.mean(1, keepdim=True)
+        return error - free * level.square().sum((1, 2)).double(), level
+
     def linearise(
         self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,13 +136,10 @@ class _Problem:
         """
         times, _, jacobian = cpab_warp_jacobian(-theta, self.grid, num_cells=self.options.num_cells)
         residual, slope = sample_rows(prototype, times).sub_(signal), sample_rows(slope, times)
-        size = signal.shape[1]
-        free = self.options.level_freedom
-        error = residual.square().sum((1, 2)).double() / size
-        if free > 0:
-            level = residual.mean(1, keepdim=True)
-            error = error - free * level.square().sum((1, 2)).double()
-            residual = residual - free * level
+        size, free = signal.shape[1], self.options.level_freedom
+        error, level = self._mismatch(residual)
+        if level is not None:
+            residual = residual.sub_(level, alpha=free)
         along = (residual * slope).sum(-1) / size
         strength = slope.square().sum(-1) / size
         gradient = -torch.einsum("ng,ngd->nd", along, jacobian).double() + theta.double() @ self.prior
@@ -150,18 +162,21 @@ class _Problem:
         slope = torch.gradient(prototype, dim=1)[0].mul_(prototype.shape[1] - 1)
         energy, gradient, matrix = self.linearise(signal, prototype, slope, theta)
         cap = self.options.largest_step * self.options.num_cells
-        for _ in range(steps):
+        for left in reversed(range(steps)):
             diagonal = matrix.diagonal(dim1=1, dim2=2)
             damped = matrix + torch.diag_embed(diagonal * damping.unsqueeze(1) + 1e-9)
             step = -torch.linalg.solve(damped, gradient)
             step = step * (cap / step.abs().amax(1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)
             trial = (theta.double() + step).to(theta.dtype)
-            found = self.linearise(signal, prototype, slope, trial)
-            better = found[0] < energy
+            if left > 0:
+                found, *around = self.linearise(signal, prototype, slope, trial)
+            else:  # nothing comes after it
+                found, around = self.energy(signal, prototype, trial), [gradient, matrix]
+            better = found < energy
             theta = torch.where(better.unsqueeze(1), trial, theta)
-            energy = torch.where(better, found[0], energy)
-            gradient = torch.where(better.unsqueeze(1), found[1], gradient)
-            matrix = torch.where(better.view(-1, 1, 1), found[2], matrix)
+            energy = torch.where(better, found, energy)
+            gradient = torch.where(better.unsqueeze(1), around[0], gradient)
+            matrix = torch.where(better.view(-1, 1, 1), around[1], matrix)
             damping = torch.where(better, damping * 0.3, damping * 5).clamp(1e-6, 1e6)
         self.theta[rows], self.damping[rows] = theta, damping
         return energy

@@ -41,6 +41,7 @@ class SpaceOptions:
     first_smoothness: float = 0.3
     """Weight of the prior in that first fit, whose features are noisier."""
     first_stages: tuple[float, ...] = (0.1, 0.05, 0.025)
+    first_rounds: int = 4
     path_rounds: int = 1
     """Rounds of dynamic time warping to the mean of the others, between the first fit and the last; 0: none. A path is
     the best of all, where gradient steps find the nearest; as a warp it starts the last fit."""
@@ -103,13 +104,19 @@ class JointModel:
         Returns:
             The model, and theta (N, d) of the training videos.
         """
-        mapping = TimingSpace(space.derivative, space.sigma).fit(features)
-        plain = signal = mapping(features)
+        mapping, plain = TimingSpace(space.derivative, space.sigma).fit(features)
+        signal = plain
         grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
         started = space.metric or space.path_rounds > 0
         if started:
             cells = min(options.num_cells, _ROUGH_CELLS) if theta is None else options.num_cells
-            first = replace(options, num_cells=cells, smoothness=space.first_smoothness, stages=space.first_stages)
+            first = replace(
+                options,
+                num_cells=cells,
+                smoothness=space.first_smoothness,
+                stages=space.first_stages,
+                rounds=min(options.rounds, space.first_rounds),
+            )
             rough = fit_jointly(signal, action, num_actions=num_actions, options=first, theta=theta).theta
             times = cpab_warp(rough, grid, num_cells=cells)
 

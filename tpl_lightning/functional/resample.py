@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["resample", "resample_nearest"]
+__all__ = ["resample", "resample_nearest", "resample_to_size"]
 
 
 def _scaled_times(times: Tensor, lengths: Tensor) -> Tensor:
@@ -45,6 +45,35 @@ def resample(signal: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
     below = flat.index_select(0, (offset + low).flatten()).view(*low.shape, channels)
     above = flat.index_select(0, (offset + high).flatten()).view(*low.shape, channels)
     return torch.lerp(below, above, weight)
+
+
+def resample_to_size(signal: Tensor, size: int) -> Tensor:
+    """Sample one signal at the times j / (size - 1) of its own; to fewer points, by averages around them.
+
+    A point among many frames is the mean of the linear interpolant over the half steps on both sides (at the ends, on
+    one): all frames count, and noise is averaged as it would be by a longer smoothing of all frames.
+
+    Convention: frame u sits at u / (T - 1), as for :func:`resample`.
+
+    Args:
+        signal: (T, C).
+        size: Points, at least 2.
+
+    Returns:
+        (size, C).
+    """
+    frames = len(signal)
+    if frames <= size:
+        times = torch.linspace(0, 1, size, dtype=signal.dtype, device=signal.device)
+        return resample(signal[None], times[None], torch.tensor([frames], device=signal.device))[0]
+    step = (frames - 1) / (size - 1)
+    borders = (torch.arange(size + 1, dtype=signal.dtype, device=signal.device) - 0.5).mul_(step).clamp_(0, frames - 1)
+    low = borders.floor().clamp_(max=frames - 2)
+    part, low = (borders - low).unsqueeze(1), low.long()
+    # The integral up to a border: whole trapezia, and a share of one.
+    whole = torch.nn.functional.pad((signal[1:] + signal[:-1]).div_(2).cumsum(0), (0, 0, 1, 0))
+    integral = whole[low] + torch.lerp(signal[low], signal[low + 1], part / 2) * part
+    return integral.diff(dim=0) / borders.diff().unsqueeze(1)
 
 
 def resample_nearest(values: Tensor, times: Tensor, lengths: Tensor) -> Tensor:

@@ -42,12 +42,14 @@ class TimingSpace:
     derivative_scale: float = 1.0
     metric: Tensor | None = None
 
-    def fit(self, features: Tensor) -> "TimingSpace":
-        """Measure the scale of the derivatives on the training videos, (N, G, C)."""
+    def fit(self, features: Tensor) -> tuple["TimingSpace", Tensor]:
+        """Measure the scale of the derivatives on the training videos, (N, G, C); return these in the space, too."""
         if self.derivative == 0:
-            return self
-        scale = float(self._slope(features).square().sum(-1).mean().sqrt())
-        return replace(self, derivative_scale=max(scale, 1e-12))
+            return self, features
+        slope = self._slope(features)
+        scale = float(torch.linalg.vector_norm(slope)) / (features.shape[0] * features.shape[1]) ** 0.5
+        fitted = replace(self, derivative_scale=max(scale, 1e-12))
+        return fitted, fitted._beside(features, slope)
 
     def with_metric(self, aligned: Tensor, action: Tensor, *, num_actions: int, channels: int) -> "TimingSpace":
         """Learn the metric from roughly aligned videos (N, G, C') of this space without one; K <= ``channels``."""
@@ -56,14 +58,21 @@ class TimingSpace:
 
     def _slope(self, features: Tensor) -> Tensor:
         size = features.shape[1]
-        smooth = gaussian_smoother(self.sigma, size, size, like=features) @ features
-        return torch.gradient(smooth, dim=1)[0] * (size - 1)
+        smoother = gaussian_smoother(self.sigma, size, size, like=features)
+        return (torch.gradient(smoother, dim=0)[0] * (size - 1)) @ features
+
+    def _beside(self, features: Tensor, slope: Tensor) -> Tensor:
+        """Return features and derivatives, each with its share of the energy."""
+        size = features.shape[-1]
+        both = features.new_empty(*features.shape[:-1], 2 * size)
+        torch.mul(features, (1 - self.derivative) ** 0.5, out=both[..., :size])
+        torch.mul(slope, self.derivative**0.5 / self.derivative_scale, out=both[..., size:])
+        return both
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return (N, G, C) features in the space of comparison, (N, G, C') or (N, G, K)."""
         if self.derivative > 0:
-            slope = self._slope(features) * (self.derivative**0.5 / self.derivative_scale)
-            features = torch.cat([features * (1 - self.derivative) ** 0.5, slope], -1)
+            features = self._beside(features, self._slope(features))
         return features if self.metric is None else features @ self.metric
 
     def state(self) -> dict[str, Any]:
