@@ -248,13 +248,13 @@ class DtanConfig:
 class MatcherConfig:
     """The network of `method=tpl_plus`: it reads a video's warp off its distances to the prototype."""
 
-    size: int = 48
+    size: int = 32
     """Points of each timeline in the picture of distances."""
-    width: int = 12
+    width: int = 8
     """Channels of the 2-D convolutions."""
-    depth: int = 4
+    depth: int = 3
     """Convolution layers."""
-    epochs: int = 16
+    epochs: int = 8
     """Epochs of training."""
     steps_per_epoch: int = 25
     """Batches of an epoch; videos are drawn at random and warped anew each time."""

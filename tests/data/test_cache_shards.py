@@ -139,11 +139,21 @@ def test_shards_embedded_with_other_parameters_are_refused(whole, tmp_path):
 def test_preprocessing_of_a_large_set_is_fitted_on_a_part(whole, monkeypatch):
     train, read = VideoSet(whole), []
     full = Preprocessor.fit(train, DataConfig(pca=3))
-    monkeypatch.setattr(preprocess, "_FRAMES", int(train.lengths.sum()) // 2)
+    monkeypatch.setattr(preprocess, "_READ", int(train.lengths.sum()) // 2)
     monkeypatch.setattr(VideoSet, "read", lambda self, i: read.append(i) or whole.read(i))
     part = Preprocessor.fit(train, DataConfig(pca=3))
     assert read == [0, 2, 5, 8, 10]
     assert part.scale == pytest.approx(full.scale, rel=0.2)
+
+
+def test_every_third_frame_tells_the_components_too(whole, monkeypatch):
+    train = VideoSet(whole)
+    full = Preprocessor.fit(train, DataConfig(pca=3))
+    monkeypatch.setattr(preprocess, "_COUNTED", int(train.lengths.sum()) // 3)
+    part = Preprocessor.fit(train, DataConfig(pca=3))
+    assert part.scale == pytest.approx(full.scale, rel=0.05)
+    assert not np.array_equal(part.components, full.components)
+    np.testing.assert_allclose(np.abs(part.components @ full.components.T), np.eye(3), atol=0.3)
 
 
 def test_large_caches_are_checked_in_part_and_the_rest_when_read(tmp_path):

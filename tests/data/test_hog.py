@@ -1,5 +1,7 @@
 """HOG features and their projection."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,7 +83,7 @@ def test_mirrored_frames_have_the_same_features(params):
 
 def test_shape_is_that_of_the_frame_alone_and_chunks_change_nothing():
     frames = _blobs(133)  # more than two chunks
-    extractor = HogExtractor(params=SMALL, channels=2)
+    extractor = HogExtractor(params=replace(SMALL, stabilise=False), channels=2)
     together = extractor.features(iter(frames))
     assert together.shape == (133, SMALL.num_features)
     shape = SMALL.num_shape_features
@@ -142,6 +144,13 @@ def test_state_survives_a_cache(tmp_path):
     assert (again.params, again.channels, again.name) == (SMALL, 5, "hog-pca5")
     frames = _blobs(4, seed=7)
     np.testing.assert_array_equal(again(frames), extractor(frames))
+
+
+def test_states_from_before_there_was_stabilisation_go_without():
+    features = [HogExtractor(params=SMALL).features(_blobs(12))]
+    arrays, attrs = HogExtractor(params=SMALL, channels=3).fit(features).state()
+    del attrs["stabilise"]
+    assert not HogExtractor.from_state(arrays, attrs).params.stabilise
 
 
 def test_broken_states_are_named():

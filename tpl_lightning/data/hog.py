@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tpl_lightning.data.motion import DIRECTIONS, cell_motion, with_neighbours
+from tpl_lightning.data.stabilise import halved, stabilised
 from tpl_lightning.errors import UserError
 
 KIND = "hog-motion-pca"
@@ -43,6 +44,8 @@ class HogParams:
     """Root mean square of a video's motion features, where shape features of one block have norm 1."""
     mirror_invariant: bool = True
     """Average the features of a frame and its mirror image: it must not matter to which side a person faces."""
+    stabilise: bool = True
+    """Take out what the camera does, see ``data.stabilise``."""
 
     def __post_init__(self) -> None:
         """Check that cells and blocks fit.
@@ -146,13 +149,6 @@ def _shape_features(squares: np.ndarray, params: HogParams) -> np.ndarray:
     """HOG features (T, F) of grey squares (T, size, size), a few at a time."""
     starts = range(0, max(len(squares), 1), _FRAMES_AT_ONCE)
     return np.concatenate([_describe(squares[start : start + _FRAMES_AT_ONCE], params) for start in starts])
-
-
-def _halved(squares: np.ndarray) -> np.ndarray:
-    """Grey squares (T, size // 2, size // 2): means of 2 x 2 pixels."""
-    half = squares.shape[1] // 2
-    even = squares[:, : 2 * half, : 2 * half]
-    return 0.25 * (even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2])
 
 
 def _describe(squares: np.ndarray, params: HogParams) -> np.ndarray:
@@ -269,10 +265,10 @@ class HogExtractor:
         params, shape = self.params, [np.zeros((0, self.params.num_shape_features), np.float32)]
 
         def halves() -> Iterator[np.ndarray]:
-            for chunk in _chunks(frames, CHUNK_FRAMES):
-                squares = _squares(chunk, params.size)
+            pieces = (_squares(chunk, params.size) for chunk in _chunks(frames, CHUNK_FRAMES))
+            for squares in stabilised(pieces) if params.stabilise else pieces:
                 shape.append(_shape_features(squares, params))
-                yield _halved(squares)
+                yield halved(squares)
 
         windows = _windows(params.size // 2, params.cells, params.spread)
         runs = with_neighbours(halves())
@@ -357,6 +353,7 @@ class HogExtractor:
         Raises:
             UserError: if something is missing or does not fit together.
         """
+        attrs = {"stabilise": False, **attrs}  # caches made before there was the option
         names = [field.name for field in fields(HogParams)]
         missing = [name for name in ("mean", "components") if name not in arrays] + [
             name for name in names if name not in attrs

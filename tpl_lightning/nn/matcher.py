@@ -56,7 +56,7 @@ class PrototypeMatcher(nn.Module):
 
     grid: Tensor
 
-    def __init__(self, *, size: int = 48, width: int = 12, depth: int = 4, num_cells: int = 16) -> None:
+    def __init__(self, *, size: int = 32, width: int = 8, depth: int = 3, num_cells: int = 16) -> None:
         """Build the layers; the first prediction is close to the identity."""
         super().__init__()
         layers: list[nn.Module] = []
