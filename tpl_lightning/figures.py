@@ -151,26 +151,29 @@ def _read_log(path: Path) -> dict[str, tuple[list[float], list[float]]]:
     return curves
 
 
+_LOSSES = ("train/loss", "train/icae", "train/reconstruction", "train/position_error")
+_SCORES = ("train/cbc", "val/plp", "val/event_spread")
+
+
 def _draw_curves(path: Path, log: Path) -> None:
-    """Draw the losses with lambda_t, and the scores during training."""
+    """Draw the losses, with lambda_t where it is annealed, and the scores during training where there are any."""
     curves = _read_log(log)
-    figure, axes = _panels(1, 2, 5.0, 3.2)
-    left, right = axes[0]
-    weight = left.twinx()
-    for name, (epochs, values) in sorted(curves.items()):
-        if name == "train/icae_weight":
-            weight.plot(epochs, values, "--", color="0.5", label="lambda_t")
-        elif name in {"train/loss", "train/icae", "train/reconstruction"}:
-            left.semilogy(epochs, values, label=name, linewidth=1)
-        elif name in {"train/cbc", "val/plp", "val/event_spread"}:
-            right.plot(epochs, values, marker=".", label=name)
-    left.set_xlabel("epoch")
-    weight.set_ylabel("lambda_t (dashed)")
-    weight.set_ylim(-0.05, 1.05)
-    right.set_xlabel("epoch")
-    for panel in (left, right):
-        if panel.get_legend_handles_labels()[0]:
-            panel.legend(fontsize=7)
+    logged = [[name for name in names if name in curves] for names in (_LOSSES, _SCORES)]
+    groups = [names for names in logged if names]
+    if not groups:
+        return
+    figure, axes = _panels(1, len(groups), 5.0, 3.2)
+    for panel, names in zip(axes[0], groups, strict=True):
+        for name in names:
+            draw = panel.semilogy if name in _LOSSES else panel.plot
+            draw(*curves[name], marker=".", markersize=3, linewidth=1, label=name)
+        panel.set_xlabel("epoch")
+        panel.legend(fontsize=7)
+    if "train/icae_weight" in curves:
+        weight = axes[0, 0].twinx()
+        weight.plot(*curves["train/icae_weight"], "--", color="0.5")
+        weight.set_ylabel("lambda_t (dashed)")
+        weight.set_ylim(-0.05, 1.05)
     figure.savefig(path, dpi=130)
 
 
