@@ -26,7 +26,7 @@ from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOp
 from tpl_lightning.functional.resample import resample, resample_to_size
 from tpl_lightning.metrics.alignment_score import AlignmentScore
 
-__all__ = ["JointAligner", "shared_grid_features"]
+__all__ = ["FrameReader", "JointAligner"]
 
 _GRID_LIMITS = (128, 192)  # warps of few cells are fitted to signals smoothed to at most 160 points
 _FINE_GRID = 512
@@ -34,14 +34,39 @@ _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 200  # videos; detail takes a tenth of a second for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
 _CHUNK = 512  # new videos in memory at once
+_KEPT = 2**29  # bytes of frames that a fit keeps rather than reads again
 
 
-def shared_grid_features(videos: VideoSet, preprocessor: Features, size: int) -> Tensor:
-    """Return preprocessed embeddings (N, size, C) at the times j / (size - 1) of each video."""
-    features = torch.empty(len(videos), size, preprocessor.num_channels)
-    for i in range(len(videos)):
-        features[i] = resample_to_size(torch.from_numpy(preprocessor(videos.read(i))), size)
-    return features
+class FrameReader:
+    """Reads and preprocesses the frames of videos of one cache; keeps them where they are few, to be read again.
+
+    Args:
+        preprocessor: What makes features of embeddings.
+        most: Bytes that are kept.
+    """
+
+    def __init__(self, preprocessor: Features, most: int = 0) -> None:
+        """Keep nothing yet."""
+        self.preprocessor, self._room = preprocessor, most
+        self._kept: dict[int, Tensor] = {}
+
+    def __call__(self, videos: VideoSet, position: int) -> Tensor:
+        """Return the features (L, C) of a video."""
+        index = int(videos.indices[position])
+        if index in self._kept:
+            return self._kept[index]
+        frames = torch.from_numpy(self.preprocessor(videos.read(position)))
+        if frames.nbytes <= self._room:
+            self._room -= frames.nbytes
+            self._kept[index] = frames
+        return frames
+
+    def on_grid(self, videos: VideoSet, size: int) -> Tensor:
+        """Return features (N, size, C) at the times j / (size - 1) of each video."""
+        features = torch.empty(len(videos), size, self.preprocessor.num_channels)
+        for i in range(len(videos)):
+            features[i] = resample_to_size(self(videos, i), size)
+        return features
 
 
 def _spread(videos: VideoSet, most: int) -> VideoSet:
@@ -108,8 +133,9 @@ class JointAligner(StoredAligner):
         preprocessor = self._fit_features(train)
         catalogue = make_catalogue(train, preprocessor.num_channels)
         some = _spread(train, self.config.direct.max_videos)
-        fine = self._needs_detail(some, preprocessor, catalogue)
-        model, theta, features = self._fit_model(some, preprocessor, catalogue, fine=fine)
+        frames = FrameReader(preprocessor, _KEPT)
+        fine = self._needs_detail(some, frames, catalogue)
+        model, theta, features = self._fit_model(some, frames, catalogue, fine=fine)
         self.state = {
             "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
             "preprocessor": preprocessor.state(),
@@ -120,7 +146,7 @@ class JointAligner(StoredAligner):
             "train_theta": theta,
         }
         self._learn_more(model, features, theta, self._codes(some, catalogue))
-        self._store_prototypes(train, preprocessor)
+        self._store_prototypes(train, frames)
         save_state(self.state, self.checkpoint)
 
     def _resumed(self, train: VideoSet) -> bool:
@@ -138,7 +164,7 @@ class JointAligner(StoredAligner):
         state = self._fitted()
         catalogue = state["hyper_parameters"]["catalogue"]
         check_videos(videos, catalogue)
-        preprocessor = self._load_features(state["preprocessor"])
+        frames = FrameReader(self._load_features(state["preprocessor"]))
         model = JointModel.from_state(state["joint"], device=self.device)
         theta = torch.zeros(len(videos), state["train_theta"].shape[1])
         keep = self._keeps_training_warps and videos.cache.fingerprint() == state["fingerprint"]
@@ -149,12 +175,12 @@ class JointAligner(StoredAligner):
         for start in range(0, len(new), _CHUNK):
             chosen = new[start : start + _CHUNK]
             part = videos.select(chosen)
-            features = shared_grid_features(part, preprocessor, state["grid"]).to(self.device)
+            features = frames.on_grid(part, state["grid"]).to(self.device)
             theta[chosen] = self._find(model, features, self._codes(part, catalogue), part).cpu()
         return self._alignment(videos, theta)
 
     def _fit_model(
-        self, train: VideoSet, preprocessor: Features, catalogue: dict[str, Any], *, fine: bool, trial: bool = False
+        self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any], *, fine: bool, trial: bool = False
     ) -> tuple[JointModel, Tensor, Tensor]:
         """Return the joint fit, theta (N, d) and the features (N, G, C) on the shared grid.
 
@@ -184,7 +210,7 @@ class JointAligner(StoredAligner):
         )
         if fine:
             options, space = in_detail(options, space)
-        features = shared_grid_features(train, preprocessor, size).to(self.device)
+        features = frames.on_grid(train, size).to(self.device)
         model, theta = JointModel.fit(
             features,
             self._codes(train, catalogue),
@@ -195,7 +221,7 @@ class JointAligner(StoredAligner):
         )
         return model, theta, features
 
-    def _needs_detail(self, train: VideoSet, preprocessor: Features, catalogue: dict[str, Any]) -> bool:
+    def _needs_detail(self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]) -> bool:
         """Tell whether warps in full detail are worth it: for long recordings, by the score without labels."""
         detail = self.config.direct.detail
         if detail != "auto":
@@ -206,7 +232,7 @@ class JointAligner(StoredAligner):
         some = train.select(np.sort(np.concatenate(chosen)))
         scores = []
         for fine in (False, True):
-            _, theta, features = self._fit_model(some, preprocessor, catalogue, fine=fine, trial=True)
+            _, theta, features = self._fit_model(some, frames, catalogue, fine=fine, trial=True)
             source = cpab_warp(theta, torch.linspace(0, 1, features.shape[1]), num_cells=self._cells)
             size = torch.full((len(some),), features.shape[1])
             score = AlignmentScore(
@@ -295,14 +321,14 @@ class JointAligner(StoredAligner):
             sources=sources,
         )
 
-    def _store_prototypes(self, train: VideoSet, preprocessor: Features) -> None:
+    def _store_prototypes(self, train: VideoSet, reader: FrameReader) -> None:
         """Add prototypes [7] and their labels [8] to the state."""
         state = self._fitted()
         alignment = self.align(train)
         labels = voted_labels(alignment, train)
         sums: dict[str, Tensor] = {}
         for i, action in enumerate(train.action):
-            frames = torch.from_numpy(preprocessor(train.read(i)))[None]
+            frames = reader(train, i)[None]
             times = torch.from_numpy(alignment.source(i))[None]
             aligned = resample(frames, times, torch.tensor([frames.shape[1]]))[0]
             sums[str(action)] = sums.get(str(action), torch.zeros(())) + aligned

@@ -70,7 +70,7 @@ class Preprocessor:
         for videos in _blocks(chosen, train.lengths):
             values = [train.read(index) for index in videos.tolist()]
             if data.center:
-                means = [x.mean(axis=0, dtype=np.float64).astype(np.float32) for x in values]
+                means = [_mean(x) for x in values]
             values = [x[i % stride :: stride] for i, x in zip(videos.tolist(), values, strict=True)]
             energy += sum(float(np.square(x).sum(dtype=np.float64)) for x in values)
             if data.center:
@@ -107,7 +107,7 @@ class Preprocessor:
         """Return the preprocessed video, (L, C) -> (L, ``num_channels``), float32."""
         values = embeddings.astype(np.float32, copy=False)
         if self.center:
-            values = values - values.mean(axis=0, dtype=np.float64).astype(np.float32)
+            values = values - _mean(values)
         elif self.components is not None:
             values = values - self.mean
         if self.components is not None:
@@ -138,6 +138,12 @@ class Preprocessor:
             components=None if components is None else components.cpu().numpy(),
             scale=state["scale"],
         )
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over frames, (C,) float32; PyTorch sums in pairs, so single precision does not lose any."""
+    mean: np.ndarray = torch.from_numpy(np.ascontiguousarray(values)).mean(0).numpy()
+    return mean
 
 
 def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
