@@ -22,8 +22,7 @@ videos' embeddings on the prototype timeline, and before alignment. Definitions:
 the command above it, and this page by `make results`.
 
 What is measured here are sets of tens of videos: with six test videos a difference of .02 in PLP is noise. Seconds are
-of two cores shared with other programs, and of a very busy machine for mobilenet_v1: there, compare within
-a table at most.
+of one thread each, two tables at a time on two cores.
 """
 
 PAPER = """
