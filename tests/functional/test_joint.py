@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tpl_lightning.functional import joint
+from tpl_lightning.functional import joint, joint_problem
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
@@ -44,12 +44,13 @@ def test_energy_and_gradient_are_those_of_the_objective(num_cells):
     options = JointOptions(num_cells=num_cells, smoothness=0.3)
     theta = 0.3 * torch.randn(6, num_cells - 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     prototype = signal.roll(2, 0)
-    problem = joint._Problem(signal, options, theta)
+    problem = joint_problem.JointProblem(signal, options, theta)
     # The true slope of a piecewise linear prototype, where the fit takes central differences.
     fine = gaussian_smoother(0.05, 128, 128, like=signal) @ prototype
     slope = torch.gradient(fine, dim=1)[0] * 127
     energy, gradient, matrix = problem.linearise(signal, fine, slope, theta)
     assert torch.allclose(energy, _energy(signal, fine, theta, options), atol=1e-10)
+    assert torch.allclose(problem.energy(signal, fine, theta), energy, atol=1e-12)
     step = 1e-5
     for k in range(num_cells - 1):
         shift = torch.zeros_like(theta)
@@ -93,7 +94,7 @@ def test_new_videos_do_not_change_one_another(monkeypatch):
         alone = fit_to_prototypes(signal[12 + i : 13 + i], action[12 + i : 13 + i], fit.prototypes, options=options)
         assert torch.allclose(together[i], alone[0][0], atol=1e-3)
         assert torch.allclose(error[i], alone[1][0], rtol=1e-3)
-    monkeypatch.setattr(joint, "_CHUNK", 3)
+    monkeypatch.setattr(joint_problem, "_CHUNK", 3)
     chunked, _ = fit_to_prototypes(signal[12:], action[12:], fit.prototypes, options=options)
     assert torch.allclose(together, chunked, atol=1e-3)
 

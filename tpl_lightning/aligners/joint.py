@@ -15,6 +15,7 @@ from tpl_lightning.aligners.base import (
     make_catalogue,
     voted_labels,
 )
+from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.checkpoint_file import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.config import Config, config_to_dict
@@ -23,10 +24,10 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
-from tpl_lightning.functional.resample import resample, resample_to_size
+from tpl_lightning.functional.resample import resample
 from tpl_lightning.metrics.alignment_score import AlignmentScore
 
-__all__ = ["FrameReader", "JointAligner"]
+__all__ = ["JointAligner"]
 
 _GRID_LIMITS = (128, 192)  # warps of few cells are fitted to signals smoothed to at most 160 points
 _FINE_GRID = 512
@@ -35,38 +36,6 @@ _FEW = 200  # videos; detail takes a tenth of a second for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
 _CHUNK = 512  # new videos in memory at once
 _KEPT = 2**29  # bytes of frames that a fit keeps rather than reads again
-
-
-class FrameReader:
-    """Reads and preprocesses the frames of videos of one cache; keeps them where they are few, to be read again.
-
-    Args:
-        preprocessor: What makes features of embeddings.
-        most: Bytes that are kept.
-    """
-
-    def __init__(self, preprocessor: Features, most: int = 0) -> None:
-        """Keep nothing yet."""
-        self.preprocessor, self._room = preprocessor, most
-        self._kept: dict[int, Tensor] = {}
-
-    def __call__(self, videos: VideoSet, position: int) -> Tensor:
-        """Return the features (L, C) of a video."""
-        index = int(videos.indices[position])
-        if index in self._kept:
-            return self._kept[index]
-        frames = torch.from_numpy(self.preprocessor(videos.read(position)))
-        if frames.nbytes <= self._room:
-            self._room -= frames.nbytes
-            self._kept[index] = frames
-        return frames
-
-    def on_grid(self, videos: VideoSet, size: int) -> Tensor:
-        """Return features (N, size, C) at the times j / (size - 1) of each video."""
-        features = torch.empty(len(videos), size, self.preprocessor.num_channels)
-        for i in range(len(videos)):
-            features[i] = resample_to_size(self(videos, i), size)
-        return features
 
 
 def _spread(videos: VideoSet, most: int) -> VideoSet:

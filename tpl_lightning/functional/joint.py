@@ -13,14 +13,15 @@ on strongly smoothed signals, then on sharper ones. All videos of all actions ar
 Signals are sampled on a grid that all videos share, times j / (G - 1), so nothing is padded.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, cpab_warp_jacobian, num_parameters
-from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, stage_size
+from tpl_lightning.functional.cpab import num_parameters
+from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, chunks, less_level
+from tpl_lightning.functional.smoothing import gaussian_smoother, stage_size
 
 __all__ = [
     "JointFit",
@@ -35,33 +36,6 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class JointOptions:
-    """How warps are fitted."""
-
-    num_cells: int = 16
-    smoothness: float = 0.1
-    """Weight of the prior, for features of total variance 1."""
-    stages: tuple[float, ...] = (0.1, 0.05, 0.025, 0.0125)
-    """Standard deviation of the Gaussian smoothing in each stage, as a share of the video."""
-    rounds: int = 8
-    """Most updates of the prototypes in a stage."""
-    steps: int = 1
-    """Levenberg-Marquardt steps between two updates."""
-    leave_one_out: bool = True
-    """Compare each video with the mean of the others."""
-    level_freedom: float = 0.4
-    """How freely a video may lie at a level of its own, 0 to 1. A video's mean tells what it shows longest, so removing
-    the mean, as is usual, moves a video that lingers in one phase away from the others; this takes that back. It is
-    1 / (1 + rho) for a level with a Gaussian prior of precision rho, profiled out."""
-    centre: bool = True
-    """Keep the mean theta of each action at 0: a warp common to all videos aligns nothing."""
-    largest_step: float = 0.3
-    """Cap on a step of the velocity at a knot, in units of [0, 1] per unit of time."""
-    tolerance: float = 0.005
-    """Rounds end when no velocity changes by more than this, in units of [0, 1] per unit of time."""
-
-
-@dataclass(frozen=True)
 class JointFit:
     """What a joint fit found."""
 
@@ -71,115 +45,6 @@ class JointFit:
     """Of each stage, (A, G_s, C) on that stage's grid."""
     error: Tensor
     """(N,) the first term of E_i after the last stage."""
-
-
-_CHUNK = 64  # videos worked on at once: bounds the memory and stays in the processor's cache; changes no figure
-
-
-def chunks(count: int) -> list[slice]:
-    """Return slices that part so many videos into groups."""
-    return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
-
-
-@dataclass
-class _Problem:
-    """One stage: signals, what they are compared with, and the state of Levenberg-Marquardt for every video."""
-
-    signal: Tensor
-    """(N, G, C) smoothed videos."""
-    options: JointOptions
-    theta: Tensor
-
-    def __post_init__(self) -> None:
-        size, count = self.signal.shape[1], len(self.signal)
-        self.theta = self.theta.clone()
-        self.grid = torch.linspace(0, 1, size, dtype=self.signal.dtype, device=self.signal.device)
-        eye = torch.eye(self.theta.shape[1], dtype=torch.float64, device=self.signal.device)
-        slopes = cell_slopes(eye, num_cells=self.options.num_cells)  # (d, K)
-        self.prior = self.options.smoothness * (slopes @ slopes.T) / slopes.shape[1]
-        self.damping = torch.full((count,), 1e-3, dtype=torch.float64, device=self.signal.device)
-
-    def prior_energy(self, theta: Tensor) -> Tensor:
-        """Return smoothness * mean_c a_c^2, (N,)."""
-        return torch.einsum("nd,de,ne->n", theta.double(), self.prior, theta.double())
-
-    def aligned(self, theta: Tensor) -> Tensor:
-        """Return U_i o T^theta_i on the grid, (N, G, C), a share of its level removed."""
-        times = cpab_warp(theta, self.grid, num_cells=self.options.num_cells)
-        aligned = torch.empty_like(self.signal)
-        for rows in chunks(len(aligned)):
-            aligned[rows] = _less_level(sample_rows(self.signal[rows], times[rows]), self.options)
-        return aligned
-
-    def energy(self, signal: Tensor, prototype: Tensor, theta: Tensor) -> Tensor:
-        """Return the energies (N,) at ``theta``."""
-        residual = sample_rows(prototype, cpab_warp(-theta, self.grid, num_cells=self.options.num_cells))
-        return self._mismatch(residual.sub_(signal))[0] + self.prior_energy(theta)
-
-    def _mismatch(self, residual: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the first two terms of the energy (N,), and the levels (N, 1, C) that are free to some degree."""
-        size, free = residual.shape[1], self.options.level_freedom
-        flat = residual.flatten(1).unsqueeze(1)
-        error = torch.bmm(flat, flat.transpose(1, 2)).view(-1).double() / size
-        if free == 0:
-            return error, None
-        level = residual.mean(1, keepdim=True)
-        return error - free * level.square().sum((1, 2)).double(), level
-
-    def linearise(
-        self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return energy (N,), its half gradient (N, d) and Gauss-Newton matrix (N, d, d) at ``theta``.
-
-        With r = P(psi) - U and psi = T^-theta, dr/dtheta = P'(psi) dpsi/dtheta has rank one in the channels, so
-        two numbers per point, |P'|^2 and P' . r, are all that the channels leave behind.
-        """
-        times, _, jacobian = cpab_warp_jacobian(-theta, self.grid, num_cells=self.options.num_cells)
-        residual, slope = sample_rows(prototype, times).sub_(signal), sample_rows(slope, times)
-        size, free = signal.shape[1], self.options.level_freedom
-        error, level = self._mismatch(residual)
-        if level is not None:
-            residual = residual.sub_(level, alpha=free)
-        along = (residual * slope).sum(-1) / size
-        strength = slope.square().sum(-1) / size
-        gradient = -torch.einsum("ng,ngd->nd", along, jacobian).double() + theta.double() @ self.prior
-        matrix = torch.bmm(jacobian.transpose(1, 2), jacobian * strength.unsqueeze(-1)).double() + self.prior
-        if free > 0:
-            mean = torch.bmm(jacobian.transpose(1, 2), slope) / size  # (N, d, C)
-            matrix = matrix - free * torch.bmm(mean, mean.transpose(1, 2)).double()
-        return error + self.prior_energy(theta), gradient, matrix
-
-    def minimise(self, target: Callable[[slice], Tensor], steps: int) -> Tensor:
-        """Take Levenberg-Marquardt steps; ``target`` gives what some of the videos are compared with, (n, G, C).
-
-        Returns:
-            The energies (N,).
-        """
-        return torch.cat([self._minimise_rows(rows, target(rows), steps) for rows in chunks(len(self.signal))])
-
-    def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:
-        signal, theta, damping = self.signal[rows], self.theta[rows], self.damping[rows]
-        slope = torch.gradient(prototype, dim=1)[0].mul_(prototype.shape[1] - 1)
-        energy, gradient, matrix = self.linearise(signal, prototype, slope, theta)
-        cap = self.options.largest_step * self.options.num_cells
-        for left in reversed(range(steps)):
-            diagonal = matrix.diagonal(dim1=1, dim2=2)
-            damped = matrix + torch.diag_embed(diagonal * damping.unsqueeze(1) + 1e-9)
-            step = -torch.linalg.solve(damped, gradient)
-            step = step * (cap / step.abs().amax(1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)
-            trial = (theta.double() + step).to(theta.dtype)
-            if left > 0:
-                found, *around = self.linearise(signal, prototype, slope, trial)
-            else:  # nothing comes after it
-                found, around = self.energy(signal, prototype, trial), [gradient, matrix]
-            better = found < energy
-            theta = torch.where(better.unsqueeze(1), trial, theta)
-            energy = torch.where(better, found, energy)
-            gradient = torch.where(better.unsqueeze(1), around[0], gradient)
-            matrix = torch.where(better.view(-1, 1, 1), around[1], matrix)
-            damping = torch.where(better, damping * 0.3, damping * 5).clamp(1e-6, 1e6)
-        self.theta[rows], self.damping[rows] = theta, damping
-        return energy
 
 
 def _means(values: Tensor, action: Tensor, num_actions: int) -> tuple[Tensor, Tensor]:
@@ -204,13 +69,9 @@ def targets(aligned: Tensor, action: Tensor, *, num_actions: int, options: Joint
         num_actions: A.
         options: ``leave_one_out`` and ``level_freedom`` are read.
     """
-    aligned = _less_level(aligned, options)
+    aligned = less_level(aligned, options)
     mean, count = _means(aligned, action, num_actions)
     return _others(aligned, mean, count, action, options), mean
-
-
-def _less_level(aligned: Tensor, options: JointOptions) -> Tensor:
-    return torch.sub(aligned, aligned.mean(1, keepdim=True), alpha=options.level_freedom)
 
 
 def _others(aligned: Tensor, mean: Tensor, count: Tensor, action: Tensor, options: JointOptions) -> Tensor:
@@ -251,7 +112,7 @@ def fit_jointly(
     prototypes: list[Tensor] = []
     error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
     for sigma in options.stages:
-        problem = _Problem(_stage_signal(signal, sigma), options, theta)
+        problem = JointProblem(_stage_signal(signal, sigma), options, theta)
         for _ in range(options.rounds):
             before = problem.theta.clone()
             aligned = problem.aligned(problem.theta)
@@ -298,7 +159,7 @@ def fit_to_prototypes(
         theta = torch.zeros(len(signal), size, dtype=signal.dtype, device=signal.device)
     error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
     for sigma, prototype in zip(options.stages, prototypes, strict=True):
-        problem = _Problem(_stage_signal(signal, sigma), options, theta)
+        problem = JointProblem(_stage_signal(signal, sigma), options, theta)
 
         def own(rows: slice, prototype: Tensor = prototype) -> Tensor:
             return prototype[action[rows]]
@@ -326,7 +187,7 @@ def warps_from_positions(position: Tensor, *, num_cells: int = 16, smoothness: f
     options = JointOptions(num_cells=num_cells, smoothness=smoothness)
     size = num_parameters(num_cells)
     theta = torch.zeros(len(position), size, dtype=position.dtype, device=position.device)
-    problem = _Problem(position.unsqueeze(-1), options, theta)
+    problem = JointProblem(position.unsqueeze(-1), options, theta)
     # The signal that tells its own time: compared with it, a video's signal is its position.
     clock = problem.grid.view(1, -1, 1).expand(len(position), -1, -1)
     problem.minimise(lambda rows: clock[rows], steps)
