@@ -163,8 +163,8 @@ class DirectConfig:
     smoothness: float = 0.1
     """Weight of the prior: mean square slope of the velocity field against the squared distance to the prototype."""
     adapt: float = 0.05
-    """Clean features need a weaker prior: the last fit is repeated with this share of (residual / mean square slope of
-    the warps) as its weight, where that is less than `smoothness`. 0: never."""
+    """Clean features need a weaker prior and freer levels: the last fit is repeated with what suits the warps, levels
+    and residuals that it found, of which this share counts as noise, where that is freer than set. 0: never."""
     first_smoothness: float = 0.3
     """Weight of the prior in the first fit, from which the metric is learned."""
     metric: bool = True
@@ -172,7 +172,7 @@ class DirectConfig:
     metric_channels: int = 64
     """Axes of the metric that are kept."""
     level_freedom: float = 0.4
-    """How freely a video may lie at a level of its own, 0 to 1 (its mean depends on its tempo)."""
+    """How freely a video may lie at a level of its own, 0 to 1 (its mean depends on its tempo), see `adapt`."""
     derivative: float = 0.5
     """Share of the energy of the features that their time derivatives get."""
     derivative_sigma: float = 0.0125

@@ -185,8 +185,8 @@ def test_detail_has_more_cells_and_less_prior():
     assert space.path_rounds > SpaceOptions().path_rounds
 
 
-def test_the_prior_is_adapted_to_what_the_fit_finds():
-    """Clean features of uneven videos get a weaker prior and better warps; noisy ones keep the prior they have."""
+def test_prior_and_levels_are_adapted_to_what_the_fit_finds():
+    """Clean features of uneven videos get a weaker prior, freer levels, better warps; noisy ones stay as they are."""
 
     def fit(signal, action, adapt):
         space = SpaceOptions(derivative=0.0, metric=False, adapt=adapt)
@@ -201,6 +201,9 @@ def test_the_prior_is_adapted_to_what_the_fit_finds():
     (strong, strong_theta), (weak, weak_theta) = (fit(signal, action, adapt) for adapt in (0.0, 0.05))
     assert strong.options.smoothness == JointOptions().smoothness
     assert weak.options.smoothness < 0.5 * JointOptions().smoothness
+    assert strong.options.level_freedom == JointOptions().level_freedom
+    assert weak.options.level_freedom > 0.9
     assert error(weak_theta) < error(strong_theta)
     noise = 3 * torch.randn(signal.shape, generator=torch.Generator().manual_seed(4))
-    assert fit(signal + noise, action, 0.05)[0].options.smoothness == JointOptions().smoothness
+    noisy = fit(signal + noise, action, 0.05)[0].options
+    assert (noisy.smoothness, noisy.level_freedom) == (JointOptions().smoothness, JointOptions().level_freedom)

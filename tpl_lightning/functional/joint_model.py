@@ -1,6 +1,5 @@
 """What the direct fit learns from a training set, and what it needs to align new videos: space and prototypes."""
 
-import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -48,8 +47,8 @@ class SpaceOptions:
     last_stages: int = 2
     """Stages of the last fit where paths start it: the sharpest so many."""
     adapt: float = 0.05
-    """Share of the ratio of residual to slope that is the most the prior may weigh, see :func:`_fitting_prior`; 0: the
-    prior weighs what the options say."""
+    """Share of the residual's variance that counts as noise in the prior and the freedom of levels that suit a fit, see
+    :func:`_adapted`; 0: both stay as the options say."""
 
 
 def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions, SpaceOptions]:
@@ -140,9 +139,9 @@ class JointModel:
         if space.path_rounds > 0:
             options = replace(options, stages=options.stages[-space.last_stages :])
         fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=theta)
-        weaker = _fitting_prior(fit, options, space.adapt)
-        if weaker < _WORTH_IT * options.smoothness:
-            options = replace(options, smoothness=weaker)
+        adapted = _adapted(fit, signal, action, num_actions=num_actions, options=options, share=space.adapt)
+        if adapted != options:
+            options = adapted
             fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=fit.theta)
         if space.path_rounds == 0:
             return cls(learned, options, fit.prototypes), fit.theta
@@ -198,18 +197,42 @@ class JointModel:
 
 
 _WORTH_IT = 0.9  # of the prior's weight; one that is hardly weaker does not pay for another fit
+_LEVELS_WORTH_IT = 0.25  # of freedom more that levels ought to have; less does not either
 
 
-def _fitting_prior(fit: JointFit, options: JointOptions, share: float) -> float:
-    """Return the weight of the prior that suits what a fit has found; infinite where there is nothing to go by.
+def _adapted(
+    fit: JointFit, signal: Tensor, action: Tensor, *, num_actions: int, options: JointOptions, share: float
+) -> JointOptions:
+    """Return options with the prior, and the freedom of levels, that suit what a fit has found.
 
     With independent noise of variance s in n samples of the residual and slopes of variance v, the most likely warp has
-    a prior of weight s / (n v). ``share`` stands for 1 / n: residuals change about 20 times in a video.
+    a prior of weight s / (n v); with levels of variance l, the freedom of a level is l / (l + s / n). ``share`` stands
+    for 1 / n: residuals change about 20 times in a video.
+
+    Args:
+        fit: With ``options``.
+        signal: (N, G, K) what was fitted.
+        action: (N,).
+        num_actions: A.
+        options: The prior only ever gets weaker, and levels freer.
+        share: 0: options stay as they are.
     """
     slope = cell_slopes(fit.theta.double(), num_cells=options.num_cells).square().mean()
     if share == 0 or slope == 0:
-        return math.inf
-    return share * float(fit.error.mean() / slope)
+        return options
+    grid = torch.linspace(0, 1, signal.shape[1], dtype=signal.dtype, device=signal.device)
+    aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
+    target = targets(aligned, action, num_actions=num_actions, options=options)[0]
+    residual = sample_rows(target, cpab_warp(-fit.theta, grid, num_cells=options.num_cells)) - signal
+    level = residual.mean(1, keepdim=True)
+    among = level.square().sum(-1).mean()
+    freedom = float(among / (among + share * (residual - level).square().sum(-1).mean()).clamp(min=1e-12))
+    weaker = share * float(fit.error.mean() / slope)
+    if weaker < _WORTH_IT * options.smoothness:
+        options = replace(options, smoothness=weaker)
+    if freedom > options.level_freedom + _LEVELS_WORTH_IT:
+        options = replace(options, level_freedom=freedom)
+    return options
 
 
 def _thinned(values: Tensor, size: int) -> Tensor:
