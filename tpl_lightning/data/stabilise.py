@@ -1,9 +1,9 @@
 """Taking out of a video what its camera does: each picture is moved, zoomed and rolled onto the video's median.
 
-A camera that drifts moves every edge across the cells of a picture, so features tell its drift from pose no more. The
-median over time is the background, and of what moves a blur; a robust fit looks at what is like it. Lucas and Kanade,
-"An iterative image registration technique", 1981, with Tukey's weights and the gradient of the median in place of that
-of each picture (Baker and Matthews, "Lucas-Kanade 20 years on", 2004), coarse to fine.
+A camera that drifts moves every edge across the cells of a picture, so features cannot tell its drift from a change of
+pose. The median over time shows the background and a blur of what moves; a robust fit looks at what is like it. Lucas,
+Kanade, "An iterative image registration technique", 1981, with Tukey's weights and the gradient of the median in place
+of that of each picture (Baker and Matthews, "Lucas-Kanade 20 years on", 2004), coarse to fine.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,6 +39,7 @@ def stabilised(chunks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             if sum(map(len, waiting)) < _WINDOW:
                 continue
             chunk = np.concatenate(waiting)
+            waiting.clear()
             levels = _levels(chunk[:_WINDOW])
         yield _fitted(chunk, levels)
     if levels is None and waiting:
