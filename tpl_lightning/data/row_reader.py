@@ -35,10 +35,14 @@ class RowReader:
         self._dataset, self.row_shape, self.dtype = dataset, dataset.shape[1:], dataset.dtype
         self._row_bytes = math.prod(self.row_shape) * dataset.dtype.itemsize
         found = _places(dataset)
-        self._rows: int
-        self._places: np.ndarray
-        self._rows, self._places = found if found is not None else (0, np.zeros(0, dtype=np.int64))
+        self._set_places(*(found if found is not None else (0, np.zeros(0, dtype=np.int64))))
         self._file = path.open("rb", buffering=0) if found is not None else None
+
+    def _set_places(self, rows: int, places: np.ndarray) -> None:
+        """Keep the rows of a chunk and the places of the chunks in the file."""
+        self._rows, self._places = rows, places
+        # Chunks that lie behind one another, with nothing between them, have the same number.
+        self._run = np.append(0, np.cumsum(np.diff(places) != rows * self._row_bytes))
 
     def read_into(self, out: np.ndarray, start: int) -> None:
         """Fill ``out`` (L, ...), contiguous and of the dataset's type, with rows ``start`` to ``start + L``.
@@ -85,8 +89,14 @@ class RowReader:
         self, starts: np.ndarray, lengths: np.ndarray, target: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return place in the file, size and place in the result, in bytes, of what lies in one piece in both."""
-        first = starts // self._rows
-        count = (starts + lengths - 1) // self._rows - first + 1
+        first, last = starts // self._rows, (starts + lengths - 1) // self._rows
+        if (self._run[first] == self._run[last]).all():  # nearly always
+            return (
+                self._places[first] + (starts - first * self._rows) * self._row_bytes,
+                lengths * self._row_bytes,
+                target,
+            )
+        count = last - first + 1
         video = np.repeat(np.arange(len(starts)), count)
         chunk = first[video] + np.arange(len(video)) - np.repeat(np.cumsum(count) - count, count)
         begin = np.maximum(starts[video], chunk * self._rows)
