@@ -67,7 +67,8 @@ def scores(method: str, cache: str, options: str) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         aligner = build_aligner(config, Path(folder))
         aligner.fit(splits.train, splits.val)
-        found = evaluate(aligner.align(splits.all()), splits.all()).overall
+        videos = splits.all()
+        found = evaluate(aligner.align(videos), videos).overall
     return [found[name] for name in METRICS]
 
 
@@ -90,7 +91,7 @@ def table(rows: dict[str, str], found: dict[str, list[list[float]]]) -> list[str
 
 
 def main() -> None:
-    """Run all rows on all sets, write the tables; what is done already is read from the file beside the output."""
+    """Run all rows on all sets and write the tables; fits that are in the store are not done again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", nargs="+", metavar="NAME=CACHE")
     parser.add_argument("--repeats", type=int, default=5)

@@ -20,14 +20,13 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import num_parameters
-from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, chunks, less_level
+from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, less_level
 from tpl_lightning.functional.smoothing import gaussian_smoother, stage_size
 
 __all__ = [
     "JointFit",
     "JointOptions",
     "centred",
-    "chunks",
     "fit_jointly",
     "fit_to_prototypes",
     "targets",

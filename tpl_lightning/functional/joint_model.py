@@ -12,12 +12,12 @@ from tpl_lightning.functional.joint import (
     JointFit,
     JointOptions,
     centred,
-    chunks,
     fit_jointly,
     fit_to_prototypes,
     targets,
     warps_from_positions,
 )
+from tpl_lightning.functional.joint_problem import chunks
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.timing_space import TimingSpace
 
