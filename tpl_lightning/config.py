@@ -58,7 +58,7 @@ class DataConfig:
     batch_size: int = 64
     """Videos per batch and device."""
     num_workers: int = 0
-    """Processes that read ahead; 0 reads in the main process."""
+    """Threads that read ahead; 0: a batch is read when it is needed."""
     center: bool = True
     """Remove each video's mean embedding (what a clip looks like, not when)."""
     scale: Literal["set", "video", "none"] = "set"

@@ -57,7 +57,8 @@ class EmbeddingCache:
         """Read and check the metadata."""
         self.path = Path(path)
         self._file: h5py.File | None = None
-        self._readers: dict[str, RowReader] = {}
+        self._reader: RowReader | None = None
+        self._labels: np.ndarray | None = None
         self._pid = -1
         if not self.path.is_file():
             raise UserError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
@@ -172,102 +173,112 @@ class EmbeddingCache:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the handle behind: each process opens its own."""
-        return {**self.__dict__, "_file": None, "_readers": {}, "_pid": -1}
+        return {**self.__dict__, "_file": None, "_reader": None, "_labels": None, "_pid": -1}
 
     @property
     def _handle(self) -> h5py.File:
         if self._file is None or self._pid != os.getpid():
-            self._file, self._readers, self._pid = h5py.File(self.path, "r"), {}, os.getpid()
+            self._file, self._reader, self._pid = h5py.File(self.path, "r"), None, os.getpid()
         return self._file
 
-    def _reader(self, name: str) -> RowReader:
+    @property
+    def _embeddings(self) -> RowReader:
         handle = self._handle
-        if name not in self._readers:
-            self._readers[name] = RowReader(self.path, handle[name])
-        return self._readers[name]
+        if self._reader is None:
+            self._reader = RowReader(self.path, handle["embeddings"])
+        return self._reader
 
-    def _rows(self, name: str, index: int) -> np.ndarray:
+    def _rows(self, index: int) -> np.ndarray:
+        """Return the embeddings (L_i, C) of a video as they are stored."""
         try:
-            reader = self._reader(name)
+            reader = self._embeddings
             rows = np.empty((self.lengths[index], *reader.row_shape), reader.dtype)
             reader.read_into(rows, int(self.offsets[index]))
         except _DAMAGE as error:
-            raise self._unreadable(name, index, error) from error
+            found = f"video {str(self.video_id[index])!r}: embeddings cannot be read ({_first_line(error)})"
+            raise self._wrong(found) from error
         return rows
 
-    def _unreadable(self, name: str, index: int, error: BaseException) -> UserError:
-        return self._wrong(f"video {str(self.video_id[index])!r}: {name} cannot be read ({_first_line(error)})")
+    def _labels_of_all(self) -> np.ndarray:
+        """Return the labels of all frames: read at once and kept, since a byte or two at a time takes the disk long."""
+        if self._labels is None:
+            try:
+                values = self._handle["labels"][:]
+            except _DAMAGE as error:
+                raise self._wrong(f"labels cannot be read ({_first_line(error)})") from error
+            self._labels = values.astype(np.int16, copy=False)
+        return self._labels
 
     @property
     def served_dtype(self) -> np.dtype:
         """Return the type in which batches are read: half precision as it is stored, else float32."""
         return np.dtype(np.float16 if self.dtype == np.float16 else np.float32)
 
-    def read_batch(
-        self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray, slots: np.ndarray | None = None
-    ) -> None:
+    def announce(self, indices: np.ndarray) -> None:
+        """Tell the system that these videos will be read soon; after it, several threads may read them at a time."""
+        with suppress(*_DAMAGE):  # reading says what is wrong
+            self._embeddings.announce(self.offsets[indices], self.lengths[indices])
+
+    def read_batch(self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray) -> None:
         """Read videos into a padded batch: embeddings as they are stored, 0 where padded, labels -1.
 
         Args:
-            indices: (K,) numbers of the videos.
+            indices: (B,) numbers of the videos.
             embeddings: (B, T, C), contiguous and of :attr:`served_dtype`, to be filled.
             labels: (B, T) int16, contiguous, to be filled.
-            slots: (K,) place of each video in the batch; None: in order.
 
         Raises:
             UserError: If a video cannot be read, or holds NaN or infinity; names it.
         """
-        slots = np.arange(len(indices)) if slots is None else slots
-        starts, lengths = self.offsets[indices], self.lengths[indices]
-        self._fill("embeddings", indices, embeddings, slots, starts, lengths)
-        if self.has_labels:
-            self._fill("labels", indices, labels, slots, starts, lengths)
-        else:
-            labels[slots] = -1
-        for index, slot, length in zip(indices.tolist(), slots.tolist(), lengths.tolist(), strict=True):
-            embeddings[slot, length:] = 0
-            labels[slot, length:] = -1
-            if not self._is_finite[index] and not _all_finite(embeddings[slot, :length]):
-                raise self._wrong(
-                    f"video {str(self.video_id[index])!r}: embeddings hold NaN or infinity; make the cache anew "
-                    "(`tpl cache validate` reads all of it)"
-                )
+        self._read_into(indices, embeddings, labels, np.arange(len(indices)))
+        if self._is_finite[indices].all():
+            return
+        if not _all_finite(embeddings):
+            bad = next(i for i, video in zip(indices.tolist(), embeddings, strict=True) if not _all_finite(video))
+            raise self._wrong(
+                f"video {str(self.video_id[bad])!r}: embeddings hold NaN or infinity; make the cache anew "
+                "(`tpl cache validate` reads all of it)"
+            )
         self._is_finite[indices] = True
 
-    def _fill(
-        self,
-        name: str,
-        indices: np.ndarray,
-        out: np.ndarray,
-        slots: np.ndarray,
-        starts: np.ndarray,
-        lengths: np.ndarray,
-    ) -> None:
-        """Read rows of a dataset into a padded batch; of another type than stored, video by video."""
-        with suppress(*_DAMAGE):  # what is wrong is said below, by the video's name
-            reader = self._reader(name)
-            if reader.dtype == out.dtype:
-                reader.read_padded(out, slots, starts, lengths)
-                return
+    def _read_into(self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray, slots: np.ndarray) -> None:
+        """Read videos into the given places (K,) of a padded batch."""
+        lengths = self.lengths[indices]
+        if not self._read_as_stored(indices, embeddings, slots):
+            for index, slot, length in zip(indices.tolist(), slots.tolist(), lengths.tolist(), strict=True):
+                embeddings[slot, :length] = self._rows(index)
         for index, slot, length in zip(indices.tolist(), slots.tolist(), lengths.tolist(), strict=True):
-            out[slot, :length] = self._rows(name, index)
+            embeddings[slot, length:] = 0
+            labels[slot, :length] = self.labels(index)
+            labels[slot, length:] = -1
+
+    def _read_as_stored(self, indices: np.ndarray, embeddings: np.ndarray, slots: np.ndarray) -> bool:
+        """Read videos all at once, if possible; what is wrong is said where each is read on its own."""
+        with suppress(*_DAMAGE):
+            if self._embeddings.dtype == embeddings.dtype:
+                self._embeddings.read_padded(embeddings, slots, self.offsets[indices], self.lengths[indices])
+                return True
+        return False
 
     def read(self, index: int) -> np.ndarray:
         """Return the embeddings (L_i, C) of a video, float32."""
-        rows = self._rows("embeddings", index)
+        rows = self._rows(index)
         return _from_half(rows) if rows.dtype == np.float16 else rows.astype(np.float32, copy=False)
 
     def labels(self, index: int) -> np.ndarray:
         """Return the phase of each frame (L_i,) int16, -1 where unlabelled."""
         if not self.has_labels:
             return np.full(self.lengths[index], -1, dtype=np.int16)
-        return self._rows("labels", index).astype(np.int16)
+        return self._labels_of_all()[self.offsets[index] : self.offsets[index + 1]]
 
     def progress(self, index: int) -> np.ndarray | None:
         """Return the true progress of each frame (L_i,) float32, None where unknown."""
         if not self.has_progress:
             return None
-        values = self._rows("progress", index).astype(np.float32)
+        try:
+            values = self._handle["progress"][self.offsets[index] : self.offsets[index + 1]].astype(np.float32)
+        except _DAMAGE as error:
+            raise self._wrong(f"progress cannot be read ({_first_line(error)})") from error
         return None if np.isnan(values).all() else values
 
     def extractor_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
@@ -288,7 +299,7 @@ class EmbeddingCache:
         digest.update(self.offsets.tobytes())
         digest.update(self.fps.tobytes())
         for index in np.unique(np.linspace(0, len(self) - 1, 64).astype(int)):
-            digest.update(self._rows("embeddings", index).tobytes())
+            digest.update(self._rows(index).tobytes())
             digest.update(self.labels(index).tobytes())
         return digest.hexdigest()[:16]
 
@@ -306,7 +317,7 @@ class EmbeddingCache:
         count = len(self) if most_frames is None or total <= most_frames else max(len(self) * most_frames // total, 1)
         for index in np.linspace(0, len(self) - 1, count).round().astype(int).tolist():
             video = str(self.video_id[index])
-            values = self._rows("embeddings", index)
+            values = self._rows(index)
             if not np.isfinite(values).all():
                 frame = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
                 raise self._wrong(f"video {video!r}, frame {frame}: embeddings hold NaN or infinity")
@@ -377,6 +388,10 @@ class VideoSet:
         """Return the embeddings (L_i, C), float32."""
         return self.cache.read(int(self.indices[position]))
 
+    def announce(self, positions: np.ndarray) -> None:
+        """Tell the system what will be read soon, see :meth:`EmbeddingCache.announce`."""
+        self.cache.announce(self.indices[positions])
+
     def read_batch(self, positions: np.ndarray, embeddings: np.ndarray, labels: np.ndarray) -> None:
         """Read videos into a padded batch, see :meth:`EmbeddingCache.read_batch`."""
         self.cache.read_batch(self.indices[positions], embeddings, labels)
@@ -390,14 +405,17 @@ class VideoSet:
         return self.cache.progress(int(self.indices[position]))
 
 
-_EXPONENT = {2: (np.uint16, 0x7C00), 4: (np.uint32, 0x7F800000)}  # all its bits are set in NaN and infinity alone
+_INFINITY = {2: (np.int16, np.uint16, 0x7C00), 4: (np.int32, np.uint32, 0x7F800000)}
 
 
 def _all_finite(values: np.ndarray) -> bool:
-    """Return whether half or single precision holds no NaN or infinity; a fraction of the time of np.isfinite."""
-    unsigned, exponent = _EXPONENT[values.dtype.itemsize]
-    bits = values.view(unsigned) & unsigned(exponent)
-    return bool(bits.max(initial=0) < exponent)
+    """Return whether half or single precision holds no NaN or infinity; a fraction of the time of np.isfinite.
+
+    As integers, numbers of one sign are in order, infinity and NaN behind all others.
+    """
+    signed, unsigned, infinity = _INFINITY[values.dtype.itemsize]
+    minus = infinity | 1 << 8 * values.dtype.itemsize - 1
+    return bool(values.view(signed).max(initial=0) < infinity and values.view(unsigned).max(initial=0) < minus)
 
 
 def _from_half(values: np.ndarray) -> np.ndarray:

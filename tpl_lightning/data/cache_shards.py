@@ -1,14 +1,13 @@
 """Several cache files that are read as one: ``data.cache='embeddings/part-*.h5'``."""
 
 import glob
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.row_reader import RowReader
 from tpl_lightning.errors import UserError
 
 __all__ = ["ShardedCache", "open_cache"]
@@ -51,9 +50,6 @@ class ShardedCache(EmbeddingCache):
     def __init__(self, pattern: str | Path, shards: list[EmbeddingCache]) -> None:
         """Join the metadata."""
         self.path, self.shards = Path(pattern), shards
-        self._file: h5py.File | None = None
-        self._readers: dict[str, RowReader] = {}
-        self._pid = -1
         first = shards[0]
         self.dataset, self.extractor, self.source = first.dataset, first.extractor, first.source
         self.num_channels, self.dtype = first.num_channels, np.result_type(*[s.dtype for s in shards])
@@ -70,6 +66,7 @@ class ShardedCache(EmbeddingCache):
         )
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         self._starts = np.cumsum([0, *map(len, shards)])  # number of each shard's first video
+        self._is_finite = np.zeros(len(self.video_id), dtype=bool)
         self._check_once()
 
     def _check_alike(self, first: EmbeddingCache, shard: EmbeddingCache) -> None:
@@ -111,19 +108,25 @@ class ShardedCache(EmbeddingCache):
         """Return the files of all shards."""
         return [shard.path for shard in self.shards]
 
-    def _rows(self, name: str, index: int) -> np.ndarray:
+    def _rows(self, index: int) -> np.ndarray:
         shard, own = self._shard(index)
-        return shard._rows(name, own)
+        return shard._rows(own)
 
-    def read_batch(
-        self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray, slots: np.ndarray | None = None
-    ) -> None:
-        """Read videos into a padded batch, see :meth:`EmbeddingCache.read_batch`."""
-        slots = np.arange(len(indices)) if slots is None else slots
+    def announce(self, indices: np.ndarray) -> None:
+        """Tell the system what will be read soon, see :meth:`EmbeddingCache.announce`."""
+        for shard, own, _ in self._parted(indices):
+            shard.announce(own)
+
+    def _read_into(self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray, slots: np.ndarray) -> None:
+        for shard, own, mine in self._parted(indices):
+            shard._read_into(own, embeddings, labels, slots[mine])
+
+    def _parted(self, indices: np.ndarray) -> Iterator[tuple[EmbeddingCache, np.ndarray, np.ndarray]]:
+        """Yield shards, the numbers of the videos in them, and a mask (K,) of which these are."""
         numbers = np.searchsorted(self._starts, indices, side="right") - 1
         for number in np.unique(numbers).tolist():
             mine = numbers == number
-            self.shards[number].read_batch(indices[mine] - self._starts[number], embeddings, labels, slots[mine])
+            yield self.shards[number], indices[mine] - self._starts[number], mine
 
     def labels(self, index: int) -> np.ndarray:
         """Return the phase of each frame (L_i,) int16, -1 where unlabelled."""

@@ -1,6 +1,5 @@
 """The LightningDataModule over an embedding cache."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,12 +7,13 @@ import numpy as np
 import torch
 from lightning import LightningDataModule, LightningModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, SequentialSampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
+from tpl_lightning.data.read_ahead import ReadAheadLoader
 from tpl_lightning.data.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
 from tpl_lightning.data.splits import Splits
 from tpl_lightning.errors import UserError
@@ -71,25 +71,27 @@ class EmbeddingDataset(Dataset[Batch]):
         labels[index == STAND_IN] = -1
         return Batch(
             embeddings=embeddings,
-            lengths=torch.from_numpy(lengths.copy()),
-            labels=torch.from_numpy(labels).long(),
-            action=torch.from_numpy(self.action[rows]),
-            video_index=torch.from_numpy(index),
+            lengths=_pinned(lengths),
+            labels=_pinned(labels.astype(np.int64)),
+            action=_pinned(self.action[rows]),
+            video_index=_pinned(index),
         )
+
+    def announce(self, indices: Sequence[int]) -> None:
+        """Pass on that a batch will be read soon; after it, any thread may read it."""
+        self.videos.announce(np.maximum(indices, 0))  # STAND_IN is the first video
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype) -> Tensor:
-    """Return a tensor to be filled; of a worker, in memory that it shares with the main process, to save a copy."""
-    like = torch.empty(0, dtype=torch.float16 if dtype == np.float16 else torch.float32)
-    if get_worker_info() is None:
-        return like.new_empty(shape)
-    count = math.prod(shape)
-    storage = like._typed_storage()._new_shared(count, device=like.device)
-    return like.new(storage).resize_(shape)
+    """Return a tensor to be filled; in pinned memory where there is a GPU to copy it to."""
+    if torch.cuda.is_available():
+        return torch.empty(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, pin_memory=True)
+    return torch.from_numpy(np.empty(shape, dtype))  # in huge pages, which are sooner at hand
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    return batch  # the dataset makes whole batches
+def _pinned(values: np.ndarray) -> Tensor:
+    tensor = torch.from_numpy(values.copy())
+    return tensor.pin_memory() if torch.cuda.is_available() else tensor
 
 
 class EmbeddingDataModule(LightningDataModule):
@@ -144,15 +146,7 @@ class EmbeddingDataModule(LightningDataModule):
         return EmbeddingDataset(videos, self.actions)
 
     def _loader(self, dataset: EmbeddingDataset, **options: Any) -> DataLoader[Batch]:
-        workers = self.data.num_workers
-        return DataLoader(
-            dataset,  # type: ignore[arg-type]
-            collate_fn=_as_it_is,  # type: ignore[arg-type]
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            **options,
-        )
+        return ReadAheadLoader(dataset, threads=self.data.num_workers, **options)
 
     def _sharded(self, dataset: EmbeddingDataset) -> DataLoader[Batch]:
         return self._loader(dataset, batch_size=self.data.batch_size, sampler=OrderedShardSampler(len(dataset)))

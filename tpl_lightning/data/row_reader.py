@@ -13,8 +13,6 @@ import numpy as np
 
 __all__ = ["RowReader"]
 
-_WORTH_ADVICE = 16  # bytes of a row; what is smaller (labels) is fetched with its neighbours anyway
-
 
 class RowReader:
     """Reads rows (entries of the first axis) of a dataset into arrays of the caller's.
@@ -53,10 +51,21 @@ class RowReader:
         if len(out):
             self.read_padded(out[None], *(np.array([x]) for x in (0, start, len(out))))
 
+    def announce(self, starts: np.ndarray, lengths: np.ndarray) -> None:
+        """Tell the system which rows will be read soon, so that it fetches them meanwhile.
+
+        Args:
+            starts: (K,) first rows.
+            lengths: (K,) rows, at least 1.
+        """
+        if self._file is None or not hasattr(os, "posix_fadvise"):
+            return
+        stretches = (part.tolist() for part in self._stretches(starts, lengths, np.zeros_like(starts)))
+        for place, size, _ in zip(*stretches, strict=True):
+            os.posix_fadvise(self._file.fileno(), place, size, os.POSIX_FADV_WILLNEED)
+
     def read_padded(self, out: np.ndarray, slots: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
         """Fill ``out[slots[k], :lengths[k]]`` with the rows from ``starts[k]`` on, for every k; the rest is left alone.
-
-        The system hears of all of them first, so that it fetches some while others are read.
 
         Args:
             out: (B, T, ...), contiguous and of the dataset's type.
@@ -72,11 +81,8 @@ class RowReader:
                 self._dataset.read_direct(out[slot, :length], np.s_[start : start + length])
             return
         target = slots * out.shape[1] * self._row_bytes
-        stretches = [part.tolist() for part in self._stretches(starts, lengths, target)]
         number, view = self._file.fileno(), out.reshape(-1).view(np.uint8).data
-        if hasattr(os, "posix_fadvise") and self._row_bytes >= _WORTH_ADVICE:
-            for place, size, _ in zip(*stretches, strict=True):
-                os.posix_fadvise(number, place, size, os.POSIX_FADV_WILLNEED)
+        stretches = (part.tolist() for part in self._stretches(starts, lengths, target))
         for place, size, at in zip(*stretches, strict=True):
             done = os.preadv(number, [view[at : at + size]], place)
             while done < size:  # the system may give less at a time
