@@ -247,10 +247,12 @@ class EmbeddingCache:
         if not self._read_as_stored(indices, embeddings, slots):
             for index, slot, length in zip(indices.tolist(), slots.tolist(), lengths.tolist(), strict=True):
                 embeddings[slot, :length] = self._rows(index)
-        for index, slot, length in zip(indices.tolist(), slots.tolist(), lengths.tolist(), strict=True):
+        labels[slots] = -1
+        known = self._labels_of_all() if self.has_labels else None
+        for start, slot, length in zip(self.offsets[indices].tolist(), slots.tolist(), lengths.tolist(), strict=True):
             embeddings[slot, length:] = 0
-            labels[slot, :length] = self.labels(index)
-            labels[slot, length:] = -1
+            if known is not None:
+                labels[slot, :length] = known[start : start + length]
 
     def _read_as_stored(self, indices: np.ndarray, embeddings: np.ndarray, slots: np.ndarray) -> bool:
         """Read videos all at once, if possible; what is wrong is said where each is read on its own."""
