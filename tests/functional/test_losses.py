@@ -91,10 +91,7 @@ def test_reconstruction_equals_a_loop():
     torch.testing.assert_close(loss, total.float(), atol=0, rtol=1e-3)
 
 
-@pytest.mark.parametrize("frames", [1, 5, 36])
-def test_the_gradient_of_the_reconstruction_is_that_of_a_plain_formula(monkeypatch, frames):
-    """However many frames are done at a time, the last piece being smaller or not."""
-    monkeypatch.setattr("tpl_lightning.functional.losses._AT_ONCE", 5 * frames)
+def test_the_gradient_of_the_reconstruction_is_that_of_a_plain_formula():
     inputs = [x.requires_grad_() for x in (_random(4, 9, 3), *_linear_map())]
     expected = _random(4, 9, 5, seed=1)
     loss = 0.7 * reconstruction_loss(*inputs, expected, LENGTHS)
@@ -105,6 +102,22 @@ def test_the_gradient_of_the_reconstruction_is_that_of_a_plain_formula(monkeypat
     torch.testing.assert_close(found, wanted, atol=1e-12, rtol=1e-12)
     assert found[0][~length_mask(LENGTHS, 9)].abs().max() == 0
     assert torch.autograd.gradcheck(lambda *x: reconstruction_loss(*x, expected, LENGTHS), inputs)
+
+
+@pytest.mark.parametrize("noise", [1.0, 0.1])
+def test_single_precision_suffices_for_the_reconstruction(noise):
+    """Also where the differences are small against what is reconstructed."""
+    lengths, hidden = torch.tensor([50, 200]), _random(2, 200, 16)
+    weight, bias = _random(96, 16, seed=1), _random(96, seed=2)
+    expected = hidden @ weight.T + bias + noise * _random(2, 200, 96, seed=3)
+    inputs = [x.requires_grad_() for x in (hidden, weight, bias)]
+    singles = [x.detach().float().requires_grad_() for x in inputs]
+    loss = reconstruction_loss(*inputs, expected, lengths)
+    found = reconstruction_loss(*singles, expected.float(), lengths)
+    torch.testing.assert_close(found.double(), loss, atol=0, rtol=1e-5 / noise**2)
+    pairs = zip(torch.autograd.grad(found, singles), torch.autograd.grad(loss, inputs), strict=True)
+    for single, double in pairs:
+        assert float((single - double).norm() / double.norm()) < 1e-5 / noise
 
 
 def test_reconstruction_knows_nothing_of_padding():
