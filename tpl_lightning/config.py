@@ -343,7 +343,7 @@ class TrainConfig:
     val_every: int = 25
     """Epochs between validations."""
     compile: bool = False
-    """Compile the network with torch.compile (needs a C++ compiler): slow to start, faster on long trainings."""
+    """Compile the network with torch.compile: slow to start, for long trainings on GPUs. A CPU is no faster so."""
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn.functional import pad
 
 __all__ = ["Batch"]
 
@@ -23,3 +24,9 @@ class Batch(NamedTuple):
     points: int | None = None
     """P, length of the longest prototype among the actions: told while the batch is on the host, so that no step has to
     wait for a GPU to say it."""
+
+    def padded(self, multiple: int) -> "Batch":
+        """Return the batch with T the next multiple of ``multiple``."""
+        more = -self.embeddings.shape[1] % multiple
+        embeddings, labels = pad(self.embeddings, (0, 0, 0, more)), pad(self.labels, (0, more), value=-1)
+        return self._replace(embeddings=embeddings, labels=labels)

@@ -15,7 +15,10 @@ from tpl_lightning.metrics import AlignmentScore, CycleBackConsistency, KeyEvent
 from tpl_lightning.nn import DMTAE, DMTAEOutput
 from tpl_lightning.nn.warp_network import WarpNetwork
 
-__all__ = ["AlignmentModule", "Losses", "TPLModule"]
+__all__ = ["COMPILED_STEP", "AlignmentModule", "Losses", "TPLModule"]
+
+COMPILED_STEP = 64
+"""Frames and prototype points come in multiples of it where the network is compiled: for each size, it is anew."""
 
 
 class Losses(NamedTuple):
@@ -80,9 +83,12 @@ class AlignmentModule(LightningModule):
         return self.model(batch.embeddings, batch.lengths, self.prototype_lengths[batch.action], batch.points)
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Note the longest prototype while the batch is on the host."""
+        """Note the longest prototype while the batch is on the host; few sizes for a network that is compiled."""
         lengths = self.catalogue["prototype_lengths"]
-        return batch._replace(points=max(lengths[number] for number in batch.action.tolist()))
+        points = max(lengths[number] for number in batch.action.tolist())
+        if not self.config["train"]["compile"]:
+            return batch._replace(points=points)
+        return batch.padded(COMPILED_STEP)._replace(points=min(_round_up(points), self.prototypes.shape[1]))
 
     def batch_prototypes(self, aligned: Tensor, action: Tensor) -> Tensor:
         """Return the prototypes (A, longest, D) of this batch (of all ranks) from what is aligned, (B, P, D)."""
@@ -158,6 +164,10 @@ class AlignmentModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them from the checkpoint."""
         self.preprocessor_state, self.is_finished = checkpoint["preprocessor"], checkpoint["finished"]
+
+
+def _round_up(points: int) -> int:
+    return -(-points // COMPILED_STEP) * COMPILED_STEP
 
 
 class TPLModule(AlignmentModule):

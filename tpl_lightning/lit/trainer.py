@@ -138,6 +138,8 @@ def _compile_network(module: LightningModule) -> None:
     """Compile the networks that the module trains, in place: names in checkpoints stay as they are.
 
     Warps are left as they are: their loop is over tensors of the caller's shapes, and takes a small part of the time.
+    Convolutions that are trained are compiled for one size at a time, whatever ``dynamic`` says; modules pad their
+    batches, so that there are few sizes (``COMPILED_STEP``).
 
     Raises:
         UserError: If a CPU is trained on and there is no C++ compiler.
@@ -146,10 +148,12 @@ def _compile_network(module: LightningModule) -> None:
         raise UserError(
             "train.compile=true needs a C++ compiler on a CPU (g++ or clang++); install one, or leave it out."
         )
-    network = module.model if isinstance(module, AlignmentModule) else module.network
-    assert isinstance(network, nn.Module)
-    for part in network.children():
-        part.compile(dynamic=True)  # lengths differ from batch to batch
+    parts = list(module.model.children()) if isinstance(module, AlignmentModule) else [module.network]
+    for part in parts:
+        assert isinstance(part, nn.Module)
+        part.compile(dynamic=False)
+    # Frames up to 600 or points, batches whose sizes differ by one, training and validation.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
 
 
 def train(

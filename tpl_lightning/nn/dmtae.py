@@ -101,7 +101,7 @@ class DMTAE(WarpNetwork):
             theta, lengths, prototype_length, frames=embeddings.shape[1], points=points
         )
         aligned = resample(latent, source_position, lengths)
-        hidden = full_precision(self.decoder.hidden(aligned, prototype_length))
+        hidden = full_precision(self.decoder(aligned, prototype_length, last=False))
         return DMTAEOutput(
             latent=latent,
             theta=theta,

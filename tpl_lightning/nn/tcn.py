@@ -76,15 +76,13 @@ class TCN(nn.Module):
             for linear in (cast(_Layer, self.layers[-1]).out, self.out):
                 linear.register_parameter("bias", None)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Map (B, T, in_channels) with ``lengths`` (B,) to (B, T, out_channels), 0 beyond the lengths."""
-        mask = length_mask(lengths, x.shape[1]).unsqueeze(-1)
-        return self.out(self.hidden(x, lengths)) * mask
+    def forward(self, x: Tensor, lengths: Tensor, *, last: bool = True) -> Tensor:
+        """Map (B, T, in_channels) with ``lengths`` (B,) to (B, T, out_channels), 0 beyond the lengths.
 
-    def hidden(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Return what the last linear map, ``out``, gets: (B, T, hidden), 0 beyond the lengths."""
+        Without the last linear map, ``out``, to what it gets: (B, T, hidden).
+        """
         mask = length_mask(lengths, x.shape[1]).view(-1, 1)
         x = self.into(x.flatten(0, 1)).mul_(mask).unflatten(0, x.shape[:2])
         for layer in self.layers:
             x = layer(x, mask)
-        return x
+        return self.out(x) * mask.view(*x.shape[:2], 1) if last else x
