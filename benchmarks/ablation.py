@@ -17,9 +17,9 @@ import torch
 
 from tpl_lightning.aligners import build_aligner
 from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import evaluate
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "ablation.md"

@@ -28,11 +28,12 @@ import torch
 from lightning import Callback
 
 from tpl_lightning.config import Config, config_to_dict, load_config
-from tpl_lightning.data.cache import EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.cache import EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.datamodule import EmbeddingDataModule
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.video_set import VideoSet
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, SHARDS = 128, 15, 4

@@ -27,9 +27,10 @@ import numpy as np
 from make_sets import _frames, _smooth
 
 from tpl_lightning.config import Config, load_config
-from tpl_lightning.data.cache import EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.cache import EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.video_set import VideoSet
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, PHASES, SHORTEST, LONGEST = 768, 15, 5, 20, 600

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes
 from tpl_lightning.functional.masks import frame_times

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.alignment import Alignment
-from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.resample import resample, resample_nearest
 from tpl_lightning.metrics import (
     CycleBackConsistency,

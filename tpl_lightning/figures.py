@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from tpl_lightning.aligners.base import Aligner
 from tpl_lightning.alignment import Alignment, prototype_grid
-from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import Scores
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ import numpy as np
 
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.config import Config, load_config
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.video_files import VIDEO_EXTENSIONS
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from tpl_lightning.aligners.tpl import TPLAligner
 from tpl_lightning.config import Config
-from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import evaluate
 from tpl_lightning.figures import draw_alignment
 from tpl_lightning.lit.module import AlignmentModule

@@ -8,8 +8,9 @@ import torch
 
 from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate
 

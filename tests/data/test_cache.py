@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
 VIDEO = {"video_id": "a", "action": "jump", "split": "train"}

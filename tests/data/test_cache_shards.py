@@ -12,10 +12,11 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.joint import _spread
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data import preprocess
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import ShardedCache, open_cache
 from tpl_lightning.data.datamodule import EmbeddingDataset
 from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
 

@@ -16,11 +16,12 @@ import torch
 from tests.conftest import write_cache
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data import datamodule
-from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.datamodule import EmbeddingDataModule, EmbeddingDataset
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.samplers import STAND_IN
 from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
 

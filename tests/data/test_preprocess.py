@@ -6,9 +6,10 @@ import torch
 from sklearn.decomposition import PCA
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter, VideoSet
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor, _largest_eigenpairs
 from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
 

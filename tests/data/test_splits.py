@@ -5,8 +5,9 @@ import pytest
 
 from tests.conftest import write_cache
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.splits import select_evaluation, split_videos
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
 

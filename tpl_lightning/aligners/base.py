@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tpl_lightning.alignment import Alignment
-from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate
 

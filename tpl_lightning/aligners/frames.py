@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.aligners.base import Features
-from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.resample import resample_to_size
 
 __all__ = ["FrameReader"]

@@ -19,8 +19,8 @@ from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.checkpoint_file import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.config import Config, config_to_dict
-from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail

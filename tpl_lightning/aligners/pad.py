@@ -3,7 +3,7 @@
 import numpy as np
 
 from tpl_lightning.aligners.base import LengthAligner, longest_lengths
-from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.video_set import VideoSet
 
 __all__ = ["PadAligner"]
 

@@ -13,10 +13,10 @@ from tpl_lightning.alignment import Alignment
 from tpl_lightning.checkpoint_file import read_checkpoint
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.batch import Batch
-from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.datamodule import EmbeddingDataModule
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import Splits
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.lit import TPLModule
 from tpl_lightning.lit.callbacks import IcaeWeightAnnealing, PrototypeBuilder

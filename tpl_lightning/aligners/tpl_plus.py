@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tpl_lightning.aligners.joint import JointAligner
 from tpl_lightning.config import config_to_dict
-from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint_model import JointModel
 from tpl_lightning.functional.smoothing import sample_rows

@@ -13,8 +13,9 @@ from tpl_lightning.config import Config
 if TYPE_CHECKING:
     from tpl_lightning.aligners.base import Aligner, Features
     from tpl_lightning.alignment import Alignment
-    from tpl_lightning.data.cache import EmbeddingCache, VideoSet
+    from tpl_lightning.data.cache import EmbeddingCache
     from tpl_lightning.data.splits import Splits
+    from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.evaluation import Scores
     from tpl_lightning.tracking import Mirror
 
@@ -113,10 +114,10 @@ def _mirror_results(
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    from tpl_lightning.data.cache import VideoSet
     from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import split_videos
+    from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.report import data_source
     from tpl_lightning.run_directory import is_rank_zero, open_run_directory
     from tpl_lightning.tracking import mirror_run

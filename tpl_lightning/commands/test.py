@@ -61,10 +61,10 @@ def run(path: Path, arguments: list[str]) -> int:
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
-    from tpl_lightning.data.cache import VideoSet
     from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import select_evaluation
+    from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.evaluation import evaluate
     from tpl_lightning.report import data_source, print_scores
     from tpl_lightning.run_directory import open_run_directory, write_metrics

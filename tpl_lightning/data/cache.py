@@ -1,4 +1,4 @@
-"""The embedding cache: one HDF5 file of per-frame embeddings, its reader, and views on its videos.
+"""The embedding cache: one HDF5 file of per-frame embeddings, and its reader.
 
 Format "tpl-embedding-cache" version 1; data/README.md lists its datasets. The writer is in cache_writer.py.
 """
@@ -18,7 +18,7 @@ from tpl_lightning.data.cache_writer import FORMAT, SPLITS, VERSION, EmbeddingCa
 from tpl_lightning.data.row_reader import RowReader
 from tpl_lightning.errors import UserError
 
-__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter", "VideoSet"]
+__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter"]
 
 _TEXT = ("video_id", "action", "split")
 _NEEDED = ("embeddings", "offsets", *_TEXT)
@@ -337,74 +337,6 @@ class EmbeddingCache:
                 np.isfinite(progress).all() and (np.diff(progress) >= 0).all() and 0 <= progress[0] <= progress[-1] <= 1
             ):
                 raise self._wrong(f"video {video!r}: progress must not fall, nor leave [0, 1]")
-
-
-class VideoSet:
-    """Some videos of a cache, in order.
-
-    Args:
-        cache: The cache.
-        indices: Their numbers in the cache; None: all.
-    """
-
-    def __init__(self, cache: EmbeddingCache, indices: np.ndarray | None = None) -> None:
-        """Take the metadata of the chosen videos."""
-        self.cache = cache
-        self.indices = np.arange(len(cache)) if indices is None else np.asarray(indices, dtype=np.int64)
-        self.video_id, self.action = cache.video_id[self.indices], cache.action[self.indices]
-        self.split, self.lengths = cache.split[self.indices], cache.lengths[self.indices]
-        self.fps = cache.fps[self.indices]
-
-    def __len__(self) -> int:
-        """Return the number of videos."""
-        return len(self.indices)
-
-    def select(self, which: np.ndarray) -> "VideoSet":
-        """Return the videos of a boolean mask, or at the given positions."""
-        chosen = VideoSet(self.cache, self.indices[which])
-        chosen.split = self.split[which]  # folds give videos another split than the file does
-        return chosen
-
-    def with_split(self, split: np.ndarray) -> "VideoSet":
-        """Return the same videos with other splits."""
-        view = VideoSet(self.cache, self.indices)
-        view.split = np.asarray(split, dtype=str)
-        return view
-
-    @property
-    def actions(self) -> list[str]:
-        """Return the actions that occur, sorted."""
-        return sorted(set(self.action.tolist()))
-
-    @property
-    def num_channels(self) -> int:
-        """Return the channels of an embedding."""
-        return self.cache.num_channels
-
-    @property
-    def phase_names(self) -> dict[str, list[str]]:
-        """Return the names of each action's phases."""
-        return self.cache.phase_names
-
-    def read(self, position: int) -> np.ndarray:
-        """Return the embeddings (L_i, C), float32."""
-        return self.cache.read(int(self.indices[position]))
-
-    def announce(self, positions: np.ndarray) -> None:
-        """Tell the system what will be read soon, see :meth:`EmbeddingCache.announce`."""
-        self.cache.announce(self.indices[positions])
-
-    def read_batch(self, positions: np.ndarray, embeddings: np.ndarray, labels: np.ndarray) -> None:
-        """Read videos into a padded batch, see :meth:`EmbeddingCache.read_batch`."""
-        self.cache.read_batch(self.indices[positions], embeddings, labels)
-
-    def labels(self, position: int) -> np.ndarray:
-        """Return the phase of each frame (L_i,), -1 where unlabelled."""
-        return self.cache.labels(int(self.indices[position]))
-
-    def progress(self, position: int) -> np.ndarray | None:
-        """Return the true progress of each frame (L_i,), None where unknown."""
-        return self.cache.progress(int(self.indices[position]))
 
 
 _INFINITY = {2: (np.int16, np.uint16, 0x7C00), 4: (np.int32, np.uint32, 0x7F800000)}

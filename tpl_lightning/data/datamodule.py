@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.batch import Batch
-from tpl_lightning.data.cache import VideoSet
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.read_ahead import ReadAheadLoader
 from tpl_lightning.data.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
 from tpl_lightning.data.splits import Splits
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
 __all__ = ["EmbeddingDataModule", "EmbeddingDataset"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.masks import length_mask
 

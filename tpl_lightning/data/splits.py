@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.cache import VideoSet
+from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
 __all__ = ["Splits", "select_evaluation", "split_videos"]
