@@ -51,6 +51,7 @@ def test_a_compiled_network_learns_the_same(tmp_path, one_backend, method):
     assert compiled == pytest.approx(plain, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one_backend", ["eager"], indirect=True)
 def test_lengths_within_a_step_are_compiled_for_once(tmp_path, one_backend):
     """Three networks, to train, to validate and to align, batches of two and of three: not one for every length."""
