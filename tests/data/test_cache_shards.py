@@ -173,6 +173,16 @@ def test_large_caches_are_checked_in_part_and_the_rest_when_read(tmp_path):
         assert str(raised.value).startswith(f"{path}: video 'turn_1': embeddings hold NaN")
 
 
+def test_what_is_not_finite_is_named_with_its_file(whole, tmp_path):
+    paths = [_copy(whole, tmp_path / f"part-{number}.h5", [2 * number, 2 * number + 1]) for number in range(3)]
+    with h5py.File(paths[1], "r+") as file:
+        file["embeddings"][3, 2] = np.inf
+    videos = VideoSet(open_cache(tmp_path / "part-*.h5"))
+    with pytest.raises(UserError) as raised:
+        EmbeddingDataset(videos, videos.actions).__getitems__(range(len(videos)))
+    assert str(raised.value).startswith(f"{paths[1]}: video {str(videos.video_id[2])!r}: embeddings hold NaN")
+
+
 def test_a_joint_fit_takes_evenly_spread_videos(tmp_path):
     split = ["train"] * 40
     videos = VideoSet(EmbeddingCache(write_cache(tmp_path / "c.h5", videos=40, split=split)))

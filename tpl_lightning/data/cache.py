@@ -162,6 +162,10 @@ class EmbeddingCache:
         """Return a short name that may be part of a file's."""
         return re.sub(r"[*?\[\]]+", "", self.path.stem).strip("-_. ") or self.path.parent.name or "cache"
 
+    def _holder(self, index: int) -> "EmbeddingCache":
+        """Return the cache whose file holds a video."""
+        return self
+
     @property
     def is_procedural(self) -> bool:
         """Return whether the videos were rendered by the framework."""
@@ -207,6 +211,7 @@ class EmbeddingCache:
             except _DAMAGE as error:
                 raise self._wrong(f"labels cannot be read ({_first_line(error)})") from error
             self._labels = values.astype(np.int16, copy=False)
+            self._labels.flags.writeable = False  # parts of it are handed out
         return self._labels
 
     @property
@@ -235,7 +240,7 @@ class EmbeddingCache:
             return
         if not _all_finite(embeddings):
             bad = next(i for i, video in zip(indices.tolist(), embeddings, strict=True) if not _all_finite(video))
-            raise self._wrong(
+            raise self._holder(bad)._wrong(
                 f"video {str(self.video_id[bad])!r}: embeddings hold NaN or infinity; make the cache anew "
                 "(`tpl cache validate` reads all of it)"
             )

@@ -103,6 +103,9 @@ class ShardedCache(EmbeddingCache):
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         return self.shards[number], index - int(self._starts[number])
 
+    def _holder(self, index: int) -> EmbeddingCache:
+        return self._shard(index)[0]
+
     @property
     def files(self) -> list[Path]:
         """Return the files of all shards."""
