@@ -139,13 +139,14 @@ class JointModel:
         if space.path_rounds > 0:
             options = replace(options, stages=options.stages[-space.last_stages :])
         fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=theta)
-        adapted = _adapted(fit, signal, action, num_actions=num_actions, options=options, share=space.adapt)
+        aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
+        adapted = _adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=space.adapt)
         if adapted != options:
             options = adapted
             fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=fit.theta)
+            aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
         if space.path_rounds == 0:
             return cls(learned, options, fit.prototypes), fit.theta
-        aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
         sharp = targets(aligned, action, num_actions=num_actions, options=options)[1]
         return cls(learned, options, fit.prototypes, sharp), fit.theta
 
@@ -201,7 +202,14 @@ _LEVELS_WORTH_IT = 0.25  # of freedom more that levels ought to have; less does 
 
 
 def _adapted(
-    fit: JointFit, signal: Tensor, action: Tensor, *, num_actions: int, options: JointOptions, share: float
+    fit: JointFit,
+    signal: Tensor,
+    aligned: Tensor,
+    action: Tensor,
+    *,
+    num_actions: int,
+    options: JointOptions,
+    share: float,
 ) -> JointOptions:
     """Return options with the prior, and the freedom of levels, that suit what a fit has found.
 
@@ -212,6 +220,7 @@ def _adapted(
     Args:
         fit: With ``options``.
         signal: (N, G, K) what was fitted.
+        aligned: (N, G, K) the same at prototype times.
         action: (N,).
         num_actions: A.
         options: The prior only ever gets weaker, and levels freer.
@@ -221,7 +230,6 @@ def _adapted(
     if share == 0 or slope == 0:
         return options
     grid = torch.linspace(0, 1, signal.shape[1], dtype=signal.dtype, device=signal.device)
-    aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
     target = targets(aligned, action, num_actions=num_actions, options=options)[0]
     residual = sample_rows(target, cpab_warp(-fit.theta, grid, num_cells=options.num_cells)) - signal
     level = residual.mean(1, keepdim=True)
