@@ -85,7 +85,12 @@ class HeadAligner(JointAligner):
         preprocessor = Preprocessor.fit(train, config.data)
         empty = train.select(np.zeros(len(train), dtype=bool))
         data = EmbeddingDataModule(
-            Splits(train=train, val=empty, test=empty), preprocessor, train.actions, config.data, config.seed
+            Splits(train=train, val=empty, test=empty),
+            preprocessor,
+            train.actions,
+            config.data,
+            config.seed,
+            few_sizes=config.train.compile,
         )
         module = HeadModule(config_to_dict(config), preprocessor.num_channels)
         trainer = train_module(

@@ -69,7 +69,9 @@ class TPLAligner(StoredAligner):
         module.preprocessor_state = preprocessor.state()
         empty = train.select(np.zeros(len(train), dtype=bool))
         splits = Splits(train=train, val=empty if val is None else val, test=empty)
-        data = EmbeddingDataModule(splits, preprocessor, module.actions, config.data, config.seed)
+        data = EmbeddingDataModule(
+            splits, preprocessor, module.actions, config.data, config.seed, few_sizes=config.train.compile
+        )
         callbacks: list[Callback] = [PrototypeBuilder(self.run_dir / "checkpoints" / "last.ckpt")]
         if config.method == "tpl":
             callbacks.insert(0, IcaeWeightAnnealing(config.loss.alpha, config.loss.t0))
@@ -135,6 +137,13 @@ class TPLAligner(StoredAligner):
         preprocessor = Preprocessor.from_state(module.preprocessor_state)
         empty = videos.select(np.zeros(len(videos), dtype=bool))
         splits = Splits(train=empty, val=empty, test=videos)
-        data = EmbeddingDataModule(splits, preprocessor, module.actions, self.config.data, self.config.seed)
+        data = EmbeddingDataModule(
+            splits,
+            preprocessor,
+            module.actions,
+            self.config.data,
+            self.config.seed,
+            few_sizes=self.config.train.compile,
+        )
         for batch in data.batches(data.loader(videos), module):
             yield module(batch), batch

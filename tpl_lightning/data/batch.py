@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 from torch import Tensor
-from torch.nn.functional import pad
 
-__all__ = ["Batch"]
+__all__ = ["COMPILED_STEP", "Batch"]
+
+COMPILED_STEP = 64
+"""Frames and prototype points come in multiples of it where the network is compiled: for each size, it is anew."""
 
 
 class Batch(NamedTuple):
@@ -24,9 +26,3 @@ class Batch(NamedTuple):
     points: int | None = None
     """P, length of the longest prototype among the actions: told while the batch is on the host, so that no step has to
     wait for a GPU to say it."""
-
-    def padded(self, multiple: int) -> "Batch":
-        """Return the batch with T the next multiple of ``multiple``."""
-        more = -self.embeddings.shape[1] % multiple
-        embeddings, labels = pad(self.embeddings, (0, 0, 0, more)), pad(self.labels, (0, more), value=-1)
-        return self._replace(embeddings=embeddings, labels=labels)

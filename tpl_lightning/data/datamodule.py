@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.batch import Batch
+from tpl_lightning.data.batch import COMPILED_STEP, Batch
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.read_ahead import ReadAheadLoader
 from tpl_lightning.data.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
@@ -30,14 +30,15 @@ class EmbeddingDataset(Dataset[Batch]):
     Args:
         videos: The videos.
         actions: Sorted names of the actions that a model knows.
+        few_sizes: Pad to multiples of :data:`COMPILED_STEP` frames.
 
     Raises:
         UserError: If a video's action is not among ``actions``.
     """
 
-    def __init__(self, videos: VideoSet, actions: list[str]) -> None:
+    def __init__(self, videos: VideoSet, actions: list[str], *, few_sizes: bool = False) -> None:
         """Look up the action numbers."""
-        self.videos = videos
+        self.videos, self.step = videos, COMPILED_STEP if few_sizes else 1
         number = {action: i for i, action in enumerate(actions)}
         unknown = sorted(set(videos.actions) - set(number))
         if unknown:
@@ -61,10 +62,11 @@ class EmbeddingDataset(Dataset[Batch]):
         Raises:
             UserError: If a video cannot be read, or holds NaN or infinity; names it.
         """
-        index = np.asarray(indices, dtype=np.int64)
+        index = np.array(indices, dtype=np.int64)
         rows = np.where(index == STAND_IN, 0, index)
         lengths = self.videos.lengths[rows]
-        size = (len(rows), int(lengths.max()))
+        longest = int(lengths.max())
+        size = (len(rows), longest + -longest % self.step)
         embeddings = _empty((*size, self.videos.num_channels), self.videos.cache.served_dtype)
         labels = np.empty(size, dtype=np.int16)
         self.videos.read_batch(rows, embeddings.numpy(), labels)
@@ -90,7 +92,7 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype) -> Tensor:
 
 
 def _pinned(values: np.ndarray) -> Tensor:
-    tensor = torch.from_numpy(values.copy())
+    tensor = torch.from_numpy(values)
     return tensor.pin_memory() if torch.cuda.is_available() else tensor
 
 
@@ -105,15 +107,23 @@ class EmbeddingDataModule(LightningDataModule):
         actions: Sorted names of the actions that the model knows.
         data: Batch size, workers.
         seed: Seed of the shuffling.
+        few_sizes: See :class:`EmbeddingDataset`; for a network that is compiled.
     """
 
     def __init__(
-        self, splits: Splits, preprocessor: Preprocessor, actions: list[str], data: DataConfig, seed: int
+        self,
+        splits: Splits,
+        preprocessor: Preprocessor,
+        actions: list[str],
+        data: DataConfig,
+        seed: int,
+        *,
+        few_sizes: bool = False,
     ) -> None:
         """Wrap the splits."""
         super().__init__()
         self.data, self.seed, self.splits = data, seed, splits
-        self.preprocessor, self.actions = preprocessor, actions
+        self.preprocessor, self.actions, self.few_sizes = preprocessor, actions, few_sizes
         self._preprocess = BatchPreprocessor(preprocessor)
         self._resume = (0, 0)
         self.train, self.val, self.test = (self._dataset(part) for part in (splits.train, splits.val, splits.test))
@@ -143,7 +153,7 @@ class EmbeddingDataModule(LightningDataModule):
             yield self.on_after_batch_transfer(on_device, 0)
 
     def _dataset(self, videos: VideoSet) -> EmbeddingDataset:
-        return EmbeddingDataset(videos, self.actions)
+        return EmbeddingDataset(videos, self.actions, few_sizes=self.few_sizes)
 
     def _loader(self, dataset: EmbeddingDataset, **options: Any) -> DataLoader[Batch]:
         return ReadAheadLoader(dataset, threads=self.data.num_workers, **options)

@@ -7,7 +7,7 @@ from lightning import LightningModule
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 
-from tpl_lightning.data.batch import Batch
+from tpl_lightning.data.batch import COMPILED_STEP, Batch
 from tpl_lightning.functional.losses import icae_loss, reconstruction_loss, tpl_loss
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
@@ -15,10 +15,7 @@ from tpl_lightning.metrics import AlignmentScore, CycleBackConsistency, KeyEvent
 from tpl_lightning.nn import DMTAE, DMTAEOutput
 from tpl_lightning.nn.warp_network import WarpNetwork
 
-__all__ = ["COMPILED_STEP", "AlignmentModule", "Losses", "TPLModule"]
-
-COMPILED_STEP = 64
-"""Frames and prototype points come in multiples of it where the network is compiled: for each size, it is anew."""
+__all__ = ["AlignmentModule", "Losses", "TPLModule"]
 
 
 class Losses(NamedTuple):
@@ -86,9 +83,9 @@ class AlignmentModule(LightningModule):
         """Note the longest prototype while the batch is on the host; few sizes for a network that is compiled."""
         lengths = self.catalogue["prototype_lengths"]
         points = max(lengths[number] for number in batch.action.tolist())
-        if not self.config["train"]["compile"]:
-            return batch._replace(points=points)
-        return batch.padded(COMPILED_STEP)._replace(points=min(_round_up(points), self.prototypes.shape[1]))
+        if self.config["train"]["compile"]:
+            points = min(points + -points % COMPILED_STEP, self.prototypes.shape[1])
+        return batch._replace(points=points)
 
     def batch_prototypes(self, aligned: Tensor, action: Tensor) -> Tensor:
         """Return the prototypes (A, longest, D) of this batch (of all ranks) from what is aligned, (B, P, D)."""
@@ -164,10 +161,6 @@ class AlignmentModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them from the checkpoint."""
         self.preprocessor_state, self.is_finished = checkpoint["preprocessor"], checkpoint["finished"]
-
-
-def _round_up(points: int) -> int:
-    return -(-points // COMPILED_STEP) * COMPILED_STEP
 
 
 class TPLModule(AlignmentModule):

@@ -138,8 +138,8 @@ def _compile_network(module: LightningModule) -> None:
     """Compile the networks that the module trains, in place: names in checkpoints stay as they are.
 
     Warps are left as they are: their loop is over tensors of the caller's shapes, and takes a small part of the time.
-    Convolutions that are trained are compiled for one size at a time, whatever ``dynamic`` says; modules pad their
-    batches, so that there are few sizes (``COMPILED_STEP``).
+    Convolutions that are trained are compiled for one size at a time, whatever ``dynamic`` says; batches are
+    padded so that there are few sizes (``COMPILED_STEP``).
 
     Raises:
         UserError: If a CPU is trained on and there is no C++ compiler.
