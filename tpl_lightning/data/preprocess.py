@@ -19,7 +19,7 @@ from tpl_lightning.functional.masks import length_mask
 __all__ = ["BatchPreprocessor", "Preprocessor"]
 
 _READ = 1_000_000  # frames read to fit on; more would not move the result
-_COUNTED = 131_072  # of them in the covariance, evenly spread: neighbours say much the same
+_COUNTED = 65_536  # of them in the covariance, evenly spread: neighbours say much the same
 _BLOCK = 4096  # frames in memory at once
 _TINY = 1e-13  # variance per mean square that is no more than rounding
 

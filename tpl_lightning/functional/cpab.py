@@ -130,10 +130,10 @@ def cpab_warp_jacobian(
     For Gauss-Newton methods, which need the Jacobian itself; memory is O(B P K). See :func:`cpab_warp`.
     """
     field, path = _traced(theta, points, num_cells, zero_boundary, by_field=True)
-    jacobian = path_jacobian(field, path) / num_cells
-    jacobian = jacobian[..., 1:-1] if zero_boundary else jacobian
     result = _result_dtype(theta, points)
-    return (path.end / num_cells).to(result), path.slope.to(result), jacobian.to(result)
+    jacobian = path_jacobian(field, path, result).div_(num_cells)
+    jacobian = jacobian[..., 1:-1] if zero_boundary else jacobian
+    return (path.end / num_cells).to(result), path.slope.to(result), jacobian
 
 
 def warp_levels(num_cells: int | Sequence[int], recurrences: int = 1) -> tuple[int, ...]:

@@ -246,20 +246,24 @@ def _knots(uniform: Tensor, right: Tensor) -> Tensor:
     return result
 
 
-def path_jacobian(field: Field, path: Path) -> Tensor:
-    """Return dT(x)/du, (B, P, K + 1): how each end answers to each knot velocity. O(B P K) memory."""
-    knot = torch.arange(field.slope.shape[1], device=path.end.device)
-    # +1 on whole cells walked to the right, -1 on those walked to the left.
-    walked = (knot < path.entry.unsqueeze(-1)).to(path.end.dtype)
-    walked -= (knot < path.border.unsqueeze(-1)).to(path.end.dtype)
-    walked *= path.carry.unsqueeze(-1)
-    uniform, right = (walked * part.unsqueeze(1) for part in _whole_cells(field))
-    first, last = path.cell.expand_as(path.last).unsqueeze(-1), path.last.unsqueeze(-1)
-    uniform.scatter_add_(-1, first, path.first_uniform.unsqueeze(-1))
-    uniform.scatter_add_(-1, last, path.last_uniform.unsqueeze(-1))
-    right.scatter_add_(-1, first, path.first_right.unsqueeze(-1))
-    right.scatter_add_(-1, last, path.last_right.unsqueeze(-1))
-    return _knots(uniform, right)
+def path_jacobian(field: Field, path: Path, dtype: torch.dtype) -> Tensor:
+    """Return dT(x)/du (B, P, K + 1) in a type: how each end answers to each knot velocity. O(B P K) memory.
+
+    Row k of a table of each field holds the answers of all cells before knot k. The whole cells of a path are the
+    difference of two rows, those of its entry and its border; it changes sign where the path leads to the left.
+    """
+    batch, knots = field.velocity.shape
+    uniform, right = _whole_cells(field)
+    before = torch.nn.functional.pad(uniform.sub_(right), (0, 1)).unsqueeze(1).expand(-1, knots, -1).tril(-1)
+    before += torch.nn.functional.pad(right, (1, 0)).unsqueeze(1).expand(-1, knots, -1).tril()
+    table, row = before.to(dtype).flatten(0, 1), torch.arange(0, batch * knots, knots, device=before.device)
+    entry, border = (table.index_select(0, (k + row.unsqueeze(1)).flatten()) for k in (path.entry, path.border))
+    jacobian = entry.sub_(border).view(batch, -1, knots).mul_(path.carry.to(dtype).unsqueeze(-1))
+    first, last = path.cell.expand_as(path.last), path.last
+    by_left = path.first_uniform - path.first_right, path.last_uniform - path.last_right
+    index = torch.stack([first, first + 1, last, last + 1], -1)
+    pieces = torch.stack([by_left[0], path.first_right, by_left[1], path.last_right], -1)
+    return jacobian.scatter_add_(-1, index, pieces.to(dtype))
 
 
 def _pull_back(field: Field, path: Path, grad: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
 """Dynamic time warping for a batch of videos at once: the global search that gradient steps start from.
 
-Sakoe, Chiba, "Dynamic programming algorithm optimization for spoken word recognition", 1978. A row of the table of
-costs needs its left neighbour, R(p) = min(M(p), R(p - 1) + d(p)); with the running sum S of d that is
-S(p) + min_{q <= p} (M(q) - S(q)), a running minimum, so a row is a handful of tensor operations.
+Sakoe, Chiba, "Dynamic programming algorithm optimization for spoken word recognition", 1978. Cells of an anti-diagonal
+of the table of costs do not need one another, so each is a handful of tensor operations over all videos.
 """
 
 import torch
@@ -35,7 +34,7 @@ def dtw_positions(cost: Tensor) -> Tensor:
     last = torch.zeros_like(first)
     last[:, -1] = points - 1
     for _ in range(frames + points - 2):  # the longest path; at the start nothing moves any more
-        step = reached[video, frame, point]
+        step = reached[frame + point, frame, video]
         first[video, frame] = point
         up, left = (step != _ALONG) & (frame > 0), (step != _STAY) & (point > 0)
         point = point - left.long()
@@ -48,18 +47,22 @@ def dtw_positions(cost: Tensor) -> Tensor:
 
 
 def _table(cost: Tensor) -> Tensor:
-    """Return from where each cell is reached most cheaply, (N, G, P) int8."""
+    """Return from where cell (g, p) is reached most cheaply, at [g + p, g, video], int8; of equals, the diagonal."""
     count, frames, points = cost.shape
-    reached = torch.full((count, frames, points), _ALONG, dtype=torch.int8, device=cost.device)
-    column = torch.arange(points, device=cost.device)
-    previous = cost[:, 0].cumsum(1)
-    blocked = cost.new_full((count, 1), torch.inf)
-    for g in range(1, frames):
-        diagonal = torch.cat([blocked, previous[:, :-1]], 1)
-        entered = torch.minimum(diagonal, previous) + cost[:, g]
-        total = cost[:, g].cumsum(1)
-        best, origin = torch.cummin(entered - total, 1)
-        from_above = torch.where(diagonal <= previous, _DIAGONAL, _STAY)
-        reached[:, g] = torch.where(origin == column, from_above, _ALONG)
-        previous = best + total
+    cost = cost.permute(1, 2, 0).contiguous()  # of videos side by side
+    reached = torch.zeros(frames + points - 1, frames, count, dtype=torch.int8, device=cost.device)
+    # The costs of paths to the cells (g, d - g) of three anti-diagonals d, at g + 1; infinite where there is no cell.
+    before, last, found = cost.new_full((3, frames + 1, count), torch.inf).unbind()
+    last[1] = cost[0, 0]
+    for d in range(1, frames + points - 1):
+        low, high = max(0, d - points + 1), min(frames - 1, d) + 1
+        left, up, diagonal = last[low + 1 : high + 1], last[low:high], before[low:high]
+        best = torch.minimum(left, up)
+        straight = diagonal > best  # True where not along the diagonal: _STAY, or _ALONG, one more
+        torch.add(straight.view(torch.int8), (straight & (left < up)).view(torch.int8), out=reached[d, low:high])
+        # Cell (g, d - g) lies at d + g (P - 1).
+        step = (points - 1) * count
+        own = cost.as_strided((high - low, count), (step, 1), d * count + low * step)
+        torch.add(torch.minimum(best, diagonal), own, out=found[low + 1 : high + 1])
+        before, last, found = last, found, before
     return reached

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from tpl_lightning.functional.cpab import num_parameters
 from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, less_level
-from tpl_lightning.functional.smoothing import gaussian_smoother, stage_size
+from tpl_lightning.functional.smoothing import smoothed, stage_size
 
 __all__ = [
     "JointFit",
@@ -84,8 +84,7 @@ def _others(aligned: Tensor, mean: Tensor, count: Tensor, action: Tensor, option
 
 
 def _stage_signal(signal: Tensor, sigma: float) -> Tensor:
-    size = stage_size(sigma, signal.shape[1])
-    return gaussian_smoother(sigma, signal.shape[1], size, like=signal) @ signal
+    return smoothed(signal, sigma, stage_size(sigma, signal.shape[1]))
 
 
 def fit_jointly(

@@ -40,7 +40,6 @@ class SpaceOptions:
     first_smoothness: float = 0.3
     """Weight of the prior in that first fit, whose features are noisier."""
     first_stages: tuple[float, ...] = (0.1, 0.05, 0.025)
-    first_rounds: int = 4
     path_rounds: int = 1
     """Rounds of dynamic time warping to the mean of the others, between the first fit and the last; 0: none. A path is
     the best of all, where gradient steps find the nearest; as a warp it starts the last fit."""
@@ -49,6 +48,8 @@ class SpaceOptions:
     adapt: float = 0.05
     """Share of the residual's variance that counts as noise in the prior and the freedom of levels that suit a fit, see
     :func:`_adapted`; 0: both stay as the options say."""
+    joint_videos: int = 24
+    """Most videos of an action that are aligned with one another; the others are aligned with their prototypes."""
 
 
 def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions, SpaceOptions]:
@@ -90,7 +91,7 @@ class JointModel:
         space: SpaceOptions,
         theta: Tensor | None = None,
     ) -> tuple["JointModel", Tensor]:
-        """Align training videos with one another.
+        """Align training videos with one another, or with the prototypes of some where an action has many.
 
         Args:
             features: (N, G, C) on the shared grid, total variance 1.
@@ -103,6 +104,31 @@ class JointModel:
         Returns:
             The model, and theta (N, d) of the training videos.
         """
+        some = _some_of_each(action, space.joint_videos)
+        start = None if theta is None else theta[some]
+        model, found = cls._fit_jointly(
+            features[some], action[some], num_actions=num_actions, options=options, space=space, theta=start
+        )
+        if bool(some.all()):
+            return model, found
+        every = features.new_empty(len(features), found.shape[1])
+        every[some] = found
+        start = None if theta is None else theta[~some]
+        every[~some] = model.align(features[~some], action[~some], theta=start, steps=options.rounds)[0]
+        return model, every
+
+    @classmethod
+    def _fit_jointly(
+        cls,
+        features: Tensor,
+        action: Tensor,
+        *,
+        num_actions: int,
+        options: JointOptions,
+        space: SpaceOptions,
+        theta: Tensor | None,
+    ) -> tuple["JointModel", Tensor]:
+        """See :meth:`fit`; all videos are aligned with one another."""
         mapping, plain = TimingSpace(space.derivative, space.sigma).fit(features)
         signal = plain
         grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
@@ -114,7 +140,6 @@ class JointModel:
                 num_cells=cells,
                 smoothness=space.first_smoothness,
                 stages=space.first_stages,
-                rounds=min(options.rounds, space.first_rounds),
             )
             rough = fit_jointly(signal, action, num_actions=num_actions, options=first, theta=theta).theta
             times = cpab_warp(rough, grid, num_cells=cells)
@@ -150,13 +175,16 @@ class JointModel:
         sharp = targets(aligned, action, num_actions=num_actions, options=options)[1]
         return cls(learned, options, fit.prototypes, sharp), fit.theta
 
-    def align(self, features: Tensor, action: Tensor, *, theta: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def align(
+        self, features: Tensor, action: Tensor, *, theta: Tensor | None = None, steps: int = 8
+    ) -> tuple[Tensor, Tensor]:
         """Align new videos with the frozen prototypes; no video changes another's result.
 
         Args:
             features: (N, G, C) on the shared grid.
             action: (N,).
             theta: (N, d) start; None: the identity. Where paths are used they start the fit.
+            steps: Levenberg-Marquardt steps in each stage.
 
         Returns:
             theta (N, d), and the mean squared distance to the prototype, (N,).
@@ -164,7 +192,7 @@ class JointModel:
         signal = self.space(features)
         if self.sharp is not None:
             theta = _path_warps(signal, self.sharp[action], self.options)
-        return fit_to_prototypes(signal, action, self.prototypes, options=self.options, theta=theta)
+        return fit_to_prototypes(signal, action, self.prototypes, options=self.options, theta=theta, steps=steps)
 
     def path_warps(self, features: Tensor, action: Tensor) -> Tensor | None:
         """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
@@ -195,6 +223,17 @@ class JointModel:
         prototypes = [p.to(device) for p in state["prototypes"]]
         sharp = None if state["sharp"] is None else state["sharp"].to(device)
         return cls(TimingSpace.from_state(state["space"], device=device), JointOptions(**options), prototypes, sharp)
+
+
+def _some_of_each(action: Tensor, most: int) -> Tensor:
+    """Return which of the videos (N,) are among ``most`` of their action, evenly spread over it."""
+    count = torch.bincount(action)[action]
+    number = torch.empty_like(action)  # of a video among those of its action
+    order = torch.argsort(action, stable=True)
+    first = torch.cat([action.new_zeros(1), torch.bincount(action).cumsum(0)[:-1]])
+    number[order] = torch.arange(len(action), device=action.device) - first[action[order]]
+    # floor(k most / count) grows at ``most`` of the numbers k.
+    return (number + 1) * most // count > number * most // count
 
 
 _WORTH_IT = 0.9  # of the prior's weight; one that is hardly weaker does not pay for another fit

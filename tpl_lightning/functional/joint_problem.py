@@ -24,7 +24,7 @@ class JointOptions:
     """Weight of the prior, for features of total variance 1."""
     stages: tuple[float, ...] = (0.1, 0.05, 0.025, 0.0125)
     """Standard deviation of the Gaussian smoothing in each stage, as a share of the video."""
-    rounds: int = 8
+    rounds: int = 4
     """Most updates of the prototypes in a stage."""
     steps: int = 1
     """Levenberg-Marquardt steps between two updates."""
@@ -42,7 +42,8 @@ class JointOptions:
     """Rounds end when no velocity changes by more than this, in units of [0, 1] per unit of time."""
 
 
-_CHUNK = 64  # videos worked on at once: bounds the memory and stays in the processor's cache; changes no figure
+_SETTLED = 0.002  # change of velocity in units of [0, 1] per unit of time that is too small for another step
+_CHUNK = 128  # videos worked on at once: bounds the memory and stays in the processor's cache; changes no figure
 
 
 def chunks(count: int) -> list[slice]:
@@ -122,6 +123,8 @@ class JointProblem:
     def minimise(self, target: Callable[[slice], Tensor], steps: int) -> Tensor:
         """Take Levenberg-Marquardt steps; ``target`` gives what some of the videos are compared with, (n, G, C).
 
+        A video stays where it is after a step that hardly moves it, so others do not change its result.
+
         Returns:
             The energies (N,).
         """
@@ -132,6 +135,7 @@ class JointProblem:
         slope = torch.gradient(prototype, dim=1)[0].mul_(prototype.shape[1] - 1)
         energy, gradient, matrix = self.linearise(signal, prototype, slope, theta)
         cap = self.options.largest_step * self.options.num_cells
+        settled = torch.zeros_like(energy, dtype=torch.bool)
         for left in reversed(range(steps)):
             diagonal = matrix.diagonal(dim1=1, dim2=2)
             damped = matrix + torch.diag_embed(diagonal * damping.unsqueeze(1) + 1e-9)
@@ -142,12 +146,16 @@ class JointProblem:
                 found, *around = self.linearise(signal, prototype, slope, trial)
             else:  # nothing comes after it
                 found, around = self.energy(signal, prototype, trial), [gradient, matrix]
-            better = found < energy
+            better = (found < energy) & ~settled
             theta = torch.where(better.unsqueeze(1), trial, theta)
             energy = torch.where(better, found, energy)
             gradient = torch.where(better.unsqueeze(1), around[0], gradient)
             matrix = torch.where(better.view(-1, 1, 1), around[1], matrix)
             damping = torch.where(better, damping * 0.3, damping * 5).clamp(1e-6, 1e6)
+            if left > 0:
+                settled |= step.abs().amax(1) < _SETTLED * self.options.num_cells
+                if bool(settled.all()):
+                    break
         self.theta[rows], self.damping[rows] = theta, damping
         return energy
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.smoothing import gaussian_smoother
+from tpl_lightning.functional.smoothing import smoothed
 
 __all__ = ["TimingSpace", "timing_metric"]
 
@@ -57,9 +57,7 @@ class TimingSpace:
         return replace(self, metric=metric / _energy(aligned @ metric))
 
     def _slope(self, features: Tensor) -> Tensor:
-        size = features.shape[1]
-        smoother = gaussian_smoother(self.sigma, size, size, like=features)
-        return (torch.gradient(smoother, dim=0)[0] * (size - 1)) @ features
+        return smoothed(features, self.sigma, features.shape[1], slope=True)
 
     def _beside(self, features: Tensor, slope: Tensor) -> Tensor:
         """Return features and derivatives, each with its share of the energy."""

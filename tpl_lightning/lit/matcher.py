@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, num_parameters
 from tpl_lightning.functional.joint_model import JointModel
-from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows
+from tpl_lightning.functional.smoothing import sample_rows, smoothed
 from tpl_lightning.nn.matcher import PrototypeMatcher, cost_volume
 
 __all__ = ["MatcherModule", "Teacher", "random_theta"]
@@ -94,8 +94,7 @@ class MatcherModule(LightningModule):
         answer = sample_rows(position.unsqueeze(-1), video).squeeze(-1)
         answer = cpab_warp(-theta, answer, num_cells=cells)
         moved = sample_rows(prototype, cpab_warp(theta, grid, num_cells=cells))
-        noise = torch.randn_like(warped)
-        noise = gaussian_smoother(_NOISE_SIGMA, len(grid), len(grid), like=noise) @ noise
+        noise = smoothed(torch.randn_like(warped), _NOISE_SIGMA, len(grid))
         noise = noise / noise.square().sum(-1).mean().sqrt()
         level = self.options["noise"] * torch.rand(len(index), 1, 1, device=self.device)
         return warped + level * noise, moved, answer

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.functional.cpab import num_parameters
-from tpl_lightning.functional.smoothing import gaussian_smoother
+from tpl_lightning.functional.smoothing import smoothed
 
 __all__ = ["PrototypeMatcher", "cost_volume"]
 
@@ -37,7 +37,7 @@ def cost_volume(signal: Tensor, prototype: Tensor, *, size: int, level_freedom: 
     """
 
     def prepared(values: Tensor, sigma: float) -> Tensor:
-        smooth = gaussian_smoother(sigma, values.shape[1], size, like=values) @ values
+        smooth = smoothed(values, sigma, size)
         return smooth - level_freedom * smooth.mean(1, keepdim=True)
 
     pictures = [torch.cdist(prepared(signal, sigma), prepared(prototype, sigma)).square() for sigma in _SMOOTHING]

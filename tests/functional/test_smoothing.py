@@ -1,0 +1,34 @@
+"""Smoothing against whole matrices and SciPy, sampling against NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, smoothed
+
+
+@pytest.mark.parametrize(("points", "size", "sigma"), [(192, 160, 0.0125), (192, 80, 0.025), (100, 100, 0.1), (5, 3, 2)])
+def test_smoothing_in_blocks_equals_the_whole_product(points, size, sigma):
+    signal = torch.randn(3, points, 4, generator=torch.Generator().manual_seed(0))
+    weight = gaussian_smoother(sigma, points, size, like=signal)
+    torch.testing.assert_close(smoothed(signal, sigma, size), weight @ signal)
+    slope = (torch.gradient(weight, dim=0)[0] * (size - 1)) @ signal
+    torch.testing.assert_close(smoothed(signal, sigma, size, slope=True), slope, atol=1e-4, rtol=1e-4)
+
+
+def test_smoothing_is_that_of_scipy_away_from_the_ends():
+    signal = torch.randn(1, 201, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    expected = gaussian_filter1d(signal[0].numpy(), 4, axis=0, truncate=6)
+    np.testing.assert_allclose(smoothed(signal, 4 / 200, 201)[0, 30:-30].numpy(), expected[30:-30], atol=1e-7)
+
+
+def test_samples_are_those_of_numpy_and_ends_are_held():
+    signal = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    times = torch.tensor([[-0.5, 0.0, 0.31, 1.0, 1.5], [0.05, 0.5, 0.51, 0.99, 1.0]], dtype=torch.float64)
+    found = sample_rows(signal, times)
+    for i in range(2):
+        for c in range(3):
+            expected = np.interp(times[i].numpy(), np.linspace(0, 1, 9), signal[i, :, c].numpy())
+            np.testing.assert_allclose(found[i, :, c].numpy(), expected, atol=1e-12)
+    assert sample_rows(signal[:0], times[:0]).shape == (0, 5, 3)
