@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from tpl_lightning.aligners.base import (
     Aligner,
@@ -34,6 +35,7 @@ _FINE_GRID = 512
 _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 200  # videos; detail takes a tenth of a second for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
+_TOGETHER = 64  # videos whose times are warped in one call
 _CHUNK = 512  # new videos in memory at once
 _KEPT = 2**29  # bytes of frames that a fit keeps rather than reads again
 
@@ -273,12 +275,13 @@ class JointAligner(StoredAligner):
         sources = list(positions)
 
         def warp(sizes: np.ndarray, sign: int, out: list[np.ndarray]) -> None:
-            # Videos of equal length share their points: no padding, and one call for all of them.
-            for size in np.unique(sizes):
-                rows = np.flatnonzero(sizes == size)
-                found = cpab_warp(sign * theta[rows], torch.from_numpy(prototype_grid(int(size))), num_cells=cells)
-                for row, values in zip(rows, found.numpy(), strict=True):
-                    out[row] = values
+            order = np.argsort(sizes, kind="stable")  # of similar lengths together: little padding
+            for rows in np.split(order, range(_TOGETHER, len(order), _TOGETHER)):
+                grids = [torch.from_numpy(prototype_grid(size)) for size in sizes[rows].tolist()]
+                points = pad_sequence(grids, batch_first=True, padding_value=1.0)
+                found = cpab_warp(sign * theta[rows], points, num_cells=cells).numpy()
+                for row, values in zip(rows.tolist(), found, strict=True):
+                    out[row] = values[: sizes[row]]
 
         warp(videos.lengths, -1, positions)
         warp(np.array([lengths[str(a)] for a in videos.action]), 1, sources)

@@ -282,6 +282,9 @@ def _adapted(
     return options
 
 
+_COSTS = 2**22  # that are in memory at once
+
+
 def _thinned(values: Tensor, size: int) -> Tensor:
     """Return (N, G, K) at ``size`` even times, or as it is if that is not fewer."""
     if values.shape[1] <= size:
@@ -297,7 +300,7 @@ def _path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor
     signal, target = (_thinned(x, 8 * options.num_cells) for x in (signal, target))
     signal = signal - options.level_freedom * signal.mean(1, keepdim=True)
     found = []
-    for rows in chunks(len(signal)):  # bounds the memory for the tables of costs
+    for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
         # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
         cost = torch.baddbmm(
             signal[rows].square().sum(-1, keepdim=True) + target[rows].square().sum(-1).unsqueeze(1),

@@ -46,9 +46,9 @@ _SETTLED = 0.002  # change of velocity in units of [0, 1] per unit of time that 
 _CHUNK = 128  # videos worked on at once: bounds the memory and stays in the processor's cache; changes no figure
 
 
-def chunks(count: int) -> list[slice]:
+def chunks(count: int, size: int = _CHUNK) -> list[slice]:
     """Return slices that part so many videos into groups."""
-    return [slice(start, start + _CHUNK) for start in range(0, count, _CHUNK)]
+    return [slice(start, start + size) for start in range(0, count, size)]
 
 
 @dataclass
