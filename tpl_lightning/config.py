@@ -188,9 +188,12 @@ class DirectConfig:
     """Points at which signals are compared; empty: the longest prototype, within 128..192; 512 in detail."""
     leave_one_out: bool = True
     """Compare a training video with the mean of the others, not with a mean that holds it."""
+    joint_videos: int = 24
+    """Most videos of an action that are aligned with one another, spread evenly over it; the others are aligned with
+    the prototypes of these. More bring no better warps, but take longer."""
     max_videos: int = 1500
-    """Most training videos that are fitted jointly, spread evenly over those of each action; the others are aligned
-    to the prototypes, so memory does not grow with the set."""
+    """Most training videos in memory at once, spread evenly over those of each action; the others are aligned after
+    the fit, so memory does not grow with the set."""
     device: str = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` ..."""
 
@@ -204,7 +207,8 @@ class DirectConfig:
         _require(0 < self.derivative_sigma <= 1, "direct.derivative_sigma", "in (0, 1]", self.derivative_sigma)
         ok = bool(self.stages) and all(0 < sigma <= 1 for sigma in self.stages)
         _require(ok, "direct.stages", "a list of numbers in (0, 1]", self.stages)
-        _require(self.max_videos >= 2, "direct.max_videos", "at least 2", self.max_videos)
+        for key in ("joint_videos", "max_videos"):
+            _require(getattr(self, key) >= 2, f"direct.{key}", "at least 2", getattr(self, key))
         _require(self.paths >= 0, "direct.paths", "at least 0", self.paths)
         known = ("auto", "coarse", "fine")
         _require(self.detail in known, "direct.detail", f"one of {', '.join(known)}", self.detail)

@@ -207,3 +207,24 @@ def test_prior_and_levels_are_adapted_to_what_the_fit_finds():
     noise = 3 * torch.randn(signal.shape, generator=torch.Generator().manual_seed(4))
     noisy = fit(signal + noise, action, 0.05)[0].options
     assert (noisy.smoothness, noisy.level_freedom) == (JointOptions().smoothness, JointOptions().level_freedom)
+
+
+def test_videos_beyond_those_fitted_jointly_are_aligned_with_their_prototypes():
+    signal, action, theta = _videos(24, noise=0.05, strength=2)
+    space = SpaceOptions(joint_videos=5)
+    model, found = JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=space)
+    chosen = torch.arange(24).view(12, 2)[[2, 4, 7, 9, 11]].flatten()  # evenly spread over each action
+    alone, joint_only = JointModel.fit(
+        signal[chosen], action[chosen], num_actions=2, options=JointOptions(), space=SpaceOptions()
+    )
+    torch.testing.assert_close(found[chosen], joint_only)
+    torch.testing.assert_close(model.prototypes, alone.prototypes)
+    every = JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=SpaceOptions())[1]
+
+    def error(fitted):
+        """Spread of the true times at which the videos of an action reach the same prototype time."""
+        true = cpab_warp(-theta, cpab_warp(fitted, GRID))
+        return torch.stack([true[action == a].std(0).mean() for a in range(2)]).mean()
+
+    assert error(torch.zeros_like(theta)) > 0.04
+    assert error(found) < 1.3 * error(every) < 0.01

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, smoothed
 
 
-@pytest.mark.parametrize(("points", "size", "sigma"), [(192, 160, 0.0125), (192, 80, 0.025), (100, 100, 0.1), (5, 3, 2)])
+@pytest.mark.parametrize(("points", "size", "sigma"), [(192, 160, 0.0125), (192, 80, 0.025), (99, 99, 0.1), (5, 3, 2)])
 def test_smoothing_in_blocks_equals_the_whole_product(points, size, sigma):
     signal = torch.randn(3, points, 4, generator=torch.Generator().manual_seed(0))
     weight = gaussian_smoother(sigma, points, size, like=signal)

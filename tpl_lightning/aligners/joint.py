@@ -132,10 +132,13 @@ class JointAligner(StoredAligner):
 
     def align(self, videos: VideoSet) -> Alignment:
         """Fit the warp of each video to the stored prototypes; training videos keep the warps of the joint fit."""
+        return self._align(videos, FrameReader(self.features()))
+
+    def _align(self, videos: VideoSet, frames: FrameReader) -> Alignment:
+        """See :meth:`align`."""
         state = self._fitted()
         catalogue = state["hyper_parameters"]["catalogue"]
         check_videos(videos, catalogue)
-        frames = FrameReader(self._load_features(state["preprocessor"]))
         model = JointModel.from_state(state["joint"], device=self.device)
         theta = torch.zeros(len(videos), state["train_theta"].shape[1])
         keep = self._keeps_training_warps and videos.cache.fingerprint() == state["fingerprint"]
@@ -178,6 +181,7 @@ class JointAligner(StoredAligner):
             path_rounds=direct.paths,
             # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
             adapt=0.0 if trial else direct.adapt,
+            joint_videos=direct.joint_videos,
         )
         if fine:
             options, space = in_detail(options, space)
@@ -296,7 +300,7 @@ class JointAligner(StoredAligner):
     def _store_prototypes(self, train: VideoSet, reader: FrameReader) -> None:
         """Add prototypes [7] and their labels [8] to the state."""
         state = self._fitted()
-        alignment = self.align(train)
+        alignment = self._align(train, reader)
         labels = voted_labels(alignment, train)
         sums: dict[str, Tensor] = {}
         for i, action in enumerate(train.action):

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, num_parameters
 from tpl_lightning.functional.joint_model import JointModel
-from tpl_lightning.functional.smoothing import sample_rows, smoothed
+from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 from tpl_lightning.nn.matcher import PrototypeMatcher, cost_volume
 
 __all__ = ["MatcherModule", "Teacher", "random_theta"]
@@ -94,10 +94,15 @@ class MatcherModule(LightningModule):
         answer = sample_rows(position.unsqueeze(-1), video).squeeze(-1)
         answer = cpab_warp(-theta, answer, num_cells=cells)
         moved = sample_rows(prototype, cpab_warp(theta, grid, num_cells=cells))
-        noise = smoothed(torch.randn_like(warped), _NOISE_SIGMA, len(grid))
-        noise = noise / noise.square().sum(-1).mean().sqrt()
+        noise = self._slow_noise(warped, grid)
         level = self.options["noise"] * torch.rand(len(index), 1, 1, device=self.device)
         return warped + level * noise, moved, answer
+
+    def _slow_noise(self, like: Tensor, grid: Tensor) -> Tensor:
+        """Return noise of variance 1, of the shape of ``like`` (B, G, K); drawn at as many points as it can tell."""
+        size = stage_size(_NOISE_SIGMA, len(grid))
+        few = smoothed(like.new_empty(len(like), size, like.shape[2]).normal_(), _NOISE_SIGMA, size)
+        return sample_rows(few / few.square().sum(-1).mean().sqrt(), grid.expand(len(like), -1))
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Return the squared error of the predicted positions (in percent of the timeline), and of the soft path."""
