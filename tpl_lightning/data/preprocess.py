@@ -19,7 +19,7 @@ from tpl_lightning.functional.masks import length_mask
 __all__ = ["BatchPreprocessor", "Preprocessor"]
 
 _READ = 1_000_000  # frames read to fit on; more would not move the result
-_COUNTED = 65_536  # of them in the covariance, evenly spread: neighbours say much the same
+_COUNTED = 32_768  # of them in the covariance, evenly spread: neighbours say much the same
 _BLOCK = 4096  # frames in memory at once
 _TINY = 1e-13  # variance per mean square that is no more than rounding
 
@@ -50,7 +50,7 @@ class Preprocessor:
     def fit(cls, train: VideoSet, data: DataConfig) -> "Preprocessor":
         """Fit on training videos, reading each once; memory is O(C^2), not O(frames).
 
-        Of large sets a million frames are read, of videos evenly spread, and of these frames some 65,000 counted,
+        Of large sets a million frames are read, of videos evenly spread, and of these frames some 33,000 counted,
         evenly spread over each video.
 
         With ``data.scale`` "set" the result has total variance 1 over the training frames: the sum over the channels

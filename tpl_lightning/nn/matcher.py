@@ -66,8 +66,7 @@ class PrototypeMatcher(nn.Module):
             conv = nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation, padding_mode="replicate")
             layers += [conv, nn.GELU()]
             channels = width
-        # Convolutions of few channels take half the time where the channels lie side by side.
-        self.body = nn.Sequential(*layers, nn.Conv2d(channels, 1, 1)).to(memory_format=torch.channels_last)
+        self.body = nn.Sequential(*layers, nn.Conv2d(channels, 1, 1))
         self.sharpness = nn.Parameter(torch.ones(len(_SMOOTHING)))
         self.nearness = nn.Parameter(torch.zeros(()))
         self.head = nn.Sequential(
@@ -88,6 +87,7 @@ class PrototypeMatcher(nn.Module):
         """Return theta (B, d), and the soft path (B, M): the expected prototype time at each video time."""
         lag = self.grid[:, None] - self.grid
         picture = torch.cat([cost, (_PICTURE_SCALE * lag).expand(len(cost), 1, -1, -1)], 1)
+        # Convolutions of few channels take half the time where the channels lie side by side.
         picture = picture.contiguous(memory_format=torch.channels_last)
         nearness = -(lag / 0.3).square() * self.nearness.exp()
         distance = (cost * self.sharpness.view(1, -1, 1, 1)).sum(1)
