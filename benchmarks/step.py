@@ -17,7 +17,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from tpl_lightning.config import config_to_dict, load_config
-from tpl_lightning.data.batch import Batch
+from tpl_lightning.data.batch import PackedBatch
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.lit.module import TPLModule
 
@@ -48,20 +48,21 @@ def make_step(batch: int, frames: int, channels: int) -> Callable[[], None]:
     module.icae_weight = 0.5
     module.log_losses = lambda losses: None  # there is no Trainer
     prepare = BatchPreprocessor(Preprocessor(True, np.zeros(channels, np.float32), None, 1.0))
-    data = Batch(
-        embeddings=torch.randn(batch, frames, channels, dtype=torch.float16),
+    count = int(lengths.sum()) + 1
+    data = PackedBatch(
+        frames=torch.randn(count, channels).half().index_fill_(0, torch.tensor([count - 1]), 0),
         lengths=lengths,
-        labels=torch.zeros(batch, frames, dtype=torch.long),
+        labels=torch.zeros(count, dtype=torch.int16),
         action=torch.arange(batch) % ACTIONS,
         video_index=torch.arange(batch),
+        size=frames,
     )
     optimizer = torch.optim.AdamW(module.parameters(), fused=True)  # as `tpl fit` does without mixed precision
 
     def step() -> None:
         optimizer.zero_grad()
         with record_function("preprocessing"):
-            ready = module.on_before_batch_transfer(data, 0)
-            ready = ready._replace(embeddings=prepare(ready.embeddings, ready.lengths))
+            ready = prepare(module.on_before_batch_transfer(data, 0))
         module.training_step(ready, 0).backward()
         optimizer.step()
 

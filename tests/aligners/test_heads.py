@@ -44,10 +44,9 @@ def _module_and_batch(path, *options):
     config = load_config([f"data.cache={path}", *SMALL, *options])
     train = split_videos(VideoSet(EmbeddingCache(path)), config.data).train
     preprocessor = Preprocessor.fit(train, config.data)
-    batch = EmbeddingDataset(train, train.actions).__getitems__(range(4))
-    embeddings = BatchPreprocessor(preprocessor)(batch.embeddings, batch.lengths)
+    batch = BatchPreprocessor(preprocessor)(EmbeddingDataset(train, train.actions).__getitems__(range(4)))
     torch.manual_seed(0)
-    return HeadModule(config_to_dict(config), preprocessor.num_channels), batch._replace(embeddings=embeddings)
+    return HeadModule(config_to_dict(config), preprocessor.num_channels), batch
 
 
 @pytest.mark.parametrize("method", ["tcc", "lav"])

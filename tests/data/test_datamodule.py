@@ -43,13 +43,14 @@ def test_loaders_serve_preprocessed_videos(cache, workers):
     assert [b.video_index.tolist() for b in batches] == [[0, 1, 2, 3], [4, 5]]
     train = module.splits.train
     preprocess = Preprocessor.fit(train, DataConfig(pca=3))
-    assert all(batch.embeddings.dtype == torch.from_numpy(np.zeros(0, cache.dtype)).dtype for batch in batches)
+    assert all(batch.frames.dtype == torch.from_numpy(np.zeros(0, cache.dtype)).dtype for batch in batches)
     for batch in (module.on_after_batch_transfer(b, 0) for b in batches):
         for row, video in enumerate(batch.video_index.tolist()):
             length = int(batch.lengths[row])
             expected = preprocess(train.read(video))
             np.testing.assert_allclose(batch.embeddings[row, :length].numpy(), expected, atol=1e-6)
             assert not batch.embeddings[row, length:].any()
+            assert (batch.labels[row, length:] == -1).all()
             np.testing.assert_array_equal(batch.labels[row, :length].numpy(), train.labels(video))
             assert ["jump", "turn"][batch.action[row]] == train.action[video]
     seen = sorted(v for b in module.train_dataloader() for v in b.video_index.tolist())
@@ -66,8 +67,9 @@ def test_batches_do_not_depend_on_the_workers(cache):
         for loader in loaders:
             loader.batch_sampler.set_epoch(epoch)
         for first, second in zip(*loaders, strict=True):
-            assert all(torch.equal(a, b) for a, b in zip(first[:-1], second[:-1], strict=True))
-            assert first.points is second.points is None
+            assert all(torch.equal(a, b) for a, b in zip(first[:5], second[:5], strict=True))
+            assert first[5:] == second[5:]
+            assert first.size == first.lengths.max()
 
 
 def _epoch_in_child(module, queue):
@@ -95,10 +97,10 @@ def test_without_a_test_split_all_videos_are_tested(tmp_path):
 
 
 def test_a_stand_in_counts_in_no_score(cache):
-    dataset = _module(cache).test
-    batch = dataset[STAND_IN]
-    assert torch.equal(batch.embeddings, dataset[0].embeddings)
-    assert dataset[0].labels.max() == 2  # the video itself keeps its labels
+    module = _module(cache)
+    batch, first = (module.on_after_batch_transfer(module.test[i], 0) for i in (STAND_IN, 0))
+    assert torch.equal(batch.embeddings, first.embeddings)
+    assert first.labels.max() == 2  # the video itself keeps its labels
     assert (batch.video_index.tolist(), batch.labels.max()) == ([-1], -1)
     position = torch.linspace(0, 1, int(batch.lengths))[None]
     length = torch.tensor([7])

@@ -6,6 +6,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from tpl_lightning.config import DataConfig
+from tpl_lightning.data.batch import PackedBatch
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor, _largest_eigenpairs
 from tpl_lightning.data.splits import split_videos
@@ -109,11 +110,18 @@ def test_a_batch_is_preprocessed_as_its_videos_are(cache, options, dtype):
     preprocess = Preprocessor.fit(videos, DataConfig(**{"pca": None, **options}))
     rows = [torch.from_numpy(videos.read(i)).to(dtype) for i in range(4)]
     lengths = torch.tensor([len(row) for row in rows])
-    batch = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    given = batch.clone()
-    done = BatchPreprocessor(preprocess)(batch, lengths)
+    frames = torch.cat([*rows, torch.zeros(1, rows[0].shape[1], dtype=dtype)])
+    labels = torch.arange(len(frames), dtype=torch.int16)
+    size = int(lengths.max()) + 2
+    packed = PackedBatch(frames.clone(), labels, lengths, torch.arange(4), torch.arange(4), size, points=9)
+    batch = BatchPreprocessor(preprocess)(packed)
+    done = batch.embeddings
     assert done.dtype == torch.float32
-    assert torch.equal(batch, given)
+    assert done.shape[:2] == batch.labels.shape == (4, size)
+    assert batch.points == 9
+    assert torch.equal(packed.frames, frames)
+    for found, own in zip(batch.labels.tolist(), labels[:-1].split(lengths.tolist()), strict=True):
+        assert found == [*own.tolist(), *[len(labels) - 1] * (size - len(own))]
     for found, row, length in zip(done, rows, lengths.tolist(), strict=True):
         np.testing.assert_allclose(found[:length], preprocess(row.float().numpy()), atol=2e-6)
         assert not found[length:].any()

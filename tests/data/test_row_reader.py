@@ -1,9 +1,12 @@
 """Rows read straight from the file against HDF5's own reading."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
 
+from tpl_lightning.data import row_reader
 from tpl_lightning.data.row_reader import RowReader
 
 VALUES = np.random.default_rng(0).normal(size=(5000, 6)).astype(np.float16)
@@ -46,19 +49,19 @@ def test_rows_are_those_that_hdf5_reads(tmp_path, name, options, direct):
 
 
 @pytest.mark.parametrize(("name", "options", "direct"), CASES.values(), ids=CASES.keys())
-def test_padded_rows_are_those_that_hdf5_reads(tmp_path, name, options, direct):
-    """Any order of places, rows over several chunks, the ends of the file; what is padded stays as it was."""
+def test_packed_rows_are_those_that_hdf5_reads(tmp_path, name, options, direct):
+    """Any order of places, rows over several chunks, the ends of the file; what lies between stays as it was."""
     rng = np.random.default_rng(0)
     starts = np.array([0, 4999, 511, 100, *rng.integers(0, 3000, 20)])
     lengths = np.array([1, 1, 514, 1500, *rng.integers(1, 1500, 20)])
-    slots = rng.permutation(30)[: len(starts)]
+    at = 1600 * rng.permutation(30)[: len(starts)]
     with _write(tmp_path / "a.h5", **options) as file:
         reader = RowReader(tmp_path / "a.h5", file[name])
-        out = np.full((30, 1600, *reader.row_shape), 7, reader.dtype)
+        out = np.full((30 * 1600, *reader.row_shape), 7, reader.dtype)
         expected = out.copy()
-        for slot, start, length in zip(slots, starts, lengths, strict=True):
-            expected[slot, :length] = file[name][start : start + length]
-        reader.read_padded(out, slots, starts, lengths)
+        for first, start, length in zip(at, starts, lengths, strict=True):
+            expected[first : first + length] = file[name][start : start + length]
+        reader.read_packed(out, at, starts, lengths)
     np.testing.assert_array_equal(out, expected)
 
 
@@ -75,10 +78,10 @@ def test_chunks_may_lie_anywhere_in_the_file(tmp_path, shuffled):
         size = reader._rows
         full = rows[: size * (len(rows) // size)].reshape(-1, size, *rows.shape[1:])[order]
         rows[: len(full) * size] = full.reshape(-1, *rows.shape[1:])
-    out = np.zeros((2, 4000, *rows.shape[1:]), rows.dtype)
-    reader.read_padded(out, np.arange(2), starts, lengths)
-    for k in range(2):
-        np.testing.assert_array_equal(out[k, : lengths[k]], rows[starts[k] : starts[k] + lengths[k]])
+    out = np.zeros((7000, *rows.shape[1:]), rows.dtype)
+    reader.read_packed(out, np.array([0, 3000]), starts, lengths)
+    np.testing.assert_array_equal(out[:3000], rows[100:3100])
+    np.testing.assert_array_equal(out[3000:], rows[900:4900])
     count = len(reader._stretches(starts, lengths, np.zeros(2, dtype=np.int64))[0])
     assert (count > 4) == shuffled
 
@@ -90,4 +93,26 @@ def test_a_file_that_ends_early_is_no_data(tmp_path):
         with pytest.raises(OSError, match="the file ends at byte"):
             reader.read_into(np.empty((3, 6), np.float16), 10)
         with pytest.raises(OSError, match="the file ends at byte"):
-            reader.read_padded(np.empty((1, 3, 6), np.float16), np.array([0]), np.array([10]), np.array([3]))
+            reader.read_packed(np.empty((3, 6), np.float16), np.array([0]), np.array([10]), np.array([3]))
+
+
+def test_what_is_not_in_memory_is_announced_and_read_all_the_same(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda *place: told.append(place), raising=False)
+    with _write(tmp_path / "a.h5") as file:
+        reader, rows = RowReader(tmp_path / "a.h5", file["x"]), file["x"][:]
+    out, place = np.empty((9, 6), np.float16), (np.array([40]), np.array([9]))
+
+    def part(number, out, place):
+        return os.preadv(number, [out[:20]], place)
+
+    for at_hand, count in [(part, 1), (lambda *_: 0, 2), (row_reader._at_hand, 3)]:
+        monkeypatch.setattr(row_reader, "_at_hand", at_hand)
+        reader.announce(*place)
+        assert len(told) == count
+        out[:] = 0
+        reader.read_into(out, 40)
+        np.testing.assert_array_equal(out, rows[40:49])
+    reader._in_memory = True
+    reader.announce(*place)
+    assert len(told) == 3

@@ -1,20 +1,45 @@
-"""A padded batch of videos of unequal lengths."""
+"""Batches of videos of unequal lengths: packed as they are read and travel, padded as they are used."""
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-__all__ = ["COMPILED_STEP", "Batch"]
+__all__ = ["COMPILED_STEP", "Batch", "PackedBatch"]
 
 COMPILED_STEP = 64
 """Frames and prototype points come in multiples of it where the network is compiled: for each size, it is anew."""
+
+
+class PackedBatch(NamedTuple):
+    """B videos behind one another, without padding: F frames in all. What loaders yield and devices are sent."""
+
+    frames: Tensor
+    """(F + 1, C) float16 or float32, as the cache holds them; the last row is 0, which padding is made of."""
+    labels: Tensor
+    """(F + 1,) int16, -1 where unlabelled, and at the end."""
+    lengths: Tensor
+    """(B,) int64."""
+    action: Tensor
+    """See :class:`Batch`, as for the others."""
+    video_index: Tensor
+    size: int
+    """Frames T to which the videos are padded: told on the host, so that no step has to wait for a GPU to say it."""
+    points: int | None = None
+
+    def places(self) -> Tensor:
+        """Return the row of ``frames`` that frame t of each video is, (B, T); the last where it is padded."""
+        time = torch.arange(self.size, device=self.lengths.device)
+        end = self.lengths.cumsum(0).unsqueeze(1)
+        place = end - self.lengths.unsqueeze(1) + time
+        return torch.where(place < end, place, len(self.frames) - 1)
 
 
 class Batch(NamedTuple):
     """B videos, padded at the end to the longest, T frames."""
 
     embeddings: Tensor
-    """(B, T, C), 0 where padded: float32; from a loader float16 or float32, as the cache holds them."""
+    """(B, T, C) float32, 0 where padded."""
     lengths: Tensor
     """(B,) int64; padding is told from data by these alone."""
     labels: Tensor
@@ -24,5 +49,4 @@ class Batch(NamedTuple):
     video_index: Tensor
     """(B,) int64, number in the set that the loader serves; -1 for a stand-in (see ``OrderedShardSampler``)."""
     points: int | None = None
-    """P, length of the longest prototype among the actions: told while the batch is on the host, so that no step has to
-    wait for a GPU to say it."""
+    """P, length of the longest prototype among the actions, told on the host like ``PackedBatch.size``."""

@@ -224,46 +224,45 @@ class EmbeddingCache:
         with suppress(*_DAMAGE):  # reading says what is wrong
             self._embeddings.announce(self.offsets[indices], self.lengths[indices])
 
-    def read_batch(self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray) -> None:
-        """Read videos into a padded batch: embeddings as they are stored, 0 where padded, labels -1.
+    def read_batch(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray) -> None:
+        """Read videos one behind the other, embeddings as they are stored.
 
         Args:
-            indices: (B,) numbers of the videos.
-            embeddings: (B, T, C), contiguous and of :attr:`served_dtype`, to be filled.
-            labels: (B, T) int16, contiguous, to be filled.
+            indices: (B,) numbers of the videos, of F frames in all.
+            frames: (F, C), contiguous and of :attr:`served_dtype`, to be filled.
+            labels: (F,) int16, to be filled; -1 where unlabelled.
 
         Raises:
             UserError: If a video cannot be read, or holds NaN or infinity; names it.
         """
-        self._read_into(indices, embeddings, labels, np.arange(len(indices)))
+        ends = np.cumsum(self.lengths[indices])
+        self._read_into(indices, frames, labels, ends - self.lengths[indices])
         if self._is_finite[indices].all():
             return
-        if not _all_finite(embeddings):
-            bad = next(i for i, video in zip(indices.tolist(), embeddings, strict=True) if not _all_finite(video))
+        if not _all_finite(frames):
+            videos = np.split(frames, ends[:-1])
+            bad = next(i for i, video in zip(indices.tolist(), videos, strict=True) if not _all_finite(video))
             raise self._holder(bad)._wrong(
                 f"video {str(self.video_id[bad])!r}: embeddings hold NaN or infinity; make the cache anew "
                 "(`tpl cache validate` reads all of it)"
             )
         self._is_finite[indices] = True
 
-    def _read_into(self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray, slots: np.ndarray) -> None:
-        """Read videos into the given places (K,) of a padded batch."""
-        lengths = self.lengths[indices]
-        if not self._read_as_stored(indices, embeddings, slots):
-            for index, slot, length in zip(indices.tolist(), slots.tolist(), lengths.tolist(), strict=True):
-                embeddings[slot, :length] = self._rows(index)
-        labels[slots] = -1
+    def _read_into(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray, at: np.ndarray) -> None:
+        """Read videos, each to the row ``at`` (K,) of a batch and those that follow."""
+        starts, lengths = self.offsets[indices], self.lengths[indices]
+        if not self._read_as_stored(frames, at, starts, lengths):
+            for index, first, length in zip(indices.tolist(), at.tolist(), lengths.tolist(), strict=True):
+                frames[first : first + length] = self._rows(index)
         known = self._labels_of_all() if self.has_labels else None
-        for start, slot, length in zip(self.offsets[indices].tolist(), slots.tolist(), lengths.tolist(), strict=True):
-            embeddings[slot, length:] = 0
-            if known is not None:
-                labels[slot, :length] = known[start : start + length]
+        for first, start, length in zip(at.tolist(), starts.tolist(), lengths.tolist(), strict=True):
+            labels[first : first + length] = -1 if known is None else known[start : start + length]
 
-    def _read_as_stored(self, indices: np.ndarray, embeddings: np.ndarray, slots: np.ndarray) -> bool:
+    def _read_as_stored(self, frames: np.ndarray, at: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> bool:
         """Read videos all at once, if possible; what is wrong is said where each is read on its own."""
         with suppress(*_DAMAGE):
-            if self._embeddings.dtype == embeddings.dtype:
-                self._embeddings.read_padded(embeddings, slots, self.offsets[indices], self.lengths[indices])
+            if self._embeddings.dtype == frames.dtype:
+                self._embeddings.read_packed(frames, at, starts, lengths)
                 return True
         return False
 

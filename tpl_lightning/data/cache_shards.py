@@ -120,9 +120,9 @@ class ShardedCache(EmbeddingCache):
         for shard, own, _ in self._parted(indices):
             shard.announce(own)
 
-    def _read_into(self, indices: np.ndarray, embeddings: np.ndarray, labels: np.ndarray, slots: np.ndarray) -> None:
+    def _read_into(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray, at: np.ndarray) -> None:
         for shard, own, mine in self._parted(indices):
-            shard._read_into(own, embeddings, labels, slots[mine])
+            shard._read_into(own, frames, labels, at[mine])
 
     def _parted(self, indices: np.ndarray) -> Iterator[tuple[EmbeddingCache, np.ndarray, np.ndarray]]:
         """Yield shards, the numbers of the videos in them, and a mask (K,) of which these are."""

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.batch import COMPILED_STEP, Batch
+from tpl_lightning.data.batch import COMPILED_STEP, Batch, PackedBatch
+from tpl_lightning.data.buffers import BufferPool
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.read_ahead import ReadAheadLoader
 from tpl_lightning.data.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
@@ -21,11 +22,11 @@ from tpl_lightning.errors import UserError
 __all__ = ["EmbeddingDataModule", "EmbeddingDataset"]
 
 
-class EmbeddingDataset(Dataset[Batch]):
+class EmbeddingDataset(Dataset[PackedBatch]):
     """Videos of a set, read whole, a batch at a time, as the cache holds them.
 
-    Preprocessing is left to the device that gets the batch: what travels is small, and workers read as fast as the
-    disk gives.
+    Padding and preprocessing are left to the device that gets the batch: what travels is small, and workers read as
+    fast as the disk gives.
 
     Args:
         videos: The videos.
@@ -39,6 +40,7 @@ class EmbeddingDataset(Dataset[Batch]):
     def __init__(self, videos: VideoSet, actions: list[str], *, few_sizes: bool = False) -> None:
         """Look up the action numbers."""
         self.videos, self.step = videos, COMPILED_STEP if few_sizes else 1
+        self._buffers = BufferPool()
         number = {action: i for i, action in enumerate(actions)}
         unknown = sorted(set(videos.actions) - set(number))
         if unknown:
@@ -52,12 +54,12 @@ class EmbeddingDataset(Dataset[Batch]):
         """Return the number of videos."""
         return len(self.videos)
 
-    def __getitem__(self, index: int) -> Batch:
+    def __getitem__(self, index: int) -> PackedBatch:
         """Return a batch of one video."""
         return self.__getitems__([index])
 
-    def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """Return a padded batch; :data:`STAND_IN` is the first video, without labels and number.
+    def __getitems__(self, indices: Sequence[int]) -> PackedBatch:
+        """Return a batch; :data:`STAND_IN` is the first video, without labels and number.
 
         Raises:
             UserError: If a video cannot be read, or holds NaN or infinity; names it.
@@ -65,30 +67,31 @@ class EmbeddingDataset(Dataset[Batch]):
         index = np.array(indices, dtype=np.int64)
         rows = np.where(index == STAND_IN, 0, index)
         lengths = self.videos.lengths[rows]
-        longest = int(lengths.max())
-        size = (len(rows), longest + -longest % self.step)
-        embeddings = _empty((*size, self.videos.num_channels), self.videos.cache.served_dtype)
-        labels = np.empty(size, dtype=np.int16)
-        self.videos.read_batch(rows, embeddings.numpy(), labels)
-        labels[index == STAND_IN] = -1
-        return Batch(
-            embeddings=embeddings,
+        count, longest = int(lengths.sum()), int(lengths.max())
+        frames = self._empty((count + 1, self.videos.num_channels))
+        labels = np.full(count + 1, -1, dtype=np.int16)
+        self.videos.read_batch(rows, frames.numpy()[:-1], labels[:-1])
+        frames[-1] = 0
+        labels[:-1][np.repeat(index == STAND_IN, lengths)] = -1
+        return PackedBatch(
+            frames=frames,
+            labels=_pinned(labels),
             lengths=_pinned(lengths),
-            labels=_pinned(labels.astype(np.int64)),
             action=_pinned(self.action[rows]),
             video_index=_pinned(index),
+            size=longest + -longest % self.step,
         )
+
+    def _empty(self, shape: tuple[int, ...]) -> Tensor:
+        """Return a tensor to be filled; in pinned memory, which PyTorch uses again, where there is a GPU to copy to."""
+        dtype = self.videos.cache.served_dtype
+        if not torch.cuda.is_available():
+            return self._buffers.empty(shape, dtype)
+        return torch.empty(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, pin_memory=True)
 
     def announce(self, indices: Sequence[int]) -> None:
         """Pass on that a batch will be read soon; after it, any thread may read it."""
         self.videos.announce(np.maximum(indices, 0))  # STAND_IN is the first video
-
-
-def _empty(shape: tuple[int, ...], dtype: np.dtype) -> Tensor:
-    """Return a tensor to be filled; in pinned memory where there is a GPU to copy it to."""
-    if torch.cuda.is_available():
-        return torch.empty(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, pin_memory=True)
-    return torch.from_numpy(np.empty(shape, dtype))  # in huge pages, which are sooner at hand
 
 
 def _pinned(values: np.ndarray) -> Tensor:
@@ -97,7 +100,7 @@ def _pinned(values: np.ndarray) -> Tensor:
 
 
 class EmbeddingDataModule(LightningDataModule):
-    """Serves padded batches of the three splits.
+    """Serves batches of the three splits: packed, and padded once they are on the device.
 
     The samplers know their rank, so the Trainer needs ``use_distributed_sampler=False``.
 
@@ -141,12 +144,12 @@ class EmbeddingDataModule(LightningDataModule):
         """Begin there; Lightning calls this before it asks for a loader."""
         self._resume = (state_dict["epoch"], state_dict["batches"])
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Preprocess a batch where it is used; the Trainer calls this for every batch."""
-        preprocess = self._preprocess.to(batch.embeddings.device)
-        return batch._replace(embeddings=preprocess(batch.embeddings, batch.lengths))
+    def on_after_batch_transfer(self, batch: PackedBatch, dataloader_idx: int) -> Batch:
+        """Pad and preprocess a batch where it is used; the Trainer calls this for every batch."""
+        padded: Batch = self._preprocess.to(batch.frames.device)(batch)
+        return padded
 
-    def batches(self, loader: DataLoader[Batch], module: LightningModule) -> Iterator[Batch]:
+    def batches(self, loader: DataLoader[PackedBatch], module: LightningModule) -> Iterator[Batch]:
         """Yield the batches of a loader as the Trainer would: on the module's device, preprocessed."""
         for batch in loader:
             on_device = module.transfer_batch_to_device(module.on_before_batch_transfer(batch, 0), module.device, 0)
@@ -155,13 +158,13 @@ class EmbeddingDataModule(LightningDataModule):
     def _dataset(self, videos: VideoSet) -> EmbeddingDataset:
         return EmbeddingDataset(videos, self.actions, few_sizes=self.few_sizes)
 
-    def _loader(self, dataset: EmbeddingDataset, **options: Any) -> DataLoader[Batch]:
+    def _loader(self, dataset: EmbeddingDataset, **options: Any) -> DataLoader[PackedBatch]:
         return ReadAheadLoader(dataset, threads=self.data.num_workers, **options)
 
-    def _sharded(self, dataset: EmbeddingDataset) -> DataLoader[Batch]:
+    def _sharded(self, dataset: EmbeddingDataset) -> DataLoader[PackedBatch]:
         return self._loader(dataset, batch_size=self.data.batch_size, sampler=OrderedShardSampler(len(dataset)))
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[PackedBatch]:
         """Return shuffled batches of similar lengths.
 
         Raises:
@@ -178,19 +181,19 @@ class EmbeddingDataModule(LightningDataModule):
         )
         return self._loader(self.train, batch_sampler=sampler)
 
-    def prototype_dataloader(self) -> DataLoader[Batch]:
+    def prototype_dataloader(self) -> DataLoader[PackedBatch]:
         """Return the training videos in order, sharded over the ranks: they make and label the prototypes."""
         return self._sharded(self.train)
 
-    def val_dataloader(self) -> list[DataLoader[Batch]]:
+    def val_dataloader(self) -> list[DataLoader[PackedBatch]]:
         """Return loader 0, the training videos (they label the prototypes), and loader 1, new ones if there are."""
         return [self._sharded(part) for part in (self.train, self.val) if part is self.train or len(part)]
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[PackedBatch]:
         """Return the test videos in order, sharded over the ranks; all videos where there is no test split."""
         return self._sharded(self.test if len(self.test) else self._dataset(self.splits.all()))
 
-    def loader(self, videos: VideoSet) -> DataLoader[Batch]:
+    def loader(self, videos: VideoSet) -> DataLoader[PackedBatch]:
         """Return any videos in order, all on this rank."""
         dataset = self._dataset(videos)
         return self._loader(dataset, batch_size=self.data.batch_size, sampler=SequentialSampler(dataset))

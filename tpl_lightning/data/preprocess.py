@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.config import DataConfig
+from tpl_lightning.data.batch import Batch, PackedBatch
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.masks import length_mask
@@ -170,7 +171,7 @@ def _largest_eigenpairs(covariance: np.ndarray, count: int) -> tuple[np.ndarray,
 
 
 class BatchPreprocessor(nn.Module):
-    """A :class:`Preprocessor` for padded batches, on the device of its buffers.
+    """A :class:`Preprocessor` for batches, which it pads, on the device of its buffers.
 
     Args:
         preprocessor: The fitted preprocessing.
@@ -188,15 +189,27 @@ class BatchPreprocessor(nn.Module):
         self.register_buffer("components", state["components"])
 
     @torch.no_grad()
-    def forward(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
-        """Map (B, T, C), 0 where padded, with ``lengths`` (B,) to (B, T, ``num_channels``), 0 where padded; float32."""
-        with torch.autocast(embeddings.device.type, enabled=False):
-            # One copy, which is then written over: touching fresh memory costs more than the arithmetic.
-            values, count = embeddings.to(torch.float32, copy=True), lengths.view(-1, 1, 1)
-            mask = length_mask(lengths, values.shape[1]).unsqueeze(-1).float()
-            own = self.mean
-            if self.components is not None:
-                values, own = values @ self.components.T, self.components @ own
+    def forward(self, packed: PackedBatch) -> Batch:
+        """Return the batch padded, its embeddings (B, T, ``num_channels``) preprocessed, in float32."""
+        places = packed.places()
+        return Batch(
+            embeddings=self._embeddings(packed, places),
+            lengths=packed.lengths,
+            labels=packed.labels[places].long(),
+            action=packed.action,
+            video_index=packed.video_index,
+            points=packed.points,
+        )
+
+    def _embeddings(self, packed: PackedBatch, places: Tensor) -> Tensor:
+        with torch.autocast(places.device.type, enabled=False):
+            frames, own = packed.frames, self.mean
+            if self.components is not None:  # before padding, which would be multiplied, too
+                frames, own = frames.float() @ self.components.T, self.components @ own
+            # Fresh memory, which is then written over: touching it costs more than the arithmetic.
+            values = frames.index_select(0, places.flatten()).float().view(*places.shape, -1)
+            count = packed.lengths.view(-1, 1, 1)
+            mask = length_mask(packed.lengths, packed.size).unsqueeze(-1).float()
             if self.center:
                 values.addcmul_(mask, values.sum(1, keepdim=True) / count, value=-1)
             elif self.components is not None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from torch.utils.data import DataLoader
 
-from tpl_lightning.data.batch import Batch
+from tpl_lightning.data.batch import PackedBatch
 
 __all__ = ["ReadAheadLoader"]
 
@@ -19,10 +19,10 @@ _AHEAD = 4
 class _Batches(Protocol):
     def announce(self, indices: Sequence[int]) -> None: ...
 
-    def __getitems__(self, indices: Sequence[int]) -> Batch: ...
+    def __getitems__(self, indices: Sequence[int]) -> PackedBatch: ...
 
 
-class ReadAheadLoader(DataLoader[Batch]):
+class ReadAheadLoader(DataLoader[PackedBatch]):
     """Serves the batches of a dataset in the order of its sampler.
 
     Threads, not processes: reading a file and looking through an array need no Python lock, a batch need not be copied
@@ -39,7 +39,7 @@ class ReadAheadLoader(DataLoader[Batch]):
         super().__init__(dataset, num_workers=0, **options)  # type: ignore[arg-type]
         self._batches, self.threads = dataset, threads
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[PackedBatch]:  # type: ignore[override]
         """Yield the batches.
 
         Raises:
@@ -54,10 +54,10 @@ class ReadAheadLoader(DataLoader[Batch]):
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _ahead(self, begin: Callable[[Sequence[int]], Callable[[], Batch]]) -> Iterator[Batch]:
+    def _ahead(self, begin: Callable[[Sequence[int]], Callable[[], PackedBatch]]) -> Iterator[PackedBatch]:
         """Yield batches; ``begin`` starts one and returns what waits for it."""
         assert self.batch_sampler is not None
-        begun: deque[Callable[[], Batch]] = deque()
+        begun: deque[Callable[[], PackedBatch]] = deque()
         for indices in self.batch_sampler:
             self._batches.announce(indices)
             begun.append(begin(indices))

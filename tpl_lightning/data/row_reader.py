@@ -35,6 +35,7 @@ class RowReader:
         found = _places(dataset)
         self._set_places(*(found if found is not None else (0, np.zeros(0, dtype=np.int64))))
         self._file = path.open("rb", buffering=0) if found is not None else None
+        self._in_memory = False
 
     def _set_places(self, rows: int, places: np.ndarray) -> None:
         """Keep the rows of a chunk and the places of the chunks in the file."""
@@ -49,27 +50,29 @@ class RowReader:
             OSError: If the file ends before or cannot be read.
         """
         if len(out):
-            self.read_padded(out[None], *(np.array([x]) for x in (0, start, len(out))))
+            self.read_packed(out, *(np.array([x]) for x in (0, start, len(out))))
 
     def announce(self, starts: np.ndarray, lengths: np.ndarray) -> None:
         """Tell the system which rows will be read soon, so that it fetches them meanwhile.
+
+        As long as it has all that is read in memory, it is told nothing, which takes time, too.
 
         Args:
             starts: (K,) first rows.
             lengths: (K,) rows, at least 1.
         """
-        if self._file is None or not hasattr(os, "posix_fadvise"):
+        if self._file is None or self._in_memory or not hasattr(os, "posix_fadvise"):
             return
         stretches = (part.tolist() for part in self._stretches(starts, lengths, np.zeros_like(starts)))
         for place, size, _ in zip(*stretches, strict=True):
             os.posix_fadvise(self._file.fileno(), place, size, os.POSIX_FADV_WILLNEED)
 
-    def read_padded(self, out: np.ndarray, slots: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
-        """Fill ``out[slots[k], :lengths[k]]`` with the rows from ``starts[k]`` on, for every k; the rest is left alone.
+    def read_packed(self, out: np.ndarray, at: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
+        """Fill ``lengths[k]`` rows of ``out`` from ``at[k]`` on with those from ``starts[k]`` on, for every k.
 
         Args:
-            out: (B, T, ...), contiguous and of the dataset's type.
-            slots: (K,) places in ``out``.
+            out: (F, ...), contiguous and of the dataset's type; the rest of it is left alone.
+            at: (K,) first rows in ``out``.
             starts: (K,) first rows.
             lengths: (K,) rows, at least 1.
 
@@ -77,19 +80,21 @@ class RowReader:
             OSError: If the file ends before or cannot be read.
         """
         if self._file is None:
-            for slot, start, length in zip(slots.tolist(), starts.tolist(), lengths.tolist(), strict=True):
-                self._dataset.read_direct(out[slot, :length], np.s_[start : start + length])
+            for first, start, length in zip(at.tolist(), starts.tolist(), lengths.tolist(), strict=True):
+                self._dataset.read_direct(out[first : first + length], np.s_[start : start + length])
             return
-        target = slots * out.shape[1] * self._row_bytes
         number, view = self._file.fileno(), out.reshape(-1).view(np.uint8).data
-        stretches = (part.tolist() for part in self._stretches(starts, lengths, target))
-        for place, size, at in zip(*stretches, strict=True):
-            done = os.preadv(number, [view[at : at + size]], place)
-            while done < size:  # the system may give less at a time
-                count = os.preadv(number, [view[at + done : at + size]], place + done)
+        stretches = (part.tolist() for part in self._stretches(starts, lengths, at * self._row_bytes))
+        in_memory = True
+        for place, size, to in zip(*stretches, strict=True):
+            done = _at_hand(number, view[to : to + size], place)
+            in_memory &= done == size
+            while done < size:
+                count = os.preadv(number, [view[to + done : to + size]], place + done)
                 if count == 0:
                     raise OSError(f"the file ends at byte {place + done}")
                 done += count
+        self._in_memory = in_memory
 
     def _stretches(
         self, starts: np.ndarray, lengths: np.ndarray, target: np.ndarray
@@ -115,6 +120,14 @@ class RowReader:
         is_new[1:] = (video[1:] != video[:-1]) | (place[1:] != place[:-1] + size[:-1])
         heads = np.flatnonzero(is_new)
         return place[heads], np.add.reduceat(size, heads), at[heads]
+
+
+def _at_hand(number: int, out: memoryview, place: int) -> int:
+    """Read what the system has in memory, and return how many bytes that is; 0 where it cannot tell."""
+    try:
+        return os.preadv(number, [out], place, os.RWF_NOWAIT)
+    except (AttributeError, OSError):  # not on this system; on the disk, or not on this file system
+        return 0
 
 
 def _places(dataset: h5py.Dataset) -> tuple[int, np.ndarray] | None:

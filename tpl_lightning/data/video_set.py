@@ -62,9 +62,9 @@ class VideoSet:
         """Tell the system what will be read soon, see :meth:`EmbeddingCache.announce`."""
         self.cache.announce(self.indices[positions])
 
-    def read_batch(self, positions: np.ndarray, embeddings: np.ndarray, labels: np.ndarray) -> None:
-        """Read videos into a padded batch, see :meth:`EmbeddingCache.read_batch`."""
-        self.cache.read_batch(self.indices[positions], embeddings, labels)
+    def read_batch(self, positions: np.ndarray, frames: np.ndarray, labels: np.ndarray) -> None:
+        """Read videos one behind the other, see :meth:`EmbeddingCache.read_batch`."""
+        self.cache.read_batch(self.indices[positions], frames, labels)
 
     def labels(self, position: int) -> np.ndarray:
         """Return the phase of each frame (L_i,), -1 where unlabelled."""
