@@ -14,6 +14,9 @@ import numpy as np
 __all__ = ["RowReader"]
 
 
+_AT_FIRST, _ANNOUNCED = 8, 1000  # reads that are announced: at first, and after one that was on the disk
+
+
 class RowReader:
     """Reads rows (entries of the first axis) of a dataset into arrays of the caller's.
 
@@ -35,7 +38,7 @@ class RowReader:
         found = _places(dataset)
         self._set_places(*(found if found is not None else (0, np.zeros(0, dtype=np.int64))))
         self._file = path.open("rb", buffering=0) if found is not None else None
-        self._in_memory = False
+        self._announcements = _AT_FIRST  # still to be made
 
     def _set_places(self, rows: int, places: np.ndarray) -> None:
         """Keep the rows of a chunk and the places of the chunks in the file."""
@@ -55,14 +58,16 @@ class RowReader:
     def announce(self, starts: np.ndarray, lengths: np.ndarray) -> None:
         """Tell the system which rows will be read soon, so that it fetches them meanwhile.
 
-        As long as it has all that is read in memory, it is told nothing, which takes time, too.
+        As long as it has all that is read in memory, it is told nothing, which takes time, too: only after something
+        was not, and then for a while, since what was announced in time is in memory as well.
 
         Args:
             starts: (K,) first rows.
             lengths: (K,) rows, at least 1.
         """
-        if self._file is None or self._in_memory or not hasattr(os, "posix_fadvise"):
+        if self._file is None or not self._announcements or not hasattr(os, "posix_fadvise"):
             return
+        self._announcements -= 1
         stretches = (part.tolist() for part in self._stretches(starts, lengths, np.zeros_like(starts)))
         for place, size, _ in zip(*stretches, strict=True):
             os.posix_fadvise(self._file.fileno(), place, size, os.POSIX_FADV_WILLNEED)
@@ -85,16 +90,15 @@ class RowReader:
             return
         number, view = self._file.fileno(), out.reshape(-1).view(np.uint8).data
         stretches = (part.tolist() for part in self._stretches(starts, lengths, at * self._row_bytes))
-        in_memory = True
         for place, size, to in zip(*stretches, strict=True):
             done = _at_hand(number, view[to : to + size], place)
-            in_memory &= done == size
+            if done < size:
+                self._announcements = _ANNOUNCED
             while done < size:
                 count = os.preadv(number, [view[to + done : to + size]], place + done)
                 if count == 0:
                     raise OSError(f"the file ends at byte {place + done}")
                 done += count
-        self._in_memory = in_memory
 
     def _stretches(
         self, starts: np.ndarray, lengths: np.ndarray, target: np.ndarray
