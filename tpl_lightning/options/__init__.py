@@ -1,0 +1,1 @@
+"""Groups of options, each a frozen dataclass that checks itself; ``config`` makes one tree of them."""

@@ -1,0 +1,121 @@
+"""Fits without gradients through a network, and the network that learns from them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tpl_lightning.options.check import require
+
+__all__ = ["DirectConfig", "DtwConfig", "MatcherConfig"]
+
+
+@dataclass(frozen=True)
+class DirectConfig:
+    """Joint alignment without a network (`method=direct`), also the refinement of other methods (`refine=true`)."""
+
+    smoothness: float = 0.1
+    """Weight of the prior: mean square slope of the velocity field against the squared distance to the prototype."""
+    adapt: float = 0.05
+    """Clean features need a weaker prior and freer levels: the last fit is repeated with what suits the warps, levels
+    and residuals that it found, of which this share counts as noise, where that is freer than set. 0: never."""
+    first_smoothness: float = 0.3
+    """Weight of the prior in the first fit, from which the metric is learned."""
+    metric: bool = True
+    """Learn a metric of features from the first fit: noise whitened, axes weighted by the signal they hold."""
+    metric_channels: int = 64
+    """Axes of the metric that are kept."""
+    level_freedom: float = 0.4
+    """How freely a video may lie at a level of its own, 0 to 1 (its mean depends on its tempo), see `adapt`."""
+    derivative: float = 0.5
+    """Share of the energy of the features that their time derivatives get."""
+    derivative_sigma: float = 0.0125
+    """Gaussian smoothing before differentiation, as a share of the video."""
+    stages: list[float] = field(default_factory=lambda: [0.1, 0.05, 0.025, 0.0125])
+    """Gaussian smoothing of the signals, from coarse to fine, as shares of the video."""
+    paths: int = 1
+    """Rounds of dynamic time warping after the first fit, to start the last one near the best of all warps; 0: none."""
+    detail: Literal["auto", "coarse", "fine"] = "auto"
+    """fine: warps of 64 cells, a weak prior and sharp signals, for long recordings of many phases; auto: where
+    prototypes of 200 frames or more, of at most 200 training videos, score better so, without labels."""
+    grid: int | None = None
+    """Points at which signals are compared; empty: the longest prototype, within 128..192; 512 in detail."""
+    leave_one_out: bool = True
+    """Compare a training video with the mean of the others, not with a mean that holds it."""
+    joint_videos: int = 24
+    """Most videos of an action that are aligned with one another, spread evenly over it; the others are aligned with
+    the prototypes of these. More bring no better warps, but take longer."""
+    max_videos: int = 1500
+    """Most training videos in memory at once, spread evenly over those of each action; the others are aligned after
+    the fit, so memory does not grow with the set."""
+    device: str = "auto"
+    """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1` ..."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for key in ("smoothness", "adapt", "first_smoothness"):
+            require(getattr(self, key) >= 0, f"direct.{key}", "at least 0", getattr(self, key))
+        require(0 <= self.level_freedom <= 1, "direct.level_freedom", "in [0, 1]", self.level_freedom)
+        require(self.metric_channels >= 1, "direct.metric_channels", "at least 1", self.metric_channels)
+        require(0 <= self.derivative < 1, "direct.derivative", "in [0, 1)", self.derivative)
+        require(0 < self.derivative_sigma <= 1, "direct.derivative_sigma", "in (0, 1]", self.derivative_sigma)
+        ok = bool(self.stages) and all(0 < sigma <= 1 for sigma in self.stages)
+        require(ok, "direct.stages", "a list of numbers in (0, 1]", self.stages)
+        for key in ("joint_videos", "max_videos"):
+            require(getattr(self, key) >= 2, f"direct.{key}", "at least 2", getattr(self, key))
+        require(self.paths >= 0, "direct.paths", "at least 0", self.paths)
+        known = ("auto", "coarse", "fine")
+        require(self.detail in known, "direct.detail", f"one of {', '.join(known)}", self.detail)
+        require(self.grid is None or self.grid >= 32, "direct.grid", "at least 32, or null", self.grid)
+
+
+@dataclass(frozen=True)
+class MatcherConfig:
+    """The network of `method=tpl_plus`: it reads a video's warp off its distances to the prototype."""
+
+    size: int = 32
+    """Points of each timeline in the picture of distances."""
+    width: int = 8
+    """Channels of the 2-D convolutions."""
+    depth: int = 3
+    """Convolution layers."""
+    epochs: int = 8
+    """Epochs of training."""
+    steps_per_epoch: int = 25
+    """Batches of an epoch; videos are drawn at random and warped anew each time."""
+    batch_size: int = 48
+    """Videos per batch."""
+    lr: float = 0.002
+    """AdamW's learning rate at the start of its cycle; the peak is twice that."""
+    strength: float = 0.4
+    """Size of the random warps."""
+    noise: float = 0.3
+    """Most slow noise that is added to a video, against a signal of variance 1."""
+
+    path: float = 0.67
+    """Share that the warp of the best path (dynamic time warping) has in the answer of one pass; 0: network alone."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for key in ("size", "width", "depth", "epochs", "steps_per_epoch", "batch_size"):
+            low = 8 if key == "size" else 1
+            require(getattr(self, key) >= low, f"matcher.{key}", f"at least {low}", getattr(self, key))
+        require(self.lr > 0, "matcher.lr", "above 0", self.lr)
+        require(self.strength >= 0, "matcher.strength", "at least 0", self.strength)
+        require(0 <= self.path <= 1, "matcher.path", "in [0, 1]", self.path)
+        require(self.noise >= 0, "matcher.noise", "at least 0", self.noise)
+
+
+@dataclass(frozen=True)
+class DtwConfig:
+    """Barycenters under dynamic time warping: `method=dba` and `method=softdba`."""
+
+    gamma: float = 1.0
+    """Smoothing of SoftDBA's minimum, against squared distances of features of variance 1; .01 is close to DBA."""
+    expected_path: bool = True
+    """softdba: labels follow the expected path of soft-DTW, which scores higher; false: the single best path."""
+    max_iter: int = 50
+    """Most updates of a barycenter."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        require(self.gamma > 0, "dtw.gamma", "above 0", self.gamma)
+        require(self.max_iter >= 1, "dtw.max_iter", "at least 1", self.max_iter)
