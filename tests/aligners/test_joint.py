@@ -136,7 +136,7 @@ def test_the_matcher_learns_to_name_warps_in_one_pass(tmp_path, make_cache):
     found = evaluate(with_path.align(splits.test), splits.test).overall["warp_error"]
     assert found < evaluate(one_shot, splits.test).overall["warp_error"]
     assert aligner.unrefined() is None
-    refined, _, _ = _fit(path, tmp_path / "r", *options, "refine=true")
+    refined = load_aligner(tmp_path / "checkpoints" / "last.ckpt", replace(config, refine=True))
     np.testing.assert_allclose(
         refined.unrefined().align(videos).prototype_position, aligner.align(videos).prototype_position, atol=1e-4
     )
