@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tpl_lightning.functional import joint, joint_problem
+from tpl_lightning.functional import joint, joint_model, joint_problem
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
@@ -209,9 +209,10 @@ def test_prior_and_levels_are_adapted_to_what_the_fit_finds():
     assert (noisy.smoothness, noisy.level_freedom) == (JointOptions().smoothness, JointOptions().level_freedom)
 
 
-def test_videos_beyond_those_fitted_jointly_are_aligned_with_their_prototypes():
+def test_videos_beyond_those_fitted_jointly_are_aligned_with_their_prototypes(monkeypatch):
+    monkeypatch.setattr(joint_model, "LEAST", 5)
     signal, action, theta = _videos(24, noise=0.05, strength=2)
-    space = SpaceOptions(joint_videos=5)
+    space = SpaceOptions(joint_videos=7)
     model, found = JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=space)
     chosen = torch.arange(24).view(12, 2)[[2, 4, 7, 9, 11]].flatten()  # evenly spread over each action
     alone, joint_only = JointModel.fit(

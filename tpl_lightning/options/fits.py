@@ -40,9 +40,9 @@ class DirectConfig:
     """Points at which signals are compared; empty: the longest prototype, within 128..192; 512 in detail."""
     leave_one_out: bool = True
     """Compare a training video with the mean of the others, not with a mean that holds it."""
-    joint_videos: int = 24
-    """Most videos of an action that are aligned with one another, spread evenly over it; the others are aligned with
-    the prototypes of these. More bring no better warps, but take longer."""
+    joint_videos: int = 360
+    """Videos that are aligned with one another, as many of each action, and up to 24 of each in any case; others are
+    aligned with the prototypes of these."""
     max_videos: int = 1500
     """Most training videos in memory at once, spread evenly over those of each action; the others are aligned after
     the fit, so memory does not grow with the set."""
