@@ -51,8 +51,8 @@ class SpaceOptions:
     """Share of the residual's variance that counts as noise in the prior and the freedom of levels that suit a fit, see
     :func:`_adapted`; 0: both stay as the options say."""
     joint_videos: int = 360
-    """Videos that are aligned with one another, as many of each action, and up to :data:`LEAST` of each in any case; others
-    are aligned with the prototypes of these."""
+    """Videos that are aligned with one another, as many of each action, and up to :data:`LEAST` of each in any case;
+    others are aligned with the prototypes of these."""
 
 
 def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions, SpaceOptions]:
