@@ -182,3 +182,16 @@ def test_short_recordings_are_not_tried_in_detail(tmp_path):
     path = _chains(tmp_path / "c.h5", frames=90)
     aligner, _, _ = _fit(path, tmp_path, "method=direct")
     assert aligner.state["joint"]["options"]["num_cells"] == 16
+
+
+def test_one_pass_over_long_recordings_is_the_best_path(tmp_path):
+    path = _chains(tmp_path / "c.h5", frames=500)
+    few = ["matcher.epochs=1", "matcher.steps_per_epoch=2", "run.progress=false"]
+    _, splits, config = _fit(path, tmp_path, "method=tpl_plus", "refine=false", "direct.detail=fine", *few)
+
+    def plp(share):
+        changed = replace(config, matcher=replace(config.matcher, path=share))
+        aligner = load_aligner(tmp_path / "checkpoints" / "last.ckpt", changed)
+        return evaluate(aligner.align(splits.all()), splits.all()).overall["test/plp"]
+
+    assert plp(0.3) == plp(1.0) > plp(0.0) + 0.2

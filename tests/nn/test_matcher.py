@@ -6,6 +6,7 @@ import torch
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.joint import JointOptions
 from tpl_lightning.functional.joint_model import JointModel, SpaceOptions
+from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.lit.matcher import MatcherModule, Teacher, random_theta
 from tpl_lightning.nn.matcher import PrototypeMatcher, cost_volume
 
@@ -79,10 +80,17 @@ def test_a_video_is_not_part_of_the_prototype_it_is_compared_with():
     action = torch.tensor([0, 0, 0, 1, 1, 2])
     space = SpaceOptions(derivative=0.0, metric=False)
     model, _ = JointModel.fit(signal, action, num_actions=3, options=JointOptions(), space=space)
-    teacher = Teacher.from_fit(model, signal, torch.zeros(6, 15), action)
+    teacher = Teacher.from_fit(model, signal, torch.zeros(6, 15), action, most=128)
     assert torch.allclose(teacher.prototype[0], signal[1:3].mean(0), atol=1e-5)
     assert torch.allclose(teacher.prototype[3], signal[4], atol=1e-5)
     assert torch.allclose(teacher.prototype[5], signal[5], atol=1e-5)  # there is no other
+    theta = 0.3 * torch.randn(6, 15, generator=torch.Generator().manual_seed(3))
+    coarse = Teacher.from_fit(model, signal, theta, action, most=43)
+    assert coarse.signal.shape == coarse.prototype.shape == (6, 43, 4)
+    times = torch.linspace(0, 1, 43)
+    torch.testing.assert_close(coarse.position, cpab_warp(-theta, times))
+    between = torch.corrcoef(torch.stack([coarse.signal, sample_rows(signal, times.expand(6, -1))]).flatten(1))
+    assert between[0, 1] > 0.9
 
 
 def test_the_first_prediction_is_near_the_identity_and_gradients_reach_all():

@@ -12,13 +12,16 @@ from tpl_lightning.aligners.joint import JointAligner
 from tpl_lightning.config import config_to_dict
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.joint_model import JointModel
+from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.lit.matcher import MatcherModule, Teacher
 from tpl_lightning.lit.trainer import train as train_module
 from tpl_lightning.nn.matcher import PrototypeMatcher, cost_volume
 
 __all__ = ["MatchedAligner"]
+
+
+_FINER = 4  # points of a signal to one of the picture that is made of it
 
 
 class MatchedAligner(JointAligner):
@@ -51,12 +54,12 @@ class MatchedAligner(JointAligner):
         """Train the network on warped training videos and add it, with the prototypes it sees, to the state."""
         config = self.config
         seed_everything(config.seed, workers=True, verbose=False)
-        teacher = Teacher.from_fit(model, features, theta, action)
+        teacher = Teacher.from_fit(model, features, theta, action, most=_FINER * config.matcher.size)
         module = MatcherModule(config_to_dict(config), teacher, self._num_cells())
         fingerprint = self._fitted()["fingerprint"]
         trainer = train_module(module, config, self.run_dir, fingerprint=fingerprint, max_epochs=config.matcher.epochs)
         self._is_global_zero = trainer.is_global_zero
-        grid = torch.linspace(0, 1, features.shape[1], device=features.device)
+        grid = torch.linspace(0, 1, teacher.signal.shape[1], device=features.device)
         aligned = sample_rows(teacher.signal, cpab_warp(theta, grid, num_cells=self._num_cells()))
         prototypes = [aligned[action == a].mean(0) for a in range(int(action.max()) + 1)]
         state = self._fitted()
@@ -85,4 +88,7 @@ class MatchedAligner(JointAligner):
         )
         theta = cast(Tensor, network.eval()(cost)[0]).clone()
         path = model.path_warps(features, action) if options.path > 0 else None
-        return theta if path is None else torch.lerp(theta, path, options.path)
+        if path is None:
+            return theta
+        # Phases of a long recording are shorter than what a point of the network's picture covers.
+        return path if self._num_cells() >= FINE_CELLS else torch.lerp(theta, path, options.path)

@@ -28,10 +28,12 @@ class Teacher(NamedTuple):
     """(N, G, K) the mean of the *others* of the same action: a video is never compared with itself."""
 
     @classmethod
-    def from_fit(cls, model: JointModel, features: Tensor, theta: Tensor, action: Tensor) -> "Teacher":
-        """Prepare what the network learns from."""
+    def from_fit(cls, model: JointModel, features: Tensor, theta: Tensor, action: Tensor, *, most: int) -> "Teacher":
+        """Prepare what the network learns from, on a grid of at most ``most`` points."""
         cells = model.options.num_cells
         signal = model.space(features)
+        if most < signal.shape[1]:
+            signal = smoothed(signal, 0.5 / most, most)
         grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
         aligned = sample_rows(signal, cpab_warp(theta, grid, num_cells=cells))
         total = torch.zeros(int(action.max()) + 1, *aligned.shape[1:], device=signal.device).index_add(

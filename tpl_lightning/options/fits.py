@@ -91,7 +91,8 @@ class MatcherConfig:
     """Most slow noise that is added to a video, against a signal of variance 1."""
 
     path: float = 0.67
-    """Share that the warp of the best path (dynamic time warping) has in the answer of one pass; 0: network alone."""
+    """Share that the warp of the best path (dynamic time warping) has in the answer of one pass, all of it for long
+    recordings in detail (`direct.detail`), which the network's picture is too coarse for; 0: network alone."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
