@@ -141,7 +141,7 @@ def test_preprocessing_of_a_large_set_is_fitted_on_a_part(whole, monkeypatch):
     train, read = VideoSet(whole), []
     full = Preprocessor.fit(train, DataConfig(pca=3))
     monkeypatch.setattr(preprocess, "_READ", int(train.lengths.sum()) // 2)
-    monkeypatch.setattr(VideoSet, "read", lambda self, i, frames: read.append(i) or whole.read(i, frames))
+    monkeypatch.setattr(VideoSet, "read", lambda self, i: read.append(i) or whole.read(i))
     part = Preprocessor.fit(train, DataConfig(pca=3))
     assert read == [0, 2, 5, 8, 10]
     assert part.scale == pytest.approx(full.scale, rel=0.2)
@@ -194,3 +194,10 @@ def test_a_joint_fit_takes_evenly_spread_videos(tmp_path):
     assert some.indices[-1] == 39
     place = [f"data.cache={tmp_path / 'c.h5'}", f"run.dir={tmp_path / 'runs'}", "run.name=r", "run.figures=false"]
     assert main(["fit", *place, "method=direct", "direct.max_videos=10", "data.pca=4"]) == 0
+
+
+def test_a_few_frames_of_each_video_keep_its_variance(whole, monkeypatch):
+    train = VideoSet(whole)
+    full = Preprocessor.fit(train, DataConfig(pca=None))
+    monkeypatch.setattr(preprocess, "_COUNTED", int(train.lengths.sum()) // 12)  # two or three frames of each video
+    assert Preprocessor.fit(train, DataConfig(pca=None)).scale == pytest.approx(full.scale, rel=0.1)

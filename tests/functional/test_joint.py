@@ -210,7 +210,7 @@ def test_prior_and_levels_are_adapted_to_what_the_fit_finds():
 
 
 def test_videos_beyond_those_fitted_jointly_are_aligned_with_their_prototypes(monkeypatch):
-    monkeypatch.setattr(joint_model, "LEAST", 5)
+    monkeypatch.setattr(joint_model, "_LEAST", 5)
     signal, action, theta = _videos(24, noise=0.05, strength=2)
     space = SpaceOptions(joint_videos=7)
     model, found = JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=space)

@@ -78,6 +78,10 @@ class MatchedAligner(JointAligner):
         and follows the noise.
         """
         state, options = self._fitted(), self.config.matcher
+        path = model.path_warps(features, action) if options.path > 0 else None
+        # Phases of a long recording are shorter than what a point of the network's picture covers.
+        if path is not None and self._num_cells() >= FINE_CELLS:
+            return path
         network = PrototypeMatcher(
             size=options.size, width=options.width, depth=options.depth, num_cells=self._num_cells()
         ).to(self.device)
@@ -87,8 +91,4 @@ class MatchedAligner(JointAligner):
             model.space(features), prototypes, size=options.size, level_freedom=model.options.level_freedom
         )
         theta = cast(Tensor, network.eval()(cost)[0]).clone()
-        path = model.path_warps(features, action) if options.path > 0 else None
-        if path is None:
-            return theta
-        # Phases of a long recording are shorter than what a point of the network's picture covers.
-        return path if self._num_cells() >= FINE_CELLS else torch.lerp(theta, path, options.path)
+        return theta if path is None else torch.lerp(theta, path, options.path)

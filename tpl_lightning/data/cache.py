@@ -266,9 +266,9 @@ class EmbeddingCache:
                 return True
         return False
 
-    def read(self, index: int, frames: slice = slice(None)) -> np.ndarray:
-        """Return the embeddings (L_i, C) of a video, or of some of its frames, float32."""
-        rows = self._rows(index)[frames]
+    def read(self, index: int) -> np.ndarray:
+        """Return the embeddings (L_i, C) of a video, float32."""
+        rows = self._rows(index)
         return _from_half(rows) if rows.dtype == np.float16 else rows.astype(np.float32, copy=False)
 
     def labels(self, index: int) -> np.ndarray:

@@ -54,9 +54,9 @@ class VideoSet:
         """Return the names of each action's phases."""
         return self.cache.phase_names
 
-    def read(self, position: int, frames: slice = slice(None)) -> np.ndarray:
-        """Return the embeddings (L_i, C), or those of some frames, float32."""
-        return self.cache.read(int(self.indices[position]), frames)
+    def read(self, position: int) -> np.ndarray:
+        """Return the embeddings (L_i, C), float32."""
+        return self.cache.read(int(self.indices[position]))
 
     def announce(self, positions: np.ndarray) -> None:
         """Tell the system what will be read soon, see :meth:`EmbeddingCache.announce`."""

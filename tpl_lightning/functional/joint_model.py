@@ -21,12 +21,11 @@ from tpl_lightning.functional.joint_problem import chunks
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.timing_space import TimingSpace
 
-__all__ = ["FINE_CELLS", "LEAST", "JointModel", "SpaceOptions", "in_detail"]
+__all__ = ["FINE_CELLS", "JointModel", "SpaceOptions", "in_detail"]
 
 FINE_CELLS = 64
 """Cells of warps in full detail."""
-LEAST = 24
-"""Videos of an action from which on a prototype hardly gets better."""
+_LEAST = 24  # videos of an action, from which on a prototype hardly gets better
 _ROUGH_CELLS = 16  # of the first fit
 
 
@@ -51,8 +50,8 @@ class SpaceOptions:
     """Share of the residual's variance that counts as noise in the prior and the freedom of levels that suit a fit, see
     :func:`_adapted`; 0: both stay as the options say."""
     joint_videos: int = 360
-    """Videos that are aligned with one another, as many of each action, and up to :data:`LEAST` of each in any case;
-    others are aligned with the prototypes of these."""
+    """Videos that are aligned with one another, as many of each action, and up to 24 of each in any case; others
+    are aligned with the prototypes of these."""
 
 
 def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions, SpaceOptions]:
@@ -107,7 +106,7 @@ class JointModel:
         Returns:
             The model, and theta (N, d) of the training videos.
         """
-        some = _some_of_each(action, max(space.joint_videos // num_actions, LEAST))
+        some = _some_of_each(action, max(space.joint_videos // num_actions, _LEAST))
         start = None if theta is None else theta[some]
         model, found = cls._fit_jointly(
             features[some], action[some], num_actions=num_actions, options=options, space=space, theta=start

@@ -43,7 +43,7 @@ class JointOptions:
 
 
 _SETTLED = 0.002  # change of velocity in units of [0, 1] per unit of time that is too small for another step
-_CHUNK = 128  # videos worked on at once: bounds the memory and stays in the processor's cache; changes no figure
+_CHUNK = 128  # videos worked on at once: bounds the memory; changes no figure
 
 
 def chunks(count: int, size: int = _CHUNK) -> list[slice]:
