@@ -9,6 +9,8 @@ from tpl_lightning.functional.resample import resample_to_size
 
 __all__ = ["FrameReader"]
 
+_TOGETHER = 16  # videos sampled in one call
+
 
 class FrameReader:
     """Reads and preprocesses the frames of videos of one cache; keeps them where they are few, to be read again.
@@ -37,6 +39,8 @@ class FrameReader:
     def on_grid(self, videos: VideoSet, size: int) -> Tensor:
         """Return features (N, size, C) at the times j / (size - 1) of each video."""
         features = torch.empty(len(videos), size, self.preprocessor.num_channels)
-        for i in range(len(videos)):
-            features[i] = resample_to_size(self(videos, i), size)
+        for start in range(0, len(videos), _TOGETHER):
+            rows = range(start, min(start + _TOGETHER, len(videos)))
+            frames = torch.cat([self(videos, i) for i in rows])
+            features[rows.start : rows.stop] = resample_to_size(frames, torch.from_numpy(videos.lengths[rows]), size)
         return features

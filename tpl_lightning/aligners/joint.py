@@ -30,12 +30,13 @@ from tpl_lightning.metrics.alignment_score import AlignmentScore
 
 __all__ = ["JointAligner"]
 
-_GRID_LIMITS = (128, 192)  # warps of few cells are fitted to signals smoothed to at most 160 points
+_GRID_LIMITS = (128, 160)  # warps of few cells are fitted to signals smoothed to at most 160 points
 _FINE_GRID = 512
 _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 200  # videos; detail takes a tenth of a second for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
 _TOGETHER = 64  # videos whose times are warped in one call
+_RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once
 _KEPT = 2**29  # bytes of frames that a fit keeps rather than reads again
 
@@ -302,11 +303,12 @@ class JointAligner(StoredAligner):
         state = self._fitted()
         alignment = self._align(train, reader)
         labels = voted_labels(alignment, train)
-        sums: dict[str, Tensor] = {}
-        for i, action in enumerate(train.action):
-            frames = reader(train, i)[None]
-            times = torch.from_numpy(alignment.source(i))[None]
-            aligned = resample(frames, times, torch.tensor([frames.shape[1]]))[0]
-            sums[str(action)] = sums.get(str(action), torch.zeros(())) + aligned
-        state["prototypes"] = {a: total / int((train.action == a).sum()) for a, total in sums.items()}
-        state["prototype_labels"] = {a: torch.from_numpy(np.asarray(labels[a])) for a in sums}
+        state["prototypes"] = {}
+        for action in train.actions:
+            total, mine = torch.zeros(()), np.flatnonzero(train.action == action)
+            for rows in np.split(mine, range(_RESAMPLED, len(mine), _RESAMPLED)):
+                frames = pad_sequence([reader(train, i) for i in rows.tolist()], batch_first=True)
+                times = torch.stack([torch.from_numpy(alignment.source(i)) for i in rows.tolist()])
+                total = total + resample(frames, times, torch.from_numpy(train.lengths[rows])).sum(0)
+            state["prototypes"][action] = total / len(mine)
+        state["prototype_labels"] = {a: torch.from_numpy(np.asarray(labels[a])) for a in train.actions}

@@ -27,6 +27,7 @@ FINE_CELLS = 64
 """Cells of warps in full detail."""
 _LEAST = 24  # videos of an action, from which on a prototype hardly gets better
 _ROUGH_CELLS = 16  # of the first fit
+_FROM_PATHS = 2  # steps in each stage that take training videos from their paths to where they settle
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SpaceOptions:
     metric_channels: int = 64
     first_smoothness: float = 0.3
     """Weight of the prior in that first fit, whose features are noisier."""
-    first_stages: tuple[float, ...] = (0.1, 0.05, 0.025)
+    first_stages: tuple[float, ...] = (0.1, 0.025)
     path_rounds: int = 1
     """Rounds of dynamic time warping to the mean of the others, between the first fit and the last; 0: none. A path is
     the best of all, where gradient steps find the nearest; as a warp it starts the last fit."""
@@ -116,7 +117,8 @@ class JointModel:
         every = features.new_empty(len(features), found.shape[1])
         every[some] = found
         start = None if theta is None else theta[~some]
-        every[~some] = model.align(features[~some], action[~some], theta=start, steps=options.rounds)[0]
+        steps = options.rounds if model.sharp is None else _FROM_PATHS
+        every[~some] = model.align(features[~some], action[~some], theta=start, steps=steps)[0]
         return model, every
 
     @classmethod
@@ -206,7 +208,9 @@ class JointModel:
         Returns:
             theta (N, d); None where the model was fitted without paths.
         """
-        return None if self.sharp is None else _path_warps(self.space(features), self.sharp[action], self.options)
+        if self.sharp is None:
+            return None
+        return _path_warps(self.space(features), self.sharp[action], self.options, points=8, smoothness=1e-6, steps=20)
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""
@@ -285,6 +289,7 @@ def _adapted(
 
 
 _COSTS = 2**22  # that are in memory at once
+_READ = 4  # points to a cell of the warps at which paths are read: finer ones are smoothed away
 
 
 def _thinned(values: Tensor, size: int) -> Tensor:
@@ -294,12 +299,28 @@ def _thinned(values: Tensor, size: int) -> Tensor:
     return sample_rows(values, torch.linspace(0, 1, size, device=values.device).expand(len(values), -1))
 
 
-def _path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
+def _path_warps(
+    signal: Tensor,
+    target: Tensor,
+    options: JointOptions,
+    *,
+    points: int = _READ,
+    smoothness: float = 1e-5,
+    steps: int = 8,
+) -> Tensor:
     """Return the warps nearest to the best paths of videos (N, G, K) to targets (N, G, K), theta (N, d).
 
-    Paths are found at 8 points to a cell of the warps and read at 4: finer ones are smoothed away by the warp.
+    Args:
+        signal: (N, G, K).
+        target: (N, G, K).
+        options: How warps are fitted.
+        points: To a cell of the warps, at which paths are found. A start of a fit needs no more than are read; an
+            answer is a little better with twice as many.
+        smoothness: Weight of the prior against mean squared errors of position; a start need not follow its path so
+            closely as an answer.
+        steps: Levenberg-Marquardt steps from the identity to the path.
     """
-    signal, target = (_thinned(x, 8 * options.num_cells) for x in (signal, target))
+    signal, target = (_thinned(x, points * options.num_cells) for x in (signal, target))
     signal = signal - options.level_freedom * signal.mean(1, keepdim=True)
     found = []
     for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
@@ -311,5 +332,5 @@ def _path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor
             alpha=-2,
         )
         found.append(dtw_positions(cost.clamp(min=0)))
-    position = _thinned(torch.cat(found).unsqueeze(-1), 4 * options.num_cells).squeeze(-1)
-    return warps_from_positions(position, num_cells=options.num_cells, steps=8)
+    position = _thinned(torch.cat(found).unsqueeze(-1), _READ * options.num_cells).squeeze(-1)
+    return warps_from_positions(position, num_cells=options.num_cells, smoothness=smoothness, steps=steps)

@@ -128,7 +128,9 @@ class JointProblem:
         Returns:
             The energies (N,).
         """
-        return torch.cat([self._minimise_rows(rows, target(rows), steps) for rows in chunks(len(self.signal))])
+        count, _, channels = self.signal.shape
+        groups = chunks(count, _CHUNK if channels > 1 else 4 * _CHUNK)
+        return torch.cat([self._minimise_rows(rows, target(rows), steps) for rows in groups])
 
     def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:
         signal, theta, damping = self.signal[rows], self.theta[rows], self.damping[rows]

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 __all__ = ["resample", "resample_nearest", "resample_to_size"]
 
@@ -47,8 +48,8 @@ def resample(signal: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
     return torch.lerp(below, above, weight)
 
 
-def resample_to_size(signal: Tensor, size: int) -> Tensor:
-    """Sample one signal at the times j / (size - 1) of its own; to fewer points, by averages around them.
+def resample_to_size(signal: Tensor, lengths: Tensor, size: int) -> Tensor:
+    """Sample signals at the times j / (size - 1) of their own; to fewer points, by averages around them.
 
     A point among many frames is the mean of the linear interpolant over the half steps on both sides (at the ends, on
     one): all frames count, and noise is averaged as it would be by a longer smoothing of all frames.
@@ -56,24 +57,31 @@ def resample_to_size(signal: Tensor, size: int) -> Tensor:
     Convention: frame u sits at u / (T - 1), as for :func:`resample`.
 
     Args:
-        signal: (T, C).
+        signal: (F, C) all frames, of one signal behind the other.
+        lengths: (B,) frames T of each, F in all.
         size: Points, at least 2.
 
     Returns:
-        (size, C).
+        (B, size, C).
     """
-    frames = len(signal)
-    if frames <= size:
-        times = torch.linspace(0, 1, size, dtype=signal.dtype, device=signal.device)
-        return resample(signal[None], times[None], torch.tensor([frames], device=signal.device))[0]
-    step = (frames - 1) / (size - 1)
-    borders = (torch.arange(size + 1, dtype=signal.dtype, device=signal.device) - 0.5).mul_(step).clamp_(0, frames - 1)
-    low = borders.floor().clamp_(max=frames - 2)
-    part, low = (borders - low).unsqueeze(1), low.long()
-    # The integral up to a border: whole trapezia, and a share of one.
-    whole = torch.nn.functional.pad((signal[1:] + signal[:-1]).div_(2).cumsum(0), (0, 0, 1, 0))
-    integral = whole[low] + torch.lerp(signal[low], signal[low + 1], part / 2) * part
-    return integral.diff(dim=0) / borders.diff().unsqueeze(1)
+    last = (lengths - 1).double().view(-1, 1, 1)
+    step = last / (size - 1)
+    point = step * torch.arange(size, device=signal.device).view(1, -1, 1)
+    half = torch.where(last < size, 0.0, step / 2)  # to as many points as frames or more, by interpolation
+    low, high = (point - half).clamp(min=0), (point + half).minimum(last)
+    frame = low.floor() + torch.arange(int((2 * half).max()) + 3, device=signal.device)
+    # Of the interpolant's integral from low to high, each frame has a share: that of the hat it stands for.
+    share = (_hat_integral(high - frame) - _hat_integral(low - frame)) / (high - low)
+    share = torch.where(half > 0, share, (1 - (point - frame).abs()).clamp(min=0)).to(signal.dtype)
+    rows = frame.minimum(last).long() + (lengths.cumsum(0) - lengths).view(-1, 1, 1)
+    sampled = functional.embedding_bag(rows.flatten(0, 1), signal, per_sample_weights=share.flatten(0, 1), mode="sum")
+    return sampled.view(len(lengths), size, -1)
+
+
+def _hat_integral(time: Tensor) -> Tensor:
+    """Return the integral of max(1 - |t|, 0) up to a time."""
+    time = time.clamp(-1, 1)
+    return 0.5 + time - 0.5 * time * time.abs()
 
 
 def resample_nearest(values: Tensor, times: Tensor, lengths: Tensor) -> Tensor:

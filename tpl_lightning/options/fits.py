@@ -37,7 +37,7 @@ class DirectConfig:
     """fine: warps of 64 cells, a weak prior and sharp signals, for long recordings of many phases; auto: where
     prototypes of 200 frames or more, of at most 200 training videos, score better so, without labels."""
     grid: int | None = None
-    """Points at which signals are compared; empty: the longest prototype, within 128..192; 512 in detail."""
+    """Points at which signals are compared; empty: the longest prototype, within 128..160; 512 in detail."""
     leave_one_out: bool = True
     """Compare a training video with the mean of the others, not with a mean that holds it."""
     joint_videos: int = 360
@@ -77,7 +77,7 @@ class MatcherConfig:
     """Channels of the 2-D convolutions."""
     depth: int = 3
     """Convolution layers."""
-    epochs: int = 8
+    epochs: int = 7
     """Epochs of training."""
     steps_per_epoch: int = 25
     """Batches of an epoch; videos are drawn at random and warped anew each time."""
