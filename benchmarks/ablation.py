@@ -54,7 +54,7 @@ NETWORK = {
     "path alone": "refine=false matcher.path=1",
     "no noise in training": "refine=false matcher.noise=0",
     "half as strong random warps": "refine=false matcher.strength=.2",
-    "twice as long a training": "refine=false matcher.epochs=16",
+    "twice as long a training": "refine=false matcher.epochs=14",
     "refined": "refine=true",
 }
 

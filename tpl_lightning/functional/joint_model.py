@@ -39,7 +39,7 @@ class SpaceOptions:
     metric: bool = True
     """Learn the metric from a first, smoother fit."""
     metric_channels: int = 64
-    first_smoothness: float = 0.3
+    first_smoothness: float = 0.15
     """Weight of the prior in that first fit, whose features are noisier."""
     first_stages: tuple[float, ...] = (0.1, 0.025)
     path_rounds: int = 1

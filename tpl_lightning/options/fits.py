@@ -17,7 +17,7 @@ class DirectConfig:
     adapt: float = 0.05
     """Clean features need a weaker prior and freer levels: the last fit is repeated with what suits the warps, levels
     and residuals that it found, of which this share counts as noise, where that is freer than set. 0: never."""
-    first_smoothness: float = 0.3
+    first_smoothness: float = 0.15
     """Weight of the prior in the first fit, from which the metric is learned."""
     metric: bool = True
     """Learn a metric of features from the first fit: noise whitened, axes weighted by the signal they hold."""
