@@ -66,7 +66,7 @@ def test_the_answer_of_a_sample_brings_video_and_prototype_together():
             for p, v in zip(position, clean, strict=True)
         ]
     ).float()
-    module = MatcherModule(CONFIG, Teacher(signal, position, clean), 16)
+    module = MatcherModule(CONFIG, Teacher(signal, position, clean, clean), 16)
     torch.manual_seed(3)
     warped, prototype, answer = module._warped(torch.arange(6))
     assert (answer - grid).abs().max() > 0.05

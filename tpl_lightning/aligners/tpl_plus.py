@@ -11,9 +11,7 @@ from torch import Tensor
 from tpl_lightning.aligners.joint import JointAligner
 from tpl_lightning.config import config_to_dict
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel
-from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.lit.matcher import MatcherModule, Teacher
 from tpl_lightning.lit.trainer import train as train_module
 from tpl_lightning.nn.matcher import PrototypeMatcher, cost_volume
@@ -59,11 +57,8 @@ class MatchedAligner(JointAligner):
         fingerprint = self._fitted()["fingerprint"]
         trainer = train_module(module, config, self.run_dir, fingerprint=fingerprint, max_epochs=config.matcher.epochs)
         self._is_global_zero = trainer.is_global_zero
-        grid = torch.linspace(0, 1, teacher.signal.shape[1], device=features.device)
-        aligned = sample_rows(teacher.signal, cpab_warp(theta, grid, num_cells=self._num_cells()))
-        prototypes = [aligned[action == a].mean(0) for a in range(int(action.max()) + 1)]
         state = self._fitted()
-        state["matcher_prototypes"] = torch.stack(prototypes)
+        state["matcher_prototypes"] = teacher.mean
         state["matcher"] = {k: v.detach().clone() for k, v in module.network.state_dict().items()}
 
     def _find(self, model: JointModel, features: Tensor, action: Tensor, videos: VideoSet) -> Tensor:

@@ -1,5 +1,6 @@
 """Training of the prototype matcher on randomly warped videos, whose warps are known."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, num_parameters
+from tpl_lightning.functional.joint import targets
 from tpl_lightning.functional.joint_model import JointModel
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 from tpl_lightning.nn.matcher import PrototypeMatcher, cost_volume
@@ -26,6 +28,8 @@ class Teacher(NamedTuple):
     """(N, G) T^-theta on the grid."""
     prototype: Tensor
     """(N, G, K) the mean of the *others* of the same action: a video is never compared with itself."""
+    mean: Tensor
+    """(A, G, K) the mean of all videos of an action: what new videos are compared with."""
 
     @classmethod
     def from_fit(cls, model: JointModel, features: Tensor, theta: Tensor, action: Tensor, *, most: int) -> "Teacher":
@@ -36,12 +40,9 @@ class Teacher(NamedTuple):
             signal = smoothed(signal, 0.5 / most, most)
         grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
         aligned = sample_rows(signal, cpab_warp(theta, grid, num_cells=cells))
-        total = torch.zeros(int(action.max()) + 1, *aligned.shape[1:], device=signal.device).index_add(
-            0, action, aligned
-        )
-        count = torch.bincount(action)[action].view(-1, 1, 1)
-        others = (total[action] - aligned) / (count - 1).clamp(min=1)
-        return cls(signal, cpab_warp(-theta, grid, num_cells=cells), torch.where(count > 1, others, aligned))
+        plain = replace(model.options, level_freedom=0.0, leave_one_out=True)
+        others, mean = targets(aligned, action, num_actions=len(model.prototypes[0]), options=plain)
+        return cls(signal, cpab_warp(-theta, grid, num_cells=cells), others, mean)
 
 
 def random_theta(count: int, *, num_cells: int, strength: Tensor, like: Tensor) -> Tensor:
@@ -84,8 +85,9 @@ class MatcherModule(LightningModule):
 
     def _warped(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return a random sample per video: signal, prototype (B, G, K), and the answer (B, G)."""
-        teacher, strength, cells = self.teacher, self.options["strength"], self.num_cells
-        signal, position, prototype = (part[index.to(part.device)].to(self.device) for part in teacher)
+        strength, cells = self.options["strength"], self.num_cells
+        samples = self.teacher.signal, self.teacher.position, self.teacher.prototype
+        signal, position, prototype = (part[index.to(part.device)].to(self.device) for part in samples)
         grid = torch.linspace(0, 1, signal.shape[1], device=self.device)
         amount = strength * torch.rand(2, len(index), 1, device=self.device)
         video = cpab_warp(
