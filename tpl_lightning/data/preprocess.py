@@ -50,7 +50,7 @@ class Preprocessor:
     def fit(cls, train: VideoSet, data: DataConfig) -> "Preprocessor":
         """Fit on training videos, reading each once; memory is O(C^2), not O(frames).
 
-        Of large sets some 131,000 frames are read, of videos evenly spread, and of these some 33,000 counted,
+        Of large sets some 131,000 frames are read, of videos evenly spread, and of these some 16,000 counted,
         evenly spread over each video.
 
         With ``data.scale`` "set" the result has total variance 1 over the training frames: the sum over the channels

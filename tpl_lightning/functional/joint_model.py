@@ -289,7 +289,7 @@ def _adapted(
 
 
 _COSTS = 2**22  # that are in memory at once
-_READ = 4  # points to a cell of the warps at which paths are read: finer ones are smoothed away
+_POINTS = 4  # points to a cell of the warps at which paths are read: finer ones are smoothed away
 
 
 def _thinned(values: Tensor, size: int) -> Tensor:
@@ -304,7 +304,7 @@ def _path_warps(
     target: Tensor,
     options: JointOptions,
     *,
-    points: int = _READ,
+    points: int = _POINTS,
     smoothness: float = 1e-5,
     steps: int = 8,
 ) -> Tensor:
@@ -332,5 +332,5 @@ def _path_warps(
             alpha=-2,
         )
         found.append(dtw_positions(cost.clamp(min=0)))
-    position = _thinned(torch.cat(found).unsqueeze(-1), _READ * options.num_cells).squeeze(-1)
+    position = _thinned(torch.cat(found).unsqueeze(-1), _POINTS * options.num_cells).squeeze(-1)
     return warps_from_positions(position, num_cells=options.num_cells, smoothness=smoothness, steps=steps)
