@@ -198,7 +198,6 @@ def main() -> None:
         path = Path(name) / "fit.h5"
         print(f"Making {options.videos} videos ...", flush=True)
         make_cache(path, options.videos)
-        os.sync()  # else the first method is timed while the cache is written to the disk
         found = {}
         for method in methods:
             found[method] = run_method(method, path, options)

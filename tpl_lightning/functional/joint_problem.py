@@ -129,7 +129,7 @@ class JointProblem:
             The energies (N,).
         """
         count, _, channels = self.signal.shape
-        groups = chunks(count, _CHUNK if channels > 1 else 4 * _CHUNK)
+        groups = chunks(count, _CHUNK if channels > 1 else 4 * _CHUNK)  # of positions alone, many are little memory
         return torch.cat([self._minimise_rows(rows, target(rows), steps) for rows in groups])
 
     def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:

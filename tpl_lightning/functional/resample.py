@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn import functional as F
 
 __all__ = ["resample", "resample_nearest", "resample_to_size"]
 
@@ -74,7 +74,7 @@ def resample_to_size(signal: Tensor, lengths: Tensor, size: int) -> Tensor:
     share = (_hat_integral(high - frame) - _hat_integral(low - frame)) / (high - low)
     share = torch.where(half > 0, share, (1 - (point - frame).abs()).clamp(min=0)).to(signal.dtype)
     rows = frame.minimum(last).long() + (lengths.cumsum(0) - lengths).view(-1, 1, 1)
-    sampled = functional.embedding_bag(rows.flatten(0, 1), signal, per_sample_weights=share.flatten(0, 1), mode="sum")
+    sampled = F.embedding_bag(rows.flatten(0, 1), signal, per_sample_weights=share.flatten(0, 1), mode="sum")
     return sampled.view(len(lengths), size, -1)
 
 
