@@ -116,6 +116,24 @@ def test_error_is_the_distance_to_the_prototype():
     assert torch.allclose(error.float(), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_agreement_is_what_a_loop_over_videos_finds():
+    signal, action, theta = _videos(10, noise=0.3)
+    times = cpab_warp(theta, GRID)
+
+    def distance(videos):
+        total = 0.0
+        for i in range(len(videos)):
+            others = [videos[j] - videos[j].mean(0) for j in range(len(videos)) if j != i and action[j] == action[i]]
+            total += float((videos[i] - videos[i].mean(0) - torch.stack(others).mean(0)).square().sum())
+        return total
+
+    expected = 1 - distance(sample_rows(signal, times)) / distance(signal)
+    assert joint.agreement(signal, times, action, num_actions=2) == pytest.approx(expected, abs=1e-5)
+    assert expected > 0.3
+    assert joint.agreement(signal, GRID.expand_as(times), action, num_actions=2) == pytest.approx(0, abs=1e-5)
+    assert joint.agreement(signal[:1], times[:1], action[:1], num_actions=2) == 0
+
+
 @pytest.mark.parametrize("num_cells", [8, 16])
 def test_warps_from_positions_inverts_the_flow(num_cells):
     theta = torch.randn(5, num_cells - 1, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
@@ -181,7 +199,9 @@ def test_detail_has_more_cells_and_less_prior():
     assert options.num_cells == FINE_CELLS
     assert options.smoothness < 0.01
     assert max(options.stages) <= 0.0125
-    assert space.derivative == 0
+    assert 0 < space.derivative < SpaceOptions().derivative
+    assert space.sigma < SpaceOptions().sigma
+    assert in_detail(JointOptions(), SpaceOptions(derivative=0.0))[1].derivative == 0
     assert space.path_rounds > SpaceOptions().path_rounds
 
 

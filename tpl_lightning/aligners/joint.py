@@ -23,18 +23,18 @@ from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.joint import JointOptions, warps_from_positions
+from tpl_lightning.functional.joint import JointOptions, agreement, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
 from tpl_lightning.functional.resample import resample
-from tpl_lightning.metrics.alignment_score import AlignmentScore
 
 __all__ = ["JointAligner"]
 
 _GRID_LIMITS = (128, 160)  # warps of few cells are fitted to signals smoothed to at most 160 points
 _FINE_GRID = 512
 _LONG = 200  # frames of a prototype from which on detail is tried
-_FEW = 200  # videos; detail takes a tenth of a second for each
+_FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
+_WORTH_DETAIL = 0.02  # of agreement in held-out channels that detail has to bring
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once
@@ -155,16 +155,19 @@ class JointAligner(StoredAligner):
         return self._alignment(videos, theta)
 
     def _fit_model(
-        self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any], *, fine: bool, trial: bool = False
+        self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any], *, fine: bool
     ) -> tuple[JointModel, Tensor, Tensor]:
-        """Return the joint fit, theta (N, d) and the features (N, G, C) on the shared grid.
-
-        A trial compares coarse with fine: on one grid, and with one prior.
-        """
-        direct = self.config.direct
+        """Return the joint fit, theta (N, d) and the features (N, G, C) on the shared grid."""
         low, high = _GRID_LIMITS
-        size = _FINE_GRID if fine or trial else min(max(max(catalogue["prototype_lengths"]), low), high)
-        size = direct.grid or size
+        size = _FINE_GRID if fine else min(max(max(catalogue["prototype_lengths"]), low), high)
+        features = frames.on_grid(train, self.config.direct.grid or size).to(self.device)
+        return *self._fit_on_grid(features, train, catalogue, fine=fine), features
+
+    def _fit_on_grid(
+        self, features: Tensor, train: VideoSet, catalogue: dict[str, Any], *, fine: bool, adapt: bool = True
+    ) -> tuple[JointModel, Tensor]:
+        """Return the joint fit of features (N, G, C) on the shared grid, and theta (N, d)."""
+        direct = self.config.direct
         self._cells = FINE_CELLS if fine else self._configured_cells()
         options = JointOptions(
             num_cells=self._cells,
@@ -180,25 +183,26 @@ class JointAligner(StoredAligner):
             metric_channels=direct.metric_channels,
             first_smoothness=direct.first_smoothness,
             path_rounds=direct.paths,
-            # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
-            adapt=0.0 if trial else direct.adapt,
+            adapt=direct.adapt if adapt else 0.0,
             joint_videos=direct.joint_videos,
         )
         if fine:
             options, space = in_detail(options, space)
-        features = frames.on_grid(train, size).to(self.device)
-        model, theta = JointModel.fit(
+        return JointModel.fit(
             features,
             self._codes(train, catalogue),
             num_actions=len(catalogue["actions"]),
             options=options,
             space=space,
-            theta=self._start(train, size),
+            theta=self._start(train, features.shape[1]),
         )
-        return model, theta, features
 
     def _needs_detail(self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]) -> bool:
-        """Tell whether warps in full detail are worth it: for long recordings, by the score without labels."""
+        """Tell whether warps in full detail are worth it: for long recordings, without labels.
+
+        They are where warps that are fitted to half of the channels align the other half, which had no say in them,
+        clearly better than coarse warps do. What fits noise in the one is of no use in the other.
+        """
         detail = self.config.direct.detail
         if detail != "auto":
             return detail == "fine"
@@ -206,17 +210,18 @@ class JointAligner(StoredAligner):
             return False
         chosen = [np.flatnonzero(train.action == a)[:_TRIED] for a in train.actions[:_TRIED_ACTIONS]]
         some = train.select(np.sort(np.concatenate(chosen)))
-        scores = []
-        for fine in (False, True):
-            _, theta, features = self._fit_model(some, frames, catalogue, fine=fine, trial=True)
-            source = cpab_warp(theta, torch.linspace(0, 1, features.shape[1]), num_cells=self._cells)
-            size = torch.full((len(some),), features.shape[1])
-            score = AlignmentScore(
-                num_actions=len(catalogue["actions"]), max_length=features.shape[1], num_channels=features.shape[2]
-            )
-            score.update(features.cpu(), source.cpu(), size, self._codes(some, catalogue).cpu(), size, size > 0)
-            scores.append(float(score.compute()))
-        return scores[1] > scores[0]
+        features = frames.on_grid(some, self.config.direct.grid or _FINE_GRID).to(self.device)
+        action, grid = self._codes(some, catalogue), torch.linspace(0, 1, features.shape[1], device=self.device)
+        gain = 0.0
+        for fitted, held_out in ((0, 1), (1, 0)):
+            for fine in (False, True):
+                # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
+                half = features[..., fitted::2].contiguous()
+                theta = self._fit_on_grid(half, some, catalogue, fine=fine, adapt=False)[1]
+                times = cpab_warp(theta, grid, num_cells=self._cells)
+                other = features[..., held_out::2]
+                gain += (0.5 if fine else -0.5) * agreement(other, times, action, num_actions=len(catalogue["actions"]))
+        return gain > _WORTH_DETAIL
 
     def _fit_features(self, train: VideoSet) -> Features:
         """Return what makes the features that are compared."""

@@ -21,11 +21,12 @@ from torch import Tensor
 
 from tpl_lightning.functional.cpab import num_parameters
 from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, less_level
-from tpl_lightning.functional.smoothing import smoothed, stage_size
+from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 
 __all__ = [
     "JointFit",
     "JointOptions",
+    "agreement",
     "centred",
     "fit_jointly",
     "fit_to_prototypes",
@@ -71,6 +72,28 @@ def targets(aligned: Tensor, action: Tensor, *, num_actions: int, options: Joint
     aligned = less_level(aligned, options)
     mean, count = _means(aligned, action, num_actions)
     return _others(aligned, mean, count, action, options), mean
+
+
+def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: int) -> float:
+    """Return how much better than at equal times videos agree on the prototype timeline: 1 - r / r0, at most 1.
+
+    r is the mean squared distance of a video to the mean of the others of its action, levels aside, and r0 the same
+    under linear rescaling; 0 where that is 0.
+
+    Args:
+        features: (N, G, C) on the shared grid.
+        times: (N, G) video time of each prototype point, T^theta.
+        action: (N,).
+        num_actions: A.
+    """
+    options = JointOptions(level_freedom=1.0)
+
+    def distance(aligned: Tensor) -> float:
+        target = targets(aligned, action, num_actions=num_actions, options=options)[0]
+        return float((target - less_level(aligned, options)).square().sum(dtype=torch.float64))
+
+    before = distance(features)
+    return 1 - distance(sample_rows(features, times)) / before if before > 0 else 0.0
 
 
 def _others(aligned: Tensor, mean: Tensor, count: Tensor, action: Tensor, options: JointOptions) -> Tensor:

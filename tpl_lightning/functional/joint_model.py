@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
-from tpl_lightning.functional.dtw import dtw_positions
 from tpl_lightning.functional.joint import (
     JointFit,
     JointOptions,
@@ -15,9 +14,8 @@ from tpl_lightning.functional.joint import (
     fit_jointly,
     fit_to_prototypes,
     targets,
-    warps_from_positions,
 )
-from tpl_lightning.functional.joint_problem import chunks
+from tpl_lightning.functional.path_warps import path_warps
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.timing_space import TimingSpace
 
@@ -25,8 +23,11 @@ __all__ = ["FINE_CELLS", "JointModel", "SpaceOptions", "in_detail"]
 
 FINE_CELLS = 64
 """Cells of warps in full detail."""
+FINE_DERIVATIVE, FINE_SIGMA = 0.15, 0.002
+"""Share of the energy that derivatives get in full detail, at most, and their smoothing, see :class:`SpaceOptions`."""
 _LEAST = 24  # videos of an action, from which on a prototype hardly gets better
 _ROUGH_CELLS = 16  # of the first fit
+_START: dict[str, Any] = {"smoothness": 1e-5, "steps": 8}  # of a path that only starts a fit
 _FROM_PATHS = 2  # steps in each stage that take training videos from their paths to where they settle
 
 
@@ -58,12 +59,13 @@ class SpaceOptions:
 def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions, SpaceOptions]:
     """Return options for long recordings of many short phases, some of them left out or done twice.
 
-    Warps there are steep and change often, and a derivative smoothed over a share of the video blurs whole phases:
-    many cells, a weak prior, sharp signals, no derivatives; paths find what gradient steps from afar cannot.
+    Warps there are steep and change often, and a derivative smoothed over a hundredth of the video blurs whole phases:
+    many cells, a weak prior, sharp signals, some of the energy for derivatives between neighbouring points; paths find
+    what gradient steps from afar cannot.
     """
     return (
         replace(options, num_cells=FINE_CELLS, smoothness=0.03 * options.smoothness, stages=(0.0125, 0.003)),
-        replace(space, derivative=0.0, path_rounds=3),
+        replace(space, derivative=min(space.derivative, FINE_DERIVATIVE), sigma=FINE_SIGMA, path_rounds=2),
     )
 
 
@@ -163,7 +165,7 @@ class JointModel:
                 learned = learn_metric(times)
                 signal = in_metric(learned)
             target = targets(sample_rows(signal, times), action, num_actions=num_actions, options=options)[0]
-            theta = centred(_path_warps(signal, target, options), action, num_actions=num_actions)
+            theta = centred(path_warps(signal, target, options, **_START), action, num_actions=num_actions)
             times = cpab_warp(theta, grid, num_cells=options.num_cells)
         if space.path_rounds > 0:
             options = replace(options, stages=options.stages[-space.last_stages :])
@@ -195,7 +197,7 @@ class JointModel:
         """
         signal = self.space(features)
         if self.sharp is not None:
-            theta = _path_warps(signal, self.sharp[action], self.options)
+            theta = path_warps(signal, self.sharp[action], self.options, **_START)
         return fit_to_prototypes(signal, action, self.prototypes, options=self.options, theta=theta, steps=steps)
 
     def path_warps(self, features: Tensor, action: Tensor) -> Tensor | None:
@@ -210,7 +212,7 @@ class JointModel:
         """
         if self.sharp is None:
             return None
-        return _path_warps(self.space(features), self.sharp[action], self.options, points=8, smoothness=1e-6, steps=20)
+        return path_warps(self.space(features), self.sharp[action], self.options)
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""
@@ -286,51 +288,3 @@ def _adapted(
     if freedom > options.level_freedom + _LEVELS_WORTH_IT:
         options = replace(options, level_freedom=freedom)
     return options
-
-
-_COSTS = 2**22  # that are in memory at once
-_POINTS = 4  # points to a cell of the warps at which paths are read: finer ones are smoothed away
-
-
-def _thinned(values: Tensor, size: int) -> Tensor:
-    """Return (N, G, K) at ``size`` even times, or as it is if that is not fewer."""
-    if values.shape[1] <= size:
-        return values
-    return sample_rows(values, torch.linspace(0, 1, size, device=values.device).expand(len(values), -1))
-
-
-def _path_warps(
-    signal: Tensor,
-    target: Tensor,
-    options: JointOptions,
-    *,
-    points: int = _POINTS,
-    smoothness: float = 1e-5,
-    steps: int = 8,
-) -> Tensor:
-    """Return the warps nearest to the best paths of videos (N, G, K) to targets (N, G, K), theta (N, d).
-
-    Args:
-        signal: (N, G, K).
-        target: (N, G, K).
-        options: How warps are fitted.
-        points: To a cell of the warps, at which paths are found. A start of a fit needs no more than are read; an
-            answer is a little better with twice as many.
-        smoothness: Weight of the prior against mean squared errors of position; a start need not follow its path so
-            closely as an answer.
-        steps: Levenberg-Marquardt steps from the identity to the path.
-    """
-    signal, target = (_thinned(x, points * options.num_cells) for x in (signal, target))
-    signal = signal - options.level_freedom * signal.mean(1, keepdim=True)
-    found = []
-    for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
-        # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
-        cost = torch.baddbmm(
-            signal[rows].square().sum(-1, keepdim=True) + target[rows].square().sum(-1).unsqueeze(1),
-            signal[rows],
-            target[rows].transpose(1, 2),
-            alpha=-2,
-        )
-        found.append(dtw_positions(cost.clamp(min=0)))
-    position = _thinned(torch.cat(found).unsqueeze(-1), _POINTS * options.num_cells).squeeze(-1)
-    return warps_from_positions(position, num_cells=options.num_cells, smoothness=smoothness, steps=steps)

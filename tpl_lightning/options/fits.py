@@ -77,7 +77,7 @@ class MatcherConfig:
     """Channels of the 2-D convolutions."""
     depth: int = 3
     """Convolution layers."""
-    epochs: int = 7
+    epochs: int = 4
     """Epochs of training."""
     steps_per_epoch: int = 25
     """Batches of an epoch; videos are drawn at random and warped anew each time."""
@@ -90,7 +90,7 @@ class MatcherConfig:
     noise: float = 0.3
     """Most slow noise that is added to a video, against a signal of variance 1."""
 
-    path: float = 0.67
+    path: float = 0.8
     """Share that the warp of the best path (dynamic time warping) has in the answer of one pass, all of it for long
     recordings in detail (`direct.detail`), which the network's picture is too coarse for; 0: network alone."""
 

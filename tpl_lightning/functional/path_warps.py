@@ -1,0 +1,84 @@
+"""Warps from paths: the best of all monotone matches of a video with a prototype, as a smooth warp.
+
+Where gradient steps end in the nearest minimum, dynamic time warping finds the best of all paths. A path goes from
+point to point; each frame is then moved along the prototype to where it fits best between points, and the warp nearest
+to all of them is the answer.
+"""
+
+import torch
+from torch import Tensor
+
+from tpl_lightning.functional.dtw import dtw_positions
+from tpl_lightning.functional.joint import warps_from_positions
+from tpl_lightning.functional.joint_problem import JointOptions, chunks
+from tpl_lightning.functional.smoothing import sample_rows
+
+__all__ = ["path_warps", "sharpened"]
+
+_COSTS = 2**22  # that are in memory at once
+_POINTS = 4  # points to a cell of the warps at which paths are found
+_REACH = 4.0  # points by which a frame may move from its path
+_FLAT = 0.1  # of the mean square slope of the prototype: where it is flatter, steps are short
+
+
+def path_warps(
+    signal: Tensor, target: Tensor, options: JointOptions, *, smoothness: float = 1e-6, steps: int = 20
+) -> Tensor:
+    """Return the warps nearest to the best paths of videos (N, G, K) to targets (N, G, K), theta (N, d).
+
+    Args:
+        signal: (N, G, K).
+        target: (N, G, K).
+        options: How warps are fitted.
+        smoothness: Weight of the prior against mean squared errors of position; a start of a fit need not follow its
+            path so closely as an answer.
+        steps: Levenberg-Marquardt steps from the identity to the path.
+    """
+    signal, target = (_thinned(x, _POINTS * options.num_cells) for x in (signal, target))
+    signal = signal - options.level_freedom * signal.mean(1, keepdim=True)
+    found = []
+    for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
+        # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
+        cost = torch.baddbmm(
+            signal[rows].square().sum(-1, keepdim=True) + target[rows].square().sum(-1).unsqueeze(1),
+            signal[rows],
+            target[rows].transpose(1, 2),
+            alpha=-2,
+        )
+        found.append(sharpened(dtw_positions(cost.clamp(min=0)), signal[rows], target[rows]))
+    return warps_from_positions(torch.cat(found), num_cells=options.num_cells, smoothness=smoothness, steps=steps)
+
+
+def sharpened(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 4) -> Tensor:
+    """Move frames from the points of a path to where they fit best between points.
+
+    Each frame takes Gauss-Newton steps of its own on || P(x) - U ||^2, P interpolated linearly. Where the prototype
+    hardly changes, frames hardly move: noise would take them anywhere.
+
+    Convention: as in ``functional.dtw.dtw_positions``, video time -> prototype time.
+
+    Args:
+        position: (N, G) in [0, 1].
+        signal: (N, G, K) videos.
+        target: (N, P, K) prototypes.
+        steps: Gauss-Newton steps.
+
+    Returns:
+        (N, G) in [0, 1], at most four points away; neighbours may have changed their order.
+    """
+    points = target.shape[1] - 1
+    slope = torch.gradient(target, dim=1)[0] * points
+    low, high = (position - _REACH / points).clamp(min=0), (position + _REACH / points).clamp(max=1)
+    for _ in range(steps):
+        residual, along = sample_rows(target, position) - signal, sample_rows(slope, position)
+        strength = along.square().sum(-1)
+        flat = _FLAT * strength.mean(1, keepdim=True) + 1e-12
+        position = torch.clamp(position - (residual * along).sum(-1) / (strength + flat), low, high)
+    return position
+
+
+def _thinned(values: Tensor, size: int) -> Tensor:
+    """Return (N, G, K) at ``size`` even times, or as it is if that is not fewer."""
+    if values.shape[1] <= size:
+        return values
+    return sample_rows(values, torch.linspace(0, 1, size, device=values.device).expand(len(values), -1))
