@@ -89,8 +89,10 @@ def time_method(method: str, path: Path, dtw_videos: int, tpl_epochs: int) -> di
     settings = [f"method={method}", "refine=false", f"data.cache={path}", "run.progress=false", "run.wandb=disabled"]
     config = load_config(settings)
     train = split_videos(VideoSet(open_cache(path)), config.data).train
+    once = {"dtw": replace(config.dtw, max_iter=1), "matcher": replace(config.matcher, epochs=1)}
+    short_run = replace(config, train=replace(config.train, max_epochs=1), **once)
+    fit(short_run, first_videos(train, 2 * ACTIONS))  # imports and compiles what the method needs
     if method in DTW:
-        fit(replace(config, dtw=replace(config.dtw, max_iter=1)), first_videos(train, 2 * ACTIONS))  # compiles
         part = first_videos(train, dtw_videos)
         seconds = fit(config, part) * len(train) / len(part)
         return result(seconds, f"{len(part)} videos" if len(part) < len(train) else "")

@@ -4,6 +4,9 @@ Usage: python benchmarks/make_sets.py FOLDER [seed]
 
 ``long.h5``: recordings of 200 to 1000 frames, 40 channels. An action is a chain of 12 to 16 steps, each a smooth random
 motion; each video goes through them at a pace of its own, leaves some out and does some twice. Labels are the steps.
+``tasks.h5``: recordings of 180 to 520 frames, 76 channels, of people who do a task of 11 steps, each a way of their own
+and some steps not at all. Half of the steps go to and fro at a pace that has nothing to do with progress, and slow
+changes disturb all channels together, so most of what changes is not shared.
 ``nearly.h5``: clips of 60 to 200 frames whose progress differs from linear by about .01 of their length.
 In both, what the videos have in common is a part of what changes: each adds smooth changes of its own and noise.
 """
@@ -67,6 +70,44 @@ def long_recordings(path: Path, seed: int = 0, *, actions: int = 3, videos: int 
     _save(path, found, names, "synthetic: chained random motions, steps left out and repeated")
 
 
+def _mixed(times: np.ndarray, sources: int, channels: int, scale: float, rng: np.random.Generator) -> np.ndarray:
+    """Return a few Gaussian processes, each in all channels, (len(times), channels), of variance about 1 in each."""
+    return _smooth(times, sources, scale, rng) @ rng.normal(size=(sources, channels)) / np.sqrt(sources)
+
+
+def long_tasks(
+    path: Path, seed: int = 0, *, disturbed: float = 1.0, videos: int = 34, channels: int = 76, steps: int = 11
+) -> None:
+    """Write recordings of one task; what is not shared is ``disturbed`` times as strong as what is."""
+    rng, found, rate = np.random.default_rng(seed), [], 25.0
+    grid = np.linspace(0, steps, 60 * steps + 1)
+    curve = _mixed(grid, 12, channels, 0.4, rng)
+    to_and_fro = rng.normal(size=(steps, channels)) * (rng.random((steps, 1)) < 0.5)
+    usual = np.exp(0.6 * rng.normal(size=steps))
+    for v in range(videos):
+        done = np.flatnonzero(rng.random(steps) < 0.92)
+        weight = usual[done] * np.exp(0.45 * rng.normal(size=len(done)))
+        count = np.maximum((weight / weight.sum() * rng.integers(180, 521)).astype(int), 4)
+        labels = np.repeat(done, count)
+        place = labels + np.concatenate([np.arange(n) / n for n in count])
+        own_way = curve + disturbed * _mixed(grid, 8, channels, 0.5, rng)
+        motion = np.stack([np.interp(place, grid, c) for c in own_way.T], 1)
+        seconds = np.arange(len(labels)) / rate
+        beat = np.cos(2 * np.pi * (seconds * rng.uniform(0.8, 1.5) + rng.random()))
+        motion += disturbed * (_mixed(seconds, 10, channels, 0.6, rng) + beat[:, None] * to_and_fro[labels])
+        found.append(
+            {
+                "video_id": f"task_{v:02d}",
+                "action": "task",
+                "split": "test" if v % 4 == 3 else "train",
+                "embeddings": _frames(seconds, motion, rng, own=0.0),
+                "labels": labels.astype(np.int16),
+            }
+        )
+    names = {"task": [f"step {k + 1}" for k in range(steps)]}
+    _save(path, found, names, "synthetic: a task that everyone does a way of their own, steps left out")
+
+
 def nearly_in_step(path: Path, seed: int = 0, *, actions: int = 4, videos: int = 16, channels: int = 48) -> None:
     """Write clips whose progress is almost linear."""
     rng, found, names = np.random.default_rng(seed), [], {}
@@ -98,5 +139,6 @@ if __name__ == "__main__":
     folder, seed = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     folder.mkdir(parents=True, exist_ok=True)
     long_recordings(folder / "long.h5", seed)
+    long_tasks(folder / "tasks.h5", seed)
     nearly_in_step(folder / "nearly.h5", seed)
-    print(f"{folder / 'long.h5'}, {folder / 'nearly.h5'}")
+    print(", ".join(str(folder / f"{name}.h5") for name in ("long", "tasks", "nearly")))

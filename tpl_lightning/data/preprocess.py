@@ -18,7 +18,7 @@ from tpl_lightning.functional.masks import length_mask
 
 __all__ = ["BatchPreprocessor", "Preprocessor"]
 
-_READ = 131_072  # frames read to fit on; more would not move the result
+_READ = 65_536  # frames read to fit on; more would not move the result
 _COUNTED = 16_384  # of them in the covariance, evenly spread: neighbours say much the same
 _BLOCK = 4096  # frames in memory at once
 _MANY = 8  # channels per component, from which on components are iterated for
@@ -51,7 +51,7 @@ class Preprocessor:
     def fit(cls, train: VideoSet, data: DataConfig) -> "Preprocessor":
         """Fit on training videos, reading each once; memory is O(C^2), not O(frames).
 
-        Of large sets some 131,000 frames are read, of videos evenly spread, and of these some 16,000 counted,
+        Of large sets some 65,000 frames are read, of videos evenly spread, and of these some 16,000 counted,
         evenly spread over each video.
 
         With ``data.scale`` "set" the result has total variance 1 over the training frames: the sum over the channels
