@@ -52,9 +52,11 @@ NETWORK = {
     "one pass, all parts": "refine=false",
     "network alone": "refine=false matcher.path=0",
     "path alone": "refine=false matcher.path=1",
+    "paths are not sharpened": "refine=false direct.sharpen=false",
+    "path alone, not sharpened": "refine=false matcher.path=1 direct.sharpen=false",
     "no noise in training": "refine=false matcher.noise=0",
     "half as strong random warps": "refine=false matcher.strength=.2",
-    "twice as long a training": "refine=false matcher.epochs=14",
+    "twice as long a training": "refine=false matcher.epochs=8",
     "refined": "refine=true",
 }
 

@@ -52,9 +52,13 @@ def test_known_warps_are_found_between_the_points_of_paths(num_cells):
     target = _prototype(size).expand(4, -1, -1)
     truth = cpab_warp(-theta, grid, num_cells=num_cells)
     signal = sample_rows(target, truth)
-    found = path_warps(signal, target, JointOptions(num_cells=num_cells, level_freedom=0.0))
-    error = (cpab_warp(-found, grid, num_cells=num_cells) - truth).abs().mean()
-    assert error < 0.15 / (4 * num_cells)  # of the distance between points
+    error = []
+    for sharpen in (True, False):
+        options = JointOptions(num_cells=num_cells, level_freedom=0.0, sharpen=sharpen)
+        found = path_warps(signal, target, options)
+        error.append((cpab_warp(-found, grid, num_cells=num_cells) - truth).abs().mean())
+    assert error[0] < 0.15 / (4 * num_cells)  # of the distance between points
+    assert error[0] < 0.7 * error[1]
 
 
 def test_no_video_changes_the_warp_of_another():

@@ -175,6 +175,7 @@ class JointAligner(StoredAligner):
             stages=tuple(direct.stages),
             level_freedom=direct.level_freedom,
             leave_one_out=direct.leave_one_out,
+            sharpen=direct.sharpen,
         )
         space = SpaceOptions(
             derivative=direct.derivative,

@@ -34,6 +34,8 @@ class JointOptions:
     """How freely a video may lie at a level of its own, 0 to 1. A video's mean tells what it shows longest, so removing
     the mean, as is usual, moves a video that lingers in one phase away from the others; this takes that back. It is
     1 / (1 + rho) for a level with a Gaussian prior of precision rho, profiled out."""
+    sharpen: bool = True
+    """Move frames from the points of a path to where they fit best between points (``functional.path_warps``)."""
     centre: bool = True
     """Keep the mean theta of each action at 0: a warp common to all videos aligns nothing."""
     largest_step: float = 0.3

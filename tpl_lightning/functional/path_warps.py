@@ -45,7 +45,8 @@ def path_warps(
             target[rows].transpose(1, 2),
             alpha=-2,
         )
-        found.append(sharpened(dtw_positions(cost.clamp(min=0)), signal[rows], target[rows]))
+        position = dtw_positions(cost.clamp(min=0))
+        found.append(sharpened(position, signal[rows], target[rows]) if options.sharpen else position)
     return warps_from_positions(torch.cat(found), num_cells=options.num_cells, smoothness=smoothness, steps=steps)
 
 

@@ -33,9 +33,12 @@ class DirectConfig:
     """Gaussian smoothing of the signals, from coarse to fine, as shares of the video."""
     paths: int = 1
     """Rounds of dynamic time warping after the first fit, to start the last one near the best of all warps; 0: none."""
+    sharpen: bool = True
+    """Move frames from the points of a path to where they fit best between points."""
     detail: Literal["auto", "coarse", "fine"] = "auto"
     """fine: warps of 64 cells, a weak prior and sharp signals, for long recordings of many phases; auto: where
-    prototypes of 200 frames or more, of at most 200 training videos, score better so, without labels."""
+    prototypes have 200 frames or more, of at most 400 training videos, and warps fitted so to half of the channels
+    align the other half better."""
     grid: int | None = None
     """Points at which signals are compared; empty: the longest prototype, within 128..160; 512 in detail."""
     leave_one_out: bool = True
