@@ -18,6 +18,7 @@ from tpl_lightning.functional.joint import (
 from tpl_lightning.functional.path_warps import path_warps
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.timing_space import TimingSpace
+from tpl_lightning.options.fits import DirectConfig
 
 __all__ = ["FINE_CELLS", "JointModel", "SpaceOptions", "in_detail"]
 
@@ -25,6 +26,7 @@ FINE_CELLS = 64
 """Cells of warps in full detail."""
 FINE_DERIVATIVE, FINE_SIGMA = 0.15, 0.002
 """Share of the energy that derivatives get in full detail, at most, and their smoothing, see :class:`SpaceOptions`."""
+_DEFAULT = DirectConfig()
 _LEAST = 24  # videos of an action, from which on a prototype hardly gets better
 _ROUGH_CELLS = 16  # of the first fit
 _START: dict[str, Any] = {"smoothness": 1e-5, "steps": 8}  # of a path that only starts a fit
@@ -35,23 +37,23 @@ _FROM_PATHS = 2  # steps in each stage that take training videos from their path
 class SpaceOptions:
     """How the space of comparison is made (see ``functional.timing_space``)."""
 
-    derivative: float = 0.5
-    sigma: float = 0.0125
-    metric: bool = True
+    derivative: float = _DEFAULT.derivative
+    sigma: float = _DEFAULT.derivative_sigma
+    metric: bool = _DEFAULT.metric
     """Learn the metric from a first, smoother fit."""
-    metric_channels: int = 64
-    first_smoothness: float = 0.15
+    metric_channels: int = _DEFAULT.metric_channels
+    first_smoothness: float = _DEFAULT.first_smoothness
     """Weight of the prior in that first fit, whose features are noisier."""
     first_stages: tuple[float, ...] = (0.1, 0.025)
-    path_rounds: int = 1
+    path_rounds: int = _DEFAULT.paths
     """Rounds of dynamic time warping to the mean of the others, between the first fit and the last; 0: none. A path is
     the best of all, where gradient steps find the nearest; as a warp it starts the last fit."""
     last_stages: int = 2
     """Stages of the last fit where paths start it: the sharpest so many."""
-    adapt: float = 0.05
+    adapt: float = _DEFAULT.adapt
     """Share of the residual's variance that counts as noise in the prior and the freedom of levels that suit a fit, see
     :func:`_adapted`; 0: both stay as the options say."""
-    joint_videos: int = 360
+    joint_videos: int = _DEFAULT.joint_videos
     """Videos that are aligned with one another, as many of each action, and up to 24 of each in any case; others
     are aligned with the prototypes of these."""
 

@@ -11,8 +11,11 @@ from torch import Tensor
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, cpab_warp_jacobian
 from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.options.fits import DirectConfig
 
 __all__ = ["JointOptions", "JointProblem", "chunks", "less_level"]
+
+_DEFAULT = DirectConfig()
 
 
 @dataclass(frozen=True)
@@ -20,21 +23,21 @@ class JointOptions:
     """How warps are fitted."""
 
     num_cells: int = 16
-    smoothness: float = 0.1
+    smoothness: float = _DEFAULT.smoothness
     """Weight of the prior, for features of total variance 1."""
-    stages: tuple[float, ...] = (0.1, 0.05, 0.025, 0.0125)
+    stages: tuple[float, ...] = tuple(_DEFAULT.stages)
     """Standard deviation of the Gaussian smoothing in each stage, as a share of the video."""
     rounds: int = 4
     """Most updates of the prototypes in a stage."""
     steps: int = 1
     """Levenberg-Marquardt steps between two updates."""
-    leave_one_out: bool = True
+    leave_one_out: bool = _DEFAULT.leave_one_out
     """Compare each video with the mean of the others."""
-    level_freedom: float = 0.4
+    level_freedom: float = _DEFAULT.level_freedom
     """How freely a video may lie at a level of its own, 0 to 1. A video's mean tells what it shows longest, so removing
     the mean, as is usual, moves a video that lingers in one phase away from the others; this takes that back. It is
     1 / (1 + rho) for a level with a Gaussian prior of precision rho, profiled out."""
-    sharpen: bool = True
+    sharpen: bool = _DEFAULT.sharpen
     """Move frames from the points of a path to where they fit best between points (``functional.path_warps``)."""
     centre: bool = True
     """Keep the mean theta of each action at 0: a warp common to all videos aligns nothing."""
