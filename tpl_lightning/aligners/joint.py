@@ -241,7 +241,9 @@ class JointAligner(StoredAligner):
 
     def _find(self, model: JointModel, features: Tensor, action: Tensor, videos: VideoSet) -> Tensor:
         """Return the warps of new videos, theta (N, d)."""
-        return model.align(features, action, theta=self._start(videos, features.shape[1]))[0]
+        # Where paths are used they are a better start than any method's warps.
+        start = self._start(videos, features.shape[1]) if model.sharp is None else None
+        return model.align(features, action, theta=start)[0]
 
     def prototype_labels(self) -> dict[str, np.ndarray]:
         """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""

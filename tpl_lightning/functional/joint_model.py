@@ -120,7 +120,7 @@ class JointModel:
             return model, found
         every = features.new_empty(len(features), found.shape[1])
         every[some] = found
-        start = None if theta is None else theta[~some]
+        start = None if theta is None or model.sharp is not None else theta[~some]
         steps = options.rounds if model.sharp is None else _FROM_PATHS
         every[~some] = model.align(features[~some], action[~some], theta=start, steps=steps)[0]
         return model, every
@@ -191,14 +191,14 @@ class JointModel:
         Args:
             features: (N, G, C) on the shared grid.
             action: (N,).
-            theta: (N, d) start; None: the identity. Where paths are used they start the fit.
+            theta: (N, d) start; None: the best paths where they are used, else the identity.
             steps: Levenberg-Marquardt steps in each stage.
 
         Returns:
             theta (N, d), and the mean squared distance to the prototype, (N,).
         """
         signal = self.space(features)
-        if self.sharp is not None:
+        if theta is None and self.sharp is not None:
             theta = path_warps(signal, self.sharp[action], self.options, **_START)
         return fit_to_prototypes(signal, action, self.prototypes, options=self.options, theta=theta, steps=steps)
 
