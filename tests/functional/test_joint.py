@@ -201,6 +201,7 @@ def test_detail_has_more_cells_and_less_prior():
     assert max(options.stages) <= 0.0125
     assert 0 < space.derivative < SpaceOptions().derivative
     assert space.sigma < SpaceOptions().sigma
+    assert space.shrinkage > SpaceOptions().shrinkage
     assert in_detail(JointOptions(), SpaceOptions(derivative=0.0))[1].derivative == 0
     assert space.path_rounds > SpaceOptions().path_rounds
 

@@ -17,15 +17,13 @@ from tpl_lightning.functional.joint import (
 )
 from tpl_lightning.functional.path_warps import path_warps
 from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.functional.timing_space import TimingSpace
+from tpl_lightning.functional.timing_space import SHRINKAGE, TimingSpace
 from tpl_lightning.options.fits import DirectConfig
 
 __all__ = ["FINE_CELLS", "JointModel", "SpaceOptions", "in_detail"]
 
 FINE_CELLS = 64
 """Cells of warps in full detail."""
-FINE_DERIVATIVE, FINE_SIGMA = 0.15, 0.002
-"""Share of the energy that derivatives get in full detail, at most, and their smoothing, see :class:`SpaceOptions`."""
 _DEFAULT = DirectConfig()
 _LEAST = 24  # videos of an action, from which on a prototype hardly gets better
 _ROUGH_CELLS = 16  # of the first fit
@@ -42,6 +40,8 @@ class SpaceOptions:
     metric: bool = _DEFAULT.metric
     """Learn the metric from a first, smoother fit."""
     metric_channels: int = _DEFAULT.metric_channels
+    shrinkage: float = SHRINKAGE
+    """How far the noise is taken for white; the rougher the first fit, the more it pays."""
     first_smoothness: float = _DEFAULT.first_smoothness
     """Weight of the prior in that first fit, whose features are noisier."""
     first_stages: tuple[float, ...] = (0.1, 0.025)
@@ -63,11 +63,11 @@ def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions,
 
     Warps there are steep and change often, and a derivative smoothed over a hundredth of the video blurs whole phases:
     many cells, a weak prior, sharp signals, some of the energy for derivatives between neighbouring points; paths find
-    what gradient steps from afar cannot.
+    what gradient steps from afar cannot. The first fit is far off there, so less of the noise that it shows is believed.
     """
     return (
         replace(options, num_cells=FINE_CELLS, smoothness=0.03 * options.smoothness, stages=(0.0125, 0.003)),
-        replace(space, derivative=min(space.derivative, FINE_DERIVATIVE), sigma=FINE_SIGMA, path_rounds=2),
+        replace(space, derivative=min(space.derivative, 0.15), sigma=0.002, shrinkage=0.3, path_rounds=2),
     )
 
 
@@ -154,7 +154,11 @@ class JointModel:
 
         def learn_metric(times: Tensor) -> TimingSpace:
             return mapping.with_metric(
-                sample_rows(plain, times), action, num_actions=num_actions, channels=space.metric_channels
+                sample_rows(plain, times),
+                action,
+                num_actions=num_actions,
+                channels=space.metric_channels,
+                shrinkage=space.shrinkage,
             )
 
         def in_metric(learned: TimingSpace) -> Tensor:

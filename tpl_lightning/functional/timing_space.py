@@ -18,7 +18,10 @@ from torch import Tensor
 
 from tpl_lightning.functional.smoothing import smoothed
 
-__all__ = ["TimingSpace", "timing_metric"]
+__all__ = ["SHRINKAGE", "TimingSpace", "timing_metric"]
+
+SHRINKAGE = 0.1
+"""Weight of the identity in the noise that is whitened, see :func:`timing_metric`."""
 
 
 def _energy(signal: Tensor) -> Tensor:
@@ -51,9 +54,11 @@ class TimingSpace:
         fitted = replace(self, derivative_scale=max(scale, 1e-12))
         return fitted, fitted._beside(features, slope)
 
-    def with_metric(self, aligned: Tensor, action: Tensor, *, num_actions: int, channels: int) -> "TimingSpace":
+    def with_metric(
+        self, aligned: Tensor, action: Tensor, *, num_actions: int, channels: int, shrinkage: float = SHRINKAGE
+    ) -> "TimingSpace":
         """Learn the metric from roughly aligned videos (N, G, C') of this space without one; K <= ``channels``."""
-        metric = timing_metric(aligned, action, num_actions=num_actions, channels=channels)
+        metric = timing_metric(aligned, action, num_actions=num_actions, channels=channels, shrinkage=shrinkage)
         return replace(self, metric=metric / _energy(aligned @ metric))
 
     def _slope(self, features: Tensor) -> Tensor:
@@ -90,7 +95,7 @@ def timing_metric(
     *,
     num_actions: int,
     channels: int,
-    shrinkage: float = 0.1,
+    shrinkage: float = SHRINKAGE,
     videos: float = 3.0,
 ) -> Tensor:
     """Return the matrix W (C, K) whose x W has white noise, and shares per axis of a prototype that are signal.
