@@ -63,7 +63,7 @@ def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions,
 
     Warps there are steep and change often, and a derivative smoothed over a hundredth of the video blurs whole phases:
     many cells, a weak prior, sharp signals, some of the energy for derivatives between neighbouring points; paths find
-    what gradient steps from afar cannot. The first fit is far off there, so less of the noise that it shows is believed.
+    what gradient steps from afar cannot. The first fit is far off there, so less of the noise it shows is believed.
     """
     return (
         replace(options, num_cells=FINE_CELLS, smoothness=0.03 * options.smoothness, stages=(0.0125, 0.003)),
