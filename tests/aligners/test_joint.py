@@ -192,6 +192,17 @@ def test_detail_is_not_worth_it_for_long_recordings_at_an_even_pace_and_full_of_
     assert aligner.state["joint"]["options"]["num_cells"] == 16
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_long_recordings_of_few_channels(tmp_path, channels):
+    """One channel cannot be held out of itself."""
+    path = _chains(tmp_path / "c.h5", frames=300)
+    aligner, splits, _ = _fit(path, tmp_path, "method=direct", f"data.pca={channels}")
+    found = aligner.align(splits.all())
+    assert all(np.isfinite(found.source(i)).all() for i in range(len(found)))
+    if channels == 1:
+        assert aligner.state["joint"]["options"]["num_cells"] == 16
+
+
 def test_short_recordings_are_not_tried_in_detail(tmp_path):
     path = _chains(tmp_path / "c.h5", frames=90)
     aligner, _, _ = _fit(path, tmp_path, "method=direct")

@@ -207,7 +207,8 @@ class JointAligner(StoredAligner):
         detail = self.config.direct.detail
         if detail != "auto":
             return detail == "fine"
-        if np.median(catalogue["prototype_lengths"]) < _LONG or len(train) > _FEW:
+        short = np.median(catalogue["prototype_lengths"]) < _LONG
+        if short or len(train) > _FEW or catalogue["num_channels"] < 2:
             return False
         chosen = [np.flatnonzero(train.action == a)[:_TRIED] for a in train.actions[:_TRIED_ACTIONS]]
         some = train.select(np.sort(np.concatenate(chosen)))
