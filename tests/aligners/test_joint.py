@@ -192,15 +192,23 @@ def test_detail_is_not_worth_it_for_long_recordings_at_an_even_pace_and_full_of_
     assert aligner.state["joint"]["options"]["num_cells"] == 16
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_long_recordings_of_few_channels(tmp_path, channels):
-    """One channel cannot be held out of itself."""
-    path = _chains(tmp_path / "c.h5", frames=300)
-    aligner, splits, _ = _fit(path, tmp_path, "method=direct", f"data.pca={channels}")
-    found = aligner.align(splits.all())
-    assert all(np.isfinite(found.source(i)).all() for i in range(len(found)))
-    if channels == 1:
-        assert aligner.state["joint"]["options"]["num_cells"] == 16
+@pytest.mark.parametrize(("channels", "changing"), [(1, 1), (3, 1), (3, 2), (3, 3)])
+def test_long_recordings_of_few_channels(tmp_path, channels, changing):
+    """A channel cannot be held out of itself, and one that stands still says nothing."""
+    rng, path = np.random.default_rng(9), tmp_path / "few.h5"
+    with EmbeddingCacheWriter(path, dataset="c", extractor="x", source="synthetic", phase_names={"a": ["x"]}) as writer:
+        for v in range(6):
+            times = np.linspace(0, 1, 250)
+            times += 0.1 * rng.normal() * np.sin(np.pi * times)
+            frames = np.outer(np.ones(250), np.arange(channels) + v)
+            frames[:, :changing] += np.sin(np.outer(7 * times, 1 + np.arange(changing)))
+            writer.append(video_id=f"v{v}", action="a", split="train", embeddings=frames.astype(np.float32), fps=25.0)
+    for pca in ("null", channels):
+        aligner, splits, _ = _fit(path, tmp_path / str(pca), "method=direct", f"data.pca={pca}")
+        found = aligner.align(splits.all())
+        assert all(np.isfinite(found.source(i)).all() for i in range(len(found)))
+        if changing == 1:
+            assert aligner.state["joint"]["options"]["num_cells"] == 16
 
 
 def test_short_recordings_are_not_tried_in_detail(tmp_path):

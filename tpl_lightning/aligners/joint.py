@@ -34,6 +34,7 @@ _FINE_GRID = 512
 _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
+_STILL = 1e-6  # of the variance of the channel that changes most: with less, a channel says nothing
 _WORTH_DETAIL = 0.02  # of agreement in held-out channels that detail has to bring
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
@@ -207,12 +208,15 @@ class JointAligner(StoredAligner):
         detail = self.config.direct.detail
         if detail != "auto":
             return detail == "fine"
-        short = np.median(catalogue["prototype_lengths"]) < _LONG
-        if short or len(train) > _FEW or catalogue["num_channels"] < 2:
+        if np.median(catalogue["prototype_lengths"]) < _LONG or len(train) > _FEW:
             return False
         chosen = [np.flatnonzero(train.action == a)[:_TRIED] for a in train.actions[:_TRIED_ACTIONS]]
         some = train.select(np.sort(np.concatenate(chosen)))
         features = frames.on_grid(some, self.config.direct.grid or _FINE_GRID).to(self.device)
+        change = (features - features.mean(1, keepdim=True)).square().mean((0, 1))
+        features = features[..., change > _STILL * change.max()]
+        if features.shape[2] < 2:
+            return False
         action, grid = self._codes(some, catalogue), torch.linspace(0, 1, features.shape[1], device=self.device)
         gain = 0.0
         for fitted, held_out in ((0, 1), (1, 0)):
