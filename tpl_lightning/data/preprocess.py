@@ -171,7 +171,7 @@ def _largest_eigenpairs(covariance: np.ndarray, count: int) -> tuple[np.ndarray,
         variances, vectors = eigh(covariance, subset_by_index=[size - count, size - 1], overwrite_a=True)
         return variances[::-1], vectors[:, ::-1]
     with torch.random.fork_rng(devices=[]):  # the iteration starts at random: always at the same place
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)  # of the CPU alone
         found, variance, _ = torch.svd_lowrank(torch.from_numpy(covariance).float(), q=2 * count, niter=4)
     return variance[:count].double().numpy(), found[:, :count].double().numpy()
 
