@@ -199,6 +199,7 @@ def test_detail_has_more_cells_and_less_prior():
     assert options.num_cells == FINE_CELLS
     assert options.smoothness < 0.01
     assert max(options.stages) <= 0.0125
+    assert options.level_freedom == 1
     assert 0 < space.derivative < SpaceOptions().derivative
     assert space.sigma < SpaceOptions().sigma
     assert space.shrinkage > SpaceOptions().shrinkage

@@ -63,10 +63,17 @@ def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions,
 
     Warps there are steep and change often, and a derivative smoothed over a hundredth of the video blurs whole phases:
     many cells, a weak prior, sharp signals, some of the energy for derivatives between neighbouring points; paths find
-    what gradient steps from afar cannot. The first fit is far off there, so less of the noise it shows is believed.
+    what gradient steps from afar cannot. The first fit is far off there, so less of the noise it shows is believed. The
+    level of a long video says little about its phases, and lingering in one moves it.
     """
     return (
-        replace(options, num_cells=FINE_CELLS, smoothness=0.03 * options.smoothness, stages=(0.0125, 0.003)),
+        replace(
+            options,
+            num_cells=FINE_CELLS,
+            smoothness=0.03 * options.smoothness,
+            stages=(0.0125, 0.003),
+            level_freedom=1.0,
+        ),
         replace(space, derivative=min(space.derivative, 0.15), sigma=0.002, shrinkage=0.3, path_rounds=2),
     )
 
