@@ -5,7 +5,8 @@ Usage: python benchmarks/fit.py [--videos 1000] [--dtw-videos 1000] [--tpl-epoch
 The cache, made in the temporary folder and deleted at the end, holds smooth random motions of 15 actions, 20 to 600
 frames with 768 channels, in float16; all videos are training videos. All methods see the same principal components
 (`data.pca`) and run on as many threads, one after the other, each in a process of its own. What is timed is the fit of
-`tpl fit`: reading, preprocessing and storing are part of it, starting Python is not, nor compiling tslearn's loops.
+`tpl fit`: reading, preprocessing and storing are part of it; starting Python is not, nor what a first short fit of a
+few videos imports and compiles.
 
 Two fits take long and are linear in what they repeat, so they can be timed on a part of it; the table says so then:
 DBA and SoftDBA on fewer videos (--dtw-videos, as many of each action), TPL on fewer epochs (--tpl-epochs; 0: all).
@@ -89,9 +90,13 @@ def time_method(method: str, path: Path, dtw_videos: int, tpl_epochs: int) -> di
     settings = [f"method={method}", "refine=false", f"data.cache={path}", "run.progress=false", "run.wandb=disabled"]
     config = load_config(settings)
     train = split_videos(VideoSet(open_cache(path)), config.data).train
-    once = {"dtw": replace(config.dtw, max_iter=1), "matcher": replace(config.matcher, epochs=1)}
-    short_run = replace(config, train=replace(config.train, max_epochs=1), **once)
-    fit(short_run, first_videos(train, 2 * ACTIONS))  # imports and compiles what the method needs
+    short = replace(
+        config,
+        dtw=replace(config.dtw, max_iter=1),
+        matcher=replace(config.matcher, epochs=1),
+        train=replace(config.train, max_epochs=1),
+    )
+    fit(short, first_videos(train, 2 * ACTIONS))  # imports and compiles what the method needs
     if method in DTW:
         part = first_videos(train, dtw_videos)
         seconds = fit(config, part) * len(train) / len(part)

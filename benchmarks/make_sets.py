@@ -8,15 +8,18 @@ motion; each video goes through them at a pace of its own, leaves some out and d
 and some steps not at all. Half of the steps go to and fro at a pace that has nothing to do with progress, and slow
 changes disturb all channels together, so most of what changes is not shared.
 ``nearly.h5``: clips of 60 to 200 frames whose progress differs from linear by about .01 of their length.
-In both, what the videos have in common is a part of what changes: each adds smooth changes of its own and noise.
+In all, what the videos have in common is a part of what changes: each adds smooth changes of its own and noise.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tpl_lightning.data.cache import EmbeddingCacheWriter
+
+_FPS = 25.0
 
 
 def _smooth(times: np.ndarray, channels: int, scale: float, rng: np.random.Generator) -> np.ndarray:
@@ -34,12 +37,24 @@ def _frames(own_time: np.ndarray, motion: np.ndarray, rng: np.random.Generator, 
     return (offset + motion + changes + 0.2 * rng.normal(size=(count, channels))).astype(np.float32)
 
 
+def _walk(order: Sequence[int], weight: np.ndarray, total: int, *, start: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the step of each frame and its place in the chain, for steps that share about ``total`` frames."""
+    count = np.maximum((weight / weight.sum() * total).astype(int), 4)
+    labels = np.repeat(order, count)
+    return labels, labels + np.concatenate([(np.arange(n) + start) / n for n in count])
+
+
+def _along(place: np.ndarray, grid: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """Return a curve (G, C) on a grid at other places, (len(place), C)."""
+    return np.stack([np.interp(place, grid, c) for c in curve.T], 1)
+
+
 def _save(path: Path, videos: list[dict], names: dict[str, list[str]], source: str) -> None:
     with EmbeddingCacheWriter(
         path, dataset=path.stem, extractor="random-motion", source=source, phase_names=names
     ) as writer:
         for video in videos:
-            writer.append(fps=25.0, **video)
+            writer.append(fps=_FPS, **video)
 
 
 def long_recordings(path: Path, seed: int = 0, *, actions: int = 3, videos: int = 24, channels: int = 40) -> None:
@@ -54,10 +69,8 @@ def long_recordings(path: Path, seed: int = 0, *, actions: int = 3, videos: int 
             order = [k for k in range(steps) for _ in range(int(rng.choice([0, 1, 2], p=[0.08, 0.84, 0.08])))]
             weight = np.exp(0.5 * rng.normal(size=len(order)))
             total = int(rng.integers(200, 1001))
-            count = np.maximum((weight / weight.sum() * total).astype(int), 4)
-            labels = np.repeat(order, count)
-            inside = np.concatenate([(np.arange(n) + 0.5) / n for n in count])
-            motion = np.stack([np.interp(labels + inside, grid, c) for c in curve.T], 1)
+            labels, place = _walk(order, weight, total, start=0.5)
+            motion = _along(place, grid, curve)
             found.append(
                 {
                     "video_id": f"chain{a}_{v:02d}",
@@ -79,7 +92,7 @@ def long_tasks(
     path: Path, seed: int = 0, *, disturbed: float = 1.0, videos: int = 34, channels: int = 76, steps: int = 11
 ) -> None:
     """Write recordings of one task; what is not shared is ``disturbed`` times as strong as what is."""
-    rng, found, rate = np.random.default_rng(seed), [], 25.0
+    rng, found = np.random.default_rng(seed), []
     grid = np.linspace(0, steps, 60 * steps + 1)
     curve = _mixed(grid, 12, channels, 0.4, rng)
     to_and_fro = rng.normal(size=(steps, channels)) * (rng.random((steps, 1)) < 0.5)
@@ -87,12 +100,9 @@ def long_tasks(
     for v in range(videos):
         done = np.flatnonzero(rng.random(steps) < 0.92)
         weight = usual[done] * np.exp(0.45 * rng.normal(size=len(done)))
-        count = np.maximum((weight / weight.sum() * rng.integers(180, 521)).astype(int), 4)
-        labels = np.repeat(done, count)
-        place = labels + np.concatenate([np.arange(n) / n for n in count])
-        own_way = curve + disturbed * _mixed(grid, 8, channels, 0.5, rng)
-        motion = np.stack([np.interp(place, grid, c) for c in own_way.T], 1)
-        seconds = np.arange(len(labels)) / rate
+        labels, place = _walk(done, weight, int(rng.integers(180, 521)))
+        motion = _along(place, grid, curve + disturbed * _mixed(grid, 8, channels, 0.5, rng))
+        seconds = np.arange(len(labels)) / _FPS
         beat = np.cos(2 * np.pi * (seconds * rng.uniform(0.8, 1.5) + rng.random()))
         motion += disturbed * (_mixed(seconds, 10, channels, 0.6, rng) + beat[:, None] * to_and_fro[labels])
         found.append(
@@ -121,7 +131,7 @@ def nearly_in_step(path: Path, seed: int = 0, *, actions: int = 4, videos: int =
             time = np.linspace(0, 1, int(rng.integers(60, 201)))
             bend = _smooth(time, 1, 0.3, rng)[:, 0] * np.sin(np.pi * time)
             progress = np.maximum.accumulate(np.clip(time + 0.012 * bend, 0, 1))
-            motion = np.stack([np.interp(progress, grid, c) for c in curve.T], 1)
+            motion = _along(progress, grid, curve)
             found.append(
                 {
                     "video_id": f"move{a}_{v:02d}",

@@ -127,7 +127,7 @@ def test_a_batch_is_preprocessed_as_its_videos_are(cache, options, dtype):
         assert not found[length:].any()
 
 
-@pytest.mark.parametrize("count", [40, 200])
+@pytest.mark.parametrize("count", [3, 30, 200])
 def test_the_largest_eigenpairs_of_a_matrix_of_low_rank(count):
     factor = np.random.default_rng(1).normal(size=(300, 20))
     factor -= factor.mean(0)  # a vector of ones is sent to 0
@@ -139,7 +139,7 @@ def test_the_largest_eigenpairs_of_a_matrix_of_low_rank(count):
 
 
 def test_few_of_many_eigenpairs_are_iterated_for():
-    factor = np.random.default_rng(2).normal(size=(300, 120)) * np.arange(1, 121) ** -0.75
+    factor = np.random.default_rng(2).normal(size=(600, 120)) * np.arange(1, 121) ** -0.75
     covariance = factor @ factor.T
     before = torch.random.get_rng_state()
     values, vectors = _largest_eigenpairs(covariance, 20)

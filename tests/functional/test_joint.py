@@ -171,7 +171,7 @@ def test_a_model_survives_its_state():
     signal, action, _ = _videos(noise=0.1)
     model, _ = JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=SpaceOptions())
     again = JointModel.from_state(model.state())
-    first, second = model.align(signal, action), again.align(signal, action)
+    first, second = (m.align(m.space(signal), action) for m in (model, again))
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
 

@@ -162,12 +162,21 @@ class JointAligner(StoredAligner):
         low, high = _GRID_LIMITS
         size = _FINE_GRID if fine else min(max(max(catalogue["prototype_lengths"]), low), high)
         features = frames.on_grid(train, self.config.direct.grid or size).to(self.device)
-        return *self._fit_on_grid(features, train, catalogue, fine=fine), features
+        position = self._base_positions(train, features.shape[1])
+        action, count = self._codes(train, catalogue), len(catalogue["actions"])
+        return *self._fit_on_grid(features, action, position, num_actions=count, fine=fine), features
 
     def _fit_on_grid(
-        self, features: Tensor, train: VideoSet, catalogue: dict[str, Any], *, fine: bool, adapt: bool = True
+        self,
+        features: Tensor,
+        action: Tensor,
+        position: Tensor | None,
+        *,
+        num_actions: int,
+        fine: bool,
+        adapt: bool = True,
     ) -> tuple[JointModel, Tensor]:
-        """Return the joint fit of features (N, G, C) on the shared grid, and theta (N, d)."""
+        """Return the joint fit of features (N, G, C) that starts at positions (N, G) of the base, and theta (N, d)."""
         direct = self.config.direct
         self._cells = FINE_CELLS if fine else self._configured_cells()
         options = JointOptions(
@@ -191,12 +200,7 @@ class JointAligner(StoredAligner):
         if fine:
             options, space = in_detail(options, space)
         return JointModel.fit(
-            features,
-            self._codes(train, catalogue),
-            num_actions=len(catalogue["actions"]),
-            options=options,
-            space=space,
-            theta=self._start(train, features.shape[1]),
+            features, action, num_actions=num_actions, options=options, space=space, theta=self._as_theta(position)
         )
 
     def _needs_detail(self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]) -> bool:
@@ -217,16 +221,18 @@ class JointAligner(StoredAligner):
         features = features[..., change > _STILL * change.max()]
         if features.shape[2] < 2:
             return False
-        action, grid = self._codes(some, catalogue), torch.linspace(0, 1, features.shape[1], device=self.device)
+        action, count = self._codes(some, catalogue), len(catalogue["actions"])
+        position = self._base_positions(some, features.shape[1])
+        grid = torch.linspace(0, 1, features.shape[1], device=self.device)
         gain = 0.0
         for fitted, held_out in ((0, 1), (1, 0)):
             for fine in (False, True):
                 # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
                 half = features[..., fitted::2].contiguous()
-                theta = self._fit_on_grid(half, some, catalogue, fine=fine, adapt=False)[1]
+                theta = self._fit_on_grid(half, action, position, num_actions=count, fine=fine, adapt=False)[1]
                 times = cpab_warp(theta, grid, num_cells=self._cells)
-                other = features[..., held_out::2]
-                gain += (0.5 if fine else -0.5) * agreement(other, times, action, num_actions=len(catalogue["actions"]))
+                found = agreement(features[..., held_out::2], times, action, num_actions=count)
+                gain += found / 2 if fine else -found / 2
         return gain > _WORTH_DETAIL
 
     def _fit_features(self, train: VideoSet) -> Features:
@@ -247,8 +253,8 @@ class JointAligner(StoredAligner):
     def _find(self, model: JointModel, features: Tensor, action: Tensor, videos: VideoSet) -> Tensor:
         """Return the warps of new videos, theta (N, d)."""
         # Where paths are used they are a better start than any method's warps.
-        start = self._start(videos, features.shape[1]) if model.sharp is None else None
-        return model.align(features, action, theta=start)[0]
+        position = self._base_positions(videos, features.shape[1]) if model.sharp is None else None
+        return model.align(model.space(features), action, theta=self._as_theta(position))[0]
 
     def prototype_labels(self) -> dict[str, np.ndarray]:
         """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
@@ -275,15 +281,18 @@ class JointAligner(StoredAligner):
         code = {a: i for i, a in enumerate(catalogue["actions"])}
         return torch.tensor([code[str(a)] for a in videos.action], device=self.device)
 
-    def _start(self, videos: VideoSet, size: int) -> Tensor | None:
-        """Return the base's warps as theta (N, d) of this fit's family."""
+    def _base_positions(self, videos: VideoSet, size: int) -> Tensor | None:
+        """Return the base's prototype positions on the shared grid, (N, size); None: there is no base."""
         if self.base is None:
             return None
         found = self.base.align(videos)
         grid = np.linspace(0, 1, size)
         rows = [np.interp(grid, prototype_grid(n), found.position(i)) for i, n in enumerate(found.lengths.tolist())]
-        position = torch.from_numpy(np.stack(rows)).float().to(self.device)
-        return warps_from_positions(position, num_cells=self._num_cells())
+        return torch.from_numpy(np.stack(rows)).float().to(self.device)
+
+    def _as_theta(self, position: Tensor | None) -> Tensor | None:
+        """Return positions (N, G) as theta (N, d) of this fit's family."""
+        return None if position is None else warps_from_positions(position, num_cells=self._num_cells())
 
     def _alignment(self, videos: VideoSet, theta: Tensor) -> Alignment:
         catalogue = self._fitted()["hyper_parameters"]["catalogue"]

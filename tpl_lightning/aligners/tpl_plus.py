@@ -62,18 +62,19 @@ class MatchedAligner(JointAligner):
         state["matcher"] = {k: v.detach().clone() for k, v in module.network.state_dict().items()}
 
     def _find(self, model: JointModel, features: Tensor, action: Tensor, videos: VideoSet) -> Tensor:
-        theta = self._predict(model, features, action)
-        return model.align(features, action, theta=theta)[0] if self.config.refines else theta
+        signal = model.space(features)
+        theta = self._predict(model, signal, action)
+        return model.align(signal, action, theta=theta)[0] if self.config.refines else theta
 
     @torch.inference_mode()
-    def _predict(self, model: JointModel, features: Tensor, action: Tensor) -> Tensor:
+    def _predict(self, model: JointModel, signal: Tensor, action: Tensor) -> Tensor:
         """Return the network's answer, averaged with the warp of the best path, theta (N, d).
 
         Their errors differ: the network's picture is coarse, but it has learned what noise looks like; a path is sharp
         and follows the noise.
         """
         state, options = self._fitted(), self.config.matcher
-        path = model.path_warps(features, action) if options.path > 0 else None
+        path = model.path_warps(signal, action) if options.path > 0 else None
         # Phases of a long recording are shorter than what a point of the network's picture covers.
         if path is not None and self._num_cells() >= FINE_CELLS:
             return path
@@ -82,8 +83,6 @@ class MatchedAligner(JointAligner):
         ).to(self.device)
         network.load_state_dict(state["matcher"])
         prototypes = state["matcher_prototypes"].to(self.device)[action]
-        cost = cost_volume(
-            model.space(features), prototypes, size=options.size, level_freedom=model.options.level_freedom
-        )
+        cost = cost_volume(signal, prototypes, size=options.size, level_freedom=model.options.level_freedom)
         theta = cast(Tensor, network.eval()(cost)[0]).clone()
         return theta if path is None else torch.lerp(theta, path, options.path)

@@ -21,7 +21,7 @@ __all__ = ["BatchPreprocessor", "Preprocessor"]
 _READ = 65_536  # frames read to fit on; more would not move the result
 _COUNTED = 16_384  # of them in the covariance, evenly spread: neighbours say much the same
 _BLOCK = 4096  # frames in memory at once
-_MANY = 8  # channels per component, from which on components are iterated for
+_MANY, _WIDE = 8, 512  # channels per component, and in all, from which on components are iterated for
 _TINY = 1e-13  # variance per mean square that is no more than rounding
 
 
@@ -164,10 +164,10 @@ def _largest_eigenpairs(covariance: np.ndarray, count: int) -> tuple[np.ndarray,
     Of a few among many, by subspace iteration (Halko et al. 2011): with as many vectors again and nine products, the
     last of 64 of image embeddings is off by an angle of .001; in a third of the time.
     """
-    from scipy.linalg import eigh
-
     size = len(covariance)
-    if size < _MANY * count:
+    if size < max(_MANY * count, _WIDE):
+        from scipy.linalg import eigh
+
         variances, vectors = eigh(covariance, subset_by_index=[size - count, size - 1], overwrite_a=True)
         return variances[::-1], vectors[:, ::-1]
     with torch.random.fork_rng(devices=[]):  # the iteration starts at random: always at the same place

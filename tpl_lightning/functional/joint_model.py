@@ -129,7 +129,7 @@ class JointModel:
         every[some] = found
         start = None if theta is None or model.sharp is not None else theta[~some]
         steps = options.rounds if model.sharp is None else _FROM_PATHS
-        every[~some] = model.align(features[~some], action[~some], theta=start, steps=steps)[0]
+        every[~some] = model.align(model.space(features[~some]), action[~some], theta=start, steps=steps)[0]
         return model, every
 
     @classmethod
@@ -195,12 +195,12 @@ class JointModel:
         return cls(learned, options, fit.prototypes, sharp), fit.theta
 
     def align(
-        self, features: Tensor, action: Tensor, *, theta: Tensor | None = None, steps: int = 8
+        self, signal: Tensor, action: Tensor, *, theta: Tensor | None = None, steps: int = 8
     ) -> tuple[Tensor, Tensor]:
         """Align new videos with the frozen prototypes; no video changes another's result.
 
         Args:
-            features: (N, G, C) on the shared grid.
+            signal: (N, G, K) features in the space of comparison, ``space(features)``.
             action: (N,).
             theta: (N, d) start; None: the best paths where they are used, else the identity.
             steps: Levenberg-Marquardt steps in each stage.
@@ -208,16 +208,15 @@ class JointModel:
         Returns:
             theta (N, d), and the mean squared distance to the prototype, (N,).
         """
-        signal = self.space(features)
         if theta is None and self.sharp is not None:
             theta = path_warps(signal, self.sharp[action], self.options, **_START)
         return fit_to_prototypes(signal, action, self.prototypes, options=self.options, theta=theta, steps=steps)
 
-    def path_warps(self, features: Tensor, action: Tensor) -> Tensor | None:
+    def path_warps(self, signal: Tensor, action: Tensor) -> Tensor | None:
         """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
 
         Args:
-            features: (N, G, C) on the shared grid.
+            signal: (N, G, K) features in the space of comparison, ``space(features)``.
             action: (N,).
 
         Returns:
@@ -225,7 +224,7 @@ class JointModel:
         """
         if self.sharp is None:
             return None
-        return path_warps(self.space(features), self.sharp[action], self.options)
+        return path_warps(signal, self.sharp[action], self.options)
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""
