@@ -208,7 +208,7 @@ def test_detail_has_more_cells_and_less_prior():
 
 
 def test_prior_and_levels_are_adapted_to_what_the_fit_finds():
-    """Clean features of uneven videos get a weaker prior, freer levels, better warps; noisy ones stay as they are."""
+    """Clean features of uneven videos get a weaker prior, freer levels, better warps; noisy ones do not."""
 
     def fit(signal, action, adapt):
         space = SpaceOptions(derivative=0.0, metric=False, adapt=adapt)
@@ -228,7 +228,8 @@ def test_prior_and_levels_are_adapted_to_what_the_fit_finds():
     assert error(weak_theta) < error(strong_theta)
     noise = 3 * torch.randn(signal.shape, generator=torch.Generator().manual_seed(4))
     noisy = fit(signal + noise, action, 0.05)[0].options
-    assert (noisy.smoothness, noisy.level_freedom) == (JointOptions().smoothness, JointOptions().level_freedom)
+    assert noisy.smoothness >= JointOptions().smoothness
+    assert noisy.level_freedom == JointOptions().level_freedom
 
 
 def test_videos_beyond_those_fitted_jointly_are_aligned_with_their_prototypes(monkeypatch):

@@ -77,7 +77,7 @@ class MatchedAligner(JointAligner):
         path = model.path_warps(signal, action) if options.path > 0 else None
         # Phases of a long recording are shorter than what a point of the network's picture covers.
         if path is not None and self._num_cells() >= FINE_CELLS:
-            return path
+            return model.steadied(path)
         network = PrototypeMatcher(
             size=options.size, width=options.width, depth=options.depth, num_cells=self._num_cells()
         ).to(self.device)
@@ -85,4 +85,4 @@ class MatchedAligner(JointAligner):
         prototypes = state["matcher_prototypes"].to(self.device)[action]
         cost = cost_volume(signal, prototypes, size=options.size, level_freedom=model.options.level_freedom)
         theta = cast(Tensor, network.eval()(cost)[0]).clone()
-        return theta if path is None else torch.lerp(theta, path, options.path)
+        return model.steadied(theta if path is None else torch.lerp(theta, path, options.path))

@@ -6,14 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
+from tpl_lightning.functional.adapted_prior import adapted, some_of_each, stiffness_of
+from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import (
-    JointFit,
     JointOptions,
     centred,
     fit_jointly,
     fit_to_prototypes,
     targets,
+    warps_from_positions,
 )
 from tpl_lightning.functional.path_warps import path_warps
 from tpl_lightning.functional.smoothing import sample_rows
@@ -28,6 +29,7 @@ _DEFAULT = DirectConfig()
 _LEAST = 24  # videos of an action, from which on a prototype hardly gets better
 _ROUGH_CELLS = 16  # of the first fit
 _START: dict[str, Any] = {"smoothness": 1e-5, "steps": 8}  # of a path that only starts a fit
+_STEADIED_AT, _STEADINESS = 160, 2e-4  # points at which warps are held back, and how much (docs/methods.md)
 _FROM_PATHS = 2  # steps in each stage that take training videos from their paths to where they settle
 
 
@@ -52,7 +54,7 @@ class SpaceOptions:
     """Stages of the last fit where paths start it: the sharpest so many."""
     adapt: float = _DEFAULT.adapt
     """Share of the residual's variance that counts as noise in the prior and the freedom of levels that suit a fit, see
-    :func:`_adapted`; 0: both stay as the options say."""
+    :func:`~.adapted_prior.adapted`; 0: both stay as the options say."""
     joint_videos: int = _DEFAULT.joint_videos
     """Videos that are aligned with one another, as many of each action, and up to 24 of each in any case; others
     are aligned with the prototypes of these."""
@@ -87,12 +89,14 @@ class JointModel:
         options: How warps are fitted.
         prototypes: Of each stage of smoothing, (A, G_s, K).
         sharp: Without smoothing, (A, G, K), for the paths of new videos; None: no paths.
+        stiffness: How many times stronger than set the prior is, at least 1: more where videos are in step already.
     """
 
     space: TimingSpace
     options: JointOptions
     prototypes: list[Tensor]
     sharp: Tensor | None = None
+    stiffness: float = 1.0
 
     @classmethod
     def fit(
@@ -118,7 +122,7 @@ class JointModel:
         Returns:
             The model, and theta (N, d) of the training videos.
         """
-        some = _some_of_each(action, max(space.joint_videos // num_actions, _LEAST))
+        some = some_of_each(action, max(space.joint_videos // num_actions, _LEAST))
         start = None if theta is None else theta[some]
         model, found = cls._fit_jointly(
             features[some], action[some], num_actions=num_actions, options=options, space=space, theta=start
@@ -180,19 +184,23 @@ class JointModel:
             target = targets(sample_rows(signal, times), action, num_actions=num_actions, options=options)[0]
             theta = centred(path_warps(signal, target, options, **_START), action, num_actions=num_actions)
             times = cpab_warp(theta, grid, num_cells=options.num_cells)
+        stiffness = 1.0
+        if space.adapt > 0:
+            stiffness = stiffness_of(features, action, num_actions=num_actions, space=mapping)
+            options = replace(options, smoothness=stiffness * options.smoothness)
         if space.path_rounds > 0:
             options = replace(options, stages=options.stages[-space.last_stages :])
         fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=theta)
         aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
-        adapted = _adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=space.adapt)
-        if adapted != options:
-            options = adapted
+        suited = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=space.adapt)
+        if suited != options:
+            options = suited
             fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=fit.theta)
             aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
         if space.path_rounds == 0:
-            return cls(learned, options, fit.prototypes), fit.theta
+            return cls(learned, options, fit.prototypes, stiffness=stiffness), fit.theta
         sharp = targets(aligned, action, num_actions=num_actions, options=options)[1]
-        return cls(learned, options, fit.prototypes, sharp), fit.theta
+        return cls(learned, options, fit.prototypes, sharp, stiffness), fit.theta
 
     def align(
         self, signal: Tensor, action: Tensor, *, theta: Tensor | None = None, steps: int = 8
@@ -226,6 +234,15 @@ class JointModel:
             return None
         return path_warps(signal, self.sharp[action], self.options)
 
+    def steadied(self, theta: Tensor) -> Tensor:
+        """Return warps (N, d) that were found without the prior, held back as far as it is stronger than set."""
+        if self.stiffness == 1:
+            return theta
+        grid = torch.linspace(0, 1, _STEADIED_AT, device=theta.device)
+        position = cpab_warp(-theta, grid, num_cells=self.options.num_cells)
+        smoothness = _STEADINESS * (self.stiffness - 1) ** 2
+        return warps_from_positions(position, num_cells=self.options.num_cells, smoothness=smoothness)
+
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""
         options = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.options).items()}
@@ -234,6 +251,7 @@ class JointModel:
             "options": options,
             "prototypes": [p.cpu() for p in self.prototypes],
             "sharp": None if self.sharp is None else self.sharp.cpu(),
+            "stiffness": self.stiffness,
         }
 
     @classmethod
@@ -242,61 +260,5 @@ class JointModel:
         options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["options"].items()}
         prototypes = [p.to(device) for p in state["prototypes"]]
         sharp = None if state["sharp"] is None else state["sharp"].to(device)
-        return cls(TimingSpace.from_state(state["space"], device=device), JointOptions(**options), prototypes, sharp)
-
-
-def _some_of_each(action: Tensor, most: int) -> Tensor:
-    """Return which of the videos (N,) are among ``most`` of their action, evenly spread over it."""
-    count = torch.bincount(action)[action]
-    number = torch.empty_like(action)  # of a video among those of its action
-    order = torch.argsort(action, stable=True)
-    first = torch.cat([action.new_zeros(1), torch.bincount(action).cumsum(0)[:-1]])
-    number[order] = torch.arange(len(action), device=action.device) - first[action[order]]
-    # floor(k most / count) grows at ``most`` of the numbers k.
-    return (number + 1) * most // count > number * most // count
-
-
-_WORTH_IT = 0.9  # of the prior's weight; one that is hardly weaker does not pay for another fit
-_LEVELS_WORTH_IT = 0.25  # of freedom more that levels ought to have; less does not either
-
-
-def _adapted(
-    fit: JointFit,
-    signal: Tensor,
-    aligned: Tensor,
-    action: Tensor,
-    *,
-    num_actions: int,
-    options: JointOptions,
-    share: float,
-) -> JointOptions:
-    """Return options with the prior, and the freedom of levels, that suit what a fit has found.
-
-    With independent noise of variance s in n samples of the residual and slopes of variance v, the most likely warp has
-    a prior of weight s / (n v); with levels of variance l, the freedom of a level is l / (l + s / n). ``share`` stands
-    for 1 / n: residuals change about 20 times in a video.
-
-    Args:
-        fit: With ``options``.
-        signal: (N, G, K) what was fitted.
-        aligned: (N, G, K) the same at prototype times.
-        action: (N,).
-        num_actions: A.
-        options: The prior only ever gets weaker, and levels freer.
-        share: 0: options stay as they are.
-    """
-    slope = cell_slopes(fit.theta.double(), num_cells=options.num_cells).square().mean()
-    if share == 0 or slope == 0:
-        return options
-    grid = torch.linspace(0, 1, signal.shape[1], dtype=signal.dtype, device=signal.device)
-    target = targets(aligned, action, num_actions=num_actions, options=options)[0]
-    residual = sample_rows(target, cpab_warp(-fit.theta, grid, num_cells=options.num_cells)) - signal
-    level = residual.mean(1, keepdim=True)
-    among = level.square().sum(-1).mean()
-    freedom = float(among / (among + share * (residual - level).square().sum(-1).mean()).clamp(min=1e-12))
-    weaker = share * float(fit.error.mean() / slope)
-    if weaker < _WORTH_IT * options.smoothness:
-        options = replace(options, smoothness=weaker)
-    if freedom > options.level_freedom + _LEVELS_WORTH_IT:
-        options = replace(options, level_freedom=freedom)
-    return options
+        space = TimingSpace.from_state(state["space"], device=device)
+        return cls(space, JointOptions(**options), prototypes, sharp, state.get("stiffness", 1.0))
