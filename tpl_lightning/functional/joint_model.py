@@ -192,7 +192,9 @@ class JointModel:
             options = replace(options, stages=options.stages[-space.last_stages :])
         fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=theta)
         aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
-        suited = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=space.adapt)
+        suited = options
+        if stiffness == 1:  # what is in step or hidden by noise gives no ground for a weaker prior
+            suited = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=space.adapt)
         if suited != options:
             options = suited
             fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=fit.theta)
