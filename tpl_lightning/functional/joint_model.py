@@ -29,6 +29,7 @@ _DEFAULT = DirectConfig()
 _LEAST = 24  # videos of an action, from which on a prototype hardly gets better
 _ROUGH_CELLS = 16  # of the first fit
 _START: dict[str, Any] = {"smoothness": 1e-5, "steps": 8}  # of a path that only starts a fit
+_IN_STEP = 2.0  # times the prior, from which on it is not made weaker again
 _STEADIED_AT, _STEADINESS = 160, 2e-4  # points at which warps are held back, and how much (docs/methods.md)
 _FROM_PATHS = 2  # steps in each stage that take training videos from their paths to where they settle
 
@@ -193,7 +194,7 @@ class JointModel:
         fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=theta)
         aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
         suited = options
-        if stiffness == 1:  # what is in step or hidden by noise gives no ground for a weaker prior
+        if stiffness < _IN_STEP:  # what noise hides gives no ground for a weaker prior
             suited = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=space.adapt)
         if suited != options:
             options = suited
