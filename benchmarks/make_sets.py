@@ -1,6 +1,6 @@
 """Write the caches of hard cases on which aligners are compared: long recordings, and clips nearly in step.
 
-Usage: python benchmarks/make_sets.py FOLDER [seed]
+Usage: python benchmarks/make_sets.py FOLDER [--seed 0] [--in-step CACHE ...] [--share 0.2]
 
 ``long.h5``: recordings of 200 to 1000 frames, 40 channels. An action is a chain of 12 to 16 steps, each a smooth random
 motion; each video goes through them at a pace of its own, leaves some out and does some twice. Labels are the steps.
@@ -8,16 +8,21 @@ motion; each video goes through them at a pace of its own, leaves some out and d
 and some steps not at all. Half of the steps go to and fro at a pace that has nothing to do with progress, and slow
 changes disturb all channels together, so most of what changes is not shared.
 ``nearly.h5``: clips of 60 to 200 frames whose progress differs from linear by about .01 of their length.
-In all, what the videos have in common is a part of what changes: each adds smooth changes of its own and noise.
+``NAME_in_step.h5``: the videos of a labelled cache, warped by their labels until a phase begins only ``share`` as far
+from where it begins on average: real features, nearly in step.
+In those made of random motions, what the videos have in common is a part of what changes: each adds smooth changes of
+its own and noise.
 """
 
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
-from tpl_lightning.data.cache import EmbeddingCacheWriter
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.video_set import VideoSet
 
 _FPS = 25.0
 
@@ -145,10 +150,50 @@ def nearly_in_step(path: Path, seed: int = 0, *, actions: int = 4, videos: int =
     _save(path, found, names, "synthetic: random motion, progress almost linear")
 
 
-if __name__ == "__main__":
-    folder, seed = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+def brought_in_step(path: Path, source: Path, share: float) -> None:
+    """Write the videos of a cache with the borders of their phases moved towards their mean over each action."""
+    videos = VideoSet(EmbeddingCache(source))
+    found, borders = [], []
+    for i in range(len(videos)):
+        labels = videos.labels(i)
+        inner = (np.flatnonzero(np.diff(labels)) + 0.5) / (len(labels) - 1)
+        borders.append(np.concatenate([[0], inner, [1]]))
+    for action in videos.actions:
+        rows = np.flatnonzero(videos.action == action)
+        usual = np.mean([borders[i] for i in rows], axis=0)
+        for i in rows.tolist():
+            embeddings, labels = videos.read(i), videos.labels(i)
+            grid = np.linspace(0, 1, len(labels))
+            old = PchipInterpolator((1 - share) * usual + share * borders[i], borders[i])(grid).clip(0, 1)
+            found.append(
+                {
+                    "video_id": str(videos.video_id[i]),
+                    "action": action,
+                    "split": str(videos.split[i]),
+                    "embeddings": _along(old, grid, embeddings.astype(np.float32)),
+                    "labels": labels[np.round(old * (len(labels) - 1)).astype(int)],
+                }
+            )
+    _save(path, found, videos.cache.phase_names, f"{source.name}, phases moved to {share:g} of their deviation")
+
+
+def main() -> None:
+    """Write the sets."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--in-step", nargs="*", type=Path, default=[], metavar="CACHE")
+    parser.add_argument("--share", type=float, default=0.2)
+    given = parser.parse_args()
+    folder, made = given.folder, [given.folder / f"{name}.h5" for name in ("long", "tasks", "nearly")]
     folder.mkdir(parents=True, exist_ok=True)
-    long_recordings(folder / "long.h5", seed)
-    long_tasks(folder / "tasks.h5", seed)
-    nearly_in_step(folder / "nearly.h5", seed)
-    print(", ".join(str(folder / f"{name}.h5") for name in ("long", "tasks", "nearly")))
+    for make, path in zip((long_recordings, long_tasks, nearly_in_step), made, strict=True):
+        make(path, given.seed)
+    for source in given.in_step:
+        made.append(folder / f"{source.stem}_in_step.h5")
+        brought_in_step(made[-1], source, given.share)
+    print(", ".join(map(str, made)))
+
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,7 @@ __all__ = ["adapted", "some_of_each", "stiffness_of", "tempo_variance"]
 _TRIED, _TRIED_OF_EACH = 96, 8  # videos whose halves are compared: so many in all, or so many of each action
 _TRIAL = JointOptions(num_cells=8, smoothness=0.2, stages=(0.1, 0.025), rounds=1)  # how halves are fitted: in two steps
 _UNEVEN = 3e-4  # variance of the time of a moment from which on clips are not in step: .017 of the video
-_STIFFEST = 32.0  # times the prior that is set
+_STIFFEST = 64.0  # times the prior that is set
 
 
 def some_of_each(action: Tensor, most: int) -> Tensor:
@@ -58,7 +58,7 @@ def tempo_variance(features: Tensor, action: Tensor, *, num_actions: int, space:
 
 
 def stiffness_of(features: Tensor, action: Tensor, *, num_actions: int, space: TimingSpace) -> float:
-    """Return how many times stronger the prior ought to be, 1 to 32: in inverse proportion to how far tempos differ.
+    """Return how many times stronger the prior ought to be, 1 to 64: in inverse proportion to how far tempos differ.
 
     Args:
         features: (N, G, C) on the shared grid.
