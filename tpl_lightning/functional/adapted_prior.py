@@ -19,8 +19,8 @@ __all__ = ["adapted", "some_of_each", "stiffness_of", "tempo_variance"]
 
 _TRIED, _TRIED_OF_EACH = 96, 8  # videos whose halves are compared: so many in all, or so many of each action
 _TRIAL = JointOptions(num_cells=8, smoothness=0.2, stages=(0.1, 0.025), rounds=1)  # how halves are fitted: in two steps
-_UNEVEN = 3e-4  # variance of the time of a moment from which on clips are not in step: .017 of the video
-_STIFFEST = 64.0  # times the prior that is set
+_UNEVEN = 2.5e-4  # variance of the time of a moment from which on clips are not in step: .016 of the video
+_STEEP, _STIFFEST = 1.5, 64.0  # how the prior grows below that, and to how many times what is set
 
 
 def some_of_each(action: Tensor, most: int) -> Tensor:
@@ -58,7 +58,7 @@ def tempo_variance(features: Tensor, action: Tensor, *, num_actions: int, space:
 
 
 def stiffness_of(features: Tensor, action: Tensor, *, num_actions: int, space: TimingSpace) -> float:
-    """Return how many times stronger the prior ought to be, 1 to 64: in inverse proportion to how far tempos differ.
+    """Return how many times stronger the prior ought to be, 1 to 64: the stronger the less tempos differ.
 
     Args:
         features: (N, G, C) on the shared grid.
@@ -69,7 +69,7 @@ def stiffness_of(features: Tensor, action: Tensor, *, num_actions: int, space: T
     if features.shape[2] < 2:
         return 1.0
     variance = tempo_variance(features, action, num_actions=num_actions, space=space)
-    return min(max(_UNEVEN / max(variance, 1e-12), 1.0), _STIFFEST)
+    return min(max((_UNEVEN / max(variance, 1e-12)) ** _STEEP, 1.0), _STIFFEST)
 
 
 _WORTH_IT = 0.9  # of the prior's weight; one that is hardly weaker does not pay for another fit
