@@ -55,7 +55,7 @@ class SpaceOptions:
     """Stages of the last fit where paths start it: the sharpest so many."""
     adapt: float = _DEFAULT.adapt
     """Share of the residual's variance that counts as noise in the prior and the freedom of levels that suit a fit, see
-    :func:`~.adapted_prior.adapted`; 0: both stay as the options say."""
+    ``functional.adapted_prior``; 0: both stay as the options say, for clips in step, too."""
     joint_videos: int = _DEFAULT.joint_videos
     """Videos that are aligned with one another, as many of each action, and up to 24 of each in any case; others
     are aligned with the prototypes of these."""
