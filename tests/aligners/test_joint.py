@@ -13,6 +13,7 @@ from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate
+from tpl_lightning.functional import joint_model
 
 SMALL = [
     "train.max_epochs=2",
@@ -175,6 +176,7 @@ def test_detail_is_found_to_be_worth_it_for_long_recordings_with_steps_left_out(
     for detail in ("auto", "coarse", "fine"):
         aligner, splits, _ = _fit(path, tmp_path / detail, "method=direct", f"direct.detail={detail}")
         scores[detail] = evaluate(aligner.align(splits.all()), splits.all()).overall["test/plp"]
+        assert ("in full detail" in " ".join(aligner.notes())) == (detail == "auto")
     assert scores["auto"] == scores["fine"] > scores["coarse"] + 0.05
 
 
@@ -190,6 +192,14 @@ def test_detail_is_not_worth_it_for_long_recordings_at_an_even_pace_and_full_of_
             writer.append(video_id=f"v{v}", action="a", split="train", embeddings=frames, fps=25.0)
     aligner, _, _ = _fit(path, tmp_path, "method=direct")
     assert aligner.state["joint"]["options"]["num_cells"] == 16
+
+
+def test_a_prior_that_grew_is_told_of(tmp_path, monkeypatch):
+    path = _chains(tmp_path / "c.h5", frames=90)
+    for stiffness, told in ((1.0, False), (7.0, True)):
+        monkeypatch.setattr(joint_model, "stiffness_of", lambda *a, found=stiffness, **k: found)
+        aligner, _, _ = _fit(path, tmp_path / str(stiffness), "method=direct")
+        assert ("7 times as strong as set" in " ".join(aligner.notes())) == told
 
 
 @pytest.mark.parametrize(("channels", "changing"), [(1, 1), (3, 1), (3, 2), (3, 3)])

@@ -114,6 +114,10 @@ class Aligner(ABC):
         """Return the fitted aligner whose warps this one refines, None where there is none."""
         return None
 
+    def notes(self) -> list[str]:
+        """Return what the fitted aligner decided by itself that its user would like to know, one sentence each."""
+        return []
+
 
 class StoredAligner(Aligner):
     """An aligner whose checkpoint holds the prototypes."""

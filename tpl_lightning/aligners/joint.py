@@ -36,6 +36,7 @@ _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
 _STILL = 1e-6  # of the variance of the channel that changes most: with less, a channel says nothing
 _WORTH_DETAIL = 0.03  # of agreement in held-out channels that detail has to bring
+_WORTH_TELLING = 2  # times the prior that is set
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once
@@ -263,6 +264,19 @@ class JointAligner(StoredAligner):
     def prototypes(self) -> dict[str, np.ndarray]:
         """Return the stored prototype U^ (L, channels) of each action [7]."""
         return {a: values.cpu().numpy() for a, values in self._fitted()["prototypes"].items()}
+
+    def notes(self) -> list[str]:
+        """Tell of warps in detail and of a prior that grew, and what the base tells."""
+        found = [] if self.base is None else self.base.notes()
+        if self.config.direct.detail == "auto" and self._num_cells() >= FINE_CELLS:
+            found.append("Warps are in full detail: channels that had no say in them agree better (direct.detail).")
+        stiffness = self._fitted()["joint"].get("stiffness", 1.0)
+        if stiffness >= _WORTH_TELLING:
+            found.append(
+                "The videos are nearly in step, or the features tell little of their tempo: the prior that holds warps "
+                f"back is {stiffness:.0f} times as strong as set (direct.adapt=0: as set)."
+            )
+        return found
 
     def _fitted(self) -> dict[str, Any]:
         if self.state is None:

@@ -185,6 +185,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         "quality/agreement": quality.agreement,
         "quality/roughness": quality.roughness,
         "warnings": quality.warnings,
+        "notes": aligner.notes(),
     }
     metrics |= _validation_scores(alignment, videos)
     write_metrics(run_dir, metrics)
@@ -197,6 +198,8 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         f"Without labels: score {quality.score:.3f} = agreement {quality.agreement:.3f} (0: as linear rescaling) "
         f"- 0.1 x roughness {quality.roughness:.3f}."
     )
+    for note in metrics["notes"]:
+        print(f"Note: {note}")
     for warning in quality.warnings:
         print(f"Warning: {warning}")
     print(f"Run directory: {run_dir}")
