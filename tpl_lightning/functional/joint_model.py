@@ -30,7 +30,7 @@ _LEAST = 24  # videos of an action, from which on a prototype hardly gets better
 _ROUGH_CELLS = 16  # of the first fit
 _START: dict[str, Any] = {"smoothness": 1e-5, "steps": 8}  # of a path that only starts a fit
 _IN_STEP = 2.0  # times the prior, from which on it is not made weaker again
-_STEADIED_AT, _STEADINESS = 160, 2e-4  # points at which warps are held back, and how much (docs/methods.md)
+_STEADIED_AT, _STEADINESS = 160, 1e-3  # points at which warps are held back, and how much (docs/methods.md)
 _FROM_PATHS = 2  # steps in each stage that take training videos from their paths to where they settle
 
 
@@ -243,7 +243,7 @@ class JointModel:
             return theta
         grid = torch.linspace(0, 1, _STEADIED_AT, device=theta.device)
         position = cpab_warp(-theta, grid, num_cells=self.options.num_cells)
-        smoothness = _STEADINESS * (self.stiffness - 1) ** 2
+        smoothness = _STEADINESS * (self.stiffness - 1)
         return warps_from_positions(position, num_cells=self.options.num_cells, smoothness=smoothness)
 
     def state(self) -> dict[str, Any]:
