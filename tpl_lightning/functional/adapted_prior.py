@@ -20,7 +20,7 @@ __all__ = ["adapted", "some_of_each", "stiffness_of", "tempo_variance"]
 _TRIED, _TRIED_OF_EACH = 96, 8  # videos whose halves are compared: so many in all, or so many of each action
 _FEWEST = 4  # channels that share the energy, as many as equal ones would be (participation ratio), for two halves
 _TRIAL = JointOptions(num_cells=8, smoothness=0.2, stages=(0.1, 0.025), rounds=1)  # how halves are fitted: in two steps
-_UNEVEN = 3.5e-4  # variance of the time of a moment from which on clips are not in step: .019 of the video
+_UNEVEN = 2.5e-4  # variance of the time of a moment from which on clips are not in step: .016 of the video
 _STEEP, _STIFFEST = 2.0, 64.0  # how the prior grows below that, and to how many times what is set
 
 
