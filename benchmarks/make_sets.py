@@ -160,6 +160,8 @@ def brought_in_step(path: Path, source: Path, share: float) -> None:
         borders.append(np.concatenate([[0], inner, [1]]))
     for action in videos.actions:
         rows = np.flatnonzero(videos.action == action)
+        if len({len(borders[i]) for i in rows}) > 1:
+            raise SystemExit(f"{source}: expected the videos of {action} to show the same phases, each once.")
         usual = np.mean([borders[i] for i in rows], axis=0)
         for i in rows.tolist():
             embeddings, labels = videos.read(i), videos.labels(i)
