@@ -26,6 +26,7 @@ from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, agreement, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
 from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.timing_space import channel_energy
 
 __all__ = ["JointAligner"]
 
@@ -218,7 +219,7 @@ class JointAligner(StoredAligner):
         chosen = [np.flatnonzero(train.action == a)[:_TRIED] for a in train.actions[:_TRIED_ACTIONS]]
         some = train.select(np.sort(np.concatenate(chosen)))
         features = frames.on_grid(some, self.config.direct.grid or _FINE_GRID).to(self.device)
-        change = (features - features.mean(1, keepdim=True)).square().mean((0, 1))
+        change = channel_energy(features)
         features = features[..., change > _STILL * change.max()]
         if features.shape[2] < 2:
             return False

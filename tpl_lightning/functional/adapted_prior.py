@@ -13,7 +13,7 @@ from torch import Tensor
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.joint import JointFit, JointOptions, fit_jointly, targets
 from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.functional.timing_space import TimingSpace
+from tpl_lightning.functional.timing_space import TimingSpace, channel_energy
 
 __all__ = ["adapted", "some_of_each", "stiffness_of", "tempo_variance"]
 
@@ -47,9 +47,10 @@ def tempo_variance(features: Tensor, action: Tensor, *, num_actions: int, space:
         num_actions: A.
         space: Its derivatives are used, not its metric.
     """
-    count = torch.bincount(action)[action]
-    some = some_of_each(action, max(_TRIED // num_actions, _TRIED_OF_EACH)) & (count > 1)
-    features, action = features[some], action[some]
+    some = some_of_each(action, max(_TRIED // num_actions, _TRIED_OF_EACH))
+    count = torch.bincount(action[some])[action]
+    some &= count > 1
+    features, action, count = features[some], action[some], count[some]
     if len(action) == 0:
         return 0.0
     size = features.shape[2] // 2 * 2
@@ -60,7 +61,6 @@ def tempo_variance(features: Tensor, action: Tensor, *, num_actions: int, space:
     grid = torch.linspace(0, 1, features.shape[1], device=features.device)
     one, other = (cpab_warp(fit.theta, grid, num_cells=_TRIAL.num_cells) - grid).chunk(2)
     # The mean warp of the n videos of an action is kept at the identity, which takes 1 / n of the variance away.
-    count = torch.bincount(action)[action]
     return float(((one * other).mean(1) * count / (count - 1)).mean())
 
 
@@ -73,7 +73,7 @@ def stiffness_of(features: Tensor, action: Tensor, *, num_actions: int, space: T
         num_actions: A.
         space: See :func:`tempo_variance`.
     """
-    energy = (features - features.mean(1, keepdim=True)).square().mean((0, 1))
+    energy = channel_energy(features)
     if energy.sum().square() < _FEWEST * energy.square().sum() or energy.sum() == 0:
         return 1.0  # where few channels hold all that changes, half of them may know nothing of the tempo
     variance = tempo_variance(features, action, num_actions=num_actions, space=space)

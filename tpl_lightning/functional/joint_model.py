@@ -193,9 +193,8 @@ class JointModel:
             options = replace(options, stages=options.stages[-space.last_stages :])
         fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=theta)
         aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
-        suited = options
-        if stiffness < _IN_STEP:  # what noise hides gives no ground for a weaker prior
-            suited = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=space.adapt)
+        share = space.adapt if stiffness < _IN_STEP else 0.0  # what noise hides gives no ground for a weaker prior
+        suited = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=share)
         if suited != options:
             options = suited
             fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=fit.theta)

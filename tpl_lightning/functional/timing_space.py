@@ -18,15 +18,20 @@ from torch import Tensor
 
 from tpl_lightning.functional.smoothing import smoothed
 
-__all__ = ["SHRINKAGE", "TimingSpace", "timing_metric"]
+__all__ = ["SHRINKAGE", "TimingSpace", "channel_energy", "timing_metric"]
 
 SHRINKAGE = 0.1
 """Weight of the identity in the noise that is whitened, see :func:`timing_metric`."""
 
 
+def channel_energy(signal: Tensor) -> Tensor:
+    """Return the mean square change over time of each channel of (N, G, C), shape (C,)."""
+    return (signal - signal.mean(1, keepdim=True)).square().mean((0, 1))
+
+
 def _energy(signal: Tensor) -> Tensor:
     """Return the root of the mean total variance over time."""
-    return (signal - signal.mean(1, keepdim=True)).square().sum(-1).mean().sqrt()
+    return channel_energy(signal).sum().sqrt()
 
 
 @dataclass(frozen=True)
