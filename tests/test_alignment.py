@@ -1,5 +1,7 @@
 """The Alignment file, the length-only aligners, and scores against plain loops."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from tpl_lightning.alignment import Alignment
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation import evaluate, voted_labels
 
 
 @pytest.fixture
@@ -131,6 +133,16 @@ def test_scores_equal_plain_loops(videos):
     again = evaluate(alignment, videos.select(np.arange(8)), prototypes=scores.prototype_labels)
     assert np.isnan(again.overall["train/cbc"])
     assert again.overall["test/plp"] == pytest.approx((np.mean(train) * 6 + np.mean(test) * 2) / 8)
+
+
+def test_votes_alone_are_those_of_the_scores(videos):
+    alignment = _warped(videos)
+    everybody = replace(alignment, split=np.full(len(videos), "train"))
+    expected = evaluate(everybody, videos).prototype_labels
+    found = voted_labels(alignment, videos)
+    assert found.keys() == expected.keys()
+    for action, labels in found.items():
+        np.testing.assert_array_equal(labels, expected[action])
 
 
 def test_warp_error_is_0_for_a_perfect_alignment(videos):

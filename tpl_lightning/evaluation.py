@@ -20,7 +20,7 @@ from tpl_lightning.metrics import (
     PhaseLabelPropagation,
 )
 
-__all__ = ["Scores", "evaluate"]
+__all__ = ["Scores", "evaluate", "voted_labels"]
 
 # Kendall's tau compares each video of an action with each: of splits that are larger, so many of an action are taken.
 _LARGE, _OF_AN_ACTION = 2000, 20
@@ -197,24 +197,18 @@ def evaluate(
     """
     if list(alignment.video_id) != list(videos.video_id):
         raise ValueError("Expected the rows of `alignment` in the order of `videos`.")
-    actions = videos.actions
-    num_phases = max([len(videos.phase_names.get(a, ())) for a in actions] + [1])
-    size = {
-        "num_actions": len(actions),
-        "num_phases": num_phases,
-        "max_length": int(alignment.prototype_length.max()),
-    }
+    actions, size = videos.actions, _sizes(alignment, videos)
     # All videos are here, on whichever rank this runs: nothing is to be joined with other ranks.
     alone: dict[str, Any] = {"sync_on_compute": False}
     cbc, plp = CycleBackConsistency(**size, **alone), PhaseLabelPropagation(**size, **alone)
-    spread = KeyEventSpread(num_actions=len(actions), num_phases=num_phases, **alone)
+    spread = KeyEventSpread(num_actions=size["num_actions"], num_phases=size["num_phases"], **alone)
     train, test = alignment.split == "train", alignment.split == "test"
     if prototypes is not None:
         train, test = np.zeros(len(alignment), dtype=bool), np.ones(len(alignment), dtype=bool)
         plp.set_prototype_labels(_stored_labels(prototypes, actions, size["max_length"]))
     for batch in _batches(alignment, videos, train, actions):
         cbc.update(**batch)
-        plp.update_prototype(**{k: v for k, v in batch.items() if k != "position"})
+        plp.update_prototype(**_ballot(batch))
     for batch in _batches(alignment, videos, test, actions):
         plp.update(**{k: v for k, v in batch.items() if k != "source_position"})
     for batch in _batches(alignment, videos, train | test, actions):
@@ -237,6 +231,33 @@ def evaluate(
         per_action[action]["warp_error"] = value
     known = [value for value in errors.values() if not math.isnan(value)]
     overall["warp_error"] = float(np.mean(known)) if known else math.nan
+    return Scores(overall, per_action, _labels_of(plp, alignment, actions))
+
+
+def voted_labels(alignment: Alignment, videos: VideoSet) -> dict[str, np.ndarray]:
+    """Return the labels A^ (L,) of each action's prototype [8] by the votes of all these videos."""
+    plp = PhaseLabelPropagation(**_sizes(alignment, videos), sync_on_compute=False)
+    for batch in _batches(alignment, videos, np.ones(len(videos), dtype=bool), videos.actions):
+        plp.update_prototype(**_ballot(batch))
+    return _labels_of(plp, alignment, videos.actions)
+
+
+def _sizes(alignment: Alignment, videos: VideoSet) -> dict[str, int]:
+    """Return the sizes of the tables of votes."""
+    return {
+        "num_actions": len(videos.actions),
+        "num_phases": max([len(videos.phase_names.get(a, ())) for a in videos.actions] + [1]),
+        "max_length": int(alignment.prototype_length.max()),
+    }
+
+
+def _ballot(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what the videos of a batch vote with."""
+    return {k: v for k, v in batch.items() if k != "position"}
+
+
+def _labels_of(plp: PhaseLabelPropagation, alignment: Alignment, actions: list[str]) -> dict[str, np.ndarray]:
+    """Return the elected labels (L,) of each action's prototype."""
     lengths = {str(a): int(n) for a, n in zip(alignment.action, alignment.prototype_length, strict=True)}
     labels = plp.prototype_labels().numpy()
-    return Scores(overall, per_action, {a: labels[i, : lengths[a]] for i, a in enumerate(actions)})
+    return {a: labels[i, : lengths[a]] for i, a in enumerate(actions)}

@@ -63,6 +63,19 @@ def test_state_survives_a_weights_only_checkpoint(cache, tmp_path, pca, scale):
     np.testing.assert_array_equal(again(cache.read(7)), fitted(cache.read(7)))
 
 
+@pytest.mark.parametrize("pca", [None, 3])
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("scale", ["set", "video", "none"])
+def test_videos_behind_one_another_are_preprocessed_as_each_alone(cache, pca, center, scale):
+    fitted = Preprocessor.fit(_train(cache), DataConfig(pca=pca, center=center, scale=scale))
+    alone = [cache.read(i) for i in (4, 0, 7)]
+    frames = torch.from_numpy(np.concatenate(alone))
+    before = frames.clone()
+    found = fitted.packed(frames, [len(x) for x in alone])
+    np.testing.assert_allclose(found.numpy(), np.concatenate([fitted(x) for x in alone]), atol=2e-6)
+    assert torch.equal(frames, before)
+
+
 def test_a_video_without_motion_stays_finite(cache):
     fitted = Preprocessor.fit(_train(cache), DataConfig(pca=3, scale="video"))
     still = fitted(np.full((9, 6), 0.3, np.float32))

@@ -1,15 +1,14 @@
 """The one interface of all aligners."""
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
+from torch import Tensor
 
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
 
 __all__ = [
     "Aligner",
@@ -20,7 +19,6 @@ __all__ = [
     "longest_lengths",
     "make_catalogue",
     "median_lengths",
-    "voted_labels",
 ]
 
 
@@ -75,12 +73,6 @@ def check_videos(videos: VideoSet, catalogue: dict[str, Any]) -> None:
         )
 
 
-def voted_labels(alignment: Alignment, train: VideoSet) -> dict[str, np.ndarray]:
-    """Return the labels A^ (L,) of each action's prototype [8] by the votes of aligned training videos."""
-    labelled = replace(alignment, split=np.full(len(train), "train"))
-    return evaluate(labelled, train).prototype_labels
-
-
 class Features(Protocol):
     """What makes features (L, K) of the embeddings (L, C) of a video; a fitted ``Preprocessor`` is one."""
 
@@ -90,6 +82,9 @@ class Features(Protocol):
 
     def __call__(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the features of a video."""
+
+    def packed(self, frames: Tensor, lengths: list[int]) -> Tensor:
+        """Return the features (F, K) of videos whose embeddings (F, C) lie one behind the other."""
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""

@@ -1,15 +1,16 @@
 """Frames as the direct fit sees them: preprocessed, and on the grid that all videos share."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tpl_lightning.aligners.base import Features
+from tpl_lightning.data.blocks import in_blocks, read_block
+from tpl_lightning.data.buffers import BufferPool
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.resample import resample_to_size
 
 __all__ = ["FrameReader"]
-
-_TOGETHER = 16  # videos sampled in one call
 
 
 class FrameReader:
@@ -24,23 +25,28 @@ class FrameReader:
         """Keep nothing yet."""
         self.preprocessor, self._room = preprocessor, most
         self._kept: dict[int, Tensor] = {}
+        self._memory = BufferPool()
 
-    def __call__(self, videos: VideoSet, position: int) -> Tensor:
-        """Return the features (L, C) of a video."""
-        index = int(videos.indices[position])
-        if index in self._kept:
-            return self._kept[index]
-        frames = torch.from_numpy(self.preprocessor(videos.read(position)))
-        if frames.nbytes <= self._room:
-            self._room -= frames.nbytes
-            self._kept[index] = frames
-        return frames
+    def __call__(self, videos: VideoSet, positions: np.ndarray) -> list[Tensor]:
+        """Return the features (L, C) of some of the videos."""
+        index = videos.indices[positions]
+        unread = positions[[i not in self._kept for i in index.tolist()]]
+        found: dict[int, Tensor] = {}
+        for part in in_blocks(unread, videos.lengths) if len(unread) else []:
+            lengths = videos.lengths[part].tolist()
+            block = self.preprocessor.packed(read_block(videos, part, self._memory), lengths)
+            read = dict(zip(videos.indices[part].tolist(), block.split(lengths), strict=True))
+            if block.nbytes <= self._room:
+                self._room -= block.nbytes
+                self._kept |= read
+            else:
+                found |= read
+        return [self._kept[i] if i in self._kept else found[i] for i in index.tolist()]
 
     def on_grid(self, videos: VideoSet, size: int) -> Tensor:
         """Return features (N, size, C) at the times j / (size - 1) of each video."""
         features = torch.empty(len(videos), size, self.preprocessor.num_channels)
-        for start in range(0, len(videos), _TOGETHER):
-            rows = range(start, min(start + _TOGETHER, len(videos)))
-            frames = torch.cat([self(videos, i) for i in rows])
-            features[rows.start : rows.stop] = resample_to_size(frames, torch.from_numpy(videos.lengths[rows]), size)
+        for rows in in_blocks(np.arange(len(videos)), videos.lengths):
+            lengths = torch.from_numpy(videos.lengths[rows])
+            features[rows] = resample_to_size(torch.cat(self(videos, rows)), lengths, size)
         return features

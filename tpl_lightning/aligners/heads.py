@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import seed_everything
+from torch import Tensor
 
 from tpl_lightning.aligners.joint import JointAligner
 from tpl_lightning.config import config_to_dict
@@ -53,6 +54,10 @@ class LearnedFeatures:
         values = self.head(frames, torch.tensor([frames.shape[1]]))[0]
         features: np.ndarray = ((values - values.mean(0)) / self.scale).numpy()
         return features
+
+    def packed(self, frames: Tensor, lengths: list[int]) -> Tensor:
+        """Return the features of videos that lie one behind the other, (F, C) -> (F, ``num_channels``)."""
+        return torch.cat([torch.from_numpy(self(video.numpy())) for video in frames.split(lengths)])
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""

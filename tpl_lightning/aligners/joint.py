@@ -14,7 +14,6 @@ from tpl_lightning.aligners.base import (
     StoredAligner,
     check_videos,
     make_catalogue,
-    voted_labels,
 )
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.alignment import Alignment, prototype_grid
@@ -22,6 +21,7 @@ from tpl_lightning.checkpoint_file import check_same_cache, load_state, save_sta
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.evaluation import voted_labels
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, agreement, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
@@ -344,7 +344,7 @@ class JointAligner(StoredAligner):
         for action in train.actions:
             total, mine = torch.zeros(()), np.flatnonzero(train.action == action)
             for rows in np.split(mine, range(_RESAMPLED, len(mine), _RESAMPLED)):
-                frames = pad_sequence([reader(train, i) for i in rows.tolist()], batch_first=True)
+                frames = pad_sequence(reader(train, rows), batch_first=True)
                 times = torch.stack([torch.from_numpy(alignment.source(i)) for i in rows.tolist()])
                 total = total + resample(frames, times, torch.from_numpy(train.lengths[rows])).sum(0)
             state["prototypes"][action] = total / len(mine)

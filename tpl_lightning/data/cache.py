@@ -224,13 +224,13 @@ class EmbeddingCache:
         with suppress(*_DAMAGE):  # reading says what is wrong
             self._embeddings.announce(self.offsets[indices], self.lengths[indices])
 
-    def read_batch(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray) -> None:
+    def read_batch(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray | None = None) -> None:
         """Read videos one behind the other, embeddings as they are stored.
 
         Args:
             indices: (B,) numbers of the videos, of F frames in all.
             frames: (F, C), contiguous and of :attr:`served_dtype`, to be filled.
-            labels: (F,) int16, to be filled; -1 where unlabelled.
+            labels: (F,) int16, to be filled; -1 where unlabelled. None: not read.
 
         Raises:
             UserError: If a video cannot be read, or holds NaN or infinity; names it.
@@ -248,12 +248,14 @@ class EmbeddingCache:
             )
         self._is_finite[indices] = True
 
-    def _read_into(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray, at: np.ndarray) -> None:
+    def _read_into(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray | None, at: np.ndarray) -> None:
         """Read videos, each to the row ``at`` (K,) of a batch and those that follow."""
         starts, lengths = self.offsets[indices], self.lengths[indices]
         if not self._read_as_stored(frames, at, starts, lengths):
             for index, first, length in zip(indices.tolist(), at.tolist(), lengths.tolist(), strict=True):
                 frames[first : first + length] = self._rows(index)
+        if labels is None:
+            return
         known = self._labels_of_all() if self.has_labels else None
         for first, start, length in zip(at.tolist(), starts.tolist(), lengths.tolist(), strict=True):
             labels[first : first + length] = -1 if known is None else known[start : start + length]

@@ -120,7 +120,7 @@ class ShardedCache(EmbeddingCache):
         for shard, own, _ in self._parted(indices):
             shard.announce(own)
 
-    def _read_into(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray, at: np.ndarray) -> None:
+    def _read_into(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray | None, at: np.ndarray) -> None:
         for shard, own, mine in self._parted(indices):
             shard._read_into(own, frames, labels, at[mine])
 

@@ -12,15 +12,16 @@ from torch import Tensor, nn
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.batch import Batch, PackedBatch
+from tpl_lightning.data.blocks import in_blocks, read_block
+from tpl_lightning.data.buffers import BufferPool
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.masks import length_mask
 
 __all__ = ["BatchPreprocessor", "Preprocessor"]
 
-_READ = 65_536  # frames read to fit on; more would not move the result
-_COUNTED = 16_384  # of them in the covariance, evenly spread: neighbours say much the same
-_BLOCK = 4096  # frames in memory at once
+_READ = 32_768  # frames read to fit on; more would not move the result
+_COUNTED = 8192  # of them in the covariance, evenly spread: neighbours say much the same
 _MANY, _WIDE = 8, 512  # channels per component, and in all, from which on components are iterated for
 _TINY = 1e-13  # variance per mean square that is no more than rounding
 
@@ -51,7 +52,7 @@ class Preprocessor:
     def fit(cls, train: VideoSet, data: DataConfig) -> "Preprocessor":
         """Fit on training videos, reading each once; memory is O(C^2), not O(frames).
 
-        Of large sets some 65,000 frames are read, of videos evenly spread, and of these some 16,000 counted,
+        Of large sets some 33,000 frames are read, of videos evenly spread, and of these some 8,000 counted,
         evenly spread over each video.
 
         With ``data.scale`` "set" the result has total variance 1 over the training frames: the sum over the channels
@@ -67,18 +68,17 @@ class Preprocessor:
         chosen = np.linspace(0, len(train) - 1, count).round().astype(int)
         stride = -(-min(total, _READ) // _COUNTED)
         # Centred values lose nothing in single precision, in which the product takes half the time.
-        kind = np.float32 if data.center else np.float64
-        for videos in _blocks(chosen, train.lengths):
-            values = [train.read(index) for index in videos.tolist()]
+        kind = torch.float32 if data.center else torch.float64
+        memory = BufferPool()
+        for videos in in_blocks(chosen, train.lengths):
+            values = read_block(train, videos, memory).split(train.lengths[videos].tolist())
+            counted = [x[i % stride :: stride] for i, x in zip(videos.tolist(), values, strict=True)]
+            energy += float(sum(x.square().sum(dtype=torch.float64) for x in counted))
             if data.center:  # of all frames: a mean of few takes variance away
-                means = [_mean(x) for x in values]
-            values = [x[i % stride :: stride] for i, x in zip(videos.tolist(), values, strict=True)]
-            energy += sum(float(np.square(x).sum(dtype=np.float64)) for x in values)
-            if data.center:
-                values = [x - m for x, m in zip(values, means, strict=True)]
-            block = np.concatenate(values, dtype=kind)
-            mean += block.sum(axis=0, dtype=np.float64)
-            second += _product(block.T, block)
+                counted = [x - own.mean(0) for x, own in zip(counted, values, strict=True)]
+            block = torch.cat(counted).to(kind)
+            mean += block.sum(0, dtype=torch.float64).numpy()
+            second += (block.T @ block).numpy()
             frames += len(block)
         mean /= frames
         covariance = second / frames - np.outer(mean, mean)
@@ -106,18 +106,24 @@ class Preprocessor:
 
     def __call__(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the preprocessed video, (L, C) -> (L, ``num_channels``), float32."""
-        values = embeddings.astype(np.float32, copy=False)
-        if self.components is not None:  # before centring: there are fewer channels afterwards
-            values = _product(values, self.components.T)
+        frames = torch.from_numpy(embeddings.astype(np.float32, copy=False))
+        features: np.ndarray = self.packed(frames, [len(frames)]).numpy()
+        return features
+
+    def packed(self, frames: Tensor, lengths: list[int]) -> Tensor:
+        """Return preprocessed videos, one behind the other, (F, C) -> (F, ``num_channels``), float32."""
+        # Projected before centring: there are fewer channels afterwards.
+        values = frames.clone() if self.components is None else frames @ torch.from_numpy(self.components).T
         if self.center:
-            values = np.subtract(values, _mean(values), out=None if values is embeddings else values)
+            for video in values.split(lengths):
+                video -= video.mean(0)
         elif self.components is not None:
-            values -= self.components @ self.mean
+            values -= torch.from_numpy(self.components @ self.mean)
         if self.scale is not None:
-            scale = np.float32(self.scale)
-            return np.divide(values, scale, out=None if values is embeddings else values)
-        deviation = np.sqrt(values.var(axis=0, dtype=np.float64).sum())
-        return values / np.float32(max(deviation, 1e-6))
+            return values.div_(self.scale)
+        for video in values.split(lengths):
+            video /= video.double().var(0, correction=0).sum().sqrt().clamp(min=1e-6).float()
+        return values
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""
@@ -139,23 +145,6 @@ class Preprocessor:
             components=None if components is None else components.cpu().numpy(),
             scale=state["scale"],
         )
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over frames, (C,) float32; PyTorch sums in pairs, so single precision does not lose any."""
-    mean: np.ndarray = torch.from_numpy(np.ascontiguousarray(values)).mean(0).numpy()
-    return mean
-
-
-def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return ``left @ right`` by PyTorch: NumPy's threads keep cores busy that PyTorch's wait for in between."""
-    return (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()
-
-
-def _blocks(videos: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
-    """Return the videos in groups of about a few thousand frames: one product is faster than many."""
-    ends = np.cumsum(lengths[videos]) // _BLOCK
-    return np.split(videos, np.flatnonzero(np.diff(ends)) + 1)
 
 
 def _largest_eigenpairs(covariance: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -62,7 +62,7 @@ class VideoSet:
         """Tell the system what will be read soon, see :meth:`EmbeddingCache.announce`."""
         self.cache.announce(self.indices[positions])
 
-    def read_batch(self, positions: np.ndarray, frames: np.ndarray, labels: np.ndarray) -> None:
+    def read_batch(self, positions: np.ndarray, frames: np.ndarray, labels: np.ndarray | None = None) -> None:
         """Read videos one behind the other, see :meth:`EmbeddingCache.read_batch`."""
         self.cache.read_batch(self.indices[positions], frames, labels)
 
