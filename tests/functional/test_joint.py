@@ -142,6 +142,32 @@ def test_warps_from_positions_inverts_the_flow(num_cells):
     assert torch.allclose(cpab_warp(-found, GRID.double(), num_cells=num_cells), position, atol=1e-3)
 
 
+@pytest.mark.parametrize("num_cells", [8, 16, 64])
+def test_the_linear_start_is_exact_to_second_order(num_cells):
+    generator = torch.Generator().manual_seed(4)
+    theta = torch.randn(5, num_cells - 1, dtype=torch.float64, generator=generator)
+    grid = torch.linspace(0, 1, 8 * num_cells + 1, dtype=torch.float64)
+    errors = []
+    for size in (0.1, 0.05):
+        position = cpab_warp(-size * theta, grid, num_cells=num_cells)
+        found = warps_from_positions(position, num_cells=num_cells, smoothness=0, steps=0)
+        errors.append(float((cpab_warp(-found, grid, num_cells=num_cells) - position).abs().max()))
+    assert errors[1] < errors[0] / 6  # a third of the order 3: 8, of the order 2: 4
+    assert errors[1] < 0.02 * float((position - grid).abs().max())
+
+
+def test_the_first_fit_takes_some_videos_of_an_action():
+    signal, action, _ = _videos(24, noise=0.05)
+    times = {}
+    for count in (4, 24):
+        _, theta = JointModel.fit(
+            signal, action, num_actions=2, options=JointOptions(), space=SpaceOptions(first_videos=count)
+        )
+        times[count] = cpab_warp(theta, GRID)
+    assert 0 < (times[4] - times[24]).abs().max() < 0.05
+    assert (times[4] - times[24]).square().mean().sqrt() < 0.01
+
+
 def test_metric_finds_the_signal_among_noise():
     signal, action, _ = _videos(16)
     generator = torch.Generator().manual_seed(5)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, smoothed
+from tpl_lightning.functional.smoothing import gaussian_smoother, sample_each, sample_rows, smoothed, time_slope
 
 
 @pytest.mark.parametrize(("points", "size", "sigma"), [(192, 160, 0.0125), (192, 80, 0.025), (99, 99, 0.1), (5, 3, 2)])
@@ -32,3 +32,18 @@ def test_samples_are_those_of_numpy_and_ends_are_held():
             expected = np.interp(times[i].numpy(), np.linspace(0, 1, 9), signal[i, :, c].numpy())
             np.testing.assert_allclose(found[i, :, c].numpy(), expected, atol=1e-12)
     assert sample_rows(signal[:0], times[:0]).shape == (0, 5, 3)
+
+
+def test_samples_of_several_are_those_of_each():
+    generator = torch.Generator().manual_seed(3)
+    one, other = torch.randn(2, 4, 11, 3, generator=generator).unbind()
+    times = torch.rand(4, 7, generator=generator)
+    for found, signal in zip(sample_each([one, other], times), (one, other), strict=True):
+        assert torch.equal(found, sample_rows(signal, times))
+
+
+@pytest.mark.parametrize("size", [2, 3, 40])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_slopes_by_time_are_those_of_torch(size, dtype):
+    signal = torch.randn(3, size, 4, generator=torch.Generator().manual_seed(4), dtype=dtype)
+    torch.testing.assert_close(time_slope(signal), torch.gradient(signal, dim=1)[0] * (size - 1))

@@ -28,10 +28,11 @@ FINE_CELLS = 64
 _DEFAULT = DirectConfig()
 _LEAST = 24  # videos of an action, from which on a prototype hardly gets better
 _ROUGH_CELLS = 16  # of the first fit
-_START: dict[str, Any] = {"smoothness": 1e-5, "steps": 8}  # of a path that only starts a fit
+_START: dict[str, Any] = {"smoothness": 1e-5, "steps": 2}  # of a path that only starts a fit
 _IN_STEP = 2.0  # times the prior, from which on it is not made weaker again
 _STEADIED_AT, _STEADINESS = 160, 1e-3  # points at which warps are held back, and how much (docs/methods.md)
-_FROM_PATHS = 2  # steps in each stage that take training videos from their paths to where they settle
+_STAGES_FROM_PATHS, _ROUNDS_FROM_PATHS = 2, 2  # of the last fit: sharpest stages, rounds of the first of these
+_STEPS_FROM_PATHS = 2  # that take training videos from their paths to where they settle
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ class SpaceOptions:
     first_smoothness: float = _DEFAULT.first_smoothness
     """Weight of the prior in that first fit, whose features are noisier."""
     first_stages: tuple[float, ...] = (0.1, 0.025)
+    first_videos: int = 16
+    """Most videos of an action in that first fit; with more, the metric and the paths hardly get better."""
     path_rounds: int = _DEFAULT.paths
     """Rounds of dynamic time warping to the mean of the others, between the first fit and the last; 0: none. A path is
     the best of all, where gradient steps find the nearest; as a warp it starts the last fit."""
-    last_stages: int = 2
-    """Stages of the last fit where paths start it: the sharpest so many."""
     adapt: float = _DEFAULT.adapt
     """Share of the residual's variance that counts as noise in the prior and the freedom of levels that suit a fit, see
     ``functional.adapted_prior``; 0: both stay as the options say, for clips in step, too."""
@@ -77,7 +78,14 @@ def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions,
             stages=(0.0125, 0.003),
             level_freedom=1.0,
         ),
-        replace(space, derivative=min(space.derivative, 0.15), sigma=0.002, shrinkage=0.3, path_rounds=2),
+        replace(
+            space,
+            derivative=min(space.derivative, 0.15),
+            sigma=0.002,
+            shrinkage=0.3,
+            path_rounds=2,
+            first_videos=space.joint_videos,
+        ),
     )
 
 
@@ -132,9 +140,14 @@ class JointModel:
             return model, found
         every = features.new_empty(len(features), found.shape[1])
         every[some] = found
-        start = None if theta is None or model.sharp is not None else theta[~some]
-        steps = options.rounds if model.sharp is None else _FROM_PATHS
-        every[~some] = model.align(model.space(features[~some]), action[~some], theta=start, steps=steps)[0]
+        signal = model.space(features[~some])
+        if model.sharp is None:
+            start = None if theta is None else theta[~some]
+            every[~some] = model.align(signal, action[~some], theta=start, steps=options.rounds)[0]
+        else:  # paths end near enough for the sharpest stage alone
+            sharpest = replace(model.options, stages=model.options.stages[-1:])
+            last = replace(model, options=sharpest, prototypes=model.prototypes[-1:])
+            every[~some] = last.align(signal, action[~some], steps=_STEPS_FROM_PATHS)[0]
         return model, every
 
     @classmethod
@@ -150,59 +163,31 @@ class JointModel:
     ) -> tuple["JointModel", Tensor]:
         """See :meth:`fit`; all videos are aligned with one another."""
         mapping, plain = TimingSpace(space.derivative, space.sigma).fit(features)
-        signal = plain
-        grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
-        started = space.metric or space.path_rounds > 0
-        if started:
-            cells = min(options.num_cells, _ROUGH_CELLS) if theta is None else options.num_cells
-            first = replace(
-                options,
-                num_cells=cells,
-                smoothness=space.first_smoothness,
-                stages=space.first_stages,
-            )
-            rough = fit_jointly(signal, action, num_actions=num_actions, options=first, theta=theta).theta
-            times = cpab_warp(rough, grid, num_cells=cells)
-
-        def learn_metric(times: Tensor) -> TimingSpace:
-            return mapping.with_metric(
-                sample_rows(plain, times),
-                action,
-                num_actions=num_actions,
-                channels=space.metric_channels,
-                shrinkage=space.shrinkage,
-            )
-
-        def in_metric(learned: TimingSpace) -> Tensor:
-            return plain if learned.metric is None else plain @ learned.metric
-
-        learned = learn_metric(times) if space.metric else mapping
-        signal = in_metric(learned)
-        for number in range(space.path_rounds):
-            if number == 1 and space.metric:  # paths are sharper than the first fit; a third metric is like the second
-                learned = learn_metric(times)
-                signal = in_metric(learned)
-            target = targets(sample_rows(signal, times), action, num_actions=num_actions, options=options)[0]
-            theta = centred(path_warps(signal, target, options, **_START), action, num_actions=num_actions)
-            times = cpab_warp(theta, grid, num_cells=options.num_cells)
+        learned, signal, theta = _space_and_start(
+            mapping, plain, action, num_actions=num_actions, options=options, space=space, theta=theta
+        )
         stiffness = 1.0
         if space.adapt > 0:
             stiffness = stiffness_of(features, action, num_actions=num_actions, space=mapping)
             options = replace(options, smoothness=stiffness * options.smoothness)
-        if space.path_rounds > 0:
-            options = replace(options, stages=options.stages[-space.last_stages :])
-        fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=theta)
+        coarse = replace(options, stages=options.stages[:-1] or options.stages)
+        if space.path_rounds > 0:  # paths end near enough for one coarse stage, with fewer rounds
+            options = replace(options, stages=options.stages[-_STAGES_FROM_PATHS:])
+            coarse = replace(options, stages=options.stages[:1], rounds=_ROUNDS_FROM_PATHS)
+        fit = fit_jointly(signal, action, num_actions=num_actions, options=coarse, theta=theta)
+        prototypes = fit.prototypes[: len(options.stages) - 1]
+        grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
         aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
         share = space.adapt if stiffness < _IN_STEP else 0.0  # what noise hides gives no ground for a weaker prior
-        suited = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=share)
-        if suited != options:
-            options = suited
-            fit = fit_jointly(signal, action, num_actions=num_actions, options=options, theta=fit.theta)
+        options = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=share)
+        sharpest = replace(options, stages=options.stages[-1:])
+        fit = fit_jointly(signal, action, num_actions=num_actions, options=sharpest, theta=fit.theta)
+        prototypes += fit.prototypes
+        sharp = None
+        if space.path_rounds > 0:
             aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
-        if space.path_rounds == 0:
-            return cls(learned, options, fit.prototypes, stiffness=stiffness), fit.theta
-        sharp = targets(aligned, action, num_actions=num_actions, options=options)[1]
-        return cls(learned, options, fit.prototypes, sharp, stiffness), fit.theta
+            sharp = targets(aligned, action, num_actions=num_actions, options=options)[1]
+        return cls(learned, options, prototypes, sharp, stiffness), fit.theta
 
     def align(
         self, signal: Tensor, action: Tensor, *, theta: Tensor | None = None, steps: int = 8
@@ -264,3 +249,57 @@ class JointModel:
         sharp = None if state["sharp"] is None else state["sharp"].to(device)
         space = TimingSpace.from_state(state["space"], device=device)
         return cls(space, JointOptions(**options), prototypes, sharp, state.get("stiffness", 1.0))
+
+
+def _space_and_start(
+    mapping: TimingSpace,
+    plain: Tensor,
+    action: Tensor,
+    *,
+    num_actions: int,
+    options: JointOptions,
+    space: SpaceOptions,
+    theta: Tensor | None,
+) -> tuple[TimingSpace, Tensor, Tensor | None]:
+    """Return the space of comparison, the videos in it, and where the last fit starts.
+
+    A first, rough fit of some videos aligns them well enough for a metric to be learned and paths to be found.
+
+    Args:
+        mapping: The space without a metric.
+        plain: (N, G, C') the videos in it.
+        action: (N,).
+        num_actions: A.
+        options: Of the last fit.
+        space: How the space is made.
+        theta: (N, d) start of the rough fit, and of the last one where there are no paths; None: the identity.
+    """
+    if not space.metric and space.path_rounds == 0:
+        return mapping, plain, theta
+    grid = torch.linspace(0, 1, plain.shape[1], device=plain.device)
+    known = some_of_each(action, space.first_videos)
+    cells = min(options.num_cells, _ROUGH_CELLS) if theta is None else options.num_cells
+    first = replace(options, num_cells=cells, smoothness=space.first_smoothness, stages=space.first_stages)
+    start = None if theta is None else theta[known]
+    rough = fit_jointly(plain[known], action[known], num_actions=num_actions, options=first, theta=start).theta
+    times = cpab_warp(rough, grid, num_cells=cells)
+    learned, signal = mapping, plain
+    for number in range(max(space.path_rounds, 1)):
+        if space.metric and number < 2:  # paths are sharper than the rough fit; a third metric is like the second
+            learned = mapping.with_metric(
+                sample_rows(plain[known], times),
+                action[known],
+                num_actions=num_actions,
+                channels=space.metric_channels,
+                shrinkage=space.shrinkage,
+            )
+            signal = learned.in_metric(plain)
+        if number < space.path_rounds:
+            aligned = sample_rows(signal[known], times)
+            of_others, mean = targets(aligned, action[known], num_actions=num_actions, options=options)
+            target = mean[action]
+            target[known] = of_others
+            theta = centred(path_warps(signal, target, options, **_START), action, num_actions=num_actions)
+            times = cpab_warp(theta, grid, num_cells=options.num_cells)
+            known = torch.ones_like(known)
+    return learned, signal, theta

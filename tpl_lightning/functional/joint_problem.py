@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, cpab_warp_jacobian
-from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional.smoothing import sample_each, sample_rows, time_slope
 from tpl_lightning.options.fits import DirectConfig
 
 __all__ = ["JointOptions", "JointProblem", "chunks", "less_level"]
@@ -111,13 +111,14 @@ class JointProblem:
         two numbers per point, |P'|^2 and P' . r, are all that the channels leave behind.
         """
         times, _, jacobian = cpab_warp_jacobian(-theta, self.grid, num_cells=self.options.num_cells)
-        residual, slope = sample_rows(prototype, times).sub_(signal), sample_rows(slope, times)
+        residual, slope = sample_each([prototype, slope], times)
+        residual = residual.sub_(signal)
         size, free = signal.shape[1], self.options.level_freedom
         error, level = self._mismatch(residual)
         if level is not None:
             residual = residual.sub_(level, alpha=free)
-        along = (residual * slope).sum(-1) / size
-        strength = slope.square().sum(-1) / size
+        along = torch.einsum("ngc,ngc->ng", residual, slope) / size
+        strength = torch.linalg.vector_norm(slope, dim=-1).square() / size
         gradient = -torch.einsum("ng,ngd->nd", along, jacobian).double() + theta.double() @ self.prior
         matrix = torch.bmm(jacobian.transpose(1, 2), jacobian * strength.unsqueeze(-1)).double() + self.prior
         if free > 0:
@@ -139,7 +140,7 @@ class JointProblem:
 
     def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:
         signal, theta, damping = self.signal[rows], self.theta[rows], self.damping[rows]
-        slope = torch.gradient(prototype, dim=1)[0].mul_(prototype.shape[1] - 1)
+        slope = time_slope(prototype)
         energy, gradient, matrix = self.linearise(signal, prototype, slope, theta)
         cap = self.options.largest_step * self.options.num_cells
         settled = torch.zeros_like(energy, dtype=torch.bool)

@@ -11,7 +11,7 @@ from torch import Tensor
 from tpl_lightning.functional.dtw import dtw_positions
 from tpl_lightning.functional.joint import warps_from_positions
 from tpl_lightning.functional.joint_problem import JointOptions, chunks
-from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional.smoothing import sample_each, sample_rows, time_slope
 
 __all__ = ["path_warps", "sharpened"]
 
@@ -22,7 +22,7 @@ _FLAT = 0.1  # of the mean square slope of the prototype: where it is flatter, s
 
 
 def path_warps(
-    signal: Tensor, target: Tensor, options: JointOptions, *, smoothness: float = 1e-6, steps: int = 20
+    signal: Tensor, target: Tensor, options: JointOptions, *, smoothness: float = 1e-6, steps: int = 12
 ) -> Tensor:
     """Return the warps nearest to the best paths of videos (N, G, K) to targets (N, G, K), theta (N, d).
 
@@ -32,7 +32,7 @@ def path_warps(
         options: How warps are fitted.
         smoothness: Weight of the prior against mean squared errors of position; a start of a fit need not follow its
             path so closely as an answer.
-        steps: Levenberg-Marquardt steps from the identity to the path.
+        steps: Levenberg-Marquardt steps to the path, see ``functional.joint.warps_from_positions``.
     """
     signal, target = (_thinned(x, _POINTS * options.num_cells) for x in (signal, target))
     signal = signal - options.level_freedom * signal.mean(1, keepdim=True)
@@ -68,13 +68,13 @@ def sharpened(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 
         (N, G) in [0, 1], at most four points away; neighbours may have changed their order.
     """
     points = target.shape[1] - 1
-    slope = torch.gradient(target, dim=1)[0] * points
+    slope = time_slope(target)
     low, high = (position - _REACH / points).clamp(min=0), (position + _REACH / points).clamp(max=1)
     for _ in range(steps):
-        residual, along = sample_rows(target, position) - signal, sample_rows(slope, position)
+        matched, along = sample_each([target, slope], position)
         strength = along.square().sum(-1)
         flat = _FLAT * strength.mean(1, keepdim=True) + 1e-12
-        position = torch.clamp(position - (residual * along).sum(-1) / (strength + flat), low, high)
+        position = torch.clamp(position - ((matched - signal) * along).sum(-1) / (strength + flat), low, high)
     return position
 
 

@@ -1,12 +1,13 @@
 """Signals on the grid that all videos share, times j / (G - 1): smoothing and sampling."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["gaussian_smoother", "sample_rows", "smoothed", "stage_size"]
+__all__ = ["gaussian_smoother", "sample_each", "sample_rows", "smoothed", "stage_size", "time_slope"]
 
 _REACH = 6.0  # standard deviations beyond which a Gaussian is lost in single precision
 _BLOCK = 16  # points made at once
@@ -54,14 +55,36 @@ def stage_size(sigma: float, size: int) -> int:
     return min(size, max(32, round(2 / sigma)))
 
 
+def time_slope(signal: Tensor) -> Tensor:
+    """Return the derivative by time of (N, G, C), in units of the signal per video, by central differences.
+
+    It is that of torch.gradient, in a third of the time.
+    """
+    intervals = signal.shape[1] - 1
+    slope = torch.empty_like(signal)
+    torch.sub(signal[:, 2:], signal[:, :-2], out=slope[:, 1:-1]).mul_(0.5 * intervals)
+    torch.sub(signal[:, 1], signal[:, 0], out=slope[:, 0]).mul_(intervals)
+    torch.sub(signal[:, -1], signal[:, -2], out=slope[:, -1]).mul_(intervals)
+    return slope
+
+
 def sample_rows(signal: Tensor, times: Tensor) -> Tensor:
     """Sample (N, G, C) signals on the shared grid at times (N, P): (N, P, C); linear, ends held."""
-    batch, size, channels = signal.shape
+    return sample_each([signal], times)[0]
+
+
+def sample_each(signals: Sequence[Tensor], times: Tensor) -> list[Tensor]:
+    """Sample several (N, G, C) at the same times (N, P), see :func:`sample_rows`: each (N, P, C)."""
+    batch, size, channels = signals[0].shape
     position = (times * (size - 1)).clamp(0, size - 1)
     low = position.floor().clamp(max=size - 2)
-    above = (position - low).flatten().to(signal.dtype)
-    index = (low.long() + torch.arange(batch, device=signal.device).unsqueeze(1) * size).flatten()
+    above = (position - low).flatten().to(signals[0].dtype)
+    index = (low.long() + torch.arange(batch, device=times.device).unsqueeze(1) * size).flatten()
     # A weighted sum of two rows each, in one pass.
     rows, weights = torch.stack([index, index + 1], 1), torch.stack([1 - above, above], 1)
-    sampled = F.embedding_bag(rows, signal.reshape(-1, channels), per_sample_weights=weights, mode="sum")
-    return sampled.view(batch, times.shape[1], channels)
+    return [
+        F.embedding_bag(rows, x.reshape(-1, channels), per_sample_weights=weights, mode="sum").view(
+            *times.shape, channels
+        )
+        for x in signals
+    ]

@@ -81,6 +81,10 @@ class TimingSpace:
         """Return (N, G, C) features in the space of comparison, (N, G, C') or (N, G, K)."""
         if self.derivative > 0:
             features = self._beside(features, self._slope(features))
+        return self.in_metric(features)
+
+    def in_metric(self, features: Tensor) -> Tensor:
+        """Return features with derivatives (N, G, C') in the metric, (N, G, K); as they are where there is none."""
         return features if self.metric is None else features @ self.metric
 
     def state(self) -> dict[str, Any]:
