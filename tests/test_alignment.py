@@ -139,7 +139,7 @@ def test_votes_alone_are_those_of_the_scores(videos):
     alignment = _warped(videos)
     everybody = replace(alignment, split=np.full(len(videos), "train"))
     expected = evaluate(everybody, videos).prototype_labels
-    found = voted_labels(alignment, videos)
+    found = voted_labels([alignment.source(i) for i in range(len(videos))], videos)
     assert found.keys() == expected.keys()
     for action, labels in found.items():
         np.testing.assert_array_equal(labels, expected[action])

@@ -1,7 +1,7 @@
 """Scores of an alignment: CBC, PLP, key-event spread, warp error; on embeddings phase accuracy and Kendall's tau."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,37 +44,41 @@ class Scores:
     prototype_labels: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def _padded(flat: np.ndarray, offsets: np.ndarray, fill: float) -> np.ndarray:
-    """Turn rows ``flat[offsets[i]:offsets[i + 1]]`` into one padded array (n, longest, ...)."""
-    lengths = np.diff(offsets)
-    padded = np.full((len(lengths), int(lengths.max()), *flat.shape[1:]), fill, dtype=flat.dtype)
-    padded[np.arange(padded.shape[1]) < lengths[:, None]] = flat[offsets[0] : offsets[-1]]
-    return padded
+def _padded(parts: list[np.ndarray], fill: float) -> Tensor:
+    """Return arrays (L_i, ...) as one padded tensor (n, longest, ...)."""
+    lengths = np.array([len(part) for part in parts])
+    padded = np.full((len(parts), int(lengths.max()), *parts[0].shape[1:]), fill, dtype=parts[0].dtype)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(parts)
+    return torch.from_numpy(padded)
 
 
-def _batches(
-    alignment: Alignment, videos: VideoSet, keep: np.ndarray, actions: list[str]
-) -> Iterator[dict[str, Tensor]]:
+def _ballots(sources: Sequence[np.ndarray], videos: VideoSet, rows: np.ndarray) -> dict[str, Tensor]:
+    """Return what some videos label the prototypes with, in the argument names of the metrics.
+
+    Args:
+        sources: T^theta at the prototype points, (L,), of each video.
+        videos: N of them.
+        rows: (n,) positions of those that vote.
+    """
+    code = {a: i for i, a in enumerate(videos.actions)}
+    return {
+        "labels": _padded([videos.labels(i).astype(np.int64) for i in rows], fill=-1),
+        "lengths": torch.from_numpy(videos.lengths[rows]),
+        "action": torch.tensor([code[str(videos.action[i])] for i in rows]),
+        "source_position": _padded([sources[i] for i in rows], fill=2.0),
+        "prototype_length": torch.tensor([len(sources[i]) for i in rows]),
+    }
+
+
+def _batches(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> Iterator[dict[str, Tensor]]:
     """Yield padded tensors of the kept videos, in the argument names of the metrics."""
-    kept = np.flatnonzero(keep)
-    code = {a: i for i, a in enumerate(actions)}
-    for start in range(0, len(kept), _CHUNK):
-        rows = kept[start : start + _CHUNK]
+    sources = [alignment.source(i) for i in range(len(alignment))]
+    for rows in _chunks(np.flatnonzero(keep)):
+        yield {"position": _padded([alignment.position(i) for i in rows], fill=0.0), **_ballots(sources, videos, rows)}
 
-        def flat(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-            return np.concatenate(parts), np.concatenate([[0], np.cumsum([len(p) for p in parts])])
 
-        position = _padded(*flat([alignment.position(i) for i in rows]), fill=0.0)
-        labels = _padded(*flat([videos.labels(i).astype(np.int64) for i in rows]), fill=-1)
-        source = _padded(*flat([alignment.source(i) for i in rows]), fill=2.0)
-        yield {
-            "position": torch.from_numpy(position),
-            "labels": torch.from_numpy(labels),
-            "lengths": torch.from_numpy(alignment.lengths[rows]),
-            "action": torch.tensor([code[str(alignment.action[i])] for i in rows]),
-            "source_position": torch.from_numpy(source),
-            "prototype_length": torch.from_numpy(alignment.prototype_length[rows]),
-        }
+def _chunks(rows: np.ndarray) -> list[np.ndarray]:
+    return np.split(rows, range(_CHUNK, len(rows), _CHUNK)) if len(rows) else []
 
 
 def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dict[str, float]:
@@ -101,17 +105,15 @@ def _embedding_batches(
     videos: VideoSet,
     features: Callable[[np.ndarray], np.ndarray],
     keep: np.ndarray,
-    actions: list[str],
 ) -> Iterator[tuple[dict[str, Tensor], ...]]:
     """Yield padded embeddings and labels of the kept videos: on the prototype timeline, and on their own."""
     kept, start = np.flatnonzero(keep), 0
-    for batch in _batches(alignment, videos, keep, actions):
+    for batch in _batches(alignment, videos, keep):
         rows = kept[start : start + _CHUNK]
         start += _CHUNK
         parts = [features(videos.read(i)) for i in rows]
         lengths, source = batch["lengths"], batch["source_position"]
-        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
-        embeddings = torch.from_numpy(_padded(np.concatenate(parts), offsets, fill=0.0))
+        embeddings = _padded(parts, fill=0.0)
         common = {"action": batch["action"], "video_index": torch.from_numpy(rows)}
         own = {"embeddings": embeddings, "labels": batch["labels"], "lengths": lengths, **common}
         # A source position past 1 (by more than rounding) means that the video has no frame there.
@@ -153,7 +155,7 @@ def _embedding_scores(
         metrics |= {f"{split}/kendall_tau{side}": KendallsTau(**size) for split in splits}
     for split, every in splits.items():
         keep = _some(every, videos.action)
-        for both in _embedding_batches(alignment, videos, features, keep, actions):
+        for both in _embedding_batches(alignment, videos, features, keep):
             for side, batch in zip(sides, both, strict=False):
                 accuracy = metrics[f"test/phase_accuracy{side}"]
                 (accuracy.update_train if split == "train" else accuracy.update)(**batch)  # type: ignore[union-attr,operator]
@@ -197,7 +199,7 @@ def evaluate(
     """
     if list(alignment.video_id) != list(videos.video_id):
         raise ValueError("Expected the rows of `alignment` in the order of `videos`.")
-    actions, size = videos.actions, _sizes(alignment, videos)
+    actions, size = videos.actions, _sizes(videos, int(alignment.prototype_length.max()))
     # All videos are here, on whichever rank this runs: nothing is to be joined with other ranks.
     alone: dict[str, Any] = {"sync_on_compute": False}
     cbc, plp = CycleBackConsistency(**size, **alone), PhaseLabelPropagation(**size, **alone)
@@ -206,12 +208,12 @@ def evaluate(
     if prototypes is not None:
         train, test = np.zeros(len(alignment), dtype=bool), np.ones(len(alignment), dtype=bool)
         plp.set_prototype_labels(_stored_labels(prototypes, actions, size["max_length"]))
-    for batch in _batches(alignment, videos, train, actions):
+    for batch in _batches(alignment, videos, train):
         cbc.update(**batch)
-        plp.update_prototype(**_ballot(batch))
-    for batch in _batches(alignment, videos, test, actions):
+        plp.update_prototype(**{k: v for k, v in batch.items() if k != "position"})
+    for batch in _batches(alignment, videos, test):
         plp.update(**{k: v for k, v in batch.items() if k != "source_position"})
-    for batch in _batches(alignment, videos, train | test, actions):
+    for batch in _batches(alignment, videos, train | test):
         spread.update(batch["position"], batch["labels"], batch["lengths"], batch["action"])
     overall: dict[str, float] = {}
     per_action: dict[str, dict[str, float]] = {a: {} for a in actions}
@@ -231,33 +233,34 @@ def evaluate(
         per_action[action]["warp_error"] = value
     known = [value for value in errors.values() if not math.isnan(value)]
     overall["warp_error"] = float(np.mean(known)) if known else math.nan
-    return Scores(overall, per_action, _labels_of(plp, alignment, actions))
+    lengths = {str(a): int(n) for a, n in zip(alignment.action, alignment.prototype_length, strict=True)}
+    return Scores(overall, per_action, _labels_of(plp, lengths))
 
 
-def voted_labels(alignment: Alignment, videos: VideoSet) -> dict[str, np.ndarray]:
-    """Return the labels A^ (L,) of each action's prototype [8] by the votes of all these videos."""
-    plp = PhaseLabelPropagation(**_sizes(alignment, videos), sync_on_compute=False)
-    for batch in _batches(alignment, videos, np.ones(len(videos), dtype=bool), videos.actions):
-        plp.update_prototype(**_ballot(batch))
-    return _labels_of(plp, alignment, videos.actions)
+def voted_labels(sources: Sequence[np.ndarray], videos: VideoSet) -> dict[str, np.ndarray]:
+    """Return the labels A^ (L,) of each action's prototype [8] by the votes of all these videos.
+
+    Args:
+        sources: T^theta at the prototype points, (L,), of each video.
+        videos: The videos.
+    """
+    lengths = {str(a): len(s) for a, s in zip(videos.action, sources, strict=True)}
+    plp = PhaseLabelPropagation(**_sizes(videos, max(lengths.values())), sync_on_compute=False)
+    for rows in _chunks(np.arange(len(videos))):
+        plp.update_prototype(**_ballots(sources, videos, rows))
+    return _labels_of(plp, lengths)
 
 
-def _sizes(alignment: Alignment, videos: VideoSet) -> dict[str, int]:
-    """Return the sizes of the tables of votes."""
+def _sizes(videos: VideoSet, longest: int) -> dict[str, int]:
+    """Return the sizes of the tables of votes, prototypes having at most ``longest`` points."""
     return {
         "num_actions": len(videos.actions),
         "num_phases": max([len(videos.phase_names.get(a, ())) for a in videos.actions] + [1]),
-        "max_length": int(alignment.prototype_length.max()),
+        "max_length": longest,
     }
 
 
-def _ballot(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return what the videos of a batch vote with."""
-    return {k: v for k, v in batch.items() if k != "position"}
-
-
-def _labels_of(plp: PhaseLabelPropagation, alignment: Alignment, actions: list[str]) -> dict[str, np.ndarray]:
+def _labels_of(plp: PhaseLabelPropagation, lengths: dict[str, int]) -> dict[str, np.ndarray]:
     """Return the elected labels (L,) of each action's prototype."""
-    lengths = {str(a): int(n) for a, n in zip(alignment.action, alignment.prototype_length, strict=True)}
     labels = plp.prototype_labels().numpy()
-    return {a: labels[i, : lengths[a]] for i, a in enumerate(actions)}
+    return {a: labels[i, : lengths[a]] for i, a in enumerate(sorted(lengths))}

@@ -120,7 +120,8 @@ class DtwAligner(StoredAligner):
             "preprocessor": preprocessor.state(),
             "barycenters": {a: torch.from_numpy(b) for a, b in zip(videos, found, strict=True)},
         }
-        labels = voted_labels(self.align(train), train)
+        alignment = self.align(train)
+        labels = voted_labels([alignment.source(i) for i in range(len(train))], train)
         self.state["prototype_labels"] = {a: torch.from_numpy(np.asarray(v)) for a, v in labels.items()}
         save_state(self.state, self.run_dir / "checkpoints" / "last.ckpt")
 

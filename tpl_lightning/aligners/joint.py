@@ -136,10 +136,17 @@ class JointAligner(StoredAligner):
 
     def align(self, videos: VideoSet) -> Alignment:
         """Fit the warp of each video to the stored prototypes; training videos keep the warps of the joint fit."""
-        return self._align(videos, FrameReader(self.features()))
+        theta = self._warps(videos, FrameReader(self.features()))
+        return Alignment.from_rows(
+            video_id=videos.video_id,
+            action=videos.action,
+            split=videos.split,
+            positions=self._warped(-theta, videos.lengths),
+            sources=self._sources(videos, theta),
+        )
 
-    def _align(self, videos: VideoSet, frames: FrameReader) -> Alignment:
-        """See :meth:`align`."""
+    def _warps(self, videos: VideoSet, frames: FrameReader) -> Tensor:
+        """Return theta (N, d), see :meth:`align`."""
         state = self._fitted()
         catalogue = state["hyper_parameters"]["catalogue"]
         check_videos(videos, catalogue)
@@ -155,7 +162,7 @@ class JointAligner(StoredAligner):
             part = videos.select(chosen)
             features = frames.on_grid(part, state["grid"]).to(self.device)
             theta[chosen] = self._find(model, features, self._codes(part, catalogue), part).cpu()
-        return self._alignment(videos, theta)
+        return theta
 
     def _fit_model(
         self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any], *, fine: bool
@@ -309,43 +316,35 @@ class JointAligner(StoredAligner):
         """Return positions (N, G) as theta (N, d) of this fit's family."""
         return None if position is None else warps_from_positions(position, num_cells=self._num_cells())
 
-    def _alignment(self, videos: VideoSet, theta: Tensor) -> Alignment:
+    def _sources(self, videos: VideoSet, theta: Tensor) -> list[np.ndarray]:
+        """Return T^theta at the prototype points of each video, (L,)."""
         catalogue = self._fitted()["hyper_parameters"]["catalogue"]
         lengths = dict(zip(catalogue["actions"], catalogue["prototype_lengths"], strict=True))
-        cells = self._num_cells()
-        positions: list[np.ndarray] = [np.empty(0)] * len(videos)
-        sources = list(positions)
+        return self._warped(theta, np.array([lengths[str(a)] for a in videos.action]))
 
-        def warp(sizes: np.ndarray, sign: int, out: list[np.ndarray]) -> None:
-            order = np.argsort(sizes, kind="stable")  # of similar lengths together: little padding
-            for rows in np.split(order, range(_TOGETHER, len(order), _TOGETHER)):
-                grids = [torch.from_numpy(prototype_grid(size)) for size in sizes[rows].tolist()]
-                points = pad_sequence(grids, batch_first=True, padding_value=1.0)
-                found = cpab_warp(sign * theta[rows], points, num_cells=cells).numpy()
-                for row, values in zip(rows.tolist(), found, strict=True):
-                    out[row] = values[: sizes[row]]
-
-        warp(videos.lengths, -1, positions)
-        warp(np.array([lengths[str(a)] for a in videos.action]), 1, sources)
-        return Alignment.from_rows(
-            video_id=videos.video_id,
-            action=videos.action,
-            split=videos.split,
-            positions=positions,
-            sources=sources,
-        )
+    def _warped(self, theta: Tensor, sizes: np.ndarray) -> list[np.ndarray]:
+        """Return T^theta (N, d) at so many even times (N,) of each video."""
+        found: list[np.ndarray] = [np.empty(0)] * len(sizes)
+        order = np.argsort(sizes, kind="stable")  # of similar lengths together: little padding
+        for rows in np.split(order, range(_TOGETHER, len(order), _TOGETHER)):
+            grids = [torch.from_numpy(prototype_grid(size)) for size in sizes[rows].tolist()]
+            points = pad_sequence(grids, batch_first=True, padding_value=1.0)
+            times = cpab_warp(theta[rows], points, num_cells=self._num_cells()).numpy()
+            for row, values in zip(rows.tolist(), times, strict=True):
+                found[row] = values[: sizes[row]]
+        return found
 
     def _store_prototypes(self, train: VideoSet, reader: FrameReader) -> None:
         """Add prototypes [7] and their labels [8] to the state."""
         state = self._fitted()
-        alignment = self._align(train, reader)
-        labels = voted_labels(alignment, train)
+        sources = self._sources(train, self._warps(train, reader))
+        labels = voted_labels(sources, train)
         state["prototypes"] = {}
         for action in train.actions:
             total, mine = torch.zeros(()), np.flatnonzero(train.action == action)
             for rows in np.split(mine, range(_RESAMPLED, len(mine), _RESAMPLED)):
                 frames = pad_sequence(reader(train, rows), batch_first=True)
-                times = torch.stack([torch.from_numpy(alignment.source(i)) for i in rows.tolist()])
+                times = torch.stack([torch.from_numpy(sources[i]) for i in rows.tolist()])
                 total = total + resample(frames, times, torch.from_numpy(train.lengths[rows])).sum(0)
             state["prototypes"][action] = total / len(mine)
         state["prototype_labels"] = {a: torch.from_numpy(np.asarray(labels[a])) for a in train.actions}

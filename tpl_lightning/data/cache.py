@@ -53,6 +53,8 @@ class EmbeddingCache:
         UserError: If the file is no cache of this format, or its parts contradict each other.
     """
 
+    _fingerprint: str | None = None  # known from an earlier call
+
     def __init__(self, path: str | Path) -> None:
         """Read and check the metadata."""
         self.path = Path(path)
@@ -301,6 +303,11 @@ class EmbeddingCache:
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with metadata, labels or (a sample of) the embeddings."""
+        if self._fingerprint is None:
+            self._fingerprint = self._hashed()
+        return self._fingerprint
+
+    def _hashed(self) -> str:
         digest = hashlib.sha256()
         texts = [self.dataset, self.extractor, self.source, json.dumps(self.phase_names, sort_keys=True)]
         digest.update("\0".join([*texts, *self.video_id, *self.action, *self.split]).encode())

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import num_parameters, velocity_basis
-from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, chunks, less_level
+from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, Rows, chunks, less_level
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 
 __all__ = [
@@ -134,20 +134,23 @@ def fit_jointly(
     error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
     for sigma in options.stages:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
-        for _ in range(options.rounds):
+        moving = torch.arange(len(signal), device=signal.device)
+        for number in range(options.rounds):
             before = problem.theta.clone()
             aligned = problem.aligned(problem.theta)
             mean, count = _means(aligned, action, num_actions)
 
-            def others(rows: slice, aligned: Tensor = aligned, mean: Tensor = mean, count: Tensor = count) -> Tensor:
+            def others(rows: Rows, aligned: Tensor = aligned, mean: Tensor = mean, count: Tensor = count) -> Tensor:
                 return _others(aligned[rows], mean, count, action[rows], options)
 
-            energy = problem.minimise(others, options.steps)
+            error[moving] = problem.minimise(others, options.steps, moving if number else None)
+            change = (problem.theta - before)[moving].abs().amax(1)
             if options.centre:
                 problem.theta = centred(problem.theta, action, num_actions=num_actions)
-            error = energy - problem.prior_energy(problem.theta)
-            if (problem.theta - before).abs().max() < options.tolerance * options.num_cells:
+            moving = moving[change > options.tolerance * options.num_cells]
+            if len(moving) == 0:
                 break
+        error -= problem.prior_energy(problem.theta)
         theta = problem.theta
         prototypes.append(_means(problem.aligned(theta), action, num_actions)[0])
     return JointFit(theta, prototypes, error)
@@ -182,7 +185,7 @@ def fit_to_prototypes(
     for sigma, prototype in zip(options.stages, prototypes, strict=True):
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
 
-        def own(rows: slice, prototype: Tensor = prototype) -> Tensor:
+        def own(rows: Rows, prototype: Tensor = prototype) -> Tensor:
             return prototype[action[rows]]
 
         energy = problem.minimise(own, steps)

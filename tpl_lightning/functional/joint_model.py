@@ -31,7 +31,7 @@ _ROUGH_CELLS = 16  # of the first fit
 _START: dict[str, Any] = {"smoothness": 1e-5, "steps": 2}  # of a path that only starts a fit
 _IN_STEP = 2.0  # times the prior, from which on it is not made weaker again
 _STEADIED_AT, _STEADINESS = 160, 1e-3  # points at which warps are held back, and how much (docs/methods.md)
-_STAGES_FROM_PATHS, _ROUNDS_FROM_PATHS = 2, 2  # of the last fit: sharpest stages, rounds of the first of these
+_STAGES_FROM_PATHS = 2  # of the last fit: the sharpest so many
 _STEPS_FROM_PATHS = 2  # that take training videos from their paths to where they settle
 
 
@@ -171,9 +171,9 @@ class JointModel:
             stiffness = stiffness_of(features, action, num_actions=num_actions, space=mapping)
             options = replace(options, smoothness=stiffness * options.smoothness)
         coarse = replace(options, stages=options.stages[:-1] or options.stages)
-        if space.path_rounds > 0:  # paths end near enough for one coarse stage, with fewer rounds
+        if space.path_rounds > 0:  # paths end near enough for one coarse stage
             options = replace(options, stages=options.stages[-_STAGES_FROM_PATHS:])
-            coarse = replace(options, stages=options.stages[:1], rounds=_ROUNDS_FROM_PATHS)
+            coarse = replace(options, stages=options.stages[:1])
         fit = fit_jointly(signal, action, num_actions=num_actions, options=coarse, theta=theta)
         prototypes = fit.prototypes[: len(options.stages) - 1]
         grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)

@@ -3,8 +3,9 @@
 See ``functional.joint`` for the energy and for how its parts are put together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, cpab_warp_jaco
 from tpl_lightning.functional.smoothing import sample_each, sample_rows, time_slope
 from tpl_lightning.options.fits import DirectConfig
 
-__all__ = ["JointOptions", "JointProblem", "chunks", "less_level"]
+__all__ = ["JointOptions", "JointProblem", "Rows", "chunks", "less_level"]
 
 _DEFAULT = DirectConfig()
 
@@ -44,8 +45,12 @@ class JointOptions:
     largest_step: float = 0.3
     """Cap on a step of the velocity at a knot, in units of [0, 1] per unit of time."""
     tolerance: float = 0.005
-    """Rounds end when no velocity changes by more than this, in units of [0, 1] per unit of time."""
+    """A video takes part in another round if a velocity of its warp changed by more than this in the last, in units of
+    [0, 1] per unit of time."""
 
+
+Rows: TypeAlias = slice | Tensor
+"""Some of the videos: a slice, or their numbers (n,)."""
 
 _SETTLED = 0.002  # change of velocity in units of [0, 1] per unit of time that is too small for another step
 _CHUNK = 128  # videos worked on at once: bounds the memory; changes no figure
@@ -126,19 +131,26 @@ class JointProblem:
             matrix = matrix - free * torch.bmm(mean, mean.transpose(1, 2)).double()
         return error + self.prior_energy(theta), gradient, matrix
 
-    def minimise(self, target: Callable[[slice], Tensor], steps: int) -> Tensor:
+    def minimise(self, target: Callable[[Rows], Tensor], steps: int, videos: Tensor | None = None) -> Tensor:
         """Take Levenberg-Marquardt steps; ``target`` gives what some of the videos are compared with, (n, G, C).
 
         A video stays where it is after a step that hardly moves it, so others do not change its result.
 
-        Returns:
-            The energies (N,).
-        """
-        count, _, channels = self.signal.shape
-        groups = chunks(count, _CHUNK if channels > 1 else 4 * _CHUNK)  # of positions alone, many are little memory
-        return torch.cat([self._minimise_rows(rows, target(rows), steps) for rows in groups])
+        Args:
+            target: Of a slice of the videos, or of their numbers (n,).
+            steps: Most steps.
+            videos: (K,) numbers of those that move; None: all.
 
-    def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:
+        Returns:
+            Their energies (K,).
+        """
+        channels = self.signal.shape[2]
+        size = _CHUNK if channels > 1 else 4 * _CHUNK  # of positions alone, many are little memory
+        groups: Sequence[Rows] = chunks(len(self.signal), size) if videos is None else videos.split(size)
+        found = [self._minimise_rows(rows, target(rows), steps) for rows in groups]
+        return torch.cat(found) if found else self.damping[:0]
+
+    def _minimise_rows(self, rows: Rows, prototype: Tensor, steps: int) -> Tensor:
         signal, theta, damping = self.signal[rows], self.theta[rows], self.damping[rows]
         slope = time_slope(prototype)
         energy, gradient, matrix = self.linearise(signal, prototype, slope, theta)
