@@ -28,7 +28,7 @@ class JointOptions:
     """Weight of the prior, for features of total variance 1."""
     stages: tuple[float, ...] = tuple(_DEFAULT.stages)
     """Standard deviation of the Gaussian smoothing in each stage, as a share of the video."""
-    rounds: int = 4
+    rounds: int = 6
     """Most updates of the prototypes in a stage."""
     steps: int = 1
     """Levenberg-Marquardt steps between two updates."""
@@ -44,7 +44,7 @@ class JointOptions:
     """Keep the mean theta of each action at 0: a warp common to all videos aligns nothing."""
     largest_step: float = 0.3
     """Cap on a step of the velocity at a knot, in units of [0, 1] per unit of time."""
-    tolerance: float = 0.005
+    tolerance: float = 0.003
     """A video takes part in another round if a velocity of its warp changed by more than this in the last, in units of
     [0, 1] per unit of time."""
 
