@@ -1,12 +1,15 @@
 """method=direct and refine=true on small caches: accuracy, checkpoint, independence of the batch, bad input."""
 
+import shutil
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 import torch
 
 from tpl_lightning.aligners import build_aligner, load_aligner
+from tpl_lightning.aligners.guides import label_guide
 from tpl_lightning.config import load_config
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.splits import split_videos
@@ -200,6 +203,40 @@ def test_a_prior_that_grew_is_told_of(tmp_path, monkeypatch):
         monkeypatch.setattr(joint_model, "stiffness_of", lambda *a, found=stiffness, **k: found)
         aligner, _, _ = _fit(path, tmp_path / str(stiffness), "method=direct")
         assert ("7 times as strong as set" in " ".join(aligner.notes())) == told
+
+
+def test_labels_of_training_videos_steer_their_warps_and_those_of_test_videos_nothing(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=24)
+    spread, positions = {}, {}
+    for weight in (0, 2):
+        aligner, splits, _ = _fit(path, tmp_path / str(weight), "method=direct", f"direct.labels={weight}")
+        spread[weight] = evaluate(aligner.align(splits.train), splits.train).overall["event_spread"]
+        positions[weight] = aligner.align(splits.test).prototype_position
+        assert ("Labels of training videos" in " ".join(aligner.notes())) == (weight > 0)
+    assert spread[2] < 0.8 * spread[0]
+    other = shutil.copy(path, tmp_path / "other.h5")
+    with h5py.File(other, "r+") as file:
+        file["labels"][file["offsets"][18] :] = 0  # those of the test videos
+    aligner, splits, _ = _fit(other, tmp_path / "again", "method=direct", "direct.labels=2")
+    np.testing.assert_array_equal(aligner.align(splits.test).prototype_position, positions[2])
+
+
+def test_labels_on_the_grid_are_those_of_the_nearest_labelled_frame(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=4)
+    with h5py.File(path, "r+") as file:
+        offsets = file["offsets"][:]
+        file["labels"][offsets[0] + 5 : offsets[0] + 12] = -1
+        file["labels"][offsets[2] : offsets[3]] = -1
+    videos = VideoSet(EmbeddingCache(path))
+    guide = label_guide(videos, 50, 2.0)
+    assert guide.known.tolist() == [True, True, False, True]
+    assert label_guide(videos, 50, 0.0) is None
+    for i in (0, 1, 3):
+        labels = videos.labels(i)
+        for j, time in enumerate(np.linspace(0, len(labels) - 1, 50)):
+            apart = np.where(labels >= 0, np.abs(np.arange(len(labels)) - time), np.inf)
+            near = {int(labels[u]) for u in np.flatnonzero(apart < apart.min() + 1e-6)}
+            assert int(guide.channels[i, j].sum() / 2) in near
 
 
 @pytest.mark.parametrize(("channels", "changing"), [(1, 1), (3, 1), (3, 2), (3, 3)])

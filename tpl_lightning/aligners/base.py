@@ -95,7 +95,7 @@ class Aligner(ABC):
 
     @abstractmethod
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
-        """Learn from the training videos (labels are never looked at to learn a warp)."""
+        """Learn from the training videos (no label is looked at to learn a warp, unless ``direct.labels`` says so)."""
 
     @abstractmethod
     def align(self, videos: VideoSet) -> Alignment:

@@ -16,6 +16,7 @@ from tpl_lightning.aligners.base import (
     make_catalogue,
 )
 from tpl_lightning.aligners.frames import FrameReader
+from tpl_lightning.aligners.guides import label_guide
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.checkpoint_file import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.config import Config, config_to_dict
@@ -23,7 +24,7 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import voted_labels
 from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.joint import JointOptions, agreement, warps_from_positions
+from tpl_lightning.functional.joint import Guide, JointOptions, agreement, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
 from tpl_lightning.functional.resample import resample
 from tpl_lightning.functional.timing_space import channel_energy
@@ -173,7 +174,8 @@ class JointAligner(StoredAligner):
         features = frames.on_grid(train, self.config.direct.grid or size).to(self.device)
         position = self._base_positions(train, features.shape[1])
         action, count = self._codes(train, catalogue), len(catalogue["actions"])
-        return *self._fit_on_grid(features, action, position, num_actions=count, fine=fine), features
+        guide = label_guide(train, features.shape[1], self.config.direct.labels, device=self.device)
+        return *self._fit_on_grid(features, action, position, num_actions=count, fine=fine, guide=guide), features
 
     def _fit_on_grid(
         self,
@@ -184,6 +186,7 @@ class JointAligner(StoredAligner):
         num_actions: int,
         fine: bool,
         adapt: bool = True,
+        guide: Guide | None = None,
     ) -> tuple[JointModel, Tensor]:
         """Return the joint fit of features (N, G, C) that starts at positions (N, G) of the base, and theta (N, d)."""
         direct = self.config.direct
@@ -209,7 +212,13 @@ class JointAligner(StoredAligner):
         if fine:
             options, space = in_detail(options, space)
         return JointModel.fit(
-            features, action, num_actions=num_actions, options=options, space=space, theta=self._as_theta(position)
+            features,
+            action,
+            num_actions=num_actions,
+            options=options,
+            space=space,
+            theta=self._as_theta(position),
+            guide=guide,
         )
 
     def _needs_detail(self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]) -> bool:
@@ -278,6 +287,11 @@ class JointAligner(StoredAligner):
         found = [] if self.base is None else self.base.notes()
         if self.config.direct.detail == "auto" and self._num_cells() >= FINE_CELLS:
             found.append("Warps are in full detail: channels that had no say in them agree better (direct.detail).")
+        if self.config.direct.labels > 0:
+            found.append(
+                "Labels of training videos had a say in their warps (direct.labels): CBC and the spread of key events "
+                "tell little of how well videos without labels are aligned, PLP does."
+            )
         stiffness = self._fitted()["joint"].get("stiffness", 1.0)
         if stiffness >= _WORTH_TELLING:
             found.append(

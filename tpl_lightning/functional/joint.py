@@ -24,6 +24,7 @@ from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, R
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 
 __all__ = [
+    "Guide",
     "JointFit",
     "JointOptions",
     "agreement",
@@ -33,6 +34,31 @@ __all__ = [
     "targets",
     "warps_from_positions",
 ]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """Further channels of training videos that a joint fit aligns as well: what their labels say.
+
+    Attributes:
+        channels: (N, G, K) on the shared grid; of videos that have none, anything finite.
+        known: (N,) which of the videos have them.
+    """
+
+    channels: Tensor
+    known: Tensor
+
+    def of(self, videos: Tensor) -> "Guide":
+        """Return those of some of the videos, a mask (N,)."""
+        return Guide(self.channels[videos], self.known[videos])
+
+    def shared(self, action: Tensor) -> "Guide":
+        """Return those of videos that are not the only one of their action (N,) to have any: it tells nothing."""
+        return Guide(self.channels, self.known & (torch.bincount(action, self.known)[action] > 1))
+
+    def beside(self, signal: Tensor) -> Tensor:
+        """Return signals (N, G, C) with the channels behind their own, (N, G, C + K); 0 where there are none."""
+        return torch.cat([signal, self.channels * self.known.view(-1, 1, 1)], -1)
 
 
 @dataclass(frozen=True)
@@ -106,12 +132,26 @@ def _others(aligned: Tensor, mean: Tensor, count: Tensor, action: Tensor, option
     return torch.addcmul(target, target - aligned, (others > 0) / others.clamp(min=1))
 
 
+def _told(aligned: Tensor, known: Tensor, action: Tensor, num_actions: int, options: JointOptions) -> Tensor:
+    """Return what the channels (N, G, K) of a guide are compared with; 0, as they are, where there are none."""
+    target = torch.zeros_like(aligned)
+    mean, count = _means(aligned[known], action[known], num_actions)
+    target[known] = _others(aligned[known], mean, count, action[known], options)
+    return target
+
+
 def _stage_signal(signal: Tensor, sigma: float) -> Tensor:
     return smoothed(signal, sigma, stage_size(sigma, signal.shape[1]))
 
 
 def fit_jointly(
-    signal: Tensor, action: Tensor, *, num_actions: int, options: JointOptions, theta: Tensor | None = None
+    signal: Tensor,
+    action: Tensor,
+    *,
+    num_actions: int,
+    options: JointOptions,
+    theta: Tensor | None = None,
+    guide: Guide | None = None,
 ) -> JointFit:
     """Align the videos of each action with one another.
 
@@ -123,10 +163,15 @@ def fit_jointly(
         num_actions: A.
         options: How.
         theta: (N, d) start; None: the identity.
+        guide: Channels that are aligned, too, but no part of the prototypes. None: none.
 
     Returns:
         Warps and the prototypes of every stage.
     """
+    channels = signal.shape[2]
+    if guide is not None:
+        guide = guide.shared(action)
+        signal = guide.beside(signal)
     if theta is None:
         size = num_parameters(options.num_cells)
         theta = torch.zeros(len(signal), size, dtype=signal.dtype, device=signal.device)
@@ -139,9 +184,19 @@ def fit_jointly(
             before = problem.theta.clone()
             aligned = problem.aligned(problem.theta)
             mean, count = _means(aligned, action, num_actions)
+            told = None if guide is None else _told(aligned[..., channels:], guide.known, action, num_actions, options)
 
-            def others(rows: Rows, aligned: Tensor = aligned, mean: Tensor = mean, count: Tensor = count) -> Tensor:
-                return _others(aligned[rows], mean, count, action[rows], options)
+            def others(
+                rows: Rows,
+                aligned: Tensor = aligned,
+                mean: Tensor = mean,
+                count: Tensor = count,
+                told: Tensor | None = told,
+            ) -> Tensor:
+                target = _others(aligned[rows], mean, count, action[rows], options)
+                if told is not None:
+                    target[..., channels:] = told[rows]
+                return target
 
             error[moving] = problem.minimise(others, options.steps, moving if number else None)
             change = (problem.theta - before)[moving].abs().amax(1)
@@ -152,7 +207,7 @@ def fit_jointly(
                 break
         error -= problem.prior_energy(problem.theta)
         theta = problem.theta
-        prototypes.append(_means(problem.aligned(theta), action, num_actions)[0])
+        prototypes.append(_means(problem.aligned(theta)[..., :channels], action, num_actions)[0])
     return JointFit(theta, prototypes, error)
 
 

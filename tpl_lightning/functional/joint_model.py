@@ -8,9 +8,10 @@ from torch import Tensor
 
 from tpl_lightning.functional.adapted_prior import adapted, some_of_each, stiffness_of
 from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.first_fit import START, SpaceOptions, space_and_start
 from tpl_lightning.functional.joint import (
+    Guide,
     JointOptions,
-    centred,
     fit_jointly,
     fit_to_prototypes,
     targets,
@@ -18,48 +19,17 @@ from tpl_lightning.functional.joint import (
 )
 from tpl_lightning.functional.path_warps import path_warps
 from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.functional.timing_space import SHRINKAGE, TimingSpace
-from tpl_lightning.options.fits import DirectConfig
+from tpl_lightning.functional.timing_space import TimingSpace
 
 __all__ = ["FINE_CELLS", "JointModel", "SpaceOptions", "in_detail"]
 
 FINE_CELLS = 64
 """Cells of warps in full detail."""
-_DEFAULT = DirectConfig()
 _LEAST = 24  # videos of an action, from which on a prototype hardly gets better
-_ROUGH_CELLS = 16  # of the first fit
-_START: dict[str, Any] = {"smoothness": 1e-5, "steps": 2}  # of a path that only starts a fit
 _IN_STEP = 2.0  # times the prior, from which on it is not made weaker again
 _STEADIED_AT, _STEADINESS = 160, 1e-3  # points at which warps are held back, and how much (docs/methods.md)
 _STAGES_FROM_PATHS = 2  # of the last fit: the sharpest so many
 _STEPS_FROM_PATHS = 2  # that take training videos from their paths to where they settle
-
-
-@dataclass(frozen=True)
-class SpaceOptions:
-    """How the space of comparison is made (see ``functional.timing_space``)."""
-
-    derivative: float = _DEFAULT.derivative
-    sigma: float = _DEFAULT.derivative_sigma
-    metric: bool = _DEFAULT.metric
-    """Learn the metric from a first, smoother fit."""
-    metric_channels: int = _DEFAULT.metric_channels
-    shrinkage: float = SHRINKAGE
-    """How far the noise is taken for white; the rougher the first fit, the more it pays."""
-    first_smoothness: float = _DEFAULT.first_smoothness
-    """Weight of the prior in that first fit, whose features are noisier."""
-    first_stages: tuple[float, ...] = (0.1, 0.025)
-    first_videos: int = 16
-    """Most videos of an action in that first fit; with more, the metric and the paths hardly get better."""
-    path_rounds: int = _DEFAULT.paths
-    """Rounds of dynamic time warping to the mean of the others, between the first fit and the last; 0: none. A path is
-    the best of all, where gradient steps find the nearest; as a warp it starts the last fit."""
-    adapt: float = _DEFAULT.adapt
-    """Share of the residual's variance that counts as noise in the prior and the freedom of levels that suit a fit, see
-    ``functional.adapted_prior``; 0: both stay as the options say, for clips in step, too."""
-    joint_videos: int = _DEFAULT.joint_videos
-    """Videos that are aligned with one another, as many of each action, and up to 24 of each in any case; others
-    are aligned with the prototypes of these."""
 
 
 def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions, SpaceOptions]:
@@ -117,6 +87,7 @@ class JointModel:
         options: JointOptions,
         space: SpaceOptions,
         theta: Tensor | None = None,
+        guide: Guide | None = None,
     ) -> tuple["JointModel", Tensor]:
         """Align training videos with one another, or with the prototypes of some where an action has many.
 
@@ -127,6 +98,7 @@ class JointModel:
             options: How warps are fitted.
             space: How the space of comparison is made.
             theta: (N, d) start; None: the identity.
+            guide: What the labels of these videos have to say in the joint fit; None: nothing.
 
         Returns:
             The model, and theta (N, d) of the training videos.
@@ -134,7 +106,13 @@ class JointModel:
         some = some_of_each(action, max(space.joint_videos // num_actions, _LEAST))
         start = None if theta is None else theta[some]
         model, found = cls._fit_jointly(
-            features[some], action[some], num_actions=num_actions, options=options, space=space, theta=start
+            features[some],
+            action[some],
+            num_actions=num_actions,
+            options=options,
+            space=space,
+            theta=start,
+            guide=None if guide is None else guide.of(some),
         )
         if bool(some.all()):
             return model, found
@@ -160,11 +138,12 @@ class JointModel:
         options: JointOptions,
         space: SpaceOptions,
         theta: Tensor | None,
+        guide: Guide | None,
     ) -> tuple["JointModel", Tensor]:
         """See :meth:`fit`; all videos are aligned with one another."""
         mapping, plain = TimingSpace(space.derivative, space.sigma).fit(features)
-        learned, signal, theta = _space_and_start(
-            mapping, plain, action, num_actions=num_actions, options=options, space=space, theta=theta
+        learned, signal, theta = space_and_start(
+            mapping, plain, action, num_actions=num_actions, options=options, space=space, theta=theta, guide=guide
         )
         stiffness = 1.0
         if space.adapt > 0:
@@ -174,14 +153,14 @@ class JointModel:
         if space.path_rounds > 0:  # paths end near enough for one coarse stage
             options = replace(options, stages=options.stages[-_STAGES_FROM_PATHS:])
             coarse = replace(options, stages=options.stages[:1])
-        fit = fit_jointly(signal, action, num_actions=num_actions, options=coarse, theta=theta)
+        fit = fit_jointly(signal, action, num_actions=num_actions, options=coarse, theta=theta, guide=guide)
         prototypes = fit.prototypes[: len(options.stages) - 1]
         grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
         aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
         share = space.adapt if stiffness < _IN_STEP else 0.0  # what noise hides gives no ground for a weaker prior
         options = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=share)
         sharpest = replace(options, stages=options.stages[-1:])
-        fit = fit_jointly(signal, action, num_actions=num_actions, options=sharpest, theta=fit.theta)
+        fit = fit_jointly(signal, action, num_actions=num_actions, options=sharpest, theta=fit.theta, guide=guide)
         prototypes += fit.prototypes
         sharp = None
         if space.path_rounds > 0:
@@ -204,7 +183,7 @@ class JointModel:
             theta (N, d), and the mean squared distance to the prototype, (N,).
         """
         if theta is None and self.sharp is not None:
-            theta = path_warps(signal, self.sharp[action], self.options, **_START)
+            theta = path_warps(signal, self.sharp[action], self.options, **START)
         return fit_to_prototypes(signal, action, self.prototypes, options=self.options, theta=theta, steps=steps)
 
     def path_warps(self, signal: Tensor, action: Tensor) -> Tensor | None:
@@ -249,57 +228,3 @@ class JointModel:
         sharp = None if state["sharp"] is None else state["sharp"].to(device)
         space = TimingSpace.from_state(state["space"], device=device)
         return cls(space, JointOptions(**options), prototypes, sharp, state.get("stiffness", 1.0))
-
-
-def _space_and_start(
-    mapping: TimingSpace,
-    plain: Tensor,
-    action: Tensor,
-    *,
-    num_actions: int,
-    options: JointOptions,
-    space: SpaceOptions,
-    theta: Tensor | None,
-) -> tuple[TimingSpace, Tensor, Tensor | None]:
-    """Return the space of comparison, the videos in it, and where the last fit starts.
-
-    A first, rough fit of some videos aligns them well enough for a metric to be learned and paths to be found.
-
-    Args:
-        mapping: The space without a metric.
-        plain: (N, G, C') the videos in it.
-        action: (N,).
-        num_actions: A.
-        options: Of the last fit.
-        space: How the space is made.
-        theta: (N, d) start of the rough fit, and of the last one where there are no paths; None: the identity.
-    """
-    if not space.metric and space.path_rounds == 0:
-        return mapping, plain, theta
-    grid = torch.linspace(0, 1, plain.shape[1], device=plain.device)
-    known = some_of_each(action, space.first_videos)
-    cells = min(options.num_cells, _ROUGH_CELLS) if theta is None else options.num_cells
-    first = replace(options, num_cells=cells, smoothness=space.first_smoothness, stages=space.first_stages)
-    start = None if theta is None else theta[known]
-    rough = fit_jointly(plain[known], action[known], num_actions=num_actions, options=first, theta=start).theta
-    times = cpab_warp(rough, grid, num_cells=cells)
-    learned, signal = mapping, plain
-    for number in range(max(space.path_rounds, 1)):
-        if space.metric and number < 2:  # paths are sharper than the rough fit; a third metric is like the second
-            learned = mapping.with_metric(
-                sample_rows(plain[known], times),
-                action[known],
-                num_actions=num_actions,
-                channels=space.metric_channels,
-                shrinkage=space.shrinkage,
-            )
-            signal = learned.in_metric(plain)
-        if number < space.path_rounds:
-            aligned = sample_rows(signal[known], times)
-            of_others, mean = targets(aligned, action[known], num_actions=num_actions, options=options)
-            target = mean[action]
-            target[known] = of_others
-            theta = centred(path_warps(signal, target, options, **_START), action, num_actions=num_actions)
-            times = cpab_warp(theta, grid, num_cells=options.num_cells)
-            known = torch.ones_like(known)
-    return learned, signal, theta

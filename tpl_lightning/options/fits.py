@@ -42,6 +42,10 @@ class DirectConfig:
     align the other half better."""
     grid: int | None = None
     """Points at which signals are compared; empty: the longest prototype, within 128..160; 512 in detail."""
+    labels: float = 0.0
+    """Weight of the training videos' labels in their own warps, against features of variance 1: where a phase begins
+    lies at one prototype time then, if they have labels. 2 suits; new videos are aligned by features alone. 0: videos
+    are aligned without labels, as in all published figures; with labels CBC is no measure of an alignment."""
     leave_one_out: bool = True
     """Compare a training video with the mean of the others, not with a mean that holds it."""
     joint_videos: int = 360
@@ -55,7 +59,7 @@ class DirectConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for key in ("smoothness", "adapt", "first_smoothness"):
+        for key in ("smoothness", "adapt", "first_smoothness", "labels"):
             require(getattr(self, key) >= 0, f"direct.{key}", "at least 0", getattr(self, key))
         require(0 <= self.level_freedom <= 1, "direct.level_freedom", "in [0, 1]", self.level_freedom)
         require(self.metric_channels >= 1, "direct.metric_channels", "at least 1", self.metric_channels)
