@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
-from tpl_lightning.functional.joint import JointFit, JointOptions, fit_jointly, targets
-from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional.joint import JointOptions, fit_jointly, targets
+from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 from tpl_lightning.functional.timing_space import TimingSpace, channel_energy
 
 __all__ = ["adapted", "some_of_each", "stiffness_of", "tempo_variance"]
@@ -80,12 +80,12 @@ def stiffness_of(features: Tensor, action: Tensor, *, num_actions: int, space: T
     return min(max((_UNEVEN / max(variance, 1e-12)) ** _STEEP, 1.0), _STIFFEST)
 
 
-_WORTH_IT = 0.9  # of the prior's weight; one that is hardly weaker does not pay for another fit
+_WORTH_IT = 0.9  # of the prior's weight; one that is hardly weaker changes little
 _LEVELS_WORTH_IT = 0.25  # of freedom more that levels ought to have; less does not either
 
 
 def adapted(
-    fit: JointFit,
+    theta: Tensor,
     signal: Tensor,
     aligned: Tensor,
     action: Tensor,
@@ -101,7 +101,7 @@ def adapted(
     for 1 / n: residuals change about 20 times in a video.
 
     Args:
-        fit: With ``options``.
+        theta: (N, d) what a fit with ``options`` has found.
         signal: (N, G, K) what was fitted.
         aligned: (N, G, K) the same at prototype times.
         action: (N,).
@@ -109,16 +109,19 @@ def adapted(
         options: The prior only ever gets weaker, and levels freer.
         share: 0: options stay as they are.
     """
-    slope = cell_slopes(fit.theta.double(), num_cells=options.num_cells).square().mean()
+    slope = cell_slopes(theta.double(), num_cells=options.num_cells).square().mean()
     if share == 0 or slope == 0:
         return options
     grid = torch.linspace(0, 1, signal.shape[1], dtype=signal.dtype, device=signal.device)
     target = targets(aligned, action, num_actions=num_actions, options=options)[0]
-    residual = sample_rows(target, cpab_warp(-fit.theta, grid, num_cells=options.num_cells)) - signal
+    residual = sample_rows(target, cpab_warp(-theta, grid, num_cells=options.num_cells)) - signal
     level = residual.mean(1, keepdim=True)
     among = level.square().sum(-1).mean()
+    # As the last stage will see it, whatever stage the fit has reached: smoother signals hide some of the noise.
+    seen = smoothed(residual, options.stages[-1], stage_size(options.stages[-1], residual.shape[1]))
+    error = (seen.square().mean(1) - options.level_freedom * seen.mean(1).square()).sum(-1).mean()
     freedom = float(among / (among + share * (residual - level).square().sum(-1).mean()).clamp(min=1e-12))
-    weaker = share * float(fit.error.mean() / slope)
+    weaker = share * float(error / slope)
     if weaker < _WORTH_IT * options.smoothness:
         options = replace(options, smoothness=weaker)
     if freedom > options.level_freedom + _LEVELS_WORTH_IT:

@@ -69,8 +69,6 @@ class JointFit:
     """(N, d)."""
     prototypes: list[Tensor]
     """Of each stage, (A, G_s, C) on that stage's grid."""
-    error: Tensor
-    """(N,) the first term of E_i after the last stage."""
 
 
 def _means(values: Tensor, action: Tensor, num_actions: int) -> tuple[Tensor, Tensor]:
@@ -176,7 +174,6 @@ def fit_jointly(
         size = num_parameters(options.num_cells)
         theta = torch.zeros(len(signal), size, dtype=signal.dtype, device=signal.device)
     prototypes: list[Tensor] = []
-    error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
     for sigma in options.stages:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
         moving = torch.arange(len(signal), device=signal.device)
@@ -198,17 +195,16 @@ def fit_jointly(
                     target[..., channels:] = told[rows]
                 return target
 
-            error[moving] = problem.minimise(others, options.steps, moving if number else None)
+            problem.minimise(others, options.steps, moving if number else None)
             change = (problem.theta - before)[moving].abs().amax(1)
             if options.centre:
                 problem.theta = centred(problem.theta, action, num_actions=num_actions)
             moving = moving[change > options.tolerance * options.num_cells]
             if len(moving) == 0:
                 break
-        error -= problem.prior_energy(problem.theta)
         theta = problem.theta
         prototypes.append(_means(problem.aligned(theta)[..., :channels], action, num_actions)[0])
-    return JointFit(theta, prototypes, error)
+    return JointFit(theta, prototypes)
 
 
 def fit_to_prototypes(

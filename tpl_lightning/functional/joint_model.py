@@ -158,7 +158,7 @@ class JointModel:
         grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
         aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
         share = space.adapt if stiffness < _IN_STEP else 0.0  # what noise hides gives no ground for a weaker prior
-        options = adapted(fit, signal, aligned, action, num_actions=num_actions, options=options, share=share)
+        options = adapted(fit.theta, signal, aligned, action, num_actions=num_actions, options=options, share=share)
         sharpest = replace(options, stages=options.stages[-1:])
         fit = fit_jointly(signal, action, num_actions=num_actions, options=sharpest, theta=fit.theta, guide=guide)
         prototypes += fit.prototypes
