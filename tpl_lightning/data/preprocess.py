@@ -106,7 +106,7 @@ class Preprocessor:
 
     def __call__(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the preprocessed video, (L, C) -> (L, ``num_channels``), float32."""
-        frames = torch.from_numpy(embeddings.astype(np.float32, copy=False))
+        frames = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
         features: np.ndarray = self.packed(frames, [len(frames)]).numpy()
         return features
 

@@ -134,7 +134,7 @@ def _matched(
     if guide is None:
         return signal, target
     aligned_ones = known & guide.known
-    others = torch.bincount(action, aligned_ones)[action] - aligned_ones.double()
+    others = torch.bincount(action[aligned_ones], minlength=num_actions)[action] - aligned_ones.long()
     told = guide.known & (others > 0)
     extra = torch.zeros_like(guide.channels)
     extra[told] = _matched(

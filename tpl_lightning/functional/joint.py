@@ -54,7 +54,8 @@ class Guide:
 
     def shared(self, action: Tensor) -> "Guide":
         """Return those of videos that are not the only one of their action (N,) to have any: it tells nothing."""
-        return Guide(self.channels, self.known & (torch.bincount(action, self.known)[action] > 1))
+        of_each = torch.bincount(action[self.known], minlength=int(action.max()) + 1)
+        return Guide(self.channels, self.known & (of_each[action] > 1))
 
     def beside(self, signal: Tensor) -> Tensor:
         """Return signals (N, G, C) with the channels behind their own, (N, G, C + K); 0 where there are none."""
