@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.functional.joint_problem import chunks
 from tpl_lightning.functional.resample import resample, resample_nearest
 from tpl_lightning.metrics import (
     CycleBackConsistency,
@@ -73,12 +74,10 @@ def _ballots(sources: Sequence[np.ndarray], videos: VideoSet, rows: np.ndarray) 
 def _batches(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> Iterator[dict[str, Tensor]]:
     """Yield padded tensors of the kept videos, in the argument names of the metrics."""
     sources = [alignment.source(i) for i in range(len(alignment))]
-    for rows in _chunks(np.flatnonzero(keep)):
+    kept = np.flatnonzero(keep)
+    for part in chunks(len(kept), _CHUNK):
+        rows = kept[part]
         yield {"position": _padded([alignment.position(i) for i in rows], fill=0.0), **_ballots(sources, videos, rows)}
-
-
-def _chunks(rows: np.ndarray) -> list[np.ndarray]:
-    return np.split(rows, range(_CHUNK, len(rows), _CHUNK)) if len(rows) else []
 
 
 def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dict[str, float]:
@@ -246,8 +245,9 @@ def voted_labels(sources: Sequence[np.ndarray], videos: VideoSet) -> dict[str, n
     """
     lengths = {str(a): len(s) for a, s in zip(videos.action, sources, strict=True)}
     plp = PhaseLabelPropagation(**_sizes(videos, max(lengths.values())), sync_on_compute=False)
-    for rows in _chunks(np.arange(len(videos))):
-        plp.update_prototype(**_ballots(sources, videos, rows))
+    every = np.arange(len(videos))
+    for part in chunks(len(videos), _CHUNK):
+        plp.update_prototype(**_ballots(sources, videos, every[part]))
     return _labels_of(plp, lengths)
 
 

@@ -32,7 +32,7 @@ class FrameReader:
         index = videos.indices[positions]
         unread = positions[[i not in self._kept for i in index.tolist()]]
         found: dict[int, Tensor] = {}
-        for part in in_blocks(unread, videos.lengths) if len(unread) else []:
+        for part in in_blocks(unread, videos.lengths):
             lengths = videos.lengths[part].tolist()
             block = self.preprocessor.packed(read_block(videos, part, self._memory), lengths)
             read = dict(zip(videos.indices[part].tolist(), block.split(lengths), strict=True))

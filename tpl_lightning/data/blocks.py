@@ -19,6 +19,8 @@ def in_blocks(positions: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
         positions: (K,) whole numbers.
         lengths: (N,) frames of each video of the set.
     """
+    if len(positions) == 0:
+        return []
     ends = np.cumsum(lengths[positions]) // _BLOCK
     return np.split(positions, np.flatnonzero(np.diff(ends)) + 1)
 

@@ -149,10 +149,9 @@ class JointModel:
         if space.adapt > 0:
             stiffness = stiffness_of(features, action, num_actions=num_actions, space=mapping)
             options = replace(options, smoothness=stiffness * options.smoothness)
-        coarse = replace(options, stages=options.stages[:-1] or options.stages)
         if space.path_rounds > 0:  # paths end near enough for one coarse stage
             options = replace(options, stages=options.stages[-_STAGES_FROM_PATHS:])
-            coarse = replace(options, stages=options.stages[:1])
+        coarse = replace(options, stages=options.stages[:-1] or options.stages)
         fit = fit_jointly(signal, action, num_actions=num_actions, options=coarse, theta=theta, guide=guide)
         prototypes = fit.prototypes[: len(options.stages) - 1]
         grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
