@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tpl_lightning.functional.adapted_prior import some_of_each, stiffness_of, tempo_variance
+from tpl_lightning.functional.adapted_prior import some_of_each, stiffness_of, tempo
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions
 from tpl_lightning.functional.joint_model import JointModel, SpaceOptions
@@ -15,44 +15,79 @@ PLAIN = TimingSpace(derivative=0.5, sigma=0.0125)
 
 
 def _videos(strength, *, noise=0.5, count=20, actions=2, channels=12, seed=0):
-    """Warps of one smooth signal per action, with changes of their own: signals, actions, displacements (N, G)."""
+    """One smooth signal per action at smooth tempos, with changes of their own: signals, actions, displacements."""
     generator = torch.Generator().manual_seed(seed)
     waves = torch.randn(actions, 6, channels, generator=generator)
     clean = torch.cos(torch.pi * GRID[:, None] * torch.arange(1, 7)) @ waves
     action = torch.arange(count) % actions
-    theta = strength * torch.randn(count, 15, generator=generator).cumsum(1) * 0.25
+    slow = torch.sin(torch.pi * GRID * torch.tensor([[1.0], [2.0]]))
+    displacement = 0.05 * strength * (torch.randn(count, 2, generator=generator) * torch.tensor([1.0, 0.3])) @ slow
     for label in range(actions):
-        theta[action == label] -= theta[action == label].mean(0)
-    signal = sample_rows(clean[action], cpab_warp(-theta, GRID))
+        displacement[action == label] -= displacement[action == label].mean(0)
+    signal = sample_rows(clean[action], GRID + displacement)
     own = smoothed(torch.randn(signal.shape, generator=generator), 0.03, 128)
     signal = signal / signal.std() + noise * own / own.std()
     signal = signal - signal.mean(1, keepdim=True)
-    return signal / signal.square().sum(-1).mean().sqrt(), action, cpab_warp(theta, GRID) - GRID
+    return signal / signal.square().sum(-1).mean().sqrt(), action, displacement
 
 
-def _variance(signal, action, actions=2):
-    return tempo_variance(signal, action, num_actions=actions, space=PLAIN)
+def _both(features):
+    """Features with derivatives, and as they are."""
+    return PLAIN.fit(features)[1], features
+
+
+def _variance(features, action, actions=2):
+    return tempo(*_both(features), action, num_actions=actions, space=PLAIN).variance
 
 
 def test_variance_of_the_tempo_is_that_of_the_true_warps_and_noise_adds_nothing():
-    in_step = []
     for seed in range(4):
-        for strength in (0.25, 0.5):
+        for strength in (0.5, 1.0):
             signal, action, displacement = _videos(strength, seed=seed)
-            truth = float(displacement.square().mean()) * 10 / 9  # centred, ten of each action
-            assert 0.6 < _variance(signal, action) / truth < 1.3
+            slope = displacement.diff(dim=1) * 127
+            rough = displacement.square().mean() - 0.013 * slope.square().mean()  # taken for style
+            assert 0.7 < _variance(signal, action) / float(rough * 10 / 9) < 1.1  # centred, ten of each action
         signal, action, _ = _videos(0.0, noise=1.0, seed=seed)
-        in_step.append(_variance(signal, action))
-    assert abs(sum(in_step) / 4) < 3e-5 < 1e-4 < float(_videos(0.5)[2].square().mean())
+        assert _variance(signal, action) < 8e-5 < 6e-4 < float(displacement.square().mean())
+
+
+def test_style_is_no_tempo():
+    """Each feature of a video early or late by as much as a tempo would move it, but for a ninth of the video only."""
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        signal, action, _ = _videos(0.0, noise=0.3, seed=seed)
+        style = smoothed(torch.randn(len(signal), 128, 1, generator=generator), 0.06, 128)[..., 0]
+        style = 0.02 * style / style.std() * (torch.pi * GRID).sin()
+        rough = sample_rows(signal, (GRID + style).clamp(0, 1))
+        assert _variance(rough, action) < 1e-4 < float(style.square().mean())
+
+
+def test_no_more_tempo_than_halves_of_the_channels_agree_on():
+    """The space of comparison may know tempos that the features do not show: a metric learned from noise does."""
+    signal, action, _ = _videos(1.0, noise=0.1)
+    noise = _videos(0.0, noise=1e3)[0]
+    told = PLAIN.fit(signal)[1]
+    found = [tempo(told, x, action, num_actions=2, space=PLAIN) for x in (signal, noise)]
+    assert found[1].variance < 0.3 * found[0].variance
+    assert found[1].residual == found[0].residual
 
 
 def test_prior_is_stiffer_the_less_tempos_differ():
     found = []
-    for strength in (0.0, 0.1, 0.2, 1.0):
+    for strength in (0.0, 0.3, 0.6, 2.0):
         signal, action, _ = _videos(strength, noise=1.0)
-        found.append(stiffness_of(signal, action, num_actions=2, space=PLAIN))
+        found.append(stiffness_of(*_both(signal), action, num_actions=2, space=PLAIN))
     assert found[0] > found[1] > found[2] > found[3] == 1
-    assert found[0] <= 64
+    assert found[0] <= 1024
+
+
+def test_clean_features_need_no_stronger_prior():
+    """Where nothing but tempo differs, small tempos are no noise."""
+    found = []
+    for noise in (0.02, 0.8):
+        signal, action, _ = _videos(0.4, noise=noise)
+        found.append(stiffness_of(*_both(signal), action, num_actions=2, space=PLAIN))
+    assert found[0] == 1 < 3 < found[1]
 
 
 def test_nothing_is_concluded_from_few_channels():
@@ -61,9 +96,9 @@ def test_nothing_is_concluded_from_few_channels():
     own = torch.randn(signal.shape, generator=torch.Generator().manual_seed(1))
     strong_and_weak = torch.cat([signal[..., :2], 0.05 * own], -1)
     alone = torch.arange(len(action))
-    assert tempo_variance(signal, alone, num_actions=len(alone), space=PLAIN) == 0
+    assert _variance(signal, alone, len(alone)) == 0
     for features in (signal[..., :1], signal[..., :3], strong_and_weak, torch.zeros_like(signal)):
-        assert stiffness_of(features, action, num_actions=2, space=PLAIN) == 1
+        assert stiffness_of(*_both(features), action, num_actions=2, space=PLAIN) == 1
 
 
 def test_videos_in_step_are_kept_there():

@@ -1,27 +1,42 @@
 """How strong the prior of a joint fit ought to be, and how free the levels, found without labels.
 
-Two questions. Before the fit: how far do tempos differ at all? Warps are fitted to two halves of the channels, and what
-the halves agree on is tempo; clips that are in step already get a prior that keeps them there. After it: how clean are
-the features? The cleaner, the weaker the prior ought to be.
+Two questions. Before the last fit: how far do tempos differ at all? Small warps are fitted; what of their displacements
+is as rough as style is taken off, and so is what one half of the channels sees and the other does not. Clips that are
+in step already get a prior that keeps them there. Between its stages: how clean are the features? The cleaner, the
+weaker the prior ought to be.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
-from tpl_lightning.functional.joint import JointOptions, fit_jointly, targets
-from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
+from tpl_lightning.functional.joint import JointOptions, disagreement, fit_jointly, targets
+from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size, time_slope
 from tpl_lightning.functional.timing_space import TimingSpace, channel_energy
 
-__all__ = ["adapted", "some_of_each", "stiffness_of", "tempo_variance"]
+__all__ = ["Tempo", "adapted", "some_of_each", "stiffness_of", "tempo"]
 
-_TRIED, _TRIED_OF_EACH = 96, 8  # videos whose halves are compared: so many in all, or so many of each action
+_TRIED, _TRIED_OF_EACH = 96, 8  # videos that warps are tried on: so many in all, or so many of each action
 _FEWEST = 4  # channels that share the energy, as many as equal ones would be (participation ratio), for two halves
-_TRIAL = JointOptions(num_cells=8, smoothness=0.2, stages=(0.1, 0.025), rounds=1)  # how halves are fitted: in two steps
-_UNEVEN = 2.5e-4  # variance of the time of a moment from which on clips are not in step: .016 of the video
-_STEEP, _STIFFEST = 2.0, 64.0  # how the prior grows below that, and to how many times what is set
+_TRIAL = JointOptions(num_cells=8, smoothness=0.2, stages=(0.1, 0.025), rounds=1)  # how they are fitted: in two steps
+_STYLE = 0.013  # displacement per slope, mean squares, of what is not tempo: it changes over a ninth of the video
+_STYLE_SHOWS = 2e-3  # most of it, mean square, per residual
+_SURE = 2.0  # standard errors that what halves agree on may be off
+_UNEVEN = 8e-4  # variance of the time of a moment from which on clips are not in step: .028 of the video
+_NOISY = 0.1  # residual from which on it takes no stronger prior
+_STEEP, _STIFFEST = 1.5, 1024.0  # how the prior grows with less tempo, and to how many times what is set
+
+
+class Tempo(NamedTuple):
+    """How videos differ in tempo."""
+
+    variance: float
+    """How far moments lie from where linear rescaling puts them, a mean square in videos; not above 0: nowhere."""
+    residual: float
+    """Share of what changes in a video that the others of its action do not show at the same prototype time."""
 
 
 def some_of_each(action: Tensor, most: int) -> Tensor:
@@ -35,49 +50,73 @@ def some_of_each(action: Tensor, most: int) -> Tensor:
     return (number + 1) * most // count > number * most // count
 
 
-def tempo_variance(features: Tensor, action: Tensor, *, num_actions: int, space: TimingSpace) -> float:
-    """Return how far moments of a video lie from where linear rescaling puts them: a mean square, from two halves.
+def _displacements(signal: Tensor, action: Tensor, *, num_actions: int) -> tuple[Tensor, Tensor]:
+    """Fit small warps to videos (N, G, C): prototype times (N, G), and how far these are from the identity."""
+    theta = fit_jointly(signal, action, num_actions=num_actions, options=_TRIAL).theta
+    grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
+    times = cpab_warp(theta, grid, num_cells=_TRIAL.num_cells)
+    return times, times - grid
 
-    One warp is fitted to every second channel, another to the others. Their displacements from the identity hold the
-    same tempo and noise of their own, so the mean product is that of the tempo; it can be below 0 where there is none.
+
+def tempo(signal: Tensor, features: Tensor, action: Tensor, *, num_actions: int, space: TimingSpace) -> Tempo:
+    """Measure how videos differ in tempo, without labels.
+
+    Small warps move a moment by d. Two things besides tempo do. Style lets one feature of a video come early and the
+    next one late, and is told by its roughness: where it keeps for a length l of the video, mean d^2 is l^2 mean d'^2.
+    So much is taken off, but no more than residuals tell of: videos that differ in nothing but tempo have none. And
+    noise makes smooth warps, too, but other ones in every second channel than in the rest: there is no more tempo than
+    the two agree on, give or take two standard errors.
 
     Args:
-        features: (N, G, C) on the shared grid, C >= 2.
+        signal: (N, G, K) in the space of comparison, whose metric tells signal from noise.
+        features: (N, G, C) on the shared grid, C >= 2, for the halves: a metric learned from noise shows the same in
+            both.
         action: (N,).
         num_actions: A.
-        space: Its derivatives are used, not its metric.
+        space: Its derivatives are put beside the halves.
     """
     some = some_of_each(action, max(_TRIED // num_actions, _TRIED_OF_EACH))
     count = torch.bincount(action[some])[action]
     some &= count > 1
-    features, action, count = features[some], action[some], count[some]
+    signal, features, action, count = signal[some], features[some], action[some], count[some]
     if len(action) == 0:
-        return 0.0
+        return Tempo(0.0, 0.0)
+    # The mean warp of the n videos of an action is kept at the identity, which takes 1 / n of the variance away.
+    share = count / (count - 1)
+    times, moved = _displacements(signal, action, num_actions=num_actions)
+    rough = time_slope(moved.unsqueeze(-1)).squeeze(-1)
+    varied, varied_slope = ((share * x.square().mean(1)).mean().item() for x in (moved, rough))
+    unexplained = disagreement(sample_rows(signal, times), action, num_actions=num_actions)
+    residual = unexplained / max(float(channel_energy(signal).sum()), 1e-12)
+    smooth = varied - min(_STYLE * varied_slope, _STYLE_SHOWS * residual)
     size = features.shape[2] // 2 * 2
     halves = torch.cat([features[..., 0:size:2], features[..., 1:size:2]])
     both = torch.cat([action, action + num_actions])
     signal = replace(space, metric=None).fit(halves)[1]
-    fit = fit_jointly(signal, both, num_actions=2 * num_actions, options=_TRIAL)
-    grid = torch.linspace(0, 1, features.shape[1], device=features.device)
-    one, other = (cpab_warp(fit.theta, grid, num_cells=_TRIAL.num_cells) - grid).chunk(2)
-    # The mean warp of the n videos of an action is kept at the identity, which takes 1 / n of the variance away.
-    return float(((one * other).mean(1) * count / (count - 1)).mean())
+    one, other = _displacements(signal, both, num_actions=2 * num_actions)[1].chunk(2)
+    agreed = share * (one * other).mean(1)
+    most = agreed.mean() + _SURE * agreed.std() / len(agreed) ** 0.5
+    return Tempo(min(smooth, float(most)), residual)
 
 
-def stiffness_of(features: Tensor, action: Tensor, *, num_actions: int, space: TimingSpace) -> float:
-    """Return how many times stronger the prior ought to be, 1 to 64: the stronger the less tempos differ.
+def stiffness_of(signal: Tensor, features: Tensor, action: Tensor, *, num_actions: int, space: TimingSpace) -> float:
+    """Return how many times stronger the prior ought to be, 1 to 1024: the stronger the less tempos differ.
+
+    Clean features ask for less of it, in proportion to their noise.
 
     Args:
+        signal: (N, G, K) in the space of comparison.
         features: (N, G, C) on the shared grid.
         action: (N,).
         num_actions: A.
-        space: See :func:`tempo_variance`.
+        space: See :func:`tempo`.
     """
     energy = channel_energy(features)
     if energy.sum().square() < _FEWEST * energy.square().sum() or energy.sum() == 0:
         return 1.0  # where few channels hold all that changes, half of them may know nothing of the tempo
-    variance = tempo_variance(features, action, num_actions=num_actions, space=space)
-    return min(max((_UNEVEN / max(variance, 1e-12)) ** _STEEP, 1.0), _STIFFEST)
+    found = tempo(signal, features, action, num_actions=num_actions, space=space)
+    stiffness = (_UNEVEN / max(found.variance, 1e-12)) ** _STEEP * min(found.residual / _NOISY, 1.0)
+    return min(max(stiffness, 1.0), _STIFFEST)
 
 
 _WORTH_IT = 0.9  # of the prior's weight; one that is hardly weaker changes little

@@ -29,6 +29,7 @@ __all__ = [
     "JointOptions",
     "agreement",
     "centred",
+    "disagreement",
     "fit_jointly",
     "fit_to_prototypes",
     "targets",
@@ -99,11 +100,24 @@ def targets(aligned: Tensor, action: Tensor, *, num_actions: int, options: Joint
     return _others(aligned, mean, count, action, options), mean
 
 
+def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int) -> float:
+    """Return the mean squared distance of a video to the mean of the others of its action, levels aside.
+
+    Args:
+        aligned: (N, G, C) videos on one timeline.
+        action: (N,).
+        num_actions: A.
+    """
+    options = JointOptions(level_freedom=1.0)
+    target = targets(aligned, action, num_actions=num_actions, options=options)[0]
+    distance = (target - less_level(aligned, options)).square().sum(dtype=torch.float64)
+    return float(distance) / max(aligned.shape[0] * aligned.shape[1], 1)
+
+
 def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: int) -> float:
     """Return how much better than at equal times videos agree on the prototype timeline: 1 - r / r0, at most 1.
 
-    r is the mean squared distance of a video to the mean of the others of its action, levels aside, and r0 the same
-    under linear rescaling; 0 where that is 0.
+    r is their :func:`disagreement`, r0 the same under linear rescaling; 0 where that is 0.
 
     Args:
         features: (N, G, C) on the shared grid.
@@ -111,14 +125,10 @@ def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: i
         action: (N,).
         num_actions: A.
     """
-    options = JointOptions(level_freedom=1.0)
-
-    def distance(aligned: Tensor) -> float:
-        target = targets(aligned, action, num_actions=num_actions, options=options)[0]
-        return float((target - less_level(aligned, options)).square().sum(dtype=torch.float64))
-
-    before = distance(features)
-    return 1 - distance(sample_rows(features, times)) / before if before > 0 else 0.0
+    before = disagreement(features, action, num_actions=num_actions)
+    if before == 0:
+        return 0.0
+    return 1 - disagreement(sample_rows(features, times), action, num_actions=num_actions) / before
 
 
 def _others(aligned: Tensor, mean: Tensor, count: Tensor, action: Tensor, options: JointOptions) -> Tensor:

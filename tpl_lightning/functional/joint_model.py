@@ -147,7 +147,7 @@ class JointModel:
         )
         stiffness = 1.0
         if space.adapt > 0:
-            stiffness = stiffness_of(features, action, num_actions=num_actions, space=mapping)
+            stiffness = stiffness_of(signal, features, action, num_actions=num_actions, space=mapping)
             options = replace(options, smoothness=stiffness * options.smoothness)
         if space.path_rounds > 0:  # paths end near enough for one coarse stage
             options = replace(options, stages=options.stages[-_STAGES_FROM_PATHS:])
