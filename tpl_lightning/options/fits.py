@@ -15,9 +15,9 @@ class DirectConfig:
     smoothness: float = 0.1
     """Weight of the prior: mean square slope of the velocity field against the squared distance to the prototype."""
     adapt: float = 0.05
-    """Clips in step need a stronger prior: it grows where small warps show hardly any tempo. Clean features need a weaker
-    one and freer levels: the last stage has what suits the warps, levels and residuals of those before, of which this
-    share counts as noise, where that is freer than set. 0: neither."""
+    """Clips in step need a stronger prior: it grows where small warps show hardly any tempo. Clean features need a
+    weaker one and freer levels: the last stage has what suits the warps, levels and residuals of those before, of which
+    this share counts as noise, where that is freer than set. 0: neither."""
     first_smoothness: float = 0.15
     """Weight of the prior in the first fit, from which the metric is learned."""
     metric: bool = True
