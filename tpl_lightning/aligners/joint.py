@@ -15,6 +15,7 @@ from tpl_lightning.aligners.base import (
     check_videos,
     make_catalogue,
 )
+from tpl_lightning.aligners.detail import FINE_GRID, detail_pays, joint_options
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.guides import label_guide
 from tpl_lightning.alignment import Alignment, prototype_grid
@@ -24,20 +25,17 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import voted_labels
 from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.joint import Guide, JointOptions, agreement, warps_from_positions
-from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
+from tpl_lightning.functional.joint import Guide, warps_from_positions
+from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel
+from tpl_lightning.functional.joint_problem import chunks
 from tpl_lightning.functional.resample import resample
-from tpl_lightning.functional.timing_space import channel_energy
 
 __all__ = ["JointAligner"]
 
 _GRID_LIMITS = (128, 160)  # warps of few cells are fitted to signals smoothed to at most 160 points
-_FINE_GRID = 512
 _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
-_STILL = 1e-6  # of the variance of the channel that changes most: with less, a channel says nothing
-_WORTH_DETAIL = 0.03  # of agreement in held-out channels that detail has to bring
 _WORTH_TELLING = 2  # times the prior that is set
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
@@ -170,7 +168,7 @@ class JointAligner(StoredAligner):
     ) -> tuple[JointModel, Tensor, Tensor]:
         """Return the joint fit, theta (N, d) and the features (N, G, C) on the shared grid."""
         low, high = _GRID_LIMITS
-        size = _FINE_GRID if fine else min(max(max(catalogue["prototype_lengths"]), low), high)
+        size = FINE_GRID if fine else min(max(max(catalogue["prototype_lengths"]), low), high)
         features = frames.on_grid(train, self.config.direct.grid or size).to(self.device)
         position = self._base_positions(train, features.shape[1])
         action, count = self._codes(train, catalogue), len(catalogue["actions"])
@@ -189,28 +187,8 @@ class JointAligner(StoredAligner):
         guide: Guide | None = None,
     ) -> tuple[JointModel, Tensor]:
         """Return the joint fit of features (N, G, C) that starts at positions (N, G) of the base, and theta (N, d)."""
-        direct = self.config.direct
         self._cells = FINE_CELLS if fine else self._configured_cells()
-        options = JointOptions(
-            num_cells=self._cells,
-            smoothness=direct.smoothness,
-            stages=tuple(direct.stages),
-            level_freedom=direct.level_freedom,
-            leave_one_out=direct.leave_one_out,
-            sharpen=direct.sharpen,
-        )
-        space = SpaceOptions(
-            derivative=direct.derivative,
-            sigma=direct.derivative_sigma,
-            metric=direct.metric,
-            metric_channels=direct.metric_channels,
-            first_smoothness=direct.first_smoothness,
-            path_rounds=direct.paths,
-            adapt=direct.adapt if adapt else 0.0,
-            joint_videos=direct.joint_videos,
-        )
-        if fine:
-            options, space = in_detail(options, space)
+        options, space = joint_options(self.config.direct, num_cells=self._cells, fine=fine, adapt=adapt)
         return JointModel.fit(
             features,
             action,
@@ -222,11 +200,7 @@ class JointAligner(StoredAligner):
         )
 
     def _needs_detail(self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]) -> bool:
-        """Tell whether warps in full detail are worth it: for long recordings, without labels.
-
-        They are where warps that are fitted to half of the channels align the other half, which had no say in them,
-        clearly better than coarse warps do. What fits noise in the one is of no use in the other.
-        """
+        """Tell whether warps are to be in full detail: for long recordings, see ``aligners.detail``."""
         detail = self.config.direct.detail
         if detail != "auto":
             return detail == "fine"
@@ -234,24 +208,17 @@ class JointAligner(StoredAligner):
             return False
         chosen = [np.flatnonzero(train.action == a)[:_TRIED] for a in train.actions[:_TRIED_ACTIONS]]
         some = train.select(np.sort(np.concatenate(chosen)))
-        features = frames.on_grid(some, self.config.direct.grid or _FINE_GRID).to(self.device)
-        change = channel_energy(features)
-        features = features[..., change > _STILL * change.max()]
-        if features.shape[2] < 2:
-            return False
+        features = frames.on_grid(some, self.config.direct.grid or FINE_GRID).to(self.device)
         action, count = self._codes(some, catalogue), len(catalogue["actions"])
         position = self._base_positions(some, features.shape[1])
         grid = torch.linspace(0, 1, features.shape[1], device=self.device)
-        gain = 0.0
-        for fitted, held_out in ((0, 1), (1, 0)):
-            for fine in (False, True):
-                # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
-                half = features[..., fitted::2].contiguous()
-                theta = self._fit_on_grid(half, action, position, num_actions=count, fine=fine, adapt=False)[1]
-                times = cpab_warp(theta, grid, num_cells=self._cells)
-                found = agreement(features[..., held_out::2], times, action, num_actions=count)
-                gain += found / 2 if fine else -found / 2
-        return gain > _WORTH_DETAIL
+
+        def fit(half: Tensor, fine: bool) -> Tensor:
+            # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
+            theta = self._fit_on_grid(half, action, position, num_actions=count, fine=fine, adapt=False)[1]
+            return cpab_warp(theta, grid, num_cells=self._cells)
+
+        return detail_pays(features, action, fit, num_actions=count)
 
     def _fit_features(self, train: VideoSet) -> Features:
         """Return what makes the features that are compared."""
@@ -340,7 +307,8 @@ class JointAligner(StoredAligner):
         """Return T^theta (N, d) at so many even times (N,) of each video."""
         found: list[np.ndarray] = [np.empty(0)] * len(sizes)
         order = np.argsort(sizes, kind="stable")  # of similar lengths together: little padding
-        for rows in np.split(order, range(_TOGETHER, len(order), _TOGETHER)):
+        for chunk in chunks(len(order), _TOGETHER):
+            rows = order[chunk]
             grids = [torch.from_numpy(prototype_grid(size)) for size in sizes[rows].tolist()]
             points = pad_sequence(grids, batch_first=True, padding_value=1.0)
             times = cpab_warp(theta[rows], points, num_cells=self._num_cells()).numpy()
@@ -356,7 +324,8 @@ class JointAligner(StoredAligner):
         state["prototypes"] = {}
         for action in train.actions:
             total, mine = torch.zeros(()), np.flatnonzero(train.action == action)
-            for rows in np.split(mine, range(_RESAMPLED, len(mine), _RESAMPLED)):
+            for chunk in chunks(len(mine), _RESAMPLED):
+                rows = mine[chunk]
                 frames = pad_sequence(reader(train, rows), batch_first=True)
                 times = torch.stack([torch.from_numpy(sources[i]) for i in rows.tolist()])
                 total = total + resample(frames, times, torch.from_numpy(train.lengths[rows])).sum(0)
