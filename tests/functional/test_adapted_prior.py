@@ -64,7 +64,7 @@ def test_style_is_no_tempo():
 
 def test_no_more_tempo_than_halves_of_the_channels_agree_on():
     """The space of comparison may know tempos that the features do not show: a metric learned from noise does."""
-    signal, action, _ = _videos(1.0, noise=0.1)
+    signal, action, _ = _videos(1.0, noise=0.8)
     noise = _videos(0.0, noise=1e3)[0]
     told = PLAIN.fit(signal)[1]
     found = [tempo(told, x, action, num_actions=2, space=PLAIN) for x in (signal, noise)]

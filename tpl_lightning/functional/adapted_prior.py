@@ -24,7 +24,8 @@ _FEWEST = 4  # channels that share the energy, as many as equal ones would be (p
 _TRIAL = JointOptions(num_cells=8, smoothness=0.2, stages=(0.1, 0.025), rounds=1)  # how they are fitted: in two steps
 _STYLE = 0.013  # displacement per slope, mean squares, of what is not tempo: it changes over a ninth of the video
 _STYLE_SHOWS = 2e-3  # most of it, mean square, per residual
-_SURE = 2.0  # standard errors that what halves agree on may be off
+_TRUSTED = 0.25  # residual from which on halves of the channels are asked what they agree on
+_SURE = 2.0  # standard errors that this may be off
 _UNEVEN = 8e-4  # variance of the time of a moment from which on clips are not in step: .028 of the video
 _NOISY = 0.1  # residual from which on it takes no stronger prior
 _STEEP, _STIFFEST = 1.5, 1024.0  # how the prior grows with less tempo, and to how many times what is set
@@ -64,8 +65,8 @@ def tempo(signal: Tensor, features: Tensor, action: Tensor, *, num_actions: int,
     Small warps move a moment by d. Two things besides tempo do. Style lets one feature of a video come early and the
     next one late, and is told by its roughness: where it keeps for a length l of the video, mean d^2 is l^2 mean d'^2.
     So much is taken off, but no more than residuals tell of: videos that differ in nothing but tempo have none. And
-    noise makes smooth warps, too, but other ones in every second channel than in the rest: there is no more tempo than
-    the two agree on, give or take two standard errors.
+    noise, where there is much, makes smooth warps, too, but other ones in every second channel than in the rest: there
+    is no more tempo than the two agree on, give or take two standard errors.
 
     Args:
         signal: (N, G, K) in the space of comparison, whose metric tells signal from noise.
@@ -89,6 +90,8 @@ def tempo(signal: Tensor, features: Tensor, action: Tensor, *, num_actions: int,
     unexplained = disagreement(sample_rows(signal, times), action, num_actions=num_actions)
     residual = unexplained / max(float(channel_energy(signal).sum()), 1e-12)
     smooth = varied - min(_STYLE * varied_slope, _STYLE_SHOWS * residual)
+    if residual < _TRUSTED:
+        return Tempo(smooth, residual)
     size = features.shape[2] // 2 * 2
     halves = torch.cat([features[..., 0:size:2], features[..., 1:size:2]])
     both = torch.cat([action, action + num_actions])
