@@ -1,6 +1,8 @@
-"""Small caches that the tests make themselves."""
+"""Small caches that the tests make themselves, and what else they share."""
 
 import os
+import random
+import socket
 
 import numpy as np
 import pytest
@@ -10,6 +12,15 @@ from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 
 torch.set_num_threads(1)  # small tensors; and other programs may hold the other cores
 os.environ.setdefault("WANDB_MODE", "disabled")  # tests that log say so
+
+
+def free_port():
+    """Return a port that nothing listens on, from below those that systems give to outgoing connections."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as free:
+            if free.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise RuntimeError("Expected a free port from 20000 on, but found none.")
 
 
 def write_cache(

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import pickle
-import socket
 import time
 from unittest import mock
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import write_cache
+from tests.conftest import free_port, write_cache
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data import datamodule
 from tpl_lightning.data.cache import EmbeddingCache
@@ -201,10 +200,7 @@ def test_two_ranks_share_the_videos_and_end_even_where_one_has_none(tmp_path):
     """7 training videos, 1 for validation and 1 for testing: the second rank has none of the last two."""
     split = ["train"] * 7 + ["val", "test"]
     path = write_cache(tmp_path / "x.h5", videos=9, split=split)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = torch.multiprocessing.spawn(_rank, (tmp_path, path, port), nprocs=2, join=False)
+    processes = torch.multiprocessing.spawn(_rank, (tmp_path, path, free_port()), nprocs=2, join=False)
     deadline = time.monotonic() + 120  # a rank that waits for ever must fail the test, not stop it
     try:
         while not processes.join(timeout=1):

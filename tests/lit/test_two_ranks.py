@@ -4,12 +4,11 @@ import csv
 import json
 import multiprocessing
 import os
-import socket
 
 import pytest
 import torch
 
-from tests.conftest import write_cache
+from tests.conftest import free_port, write_cache
 from tpl_lightning.__main__ import main
 
 TINY = [
@@ -55,10 +54,7 @@ def _rank(rank, port, *arguments):
 
 
 def _fit_on_two(*arguments):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("fork")
+    port, context = free_port(), multiprocessing.get_context("fork")
     ranks = [context.Process(target=_rank, args=(rank, port, *arguments)) for rank in range(2)]
     for process in ranks:
         process.start()

@@ -9,7 +9,7 @@ from tpl_lightning.data.video_set import VideoSet
 
 __all__ = ["in_blocks", "read_block"]
 
-_BLOCK = 4096  # frames read at a time
+_BLOCK = 2048  # frames read at a time
 
 
 def in_blocks(positions: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:

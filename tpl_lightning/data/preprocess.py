@@ -20,7 +20,7 @@ from tpl_lightning.functional.masks import length_mask
 
 __all__ = ["BatchPreprocessor", "Preprocessor"]
 
-_READ = 32_768  # frames read to fit on; more would not move the result
+_READ = 24_576  # frames read to fit on; more would not move the result
 _COUNTED = 8192  # of them in the covariance, evenly spread: neighbours say much the same
 _MANY, _WIDE = 8, 512  # channels per component, and in all, from which on components are iterated for
 _TINY = 1e-13  # variance per mean square that is no more than rounding
@@ -52,7 +52,7 @@ class Preprocessor:
     def fit(cls, train: VideoSet, data: DataConfig) -> "Preprocessor":
         """Fit on training videos, reading each once; memory is O(C^2), not O(frames).
 
-        Of large sets some 33,000 frames are read, of videos evenly spread, and of these some 8,000 counted,
+        Of large sets some 25,000 frames are read, of videos evenly spread, and of these some 8,000 counted,
         evenly spread over each video.
 
         With ``data.scale`` "set" the result has total variance 1 over the training frames: the sum over the channels
