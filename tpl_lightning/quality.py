@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.functional.joint import disagreement
 from tpl_lightning.metrics.alignment_score import ROUGHNESS_WEIGHT
 
 __all__ = ["Quality", "assess"]
@@ -37,12 +39,8 @@ class Quality:
 
 
 def _disagreement(aligned: np.ndarray) -> float:
-    """Return the mean squared distance of each video (n, L, C) to the mean of the others, levels aside."""
-    count = len(aligned)
-    centred = aligned - aligned.mean(axis=1, keepdims=True)
-    spread = np.square(centred - centred.mean(axis=0)).sum(axis=-1).mean()
-    # The distance to the mean of the others is count / (count - 1) times that to the mean of all.
-    return float(spread * (count / (count - 1)) ** 2)
+    """Return that of the videos (n, L, C) of one action."""
+    return disagreement(torch.from_numpy(aligned), torch.zeros(len(aligned), dtype=torch.int64), num_actions=1)
 
 
 def _sampled(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
