@@ -39,7 +39,7 @@ class Quality:
 
 
 def _disagreement(aligned: np.ndarray) -> float:
-    """Return that of the videos (n, L, C) of one action."""
+    """Return how far the aligned videos (n, L, C) of one action lie from the mean of the others, a mean square."""
     return disagreement(torch.from_numpy(aligned), torch.zeros(len(aligned), dtype=torch.int64), num_actions=1)
 
 

@@ -156,8 +156,8 @@ class JointAligner(StoredAligner):
         rows = np.array([known.get(str(v), -1) for v in videos.video_id])
         theta[rows >= 0] = state["train_theta"].cpu()[rows[rows >= 0]]
         new = np.flatnonzero(rows < 0)
-        for start in range(0, len(new), _CHUNK):
-            chosen = new[start : start + _CHUNK]
+        for chunk in chunks(len(new), _CHUNK):
+            chosen = new[chunk]
             part = videos.select(chosen)
             features = frames.on_grid(part, state["grid"]).to(self.device)
             theta[chosen] = self._find(model, features, self._codes(part, catalogue), part).cpu()

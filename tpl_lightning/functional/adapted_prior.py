@@ -59,6 +59,27 @@ def _displacements(signal: Tensor, action: Tensor, *, num_actions: int) -> tuple
     return times, times - grid
 
 
+def _most_agreed(features: Tensor, action: Tensor, share: Tensor, *, num_actions: int, space: TimingSpace) -> float:
+    """Return the most variance that displacements in every second channel and in the rest can have in common.
+
+    Noise of their own adds nothing to their mean product; to it come the standard errors that it may be off.
+
+    Args:
+        features: (N, G, C), C >= 2.
+        action: (N,).
+        share: (N,) what the variance of a video counts.
+        num_actions: A.
+        space: Its derivatives are put beside the halves.
+    """
+    size = features.shape[2] // 2 * 2
+    halves = torch.cat([features[..., 0:size:2], features[..., 1:size:2]])
+    both = torch.cat([action, action + num_actions])
+    signal = replace(space, metric=None).fit(halves)[1]
+    one, other = _displacements(signal, both, num_actions=2 * num_actions)[1].chunk(2)
+    agreed = share * (one * other).mean(1)
+    return float(agreed.mean() + _SURE * agreed.std() / len(agreed) ** 0.5)
+
+
 def tempo(signal: Tensor, features: Tensor, action: Tensor, *, num_actions: int, space: TimingSpace) -> Tempo:
     """Measure how videos differ in tempo, without labels.
 
@@ -92,14 +113,7 @@ def tempo(signal: Tensor, features: Tensor, action: Tensor, *, num_actions: int,
     smooth = varied - min(_STYLE * varied_slope, _STYLE_SHOWS * residual)
     if residual < _TRUSTED:
         return Tempo(smooth, residual)
-    size = features.shape[2] // 2 * 2
-    halves = torch.cat([features[..., 0:size:2], features[..., 1:size:2]])
-    both = torch.cat([action, action + num_actions])
-    signal = replace(space, metric=None).fit(halves)[1]
-    one, other = _displacements(signal, both, num_actions=2 * num_actions)[1].chunk(2)
-    agreed = share * (one * other).mean(1)
-    most = agreed.mean() + _SURE * agreed.std() / len(agreed) ** 0.5
-    return Tempo(min(smooth, float(most)), residual)
+    return Tempo(min(smooth, _most_agreed(features, action, share, num_actions=num_actions, space=space)), residual)
 
 
 def stiffness_of(signal: Tensor, features: Tensor, action: Tensor, *, num_actions: int, space: TimingSpace) -> float:
