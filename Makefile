@@ -33,6 +33,12 @@ ablations: $(VENV)/.installed  ## the paper's ablations in one table: make ablat
 	@$(BIN)/tpl bench experiments/$(DATASET).yaml $(CACHE_ARG) run.name=ablations-$(DATASET) \
 		'bench.methods=[$(subst $(space),$(comma),$(ABLATIONS))]' $(ARGS)
 
+LADDER := $(wildcard experiments/ablations/ladder/*.yaml)
+
+ladder: $(VENV)/.installed  ## from the paper to TPL+, one departure a row: make ladder DATASET=genai [CACHE=path] [ARGS=...]
+	@$(BIN)/tpl bench experiments/$(DATASET).yaml $(CACHE_ARG) run.name=ladder-$(DATASET) \
+		'bench.methods=[$(subst $(space),$(comma),$(LADDER))]' $(ARGS)
+
 results: $(VENV)/.installed  ## write docs/results.md from the tables below runs/: make results [ARGS="FOLDER ..."]
 	@$(BIN)/python docs/make_results.py $(ARGS)
 
@@ -76,4 +82,4 @@ bench-step: $(VENV)/.installed  ## time a training step and what it is made of, 
 bench-fit: $(VENV)/.installed  ## time every method's fit at the size of Penn Action, write benchmarks/fit.md: [ARGS="--dtw-videos 200"]
 	@$(BIN)/python benchmarks/fit.py $(ARGS)
 
-.PHONY: help install train bench sweep agent ablations results test test-full lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit
+.PHONY: help install train bench sweep agent ablations ladder results test test-full lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit

@@ -53,7 +53,7 @@ def main() -> None:
         arguments = ["experiments/genai.yaml", *common, "run.name=tpl", "method=tpl", *small, *epochs]
         _killed_and_resumed(folder, run, arguments)
         _check_run(run)
-        _tpl("fit", "experiments/genai.yaml", *common, "run.name=plus", "matcher.epochs=2", *small)
+        _tpl("fit", "experiments/genai.yaml", *common, "run.name=plus", *small)
         run = folder / "runs" / "plus"
         _check_run(run)
         _tpl("test", str(run), *common)

@@ -12,8 +12,9 @@ from typing import Any, get_args
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.options.check import require
-from tpl_lightning.options.fits import DirectConfig, DtwConfig, MatcherConfig
+from tpl_lightning.options.fits import DirectConfig, DtwConfig
 from tpl_lightning.options.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
+from tpl_lightning.options.presets import PRESETS
 from tpl_lightning.options.runs import BenchConfig, DataConfig, Method, RunConfig, TrainConfig
 
 __all__ = [
@@ -25,12 +26,12 @@ __all__ = [
     "DtwConfig",
     "HeadConfig",
     "LossConfig",
-    "MatcherConfig",
     "ModelConfig",
     "RunConfig",
     "TrainConfig",
     "WarpConfig",
     "config_to_dict",
+    "differences",
     "load_config",
     "save_config",
 ]
@@ -40,8 +41,8 @@ __all__ = [
 class Config:
     """All options."""
 
-    method: Method = "tpl"
-    """The aligner."""
+    method: Method = "tpl_plus"
+    """The aligner. tpl: as in the paper; tpl_plus: the same module with an aligner that sees the prototype."""
     refine: bool | None = None
     """Refine the warps of `method` by the direct fit, from where they are; empty: yes for tpl_plus, no for others."""
     seed: int = 0
@@ -53,7 +54,6 @@ class Config:
     dtw: DtwConfig = field(default_factory=DtwConfig)
     dtan: DtanConfig = field(default_factory=DtanConfig)
     direct: DirectConfig = field(default_factory=DirectConfig)
-    matcher: MatcherConfig = field(default_factory=MatcherConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: dict[str, Any] = field(default_factory=dict)
@@ -114,6 +114,8 @@ def _merge(base: Any, update: Any, origin: str) -> Any:
 def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | None = None) -> Config:
     """Build the configuration from YAML files and ``key=value`` arguments, later ones winning.
 
+    What ``method`` sets beside its name (``options.presets``) lies over the defaults and under all else.
+
     Args:
         arguments: Paths of YAML files and ``key=value`` strings in any order.
         defaults: A nested dictionary that is laid over the dataclass defaults first (a checkpoint's
@@ -128,15 +130,15 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    tree = OmegaConf.structured(Config)
+    updates: list[tuple[Any, str]] = []
     if defaults:
-        tree = _merge(tree, OmegaConf.create(defaults), "stored configuration")
+        updates.append((OmegaConf.create(defaults), "stored configuration"))
     # Files first, whatever the order on the line: an argument is always meant to win over a file.
     for argument in arguments:
         if "=" not in argument:
             if argument.startswith("-"):
                 raise UserError(f"{argument}: unknown flag; options are written key=value, without hyphens.")
-            tree = _merge(tree, _load_yaml(Path(argument)), argument)
+            updates.append((_load_yaml(Path(argument)), argument))
     for argument in arguments:
         if "=" in argument:
             try:
@@ -146,7 +148,14 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
                 update = OmegaConf.from_dotlist([text])
             except Exception as error:
                 raise UserError(f"{argument}: not a readable key=value argument ({_one_line(error)}).") from error
-            tree = _merge(tree, update, argument)
+            updates.append((update, argument))
+    tree = OmegaConf.structured(Config)
+    for update, origin in updates:
+        tree = _merge(tree, update, origin)
+    if tree.method in PRESETS:
+        tree = _merge(OmegaConf.structured(Config), OmegaConf.create(PRESETS[tree.method]), tree.method)
+        for update, origin in updates:
+            tree = _merge(tree, update, origin)
     try:
         config = OmegaConf.to_object(tree)
     except OmegaConfBaseException as error:
@@ -158,6 +167,23 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
 def config_to_dict(config: Config) -> dict[str, Any]:
     """Return the configuration as nested dictionaries of primitives; without ``resume``, which is of one call."""
     return {key: value for key, value in asdict(config).items() if key != "resume"}
+
+
+def differences(config: Config) -> dict[str, Any]:
+    """Return the options, nested, that are not as their method has them: the method itself and what was given."""
+    usual = config_to_dict(load_config([f"method={config.method}"]))
+    return {"method": config.method, **_differences(config_to_dict(config), usual)}
+
+
+def _differences(tree: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and isinstance(usual.get(key), dict):
+            below = _differences(value, usual[key])
+            found |= {key: below} if below else {}
+        elif value != usual.get(key):
+            found[key] = value
+    return found
 
 
 def save_config(config: Config, path: Path) -> None:

@@ -11,10 +11,6 @@ __all__ = ["Aligner", "StoredAligner", "build_aligner", "load_aligner", "median_
 
 def build_aligner(config: Config, run_dir: Path) -> Aligner:
     """Return the unfitted aligner that ``config.method`` names, refined if ``config.refine`` says so."""
-    if config.method == "tpl_plus":
-        from tpl_lightning.aligners.tpl_plus import MatchedAligner
-
-        return MatchedAligner(config, run_dir)
     if config.method in ("tcc", "lav"):
         from tpl_lightning.aligners.heads import HeadAligner
 
@@ -40,10 +36,6 @@ def load_aligner(path: Path, config: Config) -> StoredAligner:
 
     if config.method == "direct":
         return JointAligner.from_checkpoint(path, config)
-    if config.method == "tpl_plus":
-        from tpl_lightning.aligners.tpl_plus import MatchedAligner
-
-        return MatchedAligner.from_checkpoint(path, config)
     if config.method in ("tcc", "lav"):
         from tpl_lightning.aligners.heads import HeadAligner
 
@@ -64,7 +56,7 @@ def _load_base(path: Path, config: Config) -> StoredAligner:
         from tpl_lightning.aligners.dtan import DTANAligner
 
         return DTANAligner.from_checkpoint(path, config)
-    if config.method == "tpl":
+    if config.method in ("tpl", "tpl_plus"):
         from tpl_lightning.aligners.tpl import TPLAligner
 
         return TPLAligner.from_checkpoint(path, config)

@@ -1,12 +1,15 @@
 """The one interface of all aligners."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tpl_lightning.alignment import Alignment
+from tpl_lightning.config import Config
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
@@ -19,7 +22,11 @@ __all__ = [
     "longest_lengths",
     "make_catalogue",
     "median_lengths",
+    "with_epochs",
 ]
+
+_EPOCHS = 300  # of networks that learn to predict warps
+_STEPS = 60  # of one whose aligner has no weights: more change no score
 
 
 def median_lengths(train: VideoSet) -> dict[str, int]:
@@ -73,6 +80,32 @@ def check_videos(videos: VideoSet, catalogue: dict[str, Any]) -> None:
         )
 
 
+def with_epochs(config: Config, videos: int) -> Config:
+    """Return the configuration with ``train.max_epochs`` as a number, validations within it.
+
+    Args:
+        config: The configuration; a number that it gives stays.
+        videos: Training videos; where steps are counted, an epoch has one for each batch of all devices.
+    """
+    epochs = config.train.max_epochs
+    if epochs is None and config.model.aligner == "path" and config.method in ("tpl", "tpl_plus"):
+        epochs = -(-_STEPS // max(-(-videos // (config.data.batch_size * _devices(config))), 1))
+    epochs = epochs or _EPOCHS
+    return replace(
+        config, train=replace(config.train, max_epochs=epochs, val_every=min(config.train.val_every, epochs))
+    )
+
+
+def _devices(config: Config) -> int:
+    """Return the number of devices that a training is spread over."""
+    devices, nodes = config.trainer.get("devices", 1), int(config.trainer.get("num_nodes", 1))
+    if isinstance(devices, list):
+        return max(len(devices), 1) * nodes
+    if devices in ("auto", -1, "-1"):
+        return max(torch.cuda.device_count(), 1) * nodes
+    return max(int(devices), 1) * nodes
+
+
 class Features(Protocol):
     """What makes features (L, K) of the embeddings (L, C) of a video; a fitted ``Preprocessor`` is one."""
 
@@ -108,6 +141,10 @@ class Aligner(ABC):
     def unrefined(self) -> "Aligner | None":
         """Return the fitted aligner whose warps this one refines, None where there is none."""
         return None
+
+    def diagnosis(self) -> dict[str, float]:
+        """Return figures that tell, without labels, whether a network has learned to align; empty without one."""
+        return {}
 
     def notes(self) -> list[str]:
         """Return what the fitted aligner decided by itself that its user would like to know, one sentence each."""

@@ -9,4 +9,4 @@ __all__ = ["DTANAligner"]
 class DTANAligner(TPLAligner):
     """Diffeomorphic temporal alignment nets on ``dtan.objective``; trained, stored and applied as TPL is."""
 
-    module_class = DTANModule
+    module_class = DTANModule  # type: ignore[assignment]

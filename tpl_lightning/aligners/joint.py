@@ -30,7 +30,7 @@ from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel
 from tpl_lightning.functional.joint_problem import chunks
 from tpl_lightning.functional.resample import resample
 
-__all__ = ["JointAligner"]
+__all__ = ["JointAligner", "wants_detail"]
 
 _GRID_LIMITS = (128, 160)  # warps of few cells are fitted to signals smoothed to at most 160 points
 _LONG = 200  # frames of a prototype from which on detail is tried
@@ -249,6 +249,10 @@ class JointAligner(StoredAligner):
         """Return the stored prototype U^ (L, channels) of each action [7]."""
         return {a: values.cpu().numpy() for a, values in self._fitted()["prototypes"].items()}
 
+    def diagnosis(self) -> dict[str, float]:
+        """Return that of the base."""
+        return {} if self.base is None else self.base.diagnosis()
+
     def notes(self) -> list[str]:
         """Tell of warps in detail and of a prior that grew, and what the base tells."""
         found = [] if self.base is None else self.base.notes()
@@ -331,3 +335,9 @@ class JointAligner(StoredAligner):
                 total = total + resample(frames, times, torch.from_numpy(train.lengths[rows])).sum(0)
             state["prototypes"][action] = total / len(mine)
         state["prototype_labels"] = {a: torch.from_numpy(np.asarray(labels[a])) for a in train.actions}
+
+
+def wants_detail(train: VideoSet, preprocessor: Features, config: Config) -> bool:
+    """Tell whether the warps of training videos are to be in full detail, as the direct fit decides."""
+    catalogue = make_catalogue(train, preprocessor.num_channels)
+    return JointAligner(config, Path())._needs_detail(train, FrameReader(preprocessor, _KEPT), catalogue)

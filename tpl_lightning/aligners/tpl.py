@@ -1,4 +1,4 @@
-"""TPL: D-MTAE trained by Lightning, one forward pass per video to align."""
+"""TPL and TPL+: D-MTAE trained by Lightning, one forward pass per video to align."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from lightning import Callback, seed_everything
 
-from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue
+from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue, with_epochs
+from tpl_lightning.aligners.joint import wants_detail
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.checkpoint_file import read_checkpoint
 from tpl_lightning.config import Config, config_to_dict
@@ -20,7 +21,9 @@ from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.lit import TPLModule
 from tpl_lightning.lit.callbacks import IcaeWeightAnnealing, PrototypeBuilder
+from tpl_lightning.lit.diagnosis import Diagnosis, in_words
 from tpl_lightning.lit.module import AlignmentModule
+from tpl_lightning.lit.path_module import PathTPLModule
 from tpl_lightning.lit.trainer import train as train_module
 from tpl_lightning.tracking import current_mirror
 
@@ -28,20 +31,23 @@ __all__ = ["TPLAligner"]
 
 
 class TPLAligner(StoredAligner):
-    """Temporal Prototype Learning as in the paper.
+    """Temporal Prototype Learning, as in the paper or with an aligner that sees the prototype (``model.aligner``).
 
     Args:
         config: The configuration.
         run_dir: Folder for the checkpoint and the CSV log.
     """
 
-    module_class: type[AlignmentModule] = TPLModule
-
     def __init__(self, config: Config, run_dir: Path) -> None:
         """Keep the options; nothing is built before ``fit``."""
         self.config, self.run_dir = config, run_dir
         self.module: AlignmentModule | None = None
         self.is_global_zero = True
+
+    @property
+    def module_class(self) -> type[AlignmentModule]:
+        """Return the class of the module."""
+        return PathTPLModule if self.config.model.aligner == "path" else TPLModule
 
     @classmethod
     def from_checkpoint(cls, path: Path, config: Config) -> "TPLAligner":
@@ -50,10 +56,14 @@ class TPLAligner(StoredAligner):
         Raises:
             UserError: If the file is missing or no checkpoint of this framework.
         """
-        read_checkpoint(path)
+        if "matcher" in read_checkpoint(path):
+            raise UserError(
+                f"{path}: of a version whose TPL+ was a matching network, which this one cannot run; "
+                "fit again. Its own videos can still be synced and viewed."
+            )
         aligner = cls(config, path.parent.parent)
         try:
-            aligner.module = cls.module_class.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+            aligner.module = aligner.module_class.load_from_checkpoint(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many unrelated classes on a foreign file
             first = str(error).strip().splitlines()[0]
             raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
@@ -61,10 +71,13 @@ class TPLAligner(StoredAligner):
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Train the network on all actions at once and build the prototypes."""
-        config = self.config
+        config = self.config = with_epochs(self.config, len(train))
         seed_everything(config.seed, workers=True, verbose=False)
         preprocessor = Preprocessor.fit(train, config.data)
         catalogue = make_catalogue(train, preprocessor.num_channels, config.model.prototype_length)
+        self._check_latent(catalogue["num_channels"])
+        if self.module_class is PathTPLModule:
+            catalogue["detail"] = wants_detail(train, preprocessor, config)
         module = self.module_class(config_to_dict(config), catalogue)
         module.preprocessor_state = preprocessor.state()
         empty = train.select(np.zeros(len(train), dtype=bool))
@@ -73,8 +86,10 @@ class TPLAligner(StoredAligner):
             splits, preprocessor, module.actions, config.data, config.seed, few_sizes=config.train.compile
         )
         callbacks: list[Callback] = [PrototypeBuilder(self.run_dir / "checkpoints" / "last.ckpt")]
-        if config.method == "tpl":
-            callbacks.insert(0, IcaeWeightAnnealing(config.loss.alpha, config.loss.t0))
+        if isinstance(module, TPLModule):
+            fractional = isinstance(module, PathTPLModule)
+            callbacks.insert(0, IcaeWeightAnnealing(config.loss.alpha, config.loss.t0, fractional=fractional))
+            callbacks.append(Diagnosis())  # after the prototypes are built
         mirror = current_mirror()
         trainer = train_module(
             module,
@@ -87,6 +102,15 @@ class TPLAligner(StoredAligner):
         self.is_global_zero = trainer.is_global_zero
         self.module = module.eval()
 
+    def _check_latent(self, channels: int) -> None:
+        """Refuse a linear encoder to more channels than there are."""
+        model = self.config.model
+        if model.encoder == "linear" and model.latent_dim is not None and model.latent_dim > channels:
+            raise UserError(
+                f"Expected `model.latent_dim` to be at most {channels}, the channels of the features, with "
+                f"model.encoder=linear, but got {model.latent_dim}; set it lower, or data.pca higher."
+            )
+
     def prototype_labels(self) -> dict[str, np.ndarray]:
         """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
         module = self._fitted()
@@ -98,6 +122,14 @@ class TPLAligner(StoredAligner):
         module = self._fitted()
         values, lengths = module.prototypes.cpu().numpy(), module.prototype_lengths.tolist()
         return {a: values[i, : lengths[i]] for i, a in enumerate(module.actions)}
+
+    def diagnosis(self) -> dict[str, float]:
+        """Return what a look at the trained network has found, see ``lit.diagnosis``; empty after loading."""
+        return self.module.diagnosis if isinstance(self.module, TPLModule) else {}
+
+    def notes(self) -> list[str]:
+        """Say in words where the network ignores timing."""
+        return in_words(self.diagnosis())
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
         """Return the latent sequence Z_i (L_i, latent_dim) of each video."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
-from tpl_lightning.config import Config, config_to_dict, load_config
+from tpl_lightning.config import Config, config_to_dict, differences, load_config
 from tpl_lightning.errors import UserError
 
 __all__ = ["main"]
@@ -51,16 +51,17 @@ def _row_tree(config: Config, row: BenchRow, seed: int) -> dict[str, Any]:
     """Return the whole configuration of one fit as nested dictionaries, without where it runs."""
     from omegaconf import OmegaConf
 
-    base = {k: v for k, v in config_to_dict(config).items() if k not in ("bench", "run")}
+    # What was given, not what its method sets beside: another method has its own.
+    base = {k: v for k, v in differences(config).items() if k not in ("bench", "run")}
     merged = OmegaConf.merge(OmegaConf.create(base), OmegaConf.create({**row.overrides, "seed": seed}))
     tree = OmegaConf.to_container(merged)
     assert isinstance(tree, dict)
     named = {str(key): value for key, value in tree.items()}
     try:
-        load_config(defaults=named)
+        whole = config_to_dict(load_config(defaults=named))
     except UserError as error:
         raise UserError(f"bench.methods: {row.name}: {error}") from error
-    return named
+    return {key: value for key, value in whole.items() if key not in ("bench", "run")}
 
 
 def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: str) -> dict[str, Any]:
@@ -101,14 +102,11 @@ def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: st
     return result
 
 
-def _changed(tree: dict[str, Any], usual: dict[str, Any], prefix: str = "") -> list[str]:
-    """Return ``key=value`` of every option that is not as usual."""
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return nested options as ``key=value``."""
     found = []
     for key, value in tree.items():
-        if isinstance(value, dict):
-            found += _changed(value, usual.get(key, {}), f"{prefix}{key}.")
-        elif value != usual.get(key):
-            found.append(f"{prefix}{key}={_text(value)}")
+        found += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}={_text(value)}"]
     return found
 
 
@@ -121,15 +119,15 @@ def _text(value: Any) -> str:
 
 def _command(config: Config) -> str:
     """Return the command that makes the table again; a cache is named without its folder."""
-    tree = config_to_dict(config)
+    tree = differences(config)
     apart = ["run", "bench", "seed"]  # where it runs; and what rows set themselves
     if not any(name.endswith((".yaml", ".yml")) for name in config.bench.methods):
         apart += ["method", "refine"]
     tree = {key: value for key, value in tree.items() if key not in apart}
     if config.data.cache is not None:
-        tree["data"] = {**tree["data"], "cache": Path(config.data.cache).name}
+        tree["data"] = {**tree.get("data", {}), "cache": Path(config.data.cache).name}
     rows = [f"bench.methods={_text(config.bench.methods)}", f"bench.seeds={_text(config.bench.seeds)}"]
-    return shlex.join(["tpl", "bench", *_changed(tree, config_to_dict(Config())), *rows])
+    return shlex.join(["tpl", "bench", *_flat(tree), *rows])
 
 
 def _document(table: dict[str, dict[str, Any]], source: str, command: str) -> str:

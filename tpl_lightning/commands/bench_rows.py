@@ -20,7 +20,7 @@ _OBJECTIVES = {
     "dtan": "",
     "tpl": "ICAE + reconstruction",
     "direct": "ICAE in feature space + prior",
-    "tpl_plus": "random warps",
+    "tpl_plus": "ICAE + reconstruction",
     "tcc": "cycle-back regression",
     "lav": "soft-DTW + contrast",
 }

@@ -83,12 +83,12 @@ def _validation_scores(alignment: "Alignment", videos: "VideoSet") -> dict[str, 
 
 def _follow_training(config: Config, run_dir: Path, splits: "Splits", mirror: "Mirror") -> None:
     """Have figures drawn while a network is trained, where there is a log to put them into."""
-    if not (mirror.is_active and config.run.figures and config.method in ("tpl", "dtan")):
+    if not (mirror.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan")):
         return
     from tpl_lightning.report import data_source
     from tpl_lightning.snapshots import Snapshots, snapshot_epochs
 
-    epochs, source = snapshot_epochs(config.train.max_epochs), data_source(splits.train.cache)
+    epochs, source = snapshot_epochs(config.train.max_epochs or 1), data_source(splits.train.cache)
     mirror.callbacks.append(Snapshots(config, run_dir, splits.train, mirror=mirror, source=source, epochs=epochs))
 
 
@@ -114,6 +114,7 @@ def _mirror_results(
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
+    from tpl_lightning.aligners.base import with_epochs
     from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import split_videos
@@ -126,6 +127,7 @@ def run(config: Config) -> int:
     config = replace(config, data=replace(config.data, cache=str(cache.path)))
     cache.validate(most_frames=_CHECKED_FRAMES)
     splits = split_videos(VideoSet(cache), config.data)
+    config = with_epochs(config, len(splits.train))
     if config.trainer:
         from tpl_lightning.lit.trainer import check_trainer_options
 
@@ -186,6 +188,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         "quality/roughness": quality.roughness,
         "warnings": quality.warnings,
         "notes": aligner.notes(),
+        **{f"diagnosis/{key}": value for key, value in aligner.diagnosis().items()},
     }
     metrics |= _validation_scores(alignment, videos)
     write_metrics(run_dir, metrics)

@@ -34,7 +34,7 @@ def _stored_config(path: Path) -> dict[str, Any]:
 
 
 # What the weights depend on: an evaluation that changed them would be of another model.
-_FIXED = ("method", "warp", "model", "dtw", "dtan", "direct", "matcher", "head")
+_FIXED = ("method", "warp", "model", "dtw", "dtan", "direct", "head")
 
 
 def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Sums over all ranks that gradients flow through."""
+"""Sums over all ranks that gradients flow through, and rows of all ranks without gradients."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["all_reduce_sum", "global_mean", "is_distributed"]
+__all__ = ["all_reduce_sum", "gather_rows", "global_mean", "is_distributed"]
 
 
 def is_distributed() -> bool:
@@ -50,3 +50,22 @@ def global_mean(values: Tensor) -> Tensor:
     count = torch.tensor(len(values), dtype=dtype, device=values.device)
     dist.all_reduce(count)
     return values.sum() * (dist.get_world_size() / count)
+
+
+@torch.no_grad()
+def gather_rows(values: Tensor) -> Tensor:
+    """Return the rows of all ranks, one rank's behind the other's, (n_0 + n_1 + ..., ...); no gradient.
+
+    Ranks may hold unequal counts, none too. Every rank must call this, with equal shapes but for the first axis.
+    """
+    if not is_distributed():
+        return values
+    count = torch.tensor([len(values)], device=values.device)
+    counts = [torch.zeros_like(count) for _ in range(dist.get_world_size())]
+    dist.all_gather(counts, count)
+    most = int(torch.cat(counts).max())
+    padded = values.new_zeros(most, *values.shape[1:])
+    padded[: len(values)] = values
+    parts = [torch.empty_like(padded) for _ in counts]
+    dist.all_gather(parts, padded)
+    return torch.cat([part[: int(n)] for part, n in zip(parts, counts, strict=True)])

@@ -11,7 +11,15 @@ from tpl_lightning.functional.collectives import global_mean
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.resample import resample
 
-__all__ = ["annealed_weight", "icae_loss", "reconstruction_loss", "tpl_loss", "video_errors"]
+__all__ = [
+    "annealed_weight",
+    "icae_loss",
+    "mean_of_total",
+    "reconstruction_error",
+    "reconstruction_loss",
+    "tpl_loss",
+    "video_errors",
+]
 
 
 def video_errors(found: Tensor, expected: Tensor, lengths: Tensor) -> Tensor:
@@ -88,8 +96,8 @@ class _LinearError(torch.autograd.Function):
         return grad * by_hidden, grad * by_weight, grad * by_bias, None, None
 
 
-def reconstruction_loss(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings: Tensor, lengths: Tensor) -> Tensor:
-    """Return L_rec = mean_i || U_i - Dec(Z~_i) ∘ T^-theta_i ||^2 [4], the decoder's last map included.
+def reconstruction_error(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings: Tensor, lengths: Tensor) -> Tensor:
+    """Return sum_i || U_i - W H_i - b ||^2, averaged over each video's frames, of videos (B, T, H) of one linear map.
 
     Computed in float32 at least. What padding holds counts for nothing, but must be finite. No gradient reaches the
     embeddings.
@@ -100,16 +108,30 @@ def reconstruction_loss(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings
         bias: (C,) of the map.
         embeddings: (B, T, C) U.
         lengths: (B,).
+    """
+    with torch.autocast(hidden.device.type, enabled=False):
+        weight, bias, embeddings = (x.to(hidden.dtype) for x in (weight, bias, embeddings))
+        share = length_mask(lengths, hidden.shape[1]) / lengths.unsqueeze(1).to(hidden.dtype)
+        error: Tensor = _LinearError.apply(
+            hidden.flatten(0, 1), weight, bias, embeddings.flatten(0, 1), share.view(-1, 1)
+        )
+        return error
+
+
+def reconstruction_loss(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings: Tensor, lengths: Tensor) -> Tensor:
+    """Return L_rec = mean_i || U_i - Dec(Z~_i) ∘ T^-theta_i ||^2 [4], the decoder's last map included.
+
+    Arguments as of :func:`reconstruction_error`.
 
     Returns:
         Scalar; under DDP see :func:`~tpl_lightning.functional.collectives.global_mean`.
     """
-    batch, frames = hidden.shape[:2]
-    with torch.autocast(hidden.device.type, enabled=False):
-        weight, bias, embeddings = (x.to(hidden.dtype) for x in (weight, bias, embeddings))
-        share = length_mask(lengths, frames) / lengths.unsqueeze(1).to(hidden.dtype)
-        error = _LinearError.apply(hidden.flatten(0, 1), weight, bias, embeddings.flatten(0, 1), share.view(-1, 1))
-        return global_mean((error / batch).expand(batch))
+    return mean_of_total(reconstruction_error(hidden, weight, bias, embeddings, lengths), len(hidden))
+
+
+def mean_of_total(total: Tensor, count: int) -> Tensor:
+    """Return the mean per video of a sum over this rank's ``count`` videos, as ``global_mean`` of each would."""
+    return global_mean((total / count).expand(count))
 
 
 def annealed_weight(epoch: float, alpha: float, t0: float) -> float:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tpl_lightning.functional.collectives import all_reduce_sum, is_distributed
 
-__all__ = ["PrototypeAccumulator", "group_mean"]
+__all__ = ["PrototypeAccumulator", "group_mean", "leave_one_out_mean"]
 
 
 def _group_sum(values: Tensor, action: Tensor, mask: Tensor, num_actions: int, longest: int) -> Tensor:
@@ -39,6 +39,24 @@ def group_mean(values: Tensor, action: Tensor, mask: Tensor, *, num_actions: int
     """
     total = all_reduce_sum(_group_sum(values, action, mask, num_actions, longest or values.shape[1]))
     return total[..., :-1] / total[..., -1:].detach().clamp(min=1)
+
+
+def leave_one_out_mean(values: Tensor, mean: Tensor, action: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean over the *other* videos of each video's action, (n m - x) / (n - 1); a lone video is its own.
+
+    Args:
+        values: (B, P, C) aligned sequences of this rank.
+        mean: (A, longest, C) from :func:`group_mean` of the batch on all ranks.
+        action: (B,).
+        mask: (B, P), as for :func:`group_mean`.
+
+    Returns:
+        (B, longest, C), 0 beyond the prototypes.
+    """
+    count = all_reduce_sum(torch.bincount(action, minlength=len(mean)).to(mean.dtype))[action].view(-1, 1, 1)
+    padded = torch.nn.functional.pad(values * mask.unsqueeze(-1), (0, 0, 0, mean.shape[1] - values.shape[1]))
+    own = mean.index_select(0, action)
+    return own + (own - padded.to(own.dtype)) * ((count > 1) / (count - 1).clamp(min=1))
 
 
 class PrototypeAccumulator:

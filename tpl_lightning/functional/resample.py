@@ -57,7 +57,7 @@ def resample_to_size(signal: Tensor, lengths: Tensor, size: int) -> Tensor:
     Convention: frame u sits at u / (T - 1), as for :func:`resample`.
 
     Args:
-        signal: (F, C) all frames, of one signal behind the other.
+        signal: (F, C) all frames, of one signal behind the other; or (B, T, C), padded at the end, which is not read.
         lengths: (B,) frames T of each, F in all.
         size: Points, at least 2.
 
@@ -73,7 +73,12 @@ def resample_to_size(signal: Tensor, lengths: Tensor, size: int) -> Tensor:
     # Of the interpolant's integral from low to high, each frame has a share: that of the hat it stands for.
     share = (_hat_integral(high - frame) - _hat_integral(low - frame)) / (high - low)
     share = torch.where(half > 0, share, (1 - (point - frame).abs()).clamp(min=0)).to(signal.dtype)
-    rows = frame.minimum(last).long() + (lengths.cumsum(0) - lengths).view(-1, 1, 1)
+    if signal.dim() == 3:
+        first = signal.shape[1] * torch.arange(len(lengths), device=signal.device)
+        signal = signal.flatten(0, 1)
+    else:
+        first = lengths.cumsum(0) - lengths
+    rows = frame.minimum(last).long() + first.view(-1, 1, 1)
     sampled = F.embedding_bag(rows.flatten(0, 1), signal, per_sample_weights=share.flatten(0, 1), mode="sum")
     return sampled.view(len(lengths), size, -1)
 

@@ -1,5 +1,6 @@
 """Callbacks: annealing of the ICAE weight, prototypes after training, progress."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from tpl_lightning.data.batch import Batch
 from tpl_lightning.data.datamodule import EmbeddingDataModule
 from tpl_lightning.functional.losses import annealed_weight
 from tpl_lightning.functional.masks import length_mask
@@ -27,24 +29,35 @@ class IcaeWeightAnnealing(Callback):
     Args:
         alpha: Steepness per epoch.
         t0: Epoch at which the weight is 1/2; None: half of the trainer's epochs.
+        fractional: Whether t counts the steps of an epoch as its parts, (b + 1/2) / B in step b of B; where a training
+            has few epochs of many steps. Else t is the number of the epoch.
     """
 
-    def __init__(self, alpha: float = 2.0, t0: float | None = None) -> None:
+    def __init__(self, alpha: float = 2.0, t0: float | None = None, *, fractional: bool = False) -> None:
         """Keep the options."""
-        self.alpha, self.t0 = alpha, t0
+        self.alpha, self.t0, self.fractional = alpha, t0, fractional
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the weight of the epoch in whose middle a run is resumed, for which no epoch start comes."""
-        self._set(trainer, pl_module)
+        self._set(trainer, pl_module, trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the weight of this epoch."""
-        pl_module.log("train/icae_weight", self._set(trainer, pl_module), on_step=False, on_epoch=True)
+        if not self.fractional:
+            weight = self._set(trainer, pl_module, trainer.current_epoch)
+            pl_module.log("train/icae_weight", weight, on_step=False, on_epoch=True)
 
-    def _set(self, trainer: Trainer, pl_module: LightningModule) -> float:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Set the weight of this step."""
+        if self.fractional:
+            epoch = trainer.current_epoch + (batch_idx + 0.5) / max(int(trainer.num_training_batches), 1)
+            weight = self._set(trainer, pl_module, epoch)
+            pl_module.log("train/icae_weight", weight, on_step=False, on_epoch=True, batch_size=1)
+
+    def _set(self, trainer: Trainer, pl_module: LightningModule, epoch: float) -> float:
         assert isinstance(pl_module, TPLModule)
         t0 = (trainer.max_epochs or 0) / 2 if self.t0 is None else self.t0
-        weight = float(annealed_weight(trainer.current_epoch, self.alpha, t0))
+        weight = float(annealed_weight(epoch, self.alpha, t0))
         pl_module.icae_weight = weight
         return weight
 
@@ -74,16 +87,23 @@ class PrototypeBuilder(Callback):
         votes = CycleBackConsistency(
             num_actions=count, num_phases=pl_module.train_cbc.num_phases, max_length=longest
         ).to(pl_module.device)
-        for batch in data.batches(data.prototype_dataloader(), pl_module):
+
+        def batches() -> Iterator[Batch]:
+            return data.batches(data.prototype_dataloader(), pl_module)
+
+        pl_module.finish_prototypes(batches)
+        for batch in batches():
             output = pl_module(batch)
             lengths = pl_module.prototype_lengths[batch.action]
             mask = length_mask(lengths, output.source_position.shape[1])
             aligned = resample(batch.embeddings, output.source_position, batch.lengths)
             features.add(aligned, batch.action, mask)
-            latents.add(output.aligned_latent, batch.action, mask)
+            if pl_module.latents_on_prototype:
+                latents.add(output.aligned_latent, batch.action, mask)
             votes.update(output.position, batch.labels, batch.lengths, batch.action, output.source_position, lengths)
         pl_module.prototypes.copy_(features.finish())
-        pl_module.latent_prototypes.copy_(latents.finish())
+        if pl_module.latents_on_prototype:
+            pl_module.latent_prototypes.copy_(latents.finish())
         votes.sync_if_needed()
         pl_module.prototype_labels.copy_(prototype_labels(votes.votes))
         pl_module.train(was_training)

@@ -1,5 +1,6 @@
-"""The LightningModules: a network that predicts warps, and D-MTAE, trained for all actions of a data set at once."""
+"""The LightningModules: a network that predicts warps, and D-MTAE as in the paper, trained for all actions at once."""
 
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -8,14 +9,18 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 
 from tpl_lightning.data.batch import COMPILED_STEP, Batch
-from tpl_lightning.functional.losses import icae_loss, reconstruction_loss, tpl_loss
-from tpl_lightning.functional.masks import length_mask
-from tpl_lightning.functional.prototypes import group_mean
+from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.losses import icae_loss, mean_of_total, reconstruction_error, tpl_loss
+from tpl_lightning.functional.masks import frame_times, length_mask
+from tpl_lightning.functional.prototypes import group_mean, leave_one_out_mean
+from tpl_lightning.functional.random_warps import random_theta
+from tpl_lightning.functional.resample import resample, resample_to_size
 from tpl_lightning.metrics import AlignmentScore, CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
 from tpl_lightning.nn import DMTAE, DMTAEOutput
+from tpl_lightning.nn.dmtae import Autoencoder
 from tpl_lightning.nn.warp_network import WarpNetwork
 
-__all__ = ["AlignmentModule", "Losses", "TPLModule"]
+__all__ = ["AlignmentModule", "Losses", "TPLModule", "network_sizes", "randomly_warped", "reconstruction_of"]
 
 
 class Losses(NamedTuple):
@@ -36,8 +41,12 @@ class AlignmentModule(LightningModule):
         catalogue: Primitives that describe the training set: ``actions`` (sorted), ``prototype_lengths``
             (one per action), ``phase_names``, ``num_channels``, ``dataset``, ``extractor``, ``data_source``.
         latent_channels: Channels of what the network aligns; None: as many as the embeddings have.
+        latent_points: Points of the latent prototypes; None: of the longest prototype.
     """
 
+    latents_on_prototype = True
+    """Whether latent prototypes are means of ``aligned_latent`` at the prototype points; else ``finish_prototypes``
+    makes them."""
     model: WarpNetwork
     prototypes: Tensor
     latent_prototypes: Tensor
@@ -45,7 +54,12 @@ class AlignmentModule(LightningModule):
     prototype_lengths: Tensor
 
     def __init__(
-        self, config: dict[str, Any], catalogue: dict[str, Any], *, latent_channels: int | None = None
+        self,
+        config: dict[str, Any],
+        catalogue: dict[str, Any],
+        *,
+        latent_channels: int | None = None,
+        latent_points: int | None = None,
     ) -> None:
         """Make the (empty) prototypes and the metrics."""
         super().__init__()
@@ -58,9 +72,8 @@ class AlignmentModule(LightningModule):
         count, longest = len(self.actions), int(lengths.max())
         self.register_buffer("prototype_lengths", lengths)
         self.register_buffer("prototypes", torch.zeros(count, longest, catalogue["num_channels"]))
-        self.register_buffer(
-            "latent_prototypes", torch.zeros(count, longest, latent_channels or catalogue["num_channels"])
-        )
+        latent = (latent_points or longest, latent_channels or catalogue["num_channels"])
+        self.register_buffer("latent_prototypes", torch.zeros(count, *latent))
         self.register_buffer("prototype_labels", torch.full((count, longest), -1))
         self._make_metrics(count, longest)
 
@@ -78,6 +91,9 @@ class AlignmentModule(LightningModule):
     def forward(self, batch: Batch) -> Any:
         """Run the network on one batch."""
         return self.model(batch.embeddings, batch.lengths, self.prototype_lengths[batch.action], batch.points)
+
+    def finish_prototypes(self, batches: Callable[[], Iterator[Batch]]) -> None:
+        """Settle what a trained module aligns by, before prototypes are built; passes over the training videos."""
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Note the longest prototype while the batch is on the host; few sizes for a network that is compiled."""
@@ -163,6 +179,26 @@ class AlignmentModule(LightningModule):
         self.preprocessor_state, self.is_finished = checkpoint["preprocessor"], checkpoint["finished"]
 
 
+def reconstruction_of(model: Autoencoder, hidden: Tensor, batch: Batch) -> Tensor:
+    """Return L_rec [4] of a batch from the hidden channels (B, T, H) of the decoder at the frames."""
+    total = hidden.new_zeros(())
+    for rows, last in model.last_maps(batch.action):
+        part = hidden[rows]
+        if len(part):
+            embeddings, lengths = batch.embeddings[rows], batch.lengths[rows]
+            total = total + reconstruction_error(part, last.weight, last.bias, embeddings, lengths)
+    return mean_of_total(total, len(hidden))
+
+
+def randomly_warped(batch: Batch, *, strength: float, num_cells: int = 16) -> tuple[Batch, Tensor]:
+    """Return a batch whose videos are warped at random, U_i ∘ W_i, and the theta (B, d) of W_i."""
+    theta = random_theta(len(batch.lengths), num_cells=num_cells, strength=strength, like=batch.embeddings)
+    times = cpab_warp(theta, frame_times(batch.lengths, batch.embeddings.shape[1]), num_cells=num_cells)
+    warped = resample(batch.embeddings, times, batch.lengths)
+    mask = length_mask(batch.lengths, warped.shape[1]).unsqueeze(-1)
+    return batch._replace(embeddings=warped * mask), theta
+
+
 class TPLModule(AlignmentModule):
     """Temporal Prototype Learning (Naaman, Shapira Weber, Freifeld, ICCV 2025) as a LightningModule.
 
@@ -175,25 +211,55 @@ class TPLModule(AlignmentModule):
 
     def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
         """Build D-MTAE."""
-        channels = catalogue["num_channels"]
-        sizes = {key: value for key, value in config["model"].items() if key != "prototype_length"}
-        sizes["latent_dim"] = sizes["latent_dim"] or channels
+        sizes = network_sizes(config["model"], catalogue)
         super().__init__(config, catalogue, latent_channels=sizes["latent_dim"])
-        self.model = DMTAE(channels, **sizes, **config["warp"])
-        self.icae_weight = 0.0  # lambda_t; IcaeWeightAnnealing moves it
+        filters = {key: config["model"][key] for key in ("aligner_filters", "aligner_depth")}
+        self.model = DMTAE(catalogue["num_channels"], **sizes, **filters, **config["warp"])
+        self._start()
+
+    def _start(self) -> None:
+        """Set what callbacks fill."""
+        self.icae_weight = 0.0  # lambda_t, of IcaeWeightAnnealing
+        self.diagnosis: dict[str, float] = {}  # of the last look (``lit.diagnosis``)
+
+    def forward(self, batch: Batch) -> DMTAEOutput:
+        """Run the network on one batch."""
+        lengths = self.prototype_lengths[batch.action]
+        output: DMTAEOutput = self.model(batch.embeddings, batch.lengths, lengths, batch.points, batch.action)
+        return output
+
+    def compared(self, batch: Batch, output: DMTAEOutput, size: int) -> Tensor:
+        """Return what the aligner looks at, on a grid of so many points that all videos share, (B, size, D)."""
+        return resample_to_size(output.latent, batch.lengths, size)
 
     def losses(self, batch: Batch, output: DMTAEOutput) -> Losses:
         """Return L_ICAE [3] against the prototypes of this batch (of all ranks), and L_rec [4]."""
         lengths = self.prototype_lengths[batch.action]
-        latent_prototype = self.batch_prototypes(output.aligned_latent, batch.action)
-        icae = icae_loss(output.latent, output.position, latent_prototype, batch.action, batch.lengths, lengths)
-        last = self.model.decoder.out
-        error = reconstruction_loss(output.hidden, last.weight, last.bias, batch.embeddings, batch.lengths)
-        return Losses(icae, error)
+        prototype, which = self.batch_prototypes(output.aligned_latent, batch.action), batch.action
+        if self.config["loss"]["leave_one_out"]:
+            mask = length_mask(lengths, output.aligned_latent.shape[1])
+            prototype = leave_one_out_mean(output.aligned_latent, prototype, batch.action, mask)
+            which = torch.arange(len(batch.action), device=batch.action.device)
+        icae = icae_loss(output.latent, output.position, prototype, which, batch.lengths, lengths)
+        return Losses(icae, reconstruction_of(self.model, output.hidden, batch))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return L_TPL [5] of a batch."""
-        losses = self.losses(batch, self(batch))
+        strength = self.config["train"]["random_warp"]
+        if strength > 0:
+            batch, _ = randomly_warped(batch, strength=strength)
+        return self.total_loss(self.losses(batch, self(batch)))
+
+    def total_loss(self, losses: Losses) -> Tensor:
+        """Return and log L_TPL [5] with the weight of this epoch."""
         loss = tpl_loss(losses.icae, losses.reconstruction, self.icae_weight, self.config["loss"]["reconstruction"])
         self.log_losses({"loss": loss, "icae": losses.icae, "reconstruction": losses.reconstruction})
         return loss
+
+
+def network_sizes(model: dict[str, Any], catalogue: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of an autoencoder from those of a run."""
+    keys = ("encoder", "latent_norm", "hidden", "kernel_size", "padding", "dropout", "per_action")
+    sizes = {key: model[key] for key in keys}
+    latent_dim = model["latent_dim"] or catalogue["num_channels"]
+    return {**sizes, "latent_dim": latent_dim, "num_actions": len(catalogue["actions"])}

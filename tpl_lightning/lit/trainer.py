@@ -108,7 +108,8 @@ def build_trainer(
     check_trainer_options(config.trainer)
     _quiet()
     train = config.train
-    epochs = train.max_epochs if max_epochs is None else max_epochs
+    epochs = max_epochs or train.max_epochs
+    assert epochs is not None, "aligners.base.with_epochs sets it"
     options: dict[str, Any] = {"accelerator": "auto", "devices": 1, "deterministic": "warn", **config.trainer}
     options["plugins"] = _slurm_plugins() + list(options.get("plugins") or [])
     if config.run.progress:
@@ -148,7 +149,8 @@ def _compile_network(module: LightningModule) -> None:
         raise UserError(
             "train.compile=true needs a C++ compiler on a CPU (g++ or clang++); install one, or leave it out."
         )
-    parts = list(module.model.children()) if isinstance(module, AlignmentModule) else [module.network]
+    whole = list(module.model.children()) if isinstance(module, AlignmentModule) else [module.network]
+    parts = [part for part in whole if any(True for _ in part.parameters())]
     for part in parts:
         assert isinstance(part, nn.Module)
         part.compile(dynamic=False)

@@ -1,17 +1,25 @@
-"""D-MTAE: the diffeomorphic multitasking autoencoder (Naaman, Shapira Weber, Freifeld, ICCV 2025, section 4)."""
+"""D-MTAE: the diffeomorphic multitasking autoencoder (Naaman, Shapira Weber, Freifeld, ICCV 2025, section 4).
 
-from typing import NamedTuple
+Two aligners: the paper's, which sees the latent of a video (:class:`DMTAE`), and one that sees the latent prototype as
+well (:class:`PathDMTAE`). Encoder, decoder and losses are the same.
+"""
+
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tpl_lightning.functional.masks import length_mask
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.masks import frame_times, length_mask
+from tpl_lightning.functional.resample import resample, resample_to_size
+from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.nn.encoders import LinearEncoder, PerAction
 from tpl_lightning.nn.inception import InceptionTime
+from tpl_lightning.nn.path_aligner import ComparisonSpace, PathAligner, PathOptions
 from tpl_lightning.nn.tcn import TCN
 from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
 
-__all__ = ["DMTAE", "DMTAEOutput", "standardise"]
+__all__ = ["DMTAE", "DMTAEOutput", "PathDMTAE", "standardise"]
 
 
 class DMTAEOutput(NamedTuple):
@@ -21,17 +29,18 @@ class DMTAEOutput(NamedTuple):
     """
 
     latent: Tensor
-    """(B, T, D) Z_i, of mean 0 and variance 1 over each video's frames; 0 where padded."""
+    """(B, T, D) Z_i at the frames; 0 where padded."""
     theta: Tensor
     """(B, R, d) one warp for each recurrence."""
     aligned_latent: Tensor
-    """(B, P, D) Z~_i = Z_i ∘ T^theta_i."""
+    """(B, P, D) Z~_i = Z_i ∘ T^theta_i; of :class:`PathDMTAE` what is compared, (B, G, F) on the shared grid."""
     source_position: Tensor
     """(B, P) T^theta_i at the prototype points j / (L - 1); 1 beyond the prototype's end."""
     position: Tensor
     """(B, T) T^-theta_i at the frames u / (L_i - 1); 1 where padded."""
     hidden: Tensor
-    """(B, T, H) what the decoder's last map makes Dec(Z~_i) ∘ T^-theta_i of; see :meth:`DMTAE.reconstruct`."""
+    """(B, T, H) what the decoder's last map makes Dec(Z~_i) ∘ T^-theta_i of; see :meth:`Autoencoder.reconstruct`.
+    Empty, (B, T, 0), of :class:`PathDMTAE`, whose decoder is run by itself."""
 
 
 def standardise(latent: Tensor, lengths: Tensor) -> Tensor:
@@ -47,17 +56,20 @@ def standardise(latent: Tensor, lengths: Tensor) -> Tensor:
     return centred * torch.rsqrt(variance + 1e-6)
 
 
-class DMTAE(WarpNetwork):
-    """TCN encoder, InceptionTime aligner, TCN decoder.
+class Autoencoder(WarpNetwork):
+    """Encoder and decoder of D-MTAE, one for all actions or one for each.
 
     Args:
         num_channels: Channels C of the embeddings.
         latent_dim: Channels D of the latent Z (the paper: 1).
+        encoder: ``tcn`` (the paper), or ``linear``, which starts at the identity.
+        latent_norm: ``video``: mean 0 and variance 1 of each channel of each video; ``total``: as it comes.
         hidden: Channels inside the TCNs.
         kernel_size: Frames, odd.
-        aligner_filters: Filters per Inception branch.
-        aligner_depth: Inception modules.
+        padding: ``zeros`` or ``replicate``, see :class:`~tpl_lightning.nn.frame_conv.FrameConv`.
         dropout: Inside the TCNs.
+        num_actions: A.
+        per_action: Whether each action has networks of its own.
         num_cells: See :class:`~tpl_lightning.nn.warp_network.WarpNetwork`.
         recurrences: See there.
         backend: See there.
@@ -68,24 +80,92 @@ class DMTAE(WarpNetwork):
         num_channels: int,
         *,
         latent_dim: int = 1,
+        encoder: str = "tcn",
+        latent_norm: str = "video",
         hidden: int = 64,
         kernel_size: int = 5,
-        aligner_filters: int = 16,
-        aligner_depth: int = 6,
+        padding: str = "zeros",
         dropout: float = 0.0,
+        num_actions: int = 1,
+        per_action: bool = False,
         num_cells: int | list[int] = 16,
         recurrences: int = 1,
         backend: str = "torch",
     ) -> None:
-        """Build the three networks."""
+        """Build the networks."""
         super().__init__(num_cells, recurrences, backend)
-        sizes = {"hidden": hidden, "kernel_size": kernel_size, "dropout": dropout}
-        self.encoder = TCN(num_channels, latent_dim, offset=False, **sizes)  # type: ignore[arg-type]
-        self.decoder = TCN(latent_dim, num_channels, **sizes)  # type: ignore[arg-type]
-        self.aligner = InceptionTime(latent_dim, self.num_parameters, filters=aligner_filters, depth=aligner_depth)
+        self.latent_dim, self.latent_norm = latent_dim, latent_norm
+        self.copies = num_actions if per_action else 0
+        sizes: dict[str, Any] = {"hidden": hidden, "kernel_size": kernel_size, "dropout": dropout}
+        sizes["replicate"] = padding == "replicate"
+
+        def make_encoder() -> nn.Module:
+            if encoder == "linear":
+                return LinearEncoder(num_channels, latent_dim)
+            return TCN(num_channels, latent_dim, offset=False, **sizes)
+
+        self.encoder = self._each(make_encoder)
+        self.decoder = self._each(lambda: TCN(latent_dim, num_channels, **sizes))
+
+    def _each(self, make: Any) -> nn.Module:
+        """Return one network for all actions, or one for each."""
+        return PerAction([make() for _ in range(self.copies)]) if self.copies else make()
+
+    def _run(self, network: nn.Module, x: Tensor, lengths: Tensor, action: Tensor | None, **options: Any) -> Tensor:
+        if self.copies:
+            options["action"] = action
+        found: Tensor = network(x, lengths, **options)
+        return full_precision(found)
+
+    def encode(self, embeddings: Tensor, lengths: Tensor, action: Tensor | None = None) -> Tensor:
+        """Return Z (B, T, D) of embeddings (B, T, C)."""
+        latent = self._run(self.encoder, embeddings, lengths, action)
+        return standardise(latent, lengths) if self.latent_norm == "video" else latent
+
+    def last_maps(self, action: Tensor) -> list[tuple[Tensor | slice, nn.Linear]]:
+        """Return the decoders' last maps, each with the videos of the batch that it is for."""
+        if not isinstance(self.decoder, PerAction):
+            return [(slice(None), self.decoder.out)]  # type: ignore[list-item]
+        rows = self.decoder.rows(action)
+        return [(rows[i], network.out) for i, network in enumerate(self.decoder.networks)]  # type: ignore[misc]
+
+    def reconstruct(self, hidden: Tensor, action: Tensor) -> Tensor:
+        """Return Dec(Z~_i) ∘ T^-theta_i, (B, T, C), from ``DMTAEOutput.hidden``.
+
+        The decoder's last map is linear, so Dec(Z~) ∘ T^-theta is that map of its hidden channels ∘ T^-theta: the same
+        numbers, and far fewer to resample where embeddings have hundreds of channels.
+        """
+        maps = self.last_maps(action)
+        found = hidden.new_zeros(*hidden.shape[:2], maps[0][1].out_features)
+        for rows, last in maps:
+            found[rows] = full_precision(last(hidden[rows]))
+        return found
+
+
+class DMTAE(Autoencoder):
+    """TCN encoder, InceptionTime aligner, TCN decoder.
+
+    Args:
+        num_channels: Channels C of the embeddings.
+        aligner_filters: Filters per Inception branch.
+        aligner_depth: Inception modules.
+        options: Of :class:`Autoencoder`.
+    """
+
+    def __init__(self, num_channels: int, *, aligner_filters: int = 16, aligner_depth: int = 6, **options: Any) -> None:
+        """Build the three networks."""
+        super().__init__(num_channels, **options)
+        self.aligner = self._each(  # type: ignore[assignment]
+            lambda: InceptionTime(self.latent_dim, self.num_parameters, filters=aligner_filters, depth=aligner_depth)
+        )
 
     def forward(
-        self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor, points: int | None = None
+        self,
+        embeddings: Tensor,
+        lengths: Tensor,
+        prototype_length: Tensor,
+        points: int | None = None,
+        action: Tensor | None = None,
     ) -> DMTAEOutput:
         """Encode, align and decode.
 
@@ -94,14 +174,15 @@ class DMTAE(WarpNetwork):
             lengths: (B,) frames of each video.
             prototype_length: (B,) points L of the prototype of each video's action.
             points: P, the longest of these; None: looked up, which waits for the device.
+            action: (B,) number of each video's action; needed where each has its own networks.
         """
-        latent = standardise(full_precision(self.encoder(embeddings, lengths)), lengths)
-        theta = self.predict_theta(latent, lengths, prototype_length, points=points)
+        latent = self.encode(embeddings, lengths, action)
+        theta = self.predict_theta(latent, lengths, prototype_length, points=points, action=action)
         source_position, position = self.time_maps(
             theta, lengths, prototype_length, frames=embeddings.shape[1], points=points
         )
         aligned = resample(latent, source_position, lengths)
-        hidden = full_precision(self.decoder(aligned, prototype_length, last=False))
+        hidden = self._run(self.decoder, aligned, prototype_length, action, last=False)
         return DMTAEOutput(
             latent=latent,
             theta=theta,
@@ -111,10 +192,94 @@ class DMTAE(WarpNetwork):
             hidden=resample(hidden, position, prototype_length),
         )
 
-    def reconstruct(self, hidden: Tensor) -> Tensor:
-        """Return Dec(Z~_i) ∘ T^-theta_i, (B, T, C), from ``DMTAEOutput.hidden``.
 
-        The decoder's last map is linear, so Dec(Z~) ∘ T^-theta is that map of its hidden channels ∘ T^-theta: the same
-        numbers, and far fewer to resample where embeddings have hundreds of channels.
+class PathDMTAE(Autoencoder):
+    """D-MTAE whose aligner sees the latent prototype (``nn.path_aligner``).
+
+    Latents are compared on a grid that all videos share, times j / (G - 1), so nothing there is padded. Prototypes are
+    given: those of the bank of training videos while it trains (``lit.bank``), the stored ones afterwards.
+
+    Args:
+        num_channels: Channels C of the embeddings.
+        path: How paths are found.
+        derivative: Share of the energy of what is compared that time derivatives have.
+        projection: ``none``, or ``discriminant``: axes that tell the time.
+        options: Of :class:`Autoencoder`; ``num_cells`` is that of ``path``.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        path: PathOptions,
+        derivative: float = 0.0,
+        projection: str = "none",
+        **options: Any,
+    ) -> None:
+        """Build encoder, decoder and the space of comparison."""
+        super().__init__(num_channels, **{**options, "num_cells": path.num_cells})
+        self.path = path
+        self.space = ComparisonSpace(self.latent_dim, derivative=derivative, discriminant=projection == "discriminant")
+        self.aligner = PathAligner(path)  # type: ignore[assignment]
+        if len(self.levels) > 1:
+            raise ValueError("Expected one recurrence: an aligner that sees the prototype finds its warp in one pass.")
+
+    def use(self, path: PathOptions) -> None:
+        """Find paths in another way from now on; cells may be fewer than at first."""
+        self.path = path
+        self.aligner = PathAligner(path)  # it has no weights
+        self.levels = (path.num_cells,)
+
+    def features(self, latent: Tensor, lengths: Tensor) -> Tensor:
+        """Return what is compared: latents (B, T, D) on the grid with their derivatives, (B, G, F), not projected."""
+        return self.space.beside(resample_to_size(latent, lengths, self.path.grid), self.path.sigma)
+
+    def find_theta(self, features: Tensor, prototype: Tensor, running_icae: Tensor) -> Tensor:
+        """Return theta (B, d) of features (B, G, F), each against a prototype (B, G, F) of its own."""
+        theta: Tensor = self.aligner(self.space(features), self.space(prototype), running_icae)
+        return theta
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        lengths: Tensor,
+        prototype_length: Tensor,
+        points: int | None = None,
+        action: Tensor | None = None,
+        *,
+        prototype: Tensor,
+        running_icae: Tensor,
+    ) -> DMTAEOutput:
+        """Encode and align.
+
+        Args:
+            embeddings: As of :meth:`DMTAE.forward`, and so are the next four.
+            lengths: (B,).
+            prototype_length: (B,).
+            points: P.
+            action: (B,).
+            prototype: (B, G, F) what each video is compared with.
+            running_icae: Scalar, see :class:`~tpl_lightning.nn.path_aligner.PathAligner`.
         """
-        return full_precision(self.decoder.out(hidden))
+        latent = self.encode(embeddings, lengths, action)
+        features = self.features(latent, lengths)
+        theta = self.find_theta(features, prototype, running_icae).unsqueeze(1)
+        source, position = self.time_maps(theta, lengths, prototype_length, frames=embeddings.shape[1], points=points)
+        aligned = sample_rows(features, self.grid_times(theta))
+        return DMTAEOutput(latent, theta, aligned, source, position, latent.new_zeros(*latent.shape[:2], 0))
+
+    def grid_times(self, theta: Tensor, *, inverse: bool = False) -> Tensor:
+        """Return T^theta, or T^-theta, at the points of the shared grid, (B, G)."""
+        grid = torch.linspace(0, 1, self.path.grid, dtype=theta.dtype, device=theta.device)
+        step = theta[:, 0, : self.path.num_cells - 1]
+        return cpab_warp(-step if inverse else step, grid, num_cells=self.path.num_cells)
+
+    def decode(self, latent: Tensor, theta: Tensor, lengths: Tensor, action: Tensor | None) -> Tensor:
+        """Return the hidden channels of Dec(Z~_i) ∘ T^-theta_i at the frames, (B, T, H); see :meth:`reconstruct`."""
+        times = self.grid_times(theta)
+        size = torch.full_like(lengths, self.path.grid)
+        aligned = resample(latent, times, lengths)
+        hidden = self._run(self.decoder, aligned, size, action, last=False)
+        own = frame_times(lengths, latent.shape[1], theta.dtype)
+        position = cpab_warp(-theta[:, 0, : self.path.num_cells - 1], own, num_cells=self.path.num_cells)
+        return resample(hidden, position, size)

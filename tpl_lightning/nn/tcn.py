@@ -18,17 +18,17 @@ class _Layer(nn.Module):
     videos, and a video's result must depend on neither.
     """
 
-    def __init__(self, hidden: int, kernel_size: int, dilation: int, dropout: float) -> None:
+    def __init__(self, hidden: int, kernel_size: int, dilation: int, dropout: float, replicate: bool) -> None:
         super().__init__()
-        self.conv = FrameConv(hidden, hidden, kernel_size, dilation=dilation)
+        self.conv = FrameConv(hidden, hidden, kernel_size, dilation=dilation, replicate=replicate)
         self.norm = nn.LayerNorm(hidden)
         self.act = nn.GELU()
         self.drop = nn.Dropout(dropout)
         self.out = nn.Linear(hidden, hidden)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, H) -> (B, T, H); frames beyond the mask, (B T, 1), stay 0."""
-        inner = self.drop(self.act(self.norm(self.conv(x))))
+        inner = self.drop(self.act(self.norm(self.conv(x, lengths))))
         # The product adds to the shortcut as it is made, and the rest is done in place: on a CPU the time goes into
         # touching fresh memory. As a matrix, because in-place changes of a view cost a copy of its gradient.
         total = torch.addmm(x.flatten(0, 1), inner.flatten(0, 1), self.out.weight.T)
@@ -47,6 +47,7 @@ class TCN(nn.Module):
         kernel_size: Frames, odd; layer l has dilation 2^l.
         dropout: Share of activations dropped in training.
         layers: Number of layers (the paper: 3).
+        replicate: See :class:`~tpl_lightning.nn.frame_conv.FrameConv`.
         offset: False where what follows takes the mean away: without the biases that nothing depends on, whose
             gradients would be rounding errors that Adam turns into steps.
 
@@ -63,6 +64,7 @@ class TCN(nn.Module):
         kernel_size: int,
         dropout: float = 0.0,
         layers: int = 3,
+        replicate: bool = False,
         offset: bool = True,
     ) -> None:
         """Build the layers."""
@@ -70,7 +72,7 @@ class TCN(nn.Module):
         if kernel_size % 2 == 0:
             raise ValueError(f"Expected an odd `kernel_size`, so that a frame is its middle, but got {kernel_size}.")
         self.into = nn.Linear(in_channels, hidden)
-        self.layers = nn.ModuleList(_Layer(hidden, kernel_size, 2**i, dropout) for i in range(layers))
+        self.layers = nn.ModuleList(_Layer(hidden, kernel_size, 2**i, dropout, replicate) for i in range(layers))
         self.out = nn.Linear(hidden, out_channels)
         if not offset:
             for linear in (cast(_Layer, self.layers[-1]).out, self.out):
@@ -84,5 +86,5 @@ class TCN(nn.Module):
         mask = length_mask(lengths, x.shape[1]).view(-1, 1)
         x = self.into(x.flatten(0, 1)).mul_(mask).unflatten(0, x.shape[:2])
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, lengths)
         return self.out(x) * mask.view(*x.shape[:2], 1) if last else x

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from tpl_lightning.functional.cpab import num_parameters, warp_levels, warp_time
 from tpl_lightning.functional.masks import frame_times
 from tpl_lightning.functional.resample import resample
-from tpl_lightning.nn.inception import InceptionTime
+from tpl_lightning.nn.encoders import PerAction
 
 __all__ = ["WarpNetwork", "full_precision"]
 
@@ -25,7 +25,7 @@ class WarpNetwork(nn.Module):
         backend: What computes the warps: ``torch``, or ``difw``.
     """
 
-    aligner: InceptionTime
+    aligner: nn.Module
 
     def __init__(self, num_cells: int | list[int], recurrences: int, backend: str) -> None:
         """Keep the family of warps."""
@@ -34,7 +34,13 @@ class WarpNetwork(nn.Module):
         self.num_parameters = max(num_parameters(cells) for cells in self.levels)
 
     def predict_theta(
-        self, signal: Tensor, lengths: Tensor, prototype_length: Tensor, *, points: int | None = None
+        self,
+        signal: Tensor,
+        lengths: Tensor,
+        prototype_length: Tensor,
+        *,
+        points: int | None = None,
+        action: Tensor | None = None,
     ) -> Tensor:
         """Return theta (B, R, d): the aligner looks at the signal on the prototype timeline, along the warps so far.
 
@@ -43,12 +49,14 @@ class WarpNetwork(nn.Module):
             lengths: (B,) frames.
             prototype_length: (B,) points of each video's prototype.
             points: P, the longest of these; None: looked up, which waits for the device.
+            action: (B,) where each action has an aligner of its own (``nn.encoders.PerAction``).
         """
+        own = {"action": action} if isinstance(self.aligner, PerAction) else {}
         grid = frame_times(prototype_length, points or int(prototype_length.max()), signal.dtype)
         theta = signal.new_zeros(len(signal), 0, self.num_parameters)
         for _ in self.levels:
             times = self._warp(theta, grid)
-            step = self.aligner(resample(signal, times, lengths), prototype_length)
+            step = self.aligner(resample(signal, times, lengths), prototype_length, **own)
             theta = torch.cat([theta, full_precision(step).unsqueeze(1)], 1)
         return theta
 
@@ -73,6 +81,10 @@ class WarpNetwork(nn.Module):
         grid = frame_times(prototype_length, points or int(prototype_length.max()), theta.dtype)
         own = frame_times(lengths, frames, theta.dtype)
         return self._warp(theta, grid), self._warp(theta, own, inverse=True)
+
+    def warp_grid(self, theta: Tensor, grid: Tensor, *, inverse: bool = False) -> Tensor:
+        """Return T^theta, or T^-theta, of theta (B, R, d) at times (G,) that all videos share, (B, G)."""
+        return self._warp(theta, grid, inverse=inverse)
 
     def _warp(self, theta: Tensor, points: Tensor, *, inverse: bool = False) -> Tensor:
         levels = self.levels[: theta.shape[1]]

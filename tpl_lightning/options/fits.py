@@ -1,11 +1,11 @@
-"""Fits without gradients through a network, and the network that learns from them."""
+"""Fits without gradients through a network."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tpl_lightning.options.check import require
 
-__all__ = ["DirectConfig", "DtwConfig", "MatcherConfig"]
+__all__ = ["DirectConfig", "DtwConfig"]
 
 
 @dataclass(frozen=True)
@@ -73,44 +73,6 @@ class DirectConfig:
         known = ("auto", "coarse", "fine")
         require(self.detail in known, "direct.detail", f"one of {', '.join(known)}", self.detail)
         require(self.grid is None or self.grid >= 32, "direct.grid", "at least 32, or null", self.grid)
-
-
-@dataclass(frozen=True)
-class MatcherConfig:
-    """The network of `method=tpl_plus`: it reads a video's warp off its distances to the prototype."""
-
-    size: int = 32
-    """Points of each timeline in the picture of distances."""
-    width: int = 8
-    """Channels of the 2-D convolutions."""
-    depth: int = 3
-    """Convolution layers."""
-    epochs: int = 4
-    """Epochs of training."""
-    steps_per_epoch: int = 25
-    """Batches of an epoch; videos are drawn at random and warped anew each time."""
-    batch_size: int = 48
-    """Videos per batch."""
-    lr: float = 0.002
-    """AdamW's learning rate at the start of its cycle; the peak is twice that."""
-    strength: float = 0.4
-    """Size of the random warps."""
-    noise: float = 0.3
-    """Most slow noise that is added to a video, against a signal of variance 1."""
-
-    path: float = 0.8
-    """Share that the warp of the best path (dynamic time warping) has in the answer of one pass, all of it for long
-    recordings in detail (`direct.detail`), which the network's picture is too coarse for; 0: network alone."""
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        for key in ("size", "width", "depth", "epochs", "steps_per_epoch", "batch_size"):
-            low = 8 if key == "size" else 1
-            require(getattr(self, key) >= low, f"matcher.{key}", f"at least {low}", getattr(self, key))
-        require(self.lr > 0, "matcher.lr", "above 0", self.lr)
-        require(self.strength >= 0, "matcher.strength", "at least 0", self.strength)
-        require(0 <= self.path <= 1, "matcher.path", "in [0, 1]", self.path)
-        require(self.noise >= 0, "matcher.noise", "at least 0", self.noise)
 
 
 @dataclass(frozen=True)

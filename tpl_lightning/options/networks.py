@@ -33,10 +33,25 @@ class WarpConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of D-MTAE: TCN encoder, InceptionTime aligner, TCN decoder."""
+    """D-MTAE: encoder, aligner, decoder. The defaults are the paper's; `method=tpl_plus` sets others."""
 
+    aligner: Literal["inception", "path"] = "inception"
+    """inception: InceptionTime on the latent; path: the expected soft-DTW path to the latent prototype, as a warp."""
+    encoder: Literal["tcn", "linear"] = "tcn"
+    """tcn: three dilated convolutions; linear: a matrix that starts at the identity (the principal components)."""
     latent_dim: int | None = 1
     """Channels of the latent sequence Z (the paper: 1); empty: as many as the embeddings have, so no bottleneck."""
+    latent_norm: Literal["video", "total"] = "video"
+    """video: each channel of a video's latent has mean 0 and variance 1; total: what is compared has variance 1 in
+    all (aligner=path)."""
+    derivative: float = 0.0
+    """Share of the energy of what is compared that time derivatives have (aligner=path)."""
+    projection: Literal["none", "discriminant"] = "none"
+    """discriminant: noise whitened, axes weighted by the signal they hold, from the aligned latents (aligner=path)."""
+    per_action: bool = False
+    """Networks of its own for each action."""
+    padding: Literal["zeros", "replicate"] = "zeros"
+    """What the TCNs see beyond a video's ends: zeros, which tell where it ends, or its first and last frame again."""
     prototype_length: Literal["median", "longest"] = "median"
     """Frames of a prototype: the median of the action's training videos, or the longest (tpl, dtan)."""
     hidden: int = 64
@@ -54,6 +69,12 @@ class ModelConfig:
         """Check ranges."""
         ok = self.latent_dim is None or self.latent_dim >= 1
         require(ok, "model.latent_dim", "at least 1, or null for no bottleneck", self.latent_dim)
+        require(0 <= self.derivative < 1, "model.derivative", "in [0, 1)", self.derivative)
+        sees = self.aligner == "path"
+        require(sees or self.derivative == 0, "model.derivative", "0 unless model.aligner=path", self.derivative)
+        plain = sees or self.projection == "none"
+        require(plain, "model.projection", "none unless model.aligner=path", self.projection)
+        require(sees or self.latent_norm == "video", "model.latent_norm", "video unless model.aligner=path", "total")
         require(self.hidden >= 1, "model.hidden", "at least 1", self.hidden)
         require(
             self.kernel_size >= 1 and self.kernel_size % 2 == 1,
@@ -76,6 +97,8 @@ class LossConfig:
     """Epoch at which lambda_t is 1/2; empty: half of `train.max_epochs`."""
     reconstruction: float = 1.0
     """Weight of L_rec (the paper: 1)."""
+    leave_one_out: bool = False
+    """Compare a video with the mean of the others of its action, not with a mean that holds it."""
 
     def __post_init__(self) -> None:
         """Check ranges."""

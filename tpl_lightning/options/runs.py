@@ -57,23 +57,28 @@ class DataConfig:
 class TrainConfig:
     """Optimisation."""
 
-    max_epochs: int = 300
-    """Passes over the training videos; with few videos an epoch is one step."""
+    max_epochs: int | None = None
+    """Passes over the training videos; with few videos an epoch is one step. Empty: 300, or as many as make 60 steps
+    where the aligner sees the prototype (model.aligner=path)."""
     lr: float = 1e-3
-    """Peak learning rate of AdamW; a cosine schedule takes it to 0."""
+    """Peak learning rate of AdamW; a cosine schedule takes it to 0. 0: the weights stay as they start."""
     weight_decay: float = 1e-4
     """Weight decay of AdamW."""
     clip: float = 1.0
     """Largest norm of the gradient; 0: not clipped."""
     val_every: int = 25
     """Epochs between validations."""
+    random_warp: float = 0.0
+    """Training videos are warped at random, anew in each step: root mean square slope of the velocity; 0: not."""
     compile: bool = False
     """Compile the network with torch.compile: slow to start, for long trainings on GPUs. A CPU is no faster so."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        require(self.max_epochs >= 1, "train.max_epochs", "at least 1", self.max_epochs)
-        require(self.lr > 0, "train.lr", "above 0", self.lr)
+        ok = self.max_epochs is None or self.max_epochs >= 1
+        require(ok, "train.max_epochs", "at least 1, or null", self.max_epochs)
+        require(self.lr >= 0, "train.lr", "at least 0", self.lr)
+        require(self.random_warp >= 0, "train.random_warp", "at least 0", self.random_warp)
         require(self.weight_decay >= 0, "train.weight_decay", "at least 0", self.weight_decay)
         require(self.clip >= 0, "train.clip", "at least 0", self.clip)
         require(self.val_every >= 1, "train.val_every", "at least 1", self.val_every)

@@ -1,0 +1,281 @@
+"""D-MTAE whose aligner sees the prototype, as a LightningModule."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from tpl_lightning.data.batch import Batch
+from tpl_lightning.functional.collectives import gather_rows, global_mean
+from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.losses import video_errors
+from tpl_lightning.functional.resample import resample_to_size
+from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.lit.bank import WarpBank
+from tpl_lightning.lit.module import (
+    AlignmentModule,
+    Losses,
+    TPLModule,
+    network_sizes,
+    randomly_warped,
+    reconstruction_of,
+)
+from tpl_lightning.nn.dmtae import DMTAEOutput, PathDMTAE
+from tpl_lightning.nn.encoders import LinearEncoder, PerAction
+from tpl_lightning.nn.path_aligner import COARSE, DETAIL, PathOptions
+
+__all__ = ["PathTPLModule"]
+
+Batches: TypeAlias = Callable[[], Iterator[Batch]]
+"""Makes an iterator over the training videos, those of this rank."""
+
+_ROUNDS = 2  # passes over the training videos in which warps settle
+_COARSE = 0.75  # of the training, for which long recordings are aligned coarsely
+
+
+class PathTPLModule(TPLModule):
+    """TPL with ``model.aligner=path``.
+
+    A step compares each video with the prototype that the bank holds (``lit.bank``), aligns it, and has the loss of the
+    paper: L_ICAE against the mean of what this step has aligned, and L_rec. The axes of comparison are measured anew
+    after 1, 2, 4, 8 ... steps. Long recordings are aligned coarsely for most of the training, then in detail.
+
+    Args:
+        config: The configuration as nested dictionaries of primitives (``config_to_dict``).
+        catalogue: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail.
+    """
+
+    latents_on_prototype = False
+    model: PathDMTAE  # type: ignore[assignment]
+    running_icae: Tensor
+
+    def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
+        """Build the network."""
+        model, sizes = config["model"], network_sizes(config["model"], catalogue)
+        cells = config["warp"]["num_cells"]
+        own = {"num_cells": max(cells) if isinstance(cells, list) else cells, "derivative": model["derivative"]}
+        detail = bool(catalogue.get("detail"))
+        self.final = replace(DETAIL, derivative=min(DETAIL.derivative, model["derivative"])) if detail else COARSE
+        self.final = self.final if detail else replace(COARSE, **own)
+        self.coarse = replace(COARSE, **own, grid=self.final.grid)
+        network = PathDMTAE(
+            catalogue["num_channels"],
+            path=self.final,
+            derivative=model["derivative"],
+            projection=model["projection"],
+            recurrences=config["warp"]["recurrences"],
+            backend=config["warp"]["backend"],
+            **sizes,
+        )
+        AlignmentModule.__init__(
+            self, config, catalogue, latent_channels=network.space.features, latent_points=self.final.grid
+        )
+        self.model = network
+        self.register_buffer("running_icae", torch.ones(()))
+        self._start()
+        self.bank: WarpBank | None = None
+
+    def forward(self, batch: Batch) -> DMTAEOutput:
+        """Align a batch with the stored prototypes, each video by itself."""
+        output: DMTAEOutput = self.model(
+            batch.embeddings,
+            batch.lengths,
+            self.prototype_lengths[batch.action],
+            batch.points,
+            batch.action,
+            prototype=self.latent_prototypes[batch.action],
+            running_icae=self.running_icae,
+        )
+        return output
+
+    def compared(self, batch: Batch, output: DMTAEOutput, size: int) -> Tensor:
+        """Return what the aligner compares, on a grid of so many points, (B, size, K)."""
+        features = self.model.space(self.model.features(output.latent, batch.lengths))
+        return sample_rows(features, torch.linspace(0, 1, size, device=features.device).expand(len(features), -1))
+
+    # The bank
+
+    def on_fit_start(self) -> None:
+        """Fill the bank with the training videos under linear rescaling; a resumed run has its own."""
+        if self.bank is None:
+            self._begin(self._training_batches)
+        else:
+            self.bank = WarpBank.from_state(self.bank.state(), device=self.device)
+
+    def _training_batches(self) -> Iterator[Batch]:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        yield from data.batches(data.prototype_dataloader(), self)
+
+    @torch.no_grad()
+    def _begin(self, batches: Batches) -> None:
+        """Make the bank, and align its videos roughly, so that the axes that tell the time can be measured."""
+        parts = [(b.action[b.video_index >= 0], b.video_index[b.video_index >= 0]) for b in batches()]
+        action, index = (gather_rows(torch.cat(part)) for part in zip(*parts, strict=True))
+        self._use(self.coarse)
+        self.bank = WarpBank.of(
+            action[index.argsort()],
+            most=self.config["direct"]["max_videos"],
+            num_actions=len(self.actions),
+            grid=self.final.grid,
+            features=self.model.space.features,
+        )
+        self._start_encoder(batches)
+        self._calibrate(batches)
+        self.model.space.is_plain = True
+        self._settle(batches)
+        self.model.space.is_plain = False
+        self._renew()
+
+    def _on_grid(self, batches: Batches, *, encoded: bool) -> tuple[Tensor, Tensor]:
+        """Return the videos of the bank on the shared grid (N, G, D), as latents or as they are, and their actions."""
+        assert self.bank is not None
+        found: list[tuple[Tensor, Tensor]] = []
+        for batch in batches():
+            known = self.bank.rows(batch.video_index) >= 0
+            values = batch.embeddings
+            if encoded:
+                values = self.model.encode(values, batch.lengths, batch.action)
+            found.append((resample_to_size(values, batch.lengths, self.final.grid)[known], batch.action[known]))
+        values, action = (gather_rows(torch.cat(part)) for part in zip(*found, strict=True))
+        return values, action
+
+    def _start_encoder(self, batches: Batches) -> None:
+        """Start a linear encoder to fewer channels at the principal components of the training videos."""
+        encoder = self.model.encoder
+        parts = list(encoder.networks) if isinstance(encoder, PerAction) else [encoder]
+        if not isinstance(parts[0], LinearEncoder) or parts[0].map.out_features == parts[0].map.in_features:
+            return
+        frames, action = self._on_grid(batches, encoded=False)
+        for number, part in enumerate(parts):
+            assert isinstance(part, LinearEncoder)
+            part.start_at(frames if len(parts) == 1 else frames[action == number])
+
+    def _features(self, batches: Batches) -> Iterator[tuple[Batch, Tensor]]:
+        """Yield batches of training videos with what is compared of them, (B, G, F)."""
+        for batch in batches():
+            latent = self.model.encode(batch.embeddings, batch.lengths, batch.action)
+            yield batch, self.model.features(latent, batch.lengths)
+
+    @torch.no_grad()
+    def _calibrate(self, batches: Batches) -> None:
+        """Measure the scale of time derivatives, then put the videos into the bank by their last warps."""
+        assert self.bank is not None
+        self.model.space.calibrate(self._on_grid(batches, encoded=True)[0], self.model.path.sigma)
+        for batch, features in self._features(batches):
+            times = self.bank.last_times(batch.video_index)
+            self.bank.put(batch.video_index, sample_rows(features, times), times)
+        self._renew()
+
+    @torch.no_grad()
+    def _settle(self, batches: Batches) -> None:
+        """Align all videos with one another, as often as warps take to settle; the weights stay as they are."""
+        assert self.bank is not None
+        loo = self.config["loss"]["leave_one_out"]
+        for _ in range(_ROUNDS):
+            found = []
+            for batch, features in self._features(batches):
+                target = self.bank.barycenters(batch.video_index, batch.action, leave_one_out=loo)
+                times = self.model.grid_times(self.model.find_theta(features, target, self.running_icae).unsqueeze(1))
+                known = self.bank.rows(batch.video_index) >= 0
+                aligned = sample_rows(features[known], times[known])
+                found.append((batch.video_index[known], aligned, times[known]))
+            self.bank.put(*(torch.cat(part) for part in zip(*found, strict=True)))
+            self._renew()
+
+    @torch.no_grad()
+    def _renew(self) -> None:
+        """Measure the axes of comparison and the running ICAE on the bank."""
+        assert self.bank is not None
+        bank, space = self.bank, self.model.space
+        if not space.is_plain:
+            space.renew(bank.aligned, bank.action, num_actions=len(self.actions), shrinkage=self.model.path.shrinkage)
+        compared = replace(bank, aligned=space(bank.aligned))
+        every = (bank.slot >= 0).nonzero().squeeze(1)
+        others = compared.barycenters(every, bank.action, leave_one_out=True)
+        self.running_icae.copy_((others - compared.aligned).square().sum(-1).mean())
+
+    def _use(self, path: PathOptions) -> None:
+        self.model.use(path)
+        self.model.space.derivative = path.derivative
+
+    # Training
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Go over to full detail when it is time; renew the axes after 1, 2, 4, 8 ... steps."""
+        step = self.trainer.global_step
+        if self.model.path != self.final and step >= _COARSE * self.trainer.estimated_stepping_batches:
+            self._use(self.final)
+            self._calibrate(self._training_batches)
+        elif step > 0 and step & (step - 1) == 0:
+            self._renew()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return L_TPL [5] of a batch, and put into the bank what it aligned."""
+        strength, options = self.config["train"]["random_warp"], self.config["loss"]
+        bank, model = self.bank, self.model
+        assert bank is not None
+        last = bank.last_times(batch.video_index)
+        own_time = None
+        if strength > 0:
+            batch, known = randomly_warped(batch, strength=strength)
+            own_time = known
+            last = cpab_warp(-known, last)  # T of U ∘ W is W^-1 ∘ T of U
+        latent = model.encode(batch.embeddings, batch.lengths, batch.action)
+        features = model.features(latent, batch.lengths)
+        bank.put(batch.video_index, sample_rows(features.detach(), last), bank.last_times(batch.video_index))
+        target = bank.barycenters(batch.video_index, batch.action, leave_one_out=options["leave_one_out"])
+        theta = model.find_theta(features, target, self.running_icae).unsqueeze(1)
+        times = model.grid_times(theta)
+        aligned = sample_rows(features, times)
+        icae = self._icae(batch, features, aligned, theta)
+        hidden = model.decode(latent, theta, batch.lengths, batch.action)
+        stored = times if own_time is None else cpab_warp(own_time, times)
+        bank.put(batch.video_index, aligned.detach(), stored.detach())
+        return self.total_loss(Losses(icae, reconstruction_of(model, hidden, batch)))
+
+    def _icae(self, batch: Batch, features: Tensor, aligned: Tensor, theta: Tensor) -> Tensor:
+        """Return L_ICAE [3]: prototypes of this step, in each video's own time, against what was compared."""
+        assert self.bank is not None
+        loo = self.config["loss"]["leave_one_out"]
+        prototype = self.bank.live_barycenters(batch.video_index, batch.action, aligned, leave_one_out=loo)
+        space = self.model.space
+        expected = sample_rows(space(prototype), self.model.grid_times(theta, inverse=True))
+        size = torch.full_like(batch.lengths, features.shape[1])
+        return global_mean(video_errors(space(features), expected, size))
+
+    # Prototypes
+
+    def on_validation_epoch_start(self) -> None:
+        """Validate with the prototypes of the bank."""
+        if self.bank is not None:
+            self.latent_prototypes.copy_(self.bank.prototypes())
+
+    @torch.no_grad()
+    def finish_prototypes(self, batches: Batches) -> None:
+        """Let warps and prototypes settle under the weights as they are now, and store the prototypes."""
+        if self.bank is None:
+            self._begin(batches)
+        assert self.bank is not None
+        self._use(self.final)
+        self._calibrate(batches)
+        self._settle(batches)
+        self.latent_prototypes.copy_(self.bank.prototypes())
+
+    # Checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store the bank of a training that has not ended."""
+        super().on_save_checkpoint(checkpoint)
+        if self.bank is not None and not self.is_finished:
+            checkpoint["bank"] = self.bank.state()
+            checkpoint["is_coarse"] = self.model.path != self.final
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it from there."""
+        super().on_load_checkpoint(checkpoint)
+        if "bank" in checkpoint:
+            self.bank = WarpBank.from_state(checkpoint["bank"])
+            if checkpoint["is_coarse"]:
+                self._use(self.coarse)

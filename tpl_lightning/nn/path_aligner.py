@@ -1,0 +1,179 @@
+"""An aligner that sees the prototype: the expected path between a latent and the latent prototype, as a warp.
+
+An aligner that sees the video alone learns to recognise clips (docs/methods.md). This one has no weights. It compares
+each point of a video with each of the prototype, takes the expected monotone path under soft-DTW, and returns the
+nearest CPAB warp. All of it is differentiable, so the encoder learns latents whose paths align.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tpl_lightning.functional.expected_path import expected_path
+from tpl_lightning.functional.least_squares_warps import least_squares_warps
+from tpl_lightning.functional.smoothing import sample_each, smoothed, time_slope
+from tpl_lightning.functional.timing_space import timing_metric
+
+__all__ = ["COARSE", "DETAIL", "ComparisonSpace", "PathAligner", "PathOptions"]
+
+
+@dataclass(frozen=True)
+class PathOptions:
+    """How paths are found and warps made of them. Constants come from the sets of docs/results.md, train splits."""
+
+    num_cells: int = 16
+    grid: int = 128
+    """Points G of the shared grid."""
+    points: int = 64
+    """Points M of each side of the table of distances."""
+    temperature: float = 1.5
+    """gamma of soft-DTW over the running ICAE, the mean squared distance of a video to the prototype of the others."""
+    smoothness: float = 1e-4
+    """Weight of the mean square slope of the velocity field, against the squared error of positions."""
+    damping: float = 1.0
+    """How far a frame is held on its path as it moves to where it fits best between two points; 0: not at all."""
+    corrections: int = 1
+    """Gauss-Newton steps from the warp that linear least squares finds; steep warps need more."""
+    derivative: float = 0.5
+    """Share of the energy of what is compared that time derivatives have."""
+    sigma: float = 0.0125
+    """Gaussian smoothing before differentiating, as a share of the video."""
+    shrinkage: float = 0.2
+    """Weight of the identity in the noise that the discriminant projection whitens."""
+
+
+COARSE = PathOptions()
+DETAIL = PathOptions(
+    num_cells=64,
+    grid=512,
+    points=256,
+    temperature=0.5,
+    smoothness=3e-6,
+    damping=0.01,
+    corrections=4,
+    derivative=0.15,
+    sigma=0.002,
+    shrinkage=0.3,
+)
+"""For long recordings of many short phases: warps there are steep, and sharp signals tell more than derivatives."""
+
+_AXES = 64  # of the discriminant projection, as many as the direct fit keeps
+_FLOOR = 1e-4  # variance of a path's position that counts as certain: (.01 of the timeline)^2
+
+
+class ComparisonSpace(nn.Module):
+    """Latents (B, G, D) on the shared grid, their time derivatives beside them, in the axes that tell the time.
+
+    Nothing here learns by gradients: :meth:`renew` measures what it needs on roughly aligned training videos.
+
+    Args:
+        latent_dim: D.
+        derivative: Share of the energy that the time derivatives get; 0: none.
+        discriminant: Whether noise is whitened and axes are weighted by signal (``functional.timing_space``).
+    """
+
+    derivative_scale: Tensor
+    projection: Tensor
+
+    def __init__(self, latent_dim: int, *, derivative: float, discriminant: bool) -> None:
+        """Start with axes as they are."""
+        super().__init__()
+        self.derivative, self.discriminant = derivative, discriminant
+        self.features = 2 * latent_dim if derivative > 0 else latent_dim
+        self.num_axes = min(_AXES, self.features) if discriminant else self.features
+        self.is_plain = False  # before axes are known: features are compared as they are
+        self.register_buffer("derivative_scale", torch.ones(()))
+        self.register_buffer("projection", torch.eye(self.features, self.num_axes))
+
+    def beside(self, latent: Tensor, sigma: float) -> Tensor:
+        """Return latents with their derivatives, each with its share of the energy, (B, G, F)."""
+        if self.derivative == 0:
+            return latent
+        slope = smoothed(latent, sigma, latent.shape[1], slope=True) / self.derivative_scale
+        return torch.cat([(1 - self.derivative) ** 0.5 * latent, self.derivative**0.5 * slope], -1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features (..., F) in the axes of comparison, (..., K)."""
+        return features if self.is_plain else features @ self.projection
+
+    @torch.no_grad()
+    def calibrate(self, latent: Tensor, sigma: float) -> None:
+        """Bring the derivatives of training videos (N, G, D) to the energy of these."""
+        if self.derivative > 0:
+            slope = smoothed(latent, sigma, latent.shape[1], slope=True)
+            energy = latent.square().sum(-1).mean().clamp(min=1e-12)
+            self.derivative_scale.copy_((slope.square().sum(-1).mean() / energy).sqrt().clamp(min=1e-12))
+
+    @torch.no_grad()
+    def renew(self, aligned: Tensor, action: Tensor, *, num_actions: int, shrinkage: float) -> None:
+        """Learn the axes from roughly aligned training videos (N, G, F); what is compared has total variance 1."""
+        axes = torch.eye(self.features, device=aligned.device)
+        if self.discriminant:
+            axes = timing_metric(aligned, action, num_actions=num_actions, channels=self.num_axes, shrinkage=shrinkage)[
+                :, : self.num_axes
+            ]
+        values = aligned @ axes
+        energy = (values - values.mean(1, keepdim=True)).square().sum(-1).mean()
+        self.projection.copy_(axes / energy.sqrt().clamp(min=1e-6))
+
+
+class PathAligner(nn.Module):
+    """Latents and latent prototypes to theta; no weights. See :class:`PathOptions`."""
+
+    def __init__(self, options: PathOptions = COARSE) -> None:
+        """Keep the options."""
+        super().__init__()
+        self.options = options
+
+    def forward(self, signal: Tensor, prototype: Tensor, running_icae: Tensor) -> Tensor:
+        """Return theta (B, d); each video has a prototype of its own, so that none is compared with itself.
+
+        Convention: row t of the table is video time, column j prototype time; the path is T^-theta.
+
+        Args:
+            signal: (B, G, K) what is compared, on the shared grid.
+            prototype: (B, G, K).
+            running_icae: Scalar, see ``PathOptions.temperature``; 0 where nothing differs.
+        """
+        options = self.options
+        with torch.autocast(signal.device.type, enabled=False):
+            video, target = (self._thinned(x.float() if x.element_size() < 4 else x) for x in (signal, prototype))
+            cost = torch.baddbmm(
+                video.square().sum(-1, keepdim=True) + target.square().sum(-1).unsqueeze(1),
+                video,
+                target.transpose(1, 2),
+                alpha=-2,
+            ).clamp(min=0)
+            gamma = (options.temperature * running_icae).clamp(min=1e-6)
+            position, variance = expected_path(cost, gamma)
+            if options.damping > 0:
+                position = _between_points(position, variance, video, target, options.damping * gamma)
+            return least_squares_warps(
+                position,
+                1 / (variance + _FLOOR),
+                num_cells=options.num_cells,
+                smoothness=options.smoothness,
+                corrections=options.corrections,
+            )
+
+    def _thinned(self, signal: Tensor) -> Tensor:
+        """Return (B, G, K) smoothed for, and sampled at, the points of the table."""
+        points = self.options.points
+        return signal if signal.shape[1] <= points else smoothed(signal, 0.5 / points, points)
+
+
+def _between_points(position: Tensor, variance: Tensor, video: Tensor, target: Tensor, damping: Tensor) -> Tensor:
+    """Move frames from the points of their path to where they fit best: one Gauss-Newton step of an error.
+
+        || P(x) - U ||^2 + damping (x - position)^2 / variance.
+
+    Where the path is sure, or the prototype hardly changes, frames hardly move.
+    """
+    slope = time_slope(target)
+    matched, along = sample_each([target, slope], position)
+    spacing = 1.0 / (target.shape[1] - 1)
+    held = damping / (variance + (0.3 * spacing) ** 2)  # a point stands for an interval: sqrt(1 / 12) of it, about
+    step = ((matched - video) * along).sum(-1) / (along.square().sum(-1) + held + 1e-9)
+    reach = 4 * spacing  # beyond some points the slope says nothing
+    return (position - step.clamp(-reach, reach)).clamp(0, 1)
