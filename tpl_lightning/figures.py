@@ -151,21 +151,23 @@ def _read_log(path: Path) -> dict[str, tuple[list[float], list[float]]]:
     return curves
 
 
-_LOSSES = ("train/loss", "train/icae", "train/reconstruction", "train/position_error")
+_LOSSES = ("train/loss", "train/icae", "train/reconstruction")
 _SCORES = ("train/cbc", "val/plp", "val/event_spread")
+_ICAE = tuple(f"diagnosis/icae{which}_{split}" for which in ("", "_identity") for split in ("train", "val"))
+_SHARES = tuple(f"diagnosis/{name}_{split}" for name in ("left_over", "clock") for split in ("train", "val"))
 
 
 def _draw_curves(path: Path, log: Path) -> None:
-    """Draw the losses, with lambda_t where it is annealed, and the scores during training where there are any."""
+    """Draw the losses, with lambda_t where it is annealed, the scores and the diagnosis, where there are any."""
     curves = _read_log(log)
-    logged = [[name for name in names if name in curves] for names in (_LOSSES, _SCORES)]
+    logged = [[name for name in names if name in curves] for names in (_LOSSES, _SCORES, _ICAE, _SHARES)]
     groups = [names for names in logged if names]
     if not groups:
         return
     figure, axes = _panels(1, len(groups), 5.0, 3.2)
     for panel, names in zip(axes[0], groups, strict=True):
         for name in names:
-            draw = panel.semilogy if name in _LOSSES else panel.plot
+            draw = panel.semilogy if name in (*_LOSSES, *_ICAE) else panel.plot
             draw(*curves[name], marker=".", markersize=3, linewidth=1, label=name)
         panel.set_xlabel("epoch")
         panel.legend(fontsize=7)

@@ -1,7 +1,6 @@
 """method=direct and refine=true on small caches: accuracy, checkpoint, independence of the batch, bad input."""
 
 import shutil
-from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -111,41 +110,6 @@ def test_bad_input_is_named(tmp_path, make_cache):
         load_aligner(broken, config)
     with pytest.raises(UserError, match=r"direct\.smoothness"):
         load_config(["direct.smoothness=-1"])
-
-
-def test_the_matcher_learns_to_name_warps_in_one_pass(tmp_path, make_cache):
-    path = make_cache(tmp_path / "c.h5", videos=24, strength=0.95)
-    options = [
-        "method=tpl_plus",
-        "refine=false",
-        "matcher.epochs=6",
-        "matcher.size=24",
-        "matcher.width=6",
-        "matcher.path=0",
-        "run.progress=false",
-    ]
-    aligner, splits, config = _fit(path, tmp_path, *options)
-    videos = splits.all()
-    linear, _, _ = _fit(path, tmp_path / "l", "method=linear")
-    bound = evaluate(linear.align(splits.test), splits.test).overall["warp_error"]
-    one_shot = aligner.align(splits.test)
-    assert evaluate(one_shot, splits.test).overall["warp_error"] < 0.7 * bound
-    again = load_aligner(tmp_path / "checkpoints" / "last.ckpt", config)
-    np.testing.assert_allclose(again.align(splits.test).prototype_position, one_shot.prototype_position, atol=1e-5)
-    alone = aligner.align(splits.test.select(np.array([1])))
-    np.testing.assert_allclose(alone.position(0), one_shot.position(1), atol=1e-4)
-    with_path = load_aligner(
-        tmp_path / "checkpoints" / "last.ckpt", replace(config, matcher=replace(config.matcher, path=0.67))
-    )
-    found = evaluate(with_path.align(splits.test), splits.test).overall["warp_error"]
-    assert found < evaluate(one_shot, splits.test).overall["warp_error"]
-    assert aligner.unrefined() is None
-    refined = load_aligner(tmp_path / "checkpoints" / "last.ckpt", replace(config, refine=True))
-    np.testing.assert_allclose(
-        refined.unrefined().align(videos).prototype_position, aligner.align(videos).prototype_position, atol=1e-4
-    )
-    better = evaluate(refined.align(splits.test), splits.test).overall["warp_error"]
-    assert better < evaluate(one_shot, splits.test).overall["warp_error"]
 
 
 def _chains(path, *, frames):
@@ -262,16 +226,3 @@ def test_short_recordings_are_not_tried_in_detail(tmp_path):
     path = _chains(tmp_path / "c.h5", frames=90)
     aligner, _, _ = _fit(path, tmp_path, "method=direct")
     assert aligner.state["joint"]["options"]["num_cells"] == 16
-
-
-def test_one_pass_over_long_recordings_is_the_best_path(tmp_path):
-    path = _chains(tmp_path / "c.h5", frames=500)
-    few = ["matcher.epochs=1", "matcher.steps_per_epoch=2", "run.progress=false"]
-    _, splits, config = _fit(path, tmp_path, "method=tpl_plus", "refine=false", "direct.detail=fine", *few)
-
-    def plp(share):
-        changed = replace(config, matcher=replace(config.matcher, path=share))
-        aligner = load_aligner(tmp_path / "checkpoints" / "last.ckpt", changed)
-        return evaluate(aligner.align(splits.all()), splits.all()).overall["test/plp"]
-
-    assert plp(0.3) == plp(1.0) > plp(0.0) + 0.2

@@ -85,7 +85,7 @@ def test_a_trial_of_an_agent_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_RUN_ID", "trial7")
     sweep = read_sweep(path)
     words = _agent_command(sweep.raw, {p.name: p.probes()[0] for p in sweep.parameters})
-    short = ["train.max_epochs=1", "train.val_every=1", "matcher.epochs=1", "matcher.steps_per_epoch=1"]
+    short = ["train.max_epochs=1", "train.val_every=1"]
     small = ["model.aligner_depth=3", "model.aligner_filters=2", "run.progress=false", "run.figures=false"]
     assert main([*words[2:], *short, *small]) == 0
     (run,) = (tmp_path / "runs").iterdir()

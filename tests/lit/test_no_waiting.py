@@ -15,7 +15,7 @@ CATALOGUE = {"actions": ["jump", "turn"], "prototype_lengths": [20, 24], "num_ch
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        (TPLModule, ["warp.recurrences=2", "model.latent_dim=3"]),
+        (TPLModule, ["method=tpl", "warp.recurrences=2", "model.latent_dim=3"]),
         (DTANModule, ["dtan.objective=icae"]),
         (DTANModule, ["dtan.objective=wcss_prior", "warp.num_cells=[4,8]"]),
     ],

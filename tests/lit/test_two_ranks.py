@@ -71,7 +71,9 @@ def _results(folder, name):
     return weights, log, json.loads((run / "metrics.json").read_text())
 
 
-@pytest.mark.parametrize(("method", "case"), [("tpl", "equal"), ("tpl", "unequal"), ("dtan", "unequal")])
+@pytest.mark.parametrize(
+    ("method", "case"), [("tpl", "equal"), ("tpl", "unequal"), ("dtan", "unequal"), ("tpl_plus", "unequal")]
+)
 def test_two_ranks_of_eight_equal_one_of_sixteen(tmp_path, method, case):
     _make(tmp_path, CASES[case])
     assert _fit(tmp_path, "one", 1, f"method={method}") == 0
@@ -79,6 +81,8 @@ def test_two_ranks_of_eight_equal_one_of_sixteen(tmp_path, method, case):
     (one, log, metrics), (two, log_two, metrics_two) = _results(tmp_path, "one"), _results(tmp_path, "two")
     assert max(row["step"] for row in log) == 19
     for key, value in one.items():
+        if key == "model.space.projection":  # axes of one variance may turn; distances do not see it
+            value, two[key] = (p @ p.T / p.square().sum() for p in (value, two[key]))
         torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5, msg=f"{key} {(two[key] - value).abs().max()}")
     for row, row_two in zip(log, log_two, strict=True):
         assert row_two == pytest.approx(row, abs=1e-4)

@@ -1,20 +1,21 @@
 """Diagnosis of a network that predicts warps, without labels: at each validation and at the end of the training."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tpl_lightning.data.batch import Batch
+from tpl_lightning.functional.collectives import gather_rows
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.diagnosis import clock_share, left_over, relative_icae
-from tpl_lightning.functional.prototypes import group_mean, leave_one_out_mean
+from tpl_lightning.functional.random_warps import random_theta
 from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.lit.module import TPLModule, randomly_warped
+from tpl_lightning.lit.module import TPLModule, warped_batch
 
-__all__ = ["Diagnosis", "diagnose", "in_words"]
+__all__ = ["Diagnosis", "Look", "diagnose", "in_words", "look"]
 
 _VIDEOS = 64  # of a split that are looked at
 _GRID = 128  # points at which they are compared
@@ -25,63 +26,93 @@ _CLOCK = 0.9  # of the variance of Z that is a cubic of time
 _IN_STEP, _APART = 0.1, 3.0  # ICAE under identity warps: an encoder has memorised videos that others lie far from
 
 
-def diagnose(module: TPLModule, train: Iterator[Batch], val: Iterator[Batch]) -> dict[str, float]:
-    """Return the figures of ``functional.diagnosis`` on training and validation videos.
+class Look(NamedTuple):
+    """What is looked at of some videos of a split, on the grid, from all ranks.
+
+    Convention: ``times`` map prototype time to video time, the other three video time to prototype or input time.
+    """
+
+    latent: Tensor
+    """(N, G, D) what the aligner sees."""
+    times: Tensor
+    """(N, G) T^theta."""
+    position: Tensor
+    """(N, G) T^-theta."""
+    warped_position: Tensor
+    """(N, G) T^-theta of the video warped by a known warp."""
+    warp: Tensor
+    """(N, G) that warp."""
+    action: Tensor
+    """(N,)."""
+
+
+def look(module: TPLModule, batches: Iterator[Batch], count: int) -> Look:
+    """Run the network on some videos of a split, as they are and under a known warp.
 
     Args:
         module: In evaluation mode.
-        train: Batches of training videos, which make the prototypes.
-        val: Batches of new ones; empty where there are none.
+        batches: Those of this rank.
+        count: Videos of the split; every one of a few, evenly spread.
+    """
+    grid = torch.linspace(0, 1, _GRID, device=module.device)
+    generator = torch.Generator().manual_seed(_SEED)
+    known = random_theta(count, strength=_STRENGTH, like=torch.zeros(()), generator=generator).to(module.device)
+    stride = max(-(-count // _VIDEOS), 1)
+    parts: list[tuple[Tensor, ...]] = []
+    for batch in batches:
+        kept = (batch.video_index >= 0) & (batch.video_index % stride == 0)
+        theta = known[batch.video_index.clamp(min=0)]
+        output, again = module(batch), module(warped_batch(batch, theta))
+        warped = module.model.warp_grid
+        part = (
+            module.compared(batch, output, _GRID),
+            warped(output.theta, grid),
+            warped(output.theta, grid, inverse=True),
+            warped(again.theta, grid, inverse=True),
+            cpab_warp(theta, grid),
+            batch.action,
+            batch.video_index,
+        )
+        parts.append(tuple(values[kept] for values in part))
+    *whole, index = (gather_rows(torch.cat(part)) for part in zip(*parts, strict=True))
+    order = index.argsort()
+    return Look(*(values[order] for values in whole))
+
+
+def diagnose(train: Look, val: Look | None, *, num_actions: int) -> dict[str, float]:
+    """Return the figures of ``functional.diagnosis``; training videos make the prototypes.
 
     Returns:
         ``icae``, ``icae_identity``, ``left_over`` and ``clock`` with ``_train`` or ``_val`` behind.
     """
     found: dict[str, float] = {}
-    means: dict[str, Tensor] = {}
-    grid = torch.linspace(0, 1, _GRID, device=module.device)
-    for split, batches in (("train", train), ("val", val)):
-        videos = _look(module, batches)
-        if videos is None:
-            continue
-        latent, times, position, warped, warp, action = videos
-        for name, at in (("icae", times), ("icae_identity", grid.expand(len(latent), -1))):
-            aligned = sample_rows(latent, at)
-            every = torch.ones(aligned.shape[:2], dtype=torch.bool, device=aligned.device)
-            if split == "train":
-                means[name] = group_mean(aligned, action, every, num_actions=len(module.actions))
-                prototype = leave_one_out_mean(aligned, means[name], action, every)
+    for name in ("icae", "icae_identity"):
+        mean: Tensor | None = None
+        for split, videos in (("train", train), ("val", val)):
+            if videos is None:
+                continue
+            grid = torch.linspace(0, 1, _GRID, device=videos.latent.device).expand(len(videos.latent), -1)
+            times, position = (videos.times, videos.position) if name == "icae" else (grid, grid)
+            aligned = sample_rows(videos.latent, times)
+            if mean is None:
+                mean, count = _means(aligned, videos.action, num_actions)
+                own, others = mean[videos.action], count[videos.action].view(-1, 1, 1) - 1
+                prototype = own + (own - aligned) * ((others > 0) / others.clamp(min=1))
             else:
-                prototype = means[name][action]
-            at_video = position if name == "icae" else at
-            found[f"{name}_{split}"] = float(relative_icae(latent, at_video, prototype))
-        found[f"left_over_{split}"] = float(left_over(position, warped, warp))
-        found[f"clock_{split}"] = float(clock_share(latent, action))
+                prototype = mean[videos.action]
+            found[f"{name}_{split}"] = float(relative_icae(videos.latent, position, prototype))
+    for split, videos in (("train", train), ("val", val)):
+        if videos is not None:
+            found[f"left_over_{split}"] = float(left_over(videos.position, videos.warped_position, videos.warp))
+            found[f"clock_{split}"] = float(clock_share(videos.latent, videos.action))
     return found
 
 
-def _look(module: TPLModule, batches: Iterator[Batch]) -> tuple[Tensor, ...] | None:
-    """Return latents, T, T^-1, T^-1 of the warped video, the known warp, and actions of some videos, on the grid."""
-    grid = torch.linspace(0, 1, _GRID, device=module.device)
-    parts: list[tuple[Tensor, ...]] = []
-    for batch in batches:
-        with torch.random.fork_rng(devices=[module.device] if module.device.type == "cuda" else []):
-            torch.manual_seed(_SEED)
-            other, theta = randomly_warped(batch, strength=_STRENGTH)
-        output, again = module(batch), module(other)
-        warp_grid = module.model.warp_grid
-        parts.append(
-            (
-                module.compared(batch, output, _GRID),
-                warp_grid(output.theta, grid),
-                warp_grid(output.theta, grid, inverse=True),
-                warp_grid(again.theta, grid, inverse=True),
-                cpab_warp(theta, grid),
-                batch.action,
-            )
-        )
-        if sum(len(part[-1]) for part in parts) >= _VIDEOS:
-            break
-    return tuple(torch.cat(part) for part in zip(*parts, strict=True)) if parts else None
+def _means(values: Tensor, action: Tensor, num_actions: int) -> tuple[Tensor, Tensor]:
+    """Return the mean over the videos of each action, (A, ...), and how many there are, (A,)."""
+    count = torch.bincount(action, minlength=num_actions)
+    total = values.new_zeros(num_actions, *values.shape[1:]).index_add(0, action, values)
+    return total / count.clamp(min=1).view(-1, 1, 1), count
 
 
 def in_words(found: dict[str, float]) -> list[str]:
@@ -112,10 +143,10 @@ class Diagnosis(Callback):
     """Logs :func:`diagnose` under ``diagnosis/`` at every validation, and keeps it in the module at the end."""
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look, and log; every rank looks at its own videos."""
+        """Look, and log; the ranks look together, so they agree."""
         if not trainer.sanity_checking:
             found = self._look(trainer, pl_module)
-            pl_module.log_dict({f"diagnosis/{key}": value for key, value in found.items()}, sync_dist=True)
+            pl_module.log_dict({f"diagnosis/{key}": value for key, value in found.items()}, rank_zero_only=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at what has become of it, with the prototypes that are stored."""
@@ -128,7 +159,10 @@ class Diagnosis(Callback):
     def _look(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         assert isinstance(pl_module, TPLModule)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        loaders = data.val_dataloader()
-        train, *val = (data.batches(loader, pl_module) for loader in loaders)
-        pl_module.diagnosis = diagnose(pl_module, train, val[0] if val else iter(()))
+        looks: list[Look | None] = [
+            look(pl_module, data.batches(loader, pl_module), len(loader.dataset)) for loader in data.val_dataloader()
+        ]
+        train, val = (*looks, None)[:2]
+        assert train is not None
+        pl_module.diagnosis = diagnose(train, val, num_actions=len(pl_module.actions))
         return pl_module.diagnosis

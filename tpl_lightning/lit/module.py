@@ -20,7 +20,7 @@ from tpl_lightning.nn import DMTAE, DMTAEOutput
 from tpl_lightning.nn.dmtae import Autoencoder
 from tpl_lightning.nn.warp_network import WarpNetwork
 
-__all__ = ["AlignmentModule", "Losses", "TPLModule", "network_sizes", "randomly_warped", "reconstruction_of"]
+__all__ = ["AlignmentModule", "Losses", "TPLModule", "network_sizes", "reconstruction_of", "warped_batch"]
 
 
 class Losses(NamedTuple):
@@ -190,13 +190,11 @@ def reconstruction_of(model: Autoencoder, hidden: Tensor, batch: Batch) -> Tenso
     return mean_of_total(total, len(hidden))
 
 
-def randomly_warped(batch: Batch, *, strength: float, num_cells: int = 16) -> tuple[Batch, Tensor]:
-    """Return a batch whose videos are warped at random, U_i ∘ W_i, and the theta (B, d) of W_i."""
-    theta = random_theta(len(batch.lengths), num_cells=num_cells, strength=strength, like=batch.embeddings)
-    times = cpab_warp(theta, frame_times(batch.lengths, batch.embeddings.shape[1]), num_cells=num_cells)
+def warped_batch(batch: Batch, theta: Tensor) -> Batch:
+    """Return a batch whose videos are warped, U_i ∘ T^theta_i; theta (B, d)."""
+    times = cpab_warp(theta, frame_times(batch.lengths, batch.embeddings.shape[1]), num_cells=theta.shape[1] + 1)
     warped = resample(batch.embeddings, times, batch.lengths)
-    mask = length_mask(batch.lengths, warped.shape[1]).unsqueeze(-1)
-    return batch._replace(embeddings=warped * mask), theta
+    return batch._replace(embeddings=warped * length_mask(batch.lengths, warped.shape[1]).unsqueeze(-1))
 
 
 class TPLModule(AlignmentModule):
@@ -247,7 +245,7 @@ class TPLModule(AlignmentModule):
         """Return L_TPL [5] of a batch."""
         strength = self.config["train"]["random_warp"]
         if strength > 0:
-            batch, _ = randomly_warped(batch, strength=strength)
+            batch = warped_batch(batch, random_theta(len(batch.lengths), strength=strength, like=batch.embeddings))
         return self.total_loss(self.losses(batch, self(batch)))
 
     def total_loss(self, losses: Losses) -> Tensor:

@@ -11,6 +11,7 @@ from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.collectives import gather_rows, global_mean
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.losses import video_errors
+from tpl_lightning.functional.random_warps import random_theta
 from tpl_lightning.functional.resample import resample_to_size
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.lit.bank import WarpBank
@@ -19,8 +20,8 @@ from tpl_lightning.lit.module import (
     Losses,
     TPLModule,
     network_sizes,
-    randomly_warped,
     reconstruction_of,
+    warped_batch,
 )
 from tpl_lightning.nn.dmtae import DMTAEOutput, PathDMTAE
 from tpl_lightning.nn.encoders import LinearEncoder, PerAction
@@ -217,11 +218,10 @@ class PathTPLModule(TPLModule):
         bank, model = self.bank, self.model
         assert bank is not None
         last = bank.last_times(batch.video_index)
-        own_time = None
-        if strength > 0:
-            batch, known = randomly_warped(batch, strength=strength)
-            own_time = known
-            last = cpab_warp(-known, last)  # T of U ∘ W is W^-1 ∘ T of U
+        warp = random_theta(len(batch.lengths), strength=strength, like=batch.embeddings) if strength > 0 else None
+        if warp is not None:
+            batch = warped_batch(batch, warp)
+            last = cpab_warp(-warp, last)  # T of U ∘ W is W^-1 ∘ T of U
         latent = model.encode(batch.embeddings, batch.lengths, batch.action)
         features = model.features(latent, batch.lengths)
         bank.put(batch.video_index, sample_rows(features.detach(), last), bank.last_times(batch.video_index))
@@ -231,7 +231,7 @@ class PathTPLModule(TPLModule):
         aligned = sample_rows(features, times)
         icae = self._icae(batch, features, aligned, theta)
         hidden = model.decode(latent, theta, batch.lengths, batch.action)
-        stored = times if own_time is None else cpab_warp(own_time, times)
+        stored = times if warp is None else cpab_warp(warp, times)
         bank.put(batch.video_index, aligned.detach(), stored.detach())
         return self.total_loss(Losses(icae, reconstruction_of(model, hidden, batch)))
 

@@ -149,7 +149,7 @@ def _compile_network(module: LightningModule) -> None:
         raise UserError(
             "train.compile=true needs a C++ compiler on a CPU (g++ or clang++); install one, or leave it out."
         )
-    whole = list(module.model.children()) if isinstance(module, AlignmentModule) else [module.network]
+    whole: list[Any] = list(module.model.children()) if isinstance(module, AlignmentModule) else [module.network]
     parts = [part for part in whole if any(True for _ in part.parameters())]
     for part in parts:
         assert isinstance(part, nn.Module)

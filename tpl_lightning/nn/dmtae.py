@@ -122,14 +122,15 @@ class Autoencoder(WarpNetwork):
         latent = self._run(self.encoder, embeddings, lengths, action)
         return standardise(latent, lengths) if self.latent_norm == "video" else latent
 
-    def last_maps(self, action: Tensor) -> list[tuple[Tensor | slice, nn.Linear]]:
+    def last_maps(self, action: Tensor | None) -> list[tuple[Tensor | slice, nn.Linear]]:
         """Return the decoders' last maps, each with the videos of the batch that it is for."""
         if not isinstance(self.decoder, PerAction):
             return [(slice(None), self.decoder.out)]  # type: ignore[list-item]
+        assert action is not None, "each action has its own decoder"
         rows = self.decoder.rows(action)
         return [(rows[i], network.out) for i, network in enumerate(self.decoder.networks)]  # type: ignore[misc]
 
-    def reconstruct(self, hidden: Tensor, action: Tensor) -> Tensor:
+    def reconstruct(self, hidden: Tensor, action: Tensor | None = None) -> Tensor:
         """Return Dec(Z~_i) ∘ T^-theta_i, (B, T, C), from ``DMTAEOutput.hidden``.
 
         The decoder's last map is linear, so Dec(Z~) ∘ T^-theta is that map of its hidden channels ∘ T^-theta: the same

@@ -129,6 +129,8 @@ class PathAligner(nn.Module):
     def forward(self, signal: Tensor, prototype: Tensor, running_icae: Tensor) -> Tensor:
         """Return theta (B, d); each video has a prototype of its own, so that none is compared with itself.
 
+        Gradients reach the videos; prototypes count as constants.
+
         Convention: row t of the table is video time, column j prototype time; the path is T^-theta.
 
         Args:
@@ -138,7 +140,8 @@ class PathAligner(nn.Module):
         """
         options = self.options
         with torch.autocast(signal.device.type, enabled=False):
-            video, target = (self._thinned(x.float() if x.element_size() < 4 else x) for x in (signal, prototype))
+            whole = (x.float() if x.element_size() < 4 else x for x in (signal, prototype.detach()))
+            video, target = (self._thinned(x) for x in whole)
             cost = torch.baddbmm(
                 video.square().sum(-1, keepdim=True) + target.square().sum(-1).unsqueeze(1),
                 video,

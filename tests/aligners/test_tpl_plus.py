@@ -1,0 +1,166 @@
+"""method=tpl_plus: trained end to end, one pass and refined, by itself and on its pieces."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import write_cache
+from tpl_lightning.__main__ import main
+from tpl_lightning.aligners import build_aligner, load_aligner
+from tpl_lightning.aligners.base import with_epochs
+from tpl_lightning.config import load_config
+from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.errors import UserError
+from tpl_lightning.evaluation import evaluate
+
+QUIET = ["data.pca=5", "run.progress=false", "run.figures=false", "model.hidden=8"]
+
+
+def _fit(path, run_dir, *options):
+    config = load_config([f"data.cache={path}", *QUIET, *options])
+    splits = split_videos(VideoSet(EmbeddingCache(path)), config.data)
+    aligner = build_aligner(config, run_dir)
+    aligner.fit(splits.train)
+    return aligner, splits
+
+
+@pytest.fixture(scope="module")
+def one_pass(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plus")
+    path = write_cache(folder / "c.h5", videos=24, strength=0.95)
+    return path, folder, *_fit(path, folder, "refine=false")
+
+
+def _warp_error(aligner, videos):
+    return evaluate(aligner.align(videos), videos).overall["warp_error"]
+
+
+def test_one_pass_is_far_ahead_of_linear_rescaling(one_pass, tmp_path):
+    path, _, aligner, splits = one_pass
+    linear, _ = _fit(path, tmp_path, "method=linear")
+    assert _warp_error(aligner, splits.test) < 0.35 * _warp_error(linear, splits.test)
+    assert aligner.unrefined() is None
+
+
+def test_the_checkpoint_holds_all_that_new_videos_need(one_pass):
+    path, folder, aligner, splits = one_pass
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    again = load_aligner(checkpoint, load_config([f"data.cache={path}", *QUIET, "refine=false"]))
+    found, expected = again.align(splits.test), aligner.align(splits.test)
+    np.testing.assert_array_equal(found.prototype_position, expected.prototype_position)
+    for action, labels in aligner.prototype_labels().items():
+        np.testing.assert_array_equal(again.prototype_labels()[action], labels)
+        assert again.prototypes()[action].shape == (len(labels), 5)
+    assert "bank" not in torch.load(checkpoint, weights_only=True)
+
+
+def test_batch_size_and_padding_do_not_change_a_warp(one_pass):
+    _, _, aligner, splits = one_pass
+    together = aligner.align(splits.all())
+    for i in range(0, len(splits.all()), 5):
+        alone = aligner.align(splits.all().select(np.array([i])))
+        np.testing.assert_allclose(alone.position(0), together.position(i), atol=1e-4)
+
+
+def test_refinement_is_as_good_as_the_direct_fit(one_pass, tmp_path):
+    path, _, _, splits = one_pass
+    refined, _ = _fit(path, tmp_path / "plus")
+    direct, _ = _fit(path, tmp_path / "direct", "method=direct")
+    assert _warp_error(refined, splits.test) < 1.1 * _warp_error(direct, splits.test) + 1e-3
+    assert refined.unrefined() is not None
+
+
+def test_nothing_is_learned_at_a_rate_of_0(tmp_path, one_pass):
+    path, _, _, splits = one_pass
+    aligner, _ = _fit(path, tmp_path, "refine=false", "train.lr=0", "train.max_epochs=6")
+    weight = aligner.module.model.encoder.map.weight
+    torch.testing.assert_close(weight, torch.eye(len(weight)), rtol=0, atol=0)
+    linear, _ = _fit(path, tmp_path / "l", "method=linear")
+    assert _warp_error(aligner, splits.test) < 0.5 * _warp_error(linear, splits.test)
+
+
+OPTIONS = [
+    "model.encoder=tcn",
+    "model.latent_dim=2",
+    "model.latent_norm=video",
+    "model.projection=none",
+    "model.derivative=0",
+    "model.per_action=true",
+    "model.padding=replicate",
+    "train.random_warp=0.5",
+    "loss.leave_one_out=false",
+    "trainer.precision=bf16-mixed",
+    "data.batch_size=4",
+]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_trains_and_aligns(option, one_pass, tmp_path):
+    path = one_pass[0]
+    aligner, splits = _fit(path, tmp_path, "refine=false", "train.max_epochs=3", option)
+    found = aligner.align(splits.all())
+    for i in range(len(found)):
+        assert np.isfinite(found.position(i)).all()
+        assert (np.diff(found.position(i)) >= 0).all()
+    for value in aligner.module.state_dict().values():
+        assert torch.isfinite(value).all()
+
+
+def test_the_paper_with_all_departures_but_the_aligner_trains(one_pass, tmp_path):
+    path = one_pass[0]
+    options = ["method=tpl", "model.per_action=true", "model.padding=replicate", "train.random_warp=0.5"]
+    aligner, splits = _fit(path, tmp_path, *options, "loss.leave_one_out=true", "train.max_epochs=2")
+    assert np.isfinite(aligner.align(splits.test).prototype_position).all()
+
+
+def test_long_recordings_end_in_full_detail(tmp_path):
+    path = write_cache(tmp_path / "c.h5", videos=8, frames=(200, 300), actions=("jump",))
+    aligner, splits = _fit(path, tmp_path, "refine=false", "direct.detail=fine", "train.max_epochs=4")
+    assert aligner.module.model.path.num_cells == 64
+    assert np.isfinite(aligner.align(splits.all()).prototype_position).all()
+
+
+def test_epochs_are_as_many_as_make_60_steps_unless_given():
+    config = load_config(["data.batch_size=16"])
+    assert with_epochs(config, 17).train.max_epochs == 30
+    assert with_epochs(config, 1000).train.max_epochs == 1
+    assert with_epochs(replace(config, trainer={"devices": 4}), 1000).train.max_epochs == 4
+    assert with_epochs(load_config(["train.max_epochs=7"]), 17).train.max_epochs == 7
+    assert with_epochs(load_config(["method=tpl"]), 17).train.max_epochs == 300
+    assert with_epochs(config, 1000).train.val_every == 1
+
+
+def test_more_latent_channels_than_features_are_refused(tmp_path, one_pass):
+    with pytest.raises(UserError, match=r"model\.latent_dim.* at most 5"):
+        _fit(one_pass[0], tmp_path, "model.latent_dim=9")
+    with pytest.raises(UserError, match=r"model\.projection.*model\.aligner=path"):
+        load_config(["method=tpl", "model.projection=discriminant"])
+
+
+def test_runs_of_the_former_matcher_say_to_fit_again(tmp_path):
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    path.parent.mkdir()
+    torch.save({"joint": {}, "matcher": {}, "hyper_parameters": {}}, path)
+    for refine in ("true", "false"):
+        with pytest.raises(UserError, match="fit again"):
+            load_aligner(path, load_config([f"refine={refine}"]))
+
+
+def test_training_is_diagnosed_and_logged(tmp_path):
+    path = write_cache(tmp_path / "c.h5", videos=16, split=["train"] * 10 + ["val"] * 2 + ["test"] * 4)
+    place = [f"data.cache={path}", f"run.dir={tmp_path}", "run.name=r"]
+    assert main(["fit", *place, *QUIET, "train.max_epochs=4", "train.val_every=2"]) == 0
+    log = (tmp_path / "r" / "metrics.csv").read_text().splitlines()[0].split(",")
+    metrics = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    for name in ("train/loss", "train/icae", "train/reconstruction", "train/icae_weight", "val/plp", "quality/score"):
+        assert name in log
+    for name in ("icae", "icae_identity", "left_over", "clock"):
+        for split in ("train", "val"):
+            assert f"diagnosis/{name}_{split}" in log
+            assert np.isfinite(metrics[f"diagnosis/{name}_{split}"])
+    assert metrics["diagnosis/left_over_val"] < 0.5  # it sees timing
