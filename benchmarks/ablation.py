@@ -1,10 +1,10 @@
-"""Measure what each part of the direct fit and of TPL+ brings: writes docs/ablation.md.
+"""Measure what each part of the direct fit brings, and the ladder from the paper to TPL+: writes docs/ablation.md.
 
 Usage: python benchmarks/ablation.py NAME=CACHE ... [--repeats 5] [--skip-network NAME,...]
 
 The direct fit draws no random numbers, so what is repeated is the split: rotated folds, each video tested once, as many
-as the smallest action allows. The network of TPL+ is trained with other seeds on the split that a cache stores. One
-thread; rows are options of `tpl fit`.
+as the smallest action allows. Networks are trained with other seeds on the split that a cache stores. One thread; rows
+are options of `tpl fit`.
 """
 
 import argparse
@@ -49,22 +49,15 @@ DIRECT = {
     "warps in full detail": "direct.detail=fine",
 }
 NETWORK = {
-    "one pass, all parts": "refine=false",
-    "network alone": "refine=false matcher.path=0",
-    "path alone": "refine=false matcher.path=1",
-    "paths are not sharpened": "refine=false direct.sharpen=false",
-    "path alone, not sharpened": "refine=false matcher.path=1 direct.sharpen=false",
-    "no noise in training": "refine=false matcher.noise=0",
-    "half as strong random warps": "refine=false matcher.strength=.2",
-    "twice as long a training": "refine=false matcher.epochs=8",
-    "refined": "refine=true",
+    rung.stem: str(rung.relative_to(OUTPUT.parents[1]))
+    for rung in sorted((OUTPUT.parents[1] / "experiments" / "ablations" / "ladder").glob("*.yaml"))
 }
 
 
-def scores(method: str, cache: str, options: str) -> list[float]:
+def scores(cache: str, options: str) -> list[float]:
     """Return the metrics of one fit."""
     quiet = ["run.progress=false", "run.wandb=disabled"]
-    config = load_config([f"method={method}", f"data.cache={cache}", *quiet, *options.split()])
+    config = load_config([f"data.cache={cache}", *quiet, *options.split()])
     splits = split_videos(VideoSet(open_cache(Path(cache))), config.data)
     with tempfile.TemporaryDirectory() as folder:
         aligner = build_aligner(config, Path(folder))
@@ -109,13 +102,13 @@ def main() -> None:
         "# What each part brings",
         "",
         "Made by `python benchmarks/ablation.py NAME=CACHE ...`. Means and standard deviations: of the direct fit, "
-        f"which draws no random numbers, over rotated folds, {n} or as many as the smallest action has videos; of the "
-        f"network of TPL+ over {n} seeds on the stored split. Every row is the default with the options named.",
+        f"which draws no random numbers, over rotated folds, {n} or as many as the smallest action has videos; of "
+        f"networks over {n} seeds on the stored split. Every row is the default with the options named.",
     ]
     for given in options.sets:
         name, _, cache = given.partition("=")
         groups = (
-            {"direct": DIRECT} if name in options.skip_network.split(",") else {"direct": DIRECT, "tpl_plus": NETWORK}
+            {"direct": DIRECT} if name in options.skip_network.split(",") else {"direct": DIRECT, "ladder": NETWORK}
         )
         folds = most_folds(cache, n)
         lines += ["", f"## {name}, {folds} folds"]
@@ -126,7 +119,8 @@ def main() -> None:
                     varied = f"data.folds={folds} data.fold={k}" if method == "direct" else f"seed={k}"
                     key = f"{name}|{method}|{extra}|{varied}"
                     if key not in done:
-                        done[key] = scores(method, cache, f"{extra} {varied}")
+                        chosen = "method=direct" if method == "direct" else ""
+                        done[key] = scores(cache, f"{chosen} {extra} {varied}")
                         options.store.write_text(json.dumps(done))
                     found.setdefault(row, []).append(done[key])
                 print(name, method, row, np.round(np.mean(found[row], axis=0), 4).tolist(), flush=True)

@@ -68,6 +68,7 @@ def make_cache(path: Path, count: int) -> None:
 def fit(config: Config, train: VideoSet) -> np.ndarray:
     """Return the seconds of a fit, and those that processors worked on it."""
     from tpl_lightning.aligners import build_aligner
+from tpl_lightning.aligners.base import with_epochs
 
     with tempfile.TemporaryDirectory() as folder:
         aligner = build_aligner(config, Path(folder))
@@ -90,10 +91,10 @@ def time_method(method: str, path: Path, dtw_videos: int, tpl_epochs: int) -> di
     settings = [f"method={method}", "refine=false", f"data.cache={path}", "run.progress=false", "run.wandb=disabled"]
     config = load_config(settings)
     train = split_videos(VideoSet(open_cache(path)), config.data).train
+    config = with_epochs(config, len(train))
     short = replace(
         config,
         dtw=replace(config.dtw, max_iter=1),
-        matcher=replace(config.matcher, epochs=1),
         train=replace(config.train, max_epochs=1),
     )
     fit(short, first_videos(train, 2 * ACTIONS))  # imports and compiles what the method needs
@@ -101,7 +102,7 @@ def time_method(method: str, path: Path, dtw_videos: int, tpl_epochs: int) -> di
         part = first_videos(train, dtw_videos)
         seconds = fit(config, part) * len(train) / len(part)
         return result(seconds, f"{len(part)} videos" if len(part) < len(train) else "")
-    epochs = config.train.max_epochs
+    epochs = int(config.train.max_epochs or 0)
     if method != "tpl" or not 0 < tpl_epochs < epochs - 1:
         return result(fit(config, train))
     few = (1, 1 + tpl_epochs)
