@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from make_sets import _frames, _smooth
 
+from tpl_lightning.aligners.base import with_epochs
 from tpl_lightning.config import Config, load_config
 from tpl_lightning.data.cache import EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
@@ -68,7 +69,6 @@ def make_cache(path: Path, count: int) -> None:
 def fit(config: Config, train: VideoSet) -> np.ndarray:
     """Return the seconds of a fit, and those that processors worked on it."""
     from tpl_lightning.aligners import build_aligner
-from tpl_lightning.aligners.base import with_epochs
 
     with tempfile.TemporaryDirectory() as folder:
         aligner = build_aligner(config, Path(folder))
