@@ -35,7 +35,16 @@ class WarpBank:
     num_actions: int
 
     @classmethod
-    def of(cls, action: Tensor, *, most: int, num_actions: int, grid: int, features: int) -> "WarpBank":
+    def of(
+        cls,
+        action: Tensor,
+        *,
+        most: int,
+        num_actions: int,
+        grid: int,
+        features: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> "WarpBank":
         """Return a bank of at most so many videos, evenly spread over those of each action, at linear rescaling.
 
         Args:
@@ -44,6 +53,7 @@ class WarpBank:
             num_actions: A.
             grid: G.
             features: F.
+            dtype: Of the features.
         """
         chosen = torch.zeros(len(action), dtype=torch.bool, device=action.device)
         for label in range(num_actions):
@@ -54,8 +64,8 @@ class WarpBank:
         slot = torch.where(chosen, chosen.cumsum(0) - 1, -1)
         size = int(chosen.sum())
         return cls(
-            aligned=torch.zeros(size, grid, features, device=action.device),
-            times=torch.linspace(0, 1, grid, device=action.device).repeat(size, 1),
+            aligned=torch.zeros(size, grid, features, dtype=dtype, device=action.device),
+            times=torch.linspace(0, 1, grid, dtype=dtype, device=action.device).repeat(size, 1),
             action=action[chosen],
             slot=slot,
             num_actions=num_actions,
@@ -68,7 +78,7 @@ class WarpBank:
     def last_times(self, video_index: Tensor) -> Tensor:
         """Return the last warps T_i (B, G); the identity for videos without a row."""
         rows = self.rows(video_index)
-        grid = torch.linspace(0, 1, self.times.shape[1], device=self.times.device)
+        grid = torch.linspace(0, 1, self.times.shape[1], dtype=self.times.dtype, device=self.times.device)
         return torch.where((rows >= 0).unsqueeze(1), self.times[rows.clamp(min=0)], grid)
 
     @torch.no_grad()

@@ -121,6 +121,7 @@ class PathTPLModule(TPLModule):
             num_actions=len(self.actions),
             grid=self.final.grid,
             features=self.model.space.features,
+            dtype=self.latent_prototypes.dtype,
         )
         self._start_encoder(batches)
         self._calibrate(batches)

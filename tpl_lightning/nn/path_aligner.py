@@ -108,7 +108,7 @@ class ComparisonSpace(nn.Module):
     @torch.no_grad()
     def renew(self, aligned: Tensor, action: Tensor, *, num_actions: int, shrinkage: float) -> None:
         """Learn the axes from roughly aligned training videos (N, G, F); what is compared has total variance 1."""
-        axes = torch.eye(self.features, device=aligned.device)
+        axes = torch.eye(self.features, dtype=aligned.dtype, device=aligned.device)
         if self.discriminant:
             axes = timing_metric(aligned, action, num_actions=num_actions, channels=self.num_axes, shrinkage=shrinkage)[
                 :, : self.num_axes
