@@ -1,12 +1,15 @@
 """The matcher and its training samples: distances, convention of time, the known answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.joint import JointOptions
-from tpl_lightning.functional.joint_model import JointModel, SpaceOptions
+from tpl_lightning.functional.joint_model import JointModel
 from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional.timing_space import TimingSpace
 from tpl_lightning.lit.matcher import MatcherModule, Teacher, random_theta
 from tpl_lightning.nn.matcher import PrototypeMatcher, cost_volume
 
@@ -78,8 +81,8 @@ def test_the_answer_of_a_sample_brings_video_and_prototype_together():
 def test_a_video_is_not_part_of_the_prototype_it_is_compared_with():
     signal = _signals() + 0.3 * torch.randn(6, 128, 4, generator=torch.Generator().manual_seed(2))
     action = torch.tensor([0, 0, 0, 1, 1, 2])
-    space = SpaceOptions(derivative=0.0, metric=False)
-    model, _ = JointModel.fit(signal, action, num_actions=3, options=JointOptions(), space=space)
+    model, _ = JointModel.fit(signal, action, num_actions=3, options=JointOptions(derivative=0.0))
+    model = replace(model, space=TimingSpace(derivative=0.0, sigma=0.01))
     teacher = Teacher.from_fit(model, signal, torch.zeros(6, 15), action, most=128)
     assert torch.allclose(teacher.prototype[0], signal[1:3].mean(0), atol=1e-5)
     assert torch.allclose(teacher.prototype[3], signal[4], atol=1e-5)
