@@ -31,13 +31,9 @@ METRICS = {
 }
 DIRECT = {
     "all parts": "",
-    "without the prior": "direct.smoothness=0 direct.first_smoothness=0 direct.adapt=0",
+    "without the prior": "direct.smoothness=0 direct.adapt=0",
     "the prior is not adapted": "direct.adapt=0",
-    "without the metric": "direct.metric=false",
-    "without the metric, smoothness .4": "direct.metric=false direct.smoothness=.4",
     "without time derivatives": "direct.derivative=0",
-    "without paths": "direct.paths=0",
-    "each video in its own prototype": "direct.leave_one_out=false",
     "levels are not free": "direct.level_freedom=0",
     "levels are free": "direct.level_freedom=1",
     "8 cells": "warp.num_cells=8",
@@ -47,6 +43,7 @@ DIRECT = {
     "videos are not centred": "data.center=false",
     "coarse warps": "direct.detail=coarse",
     "warps in full detail": "direct.detail=fine",
+    "labels choose the prior": "select=labels",
 }
 NETWORK = {
     rung.stem: str(rung.relative_to(OUTPUT.parents[1]))
@@ -56,7 +53,7 @@ NETWORK = {
 
 def scores(cache: str, options: str) -> list[float]:
     """Return the metrics of one fit."""
-    quiet = ["run.progress=false", "run.wandb=disabled"]
+    quiet = ["run.progress=false", "run.wandb=disabled", "select=none"]
     config = load_config([f"data.cache={cache}", *quiet, *options.split()])
     splits = split_videos(VideoSet(open_cache(Path(cache))), config.data)
     with tempfile.TemporaryDirectory() as folder:

@@ -89,6 +89,7 @@ def time_method(method: str, path: Path, dtw_videos: int, tpl_epochs: int) -> di
         return {"seconds": float(seconds[0]), "cpu": float(seconds[1]), "part": part}
 
     settings = [f"method={method}", "refine=false", f"data.cache={path}", "run.progress=false", "run.wandb=disabled"]
+    settings.append("select=none")  # the others see no labels either
     config = load_config(settings)
     train = split_videos(VideoSet(open_cache(path)), config.data).train
     config = with_epochs(config, len(train))

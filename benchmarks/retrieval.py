@@ -22,7 +22,7 @@ from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes
+from tpl_lightning.functional.joint import JointOptions, barycenters, fit_jointly, fit_to_prototypes
 from tpl_lightning.functional.masks import frame_times
 from tpl_lightning.functional.phase_scores import prototype_index
 from tpl_lightning.functional.resample import resample
@@ -140,10 +140,12 @@ class Timeline:
         self.train, actions = train, int(train.action.max()) + 1
         second = train.frames.T @ train.frames / len(train.frames)
         self.components = torch.linalg.eigh(second)[1][:, -COMPONENTS:] / second.trace().sqrt()
-        fit = fit_jointly(self.signal(train), train.action, num_actions=actions, options=OPTIONS)
-        self.prototypes = fit.prototypes
+        signal = self.signal(train)
+        theta = fit_jointly(signal, train.action, num_actions=actions, options=OPTIONS)
+        times = cpab_warp(theta, torch.linspace(0, 1, GRID), num_cells=OPTIONS.num_cells)
+        self.prototypes = barycenters(sample_rows(signal, times), train.action, num_actions=actions)[1]
         grid = torch.linspace(0, 1, POINTS)
-        source = cpab_warp(fit.theta, grid, num_cells=OPTIONS.num_cells)
+        source = cpab_warp(theta, grid, num_cells=OPTIONS.num_cells)
         self.matches: list[Tensor] = []  # of each action, (N_a, POINTS) rows of train.frames
         self.typical = torch.zeros(actions, POINTS, dtype=torch.int64)  # one of them for each point
         start = torch.tensor(train.bounds[:-1])

@@ -15,7 +15,8 @@ from tpl_lightning.options.check import require
 from tpl_lightning.options.fits import DirectConfig, DtwConfig
 from tpl_lightning.options.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
 from tpl_lightning.options.presets import PRESETS
-from tpl_lightning.options.runs import BenchConfig, DataConfig, Method, RunConfig, TrainConfig
+from tpl_lightning.options.retired import without_retired
+from tpl_lightning.options.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
 
 __all__ = [
     "BenchConfig",
@@ -45,6 +46,10 @@ class Config:
     """The aligner. tpl: as in the paper; tpl_plus: the same module with an aligner that sees the prototype."""
     refine: bool | None = None
     """Refine the warps of `method` by the direct fit, from where they are; empty: yes for tpl_plus, no for others."""
+    select: Selection = "auto"
+    """labels: the labels of the training videos choose how strong the prior on warps is, up to linear rescaling, where
+    that is clearly better than the prior as set; they have no say in the fit itself. auto: where at least 8 training
+    videos have labels. none: labels are not looked at."""
     seed: int = 0
     """Seeds every random number; the same seed gives the same bits on a CPU."""
     data: DataConfig = field(default_factory=DataConfig)
@@ -72,6 +77,7 @@ class Config:
         """Check ranges."""
         require(0 <= self.seed < 2**32, "seed", "in 0..2**32-1", self.seed)
         require(self.method in get_args(Method), "method", f"one of {', '.join(get_args(Method))}", self.method)
+        require(self.select in get_args(Selection), "select", f"one of {', '.join(get_args(Selection))}", self.select)
 
 
 def _one_line(error: Exception) -> str:
@@ -98,7 +104,7 @@ def _merge(base: Any, update: Any, origin: str) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return OmegaConf.merge(base, update)
+        return OmegaConf.merge(base, without_retired(update, origin))
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         key = getattr(error, "full_key", None) or getattr(error, "key", None) or "?"
         message = _one_line(error)

@@ -1,13 +1,16 @@
 """The direct fit: Gauss-Newton against finite differences, recovery of known warps, independence of the batch."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from tpl_lightning.functional import joint, joint_model, joint_problem
+from tpl_lightning.functional import joint, joint_problem
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
-from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel, SpaceOptions, in_detail
-from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows
+from tpl_lightning.functional.joint_model import JointModel, JointStart
+from tpl_lightning.functional.joint_problem import FINE_CELLS, in_detail
+from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, smoothed
 
 GRID = torch.linspace(0, 1, 128)
 
@@ -63,56 +66,73 @@ def test_energy_and_gradient_are_those_of_the_objective(num_cells):
 
 def test_known_warps_are_recovered():
     signal, action, theta = _videos(12)
-    options = JointOptions(smoothness=1e-5, level_freedom=1.0, tolerance=1e-4, rounds=40)
-    fit = fit_jointly(signal, action, num_actions=2, options=options)
+    options = JointOptions(smoothness=1e-5, level_freedom=1.0, rounds=40, stages=(0.1, 0.05, 0.025, 0.0125))
+    fitted = fit_jointly(signal, action, num_actions=2, options=options)
     # Frames of equal true time lie at equal prototype times: the common warp of an action is free, nothing else.
     source = cpab_warp(theta, GRID)
-    found = torch.stack([cpab_warp(-fit.theta[i : i + 1], source[i])[0] for i in range(len(source))])
+    found = torch.stack([cpab_warp(-fitted[i : i + 1], source[i])[0] for i in range(len(source))])
     for a in range(2):
         assert (found[action == a] - found[action == a].mean(0)).abs().mean() < 0.001
 
 
+def _prototypes(signal, action, theta):
+    aligned = sample_rows(signal, cpab_warp(theta, GRID))
+    return joint.barycenters(aligned, action, num_actions=int(action.max()) + 1)[1]
+
+
 def test_a_strong_prior_keeps_the_identity():
     signal, action, _ = _videos()
-    fit = fit_jointly(signal, action, num_actions=2, options=JointOptions(smoothness=1e4))
-    assert fit.theta.abs().max() < 1e-2
+    theta = fit_jointly(signal, action, num_actions=2, options=JointOptions(smoothness=1e4))
+    assert theta.abs().max() < 1e-2
 
 
 def test_mean_theta_of_each_action_is_zero():
     signal, action, _ = _videos(noise=0.1)
-    fit = fit_jointly(signal, action, num_actions=2, options=JointOptions())
+    theta = fit_jointly(signal, action, num_actions=2, options=JointOptions())
     for a in range(2):
-        assert fit.theta[action == a].mean(0).abs().max() < 1e-5
+        assert theta[action == a].mean(0).abs().max() < 1e-5
 
 
 def test_new_videos_do_not_change_one_another(monkeypatch):
     signal, action, _ = _videos(20, noise=0.1)
     options = JointOptions()
-    fit = fit_jointly(signal[:12], action[:12], num_actions=2, options=options)
-    together, error = fit_to_prototypes(signal[12:], action[12:], fit.prototypes, options=options)
+    fitted = fit_jointly(signal[:12], action[:12], num_actions=2, options=options)
+    prototypes = _prototypes(signal[:12], action[:12], fitted)
+    together, error = fit_to_prototypes(signal[12:], action[12:], prototypes, options=options)
     for i in range(8):
-        alone = fit_to_prototypes(signal[12 + i : 13 + i], action[12 + i : 13 + i], fit.prototypes, options=options)
+        alone = fit_to_prototypes(signal[12 + i : 13 + i], action[12 + i : 13 + i], prototypes, options=options)
         assert torch.allclose(together[i], alone[0][0], atol=1e-3)
         assert torch.allclose(error[i], alone[1][0], rtol=1e-3)
     monkeypatch.setattr(joint_problem, "_CHUNK", 3)
-    chunked, _ = fit_to_prototypes(signal[12:], action[12:], fit.prototypes, options=options)
+    chunked, _ = fit_to_prototypes(signal[12:], action[12:], prototypes, options=options)
     assert torch.allclose(together, chunked, atol=1e-3)
 
 
 def test_an_action_of_one_video_and_a_missing_action():
     signal, _, _ = _videos(3, actions=1)
-    fit = fit_jointly(signal[:1], torch.tensor([1]), num_actions=3, options=JointOptions())
-    assert fit.theta.abs().max() < 1e-3
-    assert all(torch.isfinite(p).all() for p in fit.prototypes)
+    model, theta = JointModel.fit(signal[:1], torch.tensor([1]), num_actions=3, options=JointOptions())
+    assert theta.abs().max() < 1e-3
+    assert model.prototype.shape[0] == 3
+    assert torch.isfinite(model.prototype).all()
+
+
+def test_barycenters_leave_a_video_out_and_know_what_others_lack():
+    values = torch.tensor([[1.0, 5.0], [2.0, 0.0], [6.0, 9.0], [4.0, 4.0]]).unsqueeze(1)
+    weight = torch.tensor([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 1.0]]).unsqueeze(1)
+    action = torch.tensor([0, 0, 0, 1])
+    others, mean = joint.barycenters(values, action, num_actions=2, weight=weight)
+    assert others[:, 0].tolist() == [[4.0, 9.0], [3.5, 0.0], [1.5, 5.0], [4.0, 4.0]]  # alone: compared with itself
+    assert mean[:, 0].tolist() == [[3.0, 7.0], [4.0, 4.0]]
 
 
 def test_error_is_the_distance_to_the_prototype():
     signal, action, _ = _videos(noise=0.1)
     options = JointOptions(stages=(0.02,))
-    fit = fit_jointly(signal, action, num_actions=2, options=options)
-    theta, error = fit_to_prototypes(signal, action, fit.prototypes, options=options)
+    prototypes = _prototypes(signal, action, fit_jointly(signal, action, num_actions=2, options=options))
+    theta, error = fit_to_prototypes(signal, action, prototypes, options=options)
     smooth = joint._stage_signal(signal, 0.02)
-    expected = _energy(smooth, fit.prototypes[0][action], theta, JointOptions(smoothness=0.0))
+    near = smoothed(prototypes, 0.02, smooth.shape[1])[action]
+    expected = _energy(smooth, near, theta, JointOptions(smoothness=0.0))
     assert torch.allclose(error.float(), expected, rtol=1e-4, atol=1e-6)
 
 
@@ -156,18 +176,6 @@ def test_the_linear_start_is_exact_to_second_order(num_cells):
     assert errors[1] < 0.02 * float((position - grid).abs().max())
 
 
-def test_the_first_fit_takes_some_videos_of_an_action():
-    signal, action, _ = _videos(24, noise=0.05)
-    times = {}
-    for count in (4, 24):
-        _, theta = JointModel.fit(
-            signal, action, num_actions=2, options=JointOptions(), space=SpaceOptions(first_videos=count)
-        )
-        times[count] = cpab_warp(theta, GRID)
-    assert 0 < (times[4] - times[24]).abs().max() < 0.05
-    assert (times[4] - times[24]).square().mean().sqrt() < 0.01
-
-
 def test_metric_finds_the_signal_among_noise():
     signal, action, _ = _videos(16)
     generator = torch.Generator().manual_seed(5)
@@ -176,69 +184,94 @@ def test_metric_finds_the_signal_among_noise():
     both = torch.cat([signal, clutter], -1)
     both = both - both.mean(1, keepdim=True)
     both = both / both.square().sum(-1).mean().sqrt()
-    model, theta = JointModel.fit(
-        both, action, num_actions=2, options=JointOptions(), space=SpaceOptions(derivative=0.0, metric_channels=6)
-    )
+    model, theta = JointModel.fit(both, action, num_actions=2, options=JointOptions(derivative=0.0))
     weight = model.space.metric.square().sum(1)
     assert weight[:6].sum() > 10 * weight[6:].sum()
-    plain, plain_theta = JointModel.fit(
-        both, action, num_actions=2, options=JointOptions(), space=SpaceOptions(derivative=0.0, metric=False)
-    )
+    plain = fit_jointly(both, action, num_actions=2, options=JointOptions(stages=(0.1, 0.05, 0.025, 0.0125)))
 
     def spread(theta):
         aligned = sample_rows(signal, cpab_warp(theta, GRID))
         return sum(float((aligned[action == a] - aligned[action == a].mean(0)).square().mean()) for a in (0, 1))
 
-    assert spread(theta) < 0.7 * spread(plain_theta)
-    assert plain.space.metric is None
+    assert spread(theta) < 0.7 * spread(plain)
 
 
 def test_a_model_survives_its_state():
     signal, action, _ = _videos(noise=0.1)
-    model, _ = JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=SpaceOptions())
+    model, _ = JointModel.fit(signal, action, num_actions=2, options=JointOptions())
     again = JointModel.from_state(model.state())
     first, second = (m.align(m.space(signal), action) for m in (model, again))
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
 
 
+@pytest.mark.parametrize("paths", [True, False])
+def test_states_of_other_versions_are_read(paths):
+    """They held prototypes of each stage and options that are gone, and may lack some that are new."""
+    signal, action, _ = _videos(noise=0.1)
+    model, _ = JointModel.fit(signal, action, num_actions=2, options=JointOptions())
+    state = model.state()
+    prototype = state.pop("prototype")
+    state["prototypes"] = [smoothed(prototype, 0.025, 80), prototype]
+    state["sharp"] = prototype if paths else None
+    state["options"] |= {"tolerance": 0.003, "sharpen": True, "centre": True}
+    del state["options"]["shrinkage"], state["stiffness"]
+    again = JointModel.from_state(state)
+    assert torch.equal(again.align(again.space(signal), action)[0], model.align(model.space(signal), action)[0])
+
+
+def test_an_infinite_prior_is_linear_rescaling():
+    signal, action, _ = _videos(noise=0.1)
+    start = JointStart.find(signal, action, num_actions=2, options=JointOptions())
+    plain, theta = start.fit()
+    strong, held_back = start.fit(64)
+    assert 0 < held_back.abs().max() < 0.5 * theta.abs().max()
+    assert strong.stiffness == 64 * plain.stiffness
+    model, still = start.fit(torch.inf)
+    again = JointModel.from_state(model.state())
+    for found in (still, again.align(again.space(signal), action)[0]):
+        assert found.shape == theta.shape
+        assert found.abs().max() == 0
+    expected = joint.barycenters(model.space(signal), action, num_actions=2)[1]
+    level = model.options.level_freedom * expected.mean(1, keepdim=True)
+    torch.testing.assert_close(again.prototype, expected - level)
+
+
 def test_paths_find_the_warp_where_gradient_steps_end_in_another_minimum():
     beats = torch.sin(2 * torch.pi * 5 * GRID)  # each beat looks like the next, one in the middle is higher
     shape = torch.stack([beats + 2 * torch.exp(-(((GRID - 0.5) / 0.03) ** 2)), beats.roll(6)], -1)
     late = torch.tensor([[0.0] * 3 + [2.2] * 9 + [0.0] * 3])  # moves the middle by more than half a beat
-    warps = torch.cat([torch.zeros(5, 15), late])
-    signal = sample_rows(shape.expand(6, -1, -1), cpab_warp(-warps, GRID))
-    action = torch.zeros(6, dtype=torch.int64)
-    options = JointOptions(stages=(0.0125,), smoothness=1e-3, level_freedom=0.0, centre=False)
+    signal = sample_rows(shape.unsqueeze(0), cpab_warp(-late, GRID))
+    options = JointOptions(stages=(0.0125,), smoothness=1e-3, level_freedom=0.0)
+    action = torch.zeros(1, dtype=torch.int64)
+    model, _ = JointModel.fit(shape.unsqueeze(0), action, num_actions=1, options=replace(options, derivative=0.0))
+    model = replace(model, options=options, space=replace(model.space, metric=None), prototype=shape.unsqueeze(0))
     errors = []
-    for rounds in (0, 2):
-        space = SpaceOptions(derivative=0.0, metric=False, first_stages=(0.0125,), path_rounds=rounds)
-        model, theta = JointModel.fit(signal, action, num_actions=1, options=options, space=space)
-        aligned = sample_rows(signal, cpab_warp(theta, GRID))
-        errors.append(float((aligned - aligned[:5].mean(0)).square().mean()))
-        assert (model.sharp is None) == (rounds == 0)
-    assert errors[1] < 0.3 * errors[0]
+    for start in (None, torch.zeros_like(late)):
+        theta = model.align(signal, action, theta=start)[0]
+        errors.append(float((sample_rows(signal, cpab_warp(theta, GRID)) - shape).square().mean()))
+    assert errors[0] < 0.3 * errors[1]
 
 
 def test_detail_has_more_cells_and_less_prior():
-    options, space = in_detail(JointOptions(smoothness=0.2), SpaceOptions())
-    assert options.num_cells == FINE_CELLS
-    assert options.smoothness < 0.01
-    assert max(options.stages) <= 0.0125
-    assert options.level_freedom == 1
-    assert 0 < space.derivative < SpaceOptions().derivative
-    assert space.sigma < SpaceOptions().sigma
-    assert space.shrinkage > SpaceOptions().shrinkage
-    assert in_detail(JointOptions(), SpaceOptions(derivative=0.0))[1].derivative == 0
-    assert space.path_rounds > SpaceOptions().path_rounds
+    coarse, fine = JointOptions(smoothness=0.2), in_detail(JointOptions(smoothness=0.2))
+    assert fine.num_cells == FINE_CELLS
+    assert fine.smoothness < 0.01
+    assert max(fine.stages) <= 0.0125
+    assert fine.level_freedom == 1
+    assert 0 < fine.derivative < coarse.derivative
+    assert fine.derivative_sigma < coarse.derivative_sigma
+    assert fine.shrinkage > coarse.shrinkage
+    assert fine.path_rounds > coarse.path_rounds
+    assert in_detail(JointOptions(derivative=0.0)).derivative == 0
 
 
-def test_prior_and_levels_are_adapted_to_what_the_fit_finds():
-    """Clean features of uneven videos get a weaker prior, freer levels, better warps; noisy ones do not."""
+def test_the_prior_is_adapted_to_what_the_fit_finds():
+    """Clean features of uneven videos get a weaker prior and better warps; noisy ones do not."""
 
     def fit(signal, action, adapt):
-        space = SpaceOptions(derivative=0.0, metric=False, adapt=adapt)
-        return JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=space)
+        options = JointOptions(derivative=0.0, adapt=adapt)
+        return JointModel.fit(signal, action, num_actions=2, options=options)
 
     signal, action, truth = _videos(16)
     truth = joint.centred(truth, action, num_actions=2)
@@ -249,32 +282,6 @@ def test_prior_and_levels_are_adapted_to_what_the_fit_finds():
     (strong, strong_theta), (weak, weak_theta) = (fit(signal, action, adapt) for adapt in (0.0, 0.05))
     assert strong.options.smoothness == JointOptions().smoothness
     assert weak.options.smoothness < 0.5 * JointOptions().smoothness
-    assert strong.options.level_freedom == JointOptions().level_freedom
-    assert weak.options.level_freedom > 0.9
     assert error(weak_theta) < error(strong_theta)
     noise = 3 * torch.randn(signal.shape, generator=torch.Generator().manual_seed(4))
-    noisy = fit(signal + noise, action, 0.05)[0].options
-    assert noisy.smoothness >= JointOptions().smoothness
-    assert noisy.level_freedom == JointOptions().level_freedom
-
-
-def test_videos_beyond_those_fitted_jointly_are_aligned_with_their_prototypes(monkeypatch):
-    monkeypatch.setattr(joint_model, "_LEAST", 5)
-    signal, action, theta = _videos(24, noise=0.05, strength=2)
-    space = SpaceOptions(joint_videos=7)
-    model, found = JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=space)
-    chosen = torch.arange(24).view(12, 2)[[2, 4, 7, 9, 11]].flatten()  # evenly spread over each action
-    alone, joint_only = JointModel.fit(
-        signal[chosen], action[chosen], num_actions=2, options=JointOptions(), space=SpaceOptions()
-    )
-    torch.testing.assert_close(found[chosen], joint_only)
-    torch.testing.assert_close(model.prototypes, alone.prototypes)
-    every = JointModel.fit(signal, action, num_actions=2, options=JointOptions(), space=SpaceOptions())[1]
-
-    def error(fitted):
-        """Spread of the true times at which the videos of an action reach the same prototype time."""
-        true = cpab_warp(-theta, cpab_warp(fitted, GRID))
-        return torch.stack([true[action == a].std(0).mean() for a in range(2)]).mean()
-
-    assert error(torch.zeros_like(theta)) > 0.04
-    assert error(found) < 1.3 * error(every) < 0.01
+    assert fit(signal + noise, action, 0.05)[0].options.smoothness >= JointOptions().smoothness

@@ -1,4 +1,4 @@
-"""A training step of TPL+: two processes against one, batches against the whole set, the annealing of fractional epochs."""
+"""A step of TPL+: two processes against one, batches against the whole set, annealing by parts of an epoch."""
 
 import pytest
 import torch

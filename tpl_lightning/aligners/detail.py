@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from tpl_lightning.functional.joint import JointOptions, agreement
-from tpl_lightning.functional.joint_model import SpaceOptions, in_detail
+from tpl_lightning.functional.joint_problem import in_detail
 from tpl_lightning.functional.timing_space import channel_energy
 from tpl_lightning.options.fits import DirectConfig
 
@@ -17,36 +17,16 @@ _STILL = 1e-6  # of the variance of the channel that changes most: with less, a 
 _WORTH_IT = 0.03  # of agreement in held-out channels that detail has to bring
 
 
-def joint_options(
-    direct: DirectConfig, *, num_cells: int, fine: bool, adapt: bool = True
-) -> tuple[JointOptions, SpaceOptions]:
-    """Return how warps are fitted, and how the space is made in which they are.
-
-    Args:
-        direct: What the configuration says.
-        num_cells: Of the warps.
-        fine: In full detail, see ``functional.joint_model.in_detail``.
-        adapt: Whether the prior is adapted as configured, or not at all.
-    """
+def joint_options(direct: DirectConfig, *, num_cells: int, fine: bool) -> JointOptions:
+    """Return how warps are fitted, coarse or in full detail (see ``functional.joint_problem.in_detail``)."""
     options = JointOptions(
         num_cells=num_cells,
         smoothness=direct.smoothness,
-        stages=tuple(direct.stages),
         level_freedom=direct.level_freedom,
-        leave_one_out=direct.leave_one_out,
-        sharpen=direct.sharpen,
-    )
-    space = SpaceOptions(
         derivative=direct.derivative,
-        sigma=direct.derivative_sigma,
-        metric=direct.metric,
-        metric_channels=direct.metric_channels,
-        first_smoothness=direct.first_smoothness,
-        path_rounds=direct.paths,
-        adapt=direct.adapt if adapt else 0.0,
-        joint_videos=direct.joint_videos,
+        adapt=direct.adapt,
     )
-    return in_detail(options, space) if fine else (options, space)
+    return in_detail(options) if fine else options
 
 
 def detail_pays(features: Tensor, action: Tensor, fit: Callable[[Tensor, bool], Tensor], *, num_actions: int) -> bool:

@@ -1,16 +1,16 @@
-"""Labels of training videos as channels of the joint fit (``direct.labels``)."""
+"""Labels of training videos as supervised channels of the joint fit (``direct.labels``)."""
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.joint import Guide
 
-__all__ = ["label_guide"]
+__all__ = ["label_channels"]
 
 
-def label_guide(train: VideoSet, size: int, weight: float, *, device: torch.device | str = "cpu") -> Guide | None:
-    """Return what the labels of training videos have to say in their warps.
+def label_channels(train: VideoSet, size: int, weight: float, *, device: torch.device | str = "cpu") -> Tensor | None:
+    """Return the label targets of training videos, (N, G, phases - 1).
 
     Channel k is ``weight`` from the begin of phase k + 1 on, and 0 before. A frame without a label has that of the
     nearest frame with one.
@@ -22,13 +22,12 @@ def label_guide(train: VideoSet, size: int, weight: float, *, device: torch.devi
         device: Where the channels are to be.
 
     Returns:
-        Channels (N, G, phases - 1), and which videos have any label; None where they have nothing to say.
+        The channels, NaN for videos without any label; None where there is nothing to say.
     """
     phases = max((len(names) for names in train.phase_names.values()), default=0)
     if weight == 0 or phases < 2:
         return None
-    channels = np.zeros((len(train), size, phases - 1), dtype=np.float32)
-    known = np.zeros(len(train), dtype=bool)
+    channels = np.full((len(train), size, phases - 1), np.nan, dtype=np.float32)
     for i in range(len(train)):
         labels = train.labels(i)
         frames = np.flatnonzero(labels >= 0)
@@ -36,5 +35,4 @@ def label_guide(train: VideoSet, size: int, weight: float, *, device: torch.devi
             continue
         nearest = np.interp(np.linspace(0, len(labels) - 1, size), frames, np.arange(len(frames))).round().astype(int)
         channels[i] = weight * (labels[frames[nearest]][:, None] > np.arange(phases - 1))
-        known[i] = True
-    return Guide(torch.from_numpy(channels).to(device), torch.from_numpy(known).to(device))
+    return torch.from_numpy(channels).to(device)

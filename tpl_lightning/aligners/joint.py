@@ -1,5 +1,6 @@
 """Joint alignment without a network, as an aligner of its own and as the refinement of any other."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from tpl_lightning.aligners.base import (
 )
 from tpl_lightning.aligners.detail import FINE_GRID, detail_pays, joint_options
 from tpl_lightning.aligners.frames import FrameReader
-from tpl_lightning.aligners.guides import label_guide
+from tpl_lightning.aligners.guides import label_channels
+from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, held_out_scores, labels_choose, select_prior
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.checkpoint_file import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.config import Config, config_to_dict
@@ -25,15 +27,16 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import voted_labels
 from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.joint import Guide, warps_from_positions
-from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel
-from tpl_lightning.functional.joint_problem import chunks
+from tpl_lightning.functional.joint import warps_from_positions
+from tpl_lightning.functional.joint_model import JointModel, JointStart
+from tpl_lightning.functional.joint_problem import FINE_CELLS, chunks
 from tpl_lightning.functional.resample import resample
 
 __all__ = ["JointAligner", "wants_detail"]
 
 _GRID_LIMITS = (128, 160)  # warps of few cells are fitted to signals smoothed to at most 160 points
 _LONG = 200  # frames of a prototype from which on detail is tried
+_ENOUGH, _LEAST = 360, 24  # videos in all, but so many of each action, with more of which fits hardly get better
 _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
 _WORTH_TELLING = 2  # times the prior that is set
@@ -44,15 +47,16 @@ _KEPT = 2**29  # bytes of frames that a fit keeps rather than reads again
 
 
 def _spread(videos: VideoSet, most: int) -> VideoSet:
-    """Return at most so many videos, evenly spread over those of each action, at least two of each."""
-    if len(videos) <= most:
-        return videos
-    chosen = []
-    for action in videos.actions:
-        rows = np.flatnonzero(videos.action == action)
-        count = min(max(most * len(rows) // len(videos), 2), len(rows))
-        chosen.append(rows[np.linspace(0, len(rows) - 1, count).round().astype(int)])
-    return videos.select(np.sort(np.concatenate(chosen)))
+    """Return videos that are enough for a joint fit, at most so many: as many of each action, spread evenly over it."""
+    actions = len(videos.actions)
+    each = min(max(_ENOUGH // actions, _LEAST), max(most // actions, 2))
+    rows = [np.flatnonzero(videos.action == action) for action in videos.actions]
+    chosen = [r[np.linspace(0, len(r) - 1, min(each, len(r))).round().astype(int)] for r in rows]
+    return videos if sum(map(len, chosen)) == len(videos) else videos.select(np.sort(np.concatenate(chosen)))
+
+
+def _prototype_lengths(catalogue: dict[str, Any]) -> dict[str, int]:
+    return dict(zip(catalogue["actions"], catalogue["prototype_lengths"], strict=True))
 
 
 class JointAligner(StoredAligner):
@@ -63,8 +67,6 @@ class JointAligner(StoredAligner):
         run_dir: Folder for the checkpoint.
         base: Fitted first; its warps are where the fit starts. None: starts at linear rescaling.
     """
-
-    _keeps_training_warps = True
 
     def __init__(self, config: Config, run_dir: Path, *, base: Aligner | None = None) -> None:
         """Keep the options."""
@@ -108,8 +110,9 @@ class JointAligner(StoredAligner):
         catalogue = make_catalogue(train, preprocessor.num_channels)
         some = _spread(train, self.config.direct.max_videos)
         frames = FrameReader(preprocessor, _KEPT)
-        fine = self._needs_detail(some, frames, catalogue)
-        model, theta, features = self._fit_model(some, frames, catalogue, fine=fine)
+        fine = self._needs_detail(train, frames, catalogue)
+        start, features = self._start(some, frames, catalogue, fine=fine)
+        choice, model, theta = self._fit_chosen(start, some, catalogue)
         self.state = {
             "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
             "preprocessor": preprocessor.state(),
@@ -118,8 +121,9 @@ class JointAligner(StoredAligner):
             "fingerprint": train.cache.fingerprint(),
             "train_id": [str(v) for v in some.video_id],
             "train_theta": theta,
+            "select": choice.scores,
+            "strength": choice.strength,
         }
-        self._learn_more(model, features, theta, self._codes(some, catalogue))
         self._store_prototypes(train, frames)
         save_state(self.state, self.checkpoint)
 
@@ -151,7 +155,7 @@ class JointAligner(StoredAligner):
         check_videos(videos, catalogue)
         model = JointModel.from_state(state["joint"], device=self.device)
         theta = torch.zeros(len(videos), state["train_theta"].shape[1])
-        keep = self._keeps_training_warps and videos.cache.fingerprint() == state["fingerprint"]
+        keep = videos.cache.fingerprint() == state["fingerprint"]
         known = {v: i for i, v in enumerate(state["train_id"])} if keep else {}
         rows = np.array([known.get(str(v), -1) for v in videos.video_id])
         theta[rows >= 0] = state["train_theta"].cpu()[rows[rows >= 0]]
@@ -160,44 +164,57 @@ class JointAligner(StoredAligner):
             chosen = new[chunk]
             part = videos.select(chosen)
             features = frames.on_grid(part, state["grid"]).to(self.device)
-            theta[chosen] = self._find(model, features, self._codes(part, catalogue), part).cpu()
+            theta[chosen] = model.align(model.space(features), self._codes(part, catalogue))[0].cpu()
         return theta
 
-    def _fit_model(
+    def _start(
         self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any], *, fine: bool
-    ) -> tuple[JointModel, Tensor, Tensor]:
-        """Return the joint fit, theta (N, d) and the features (N, G, C) on the shared grid."""
+    ) -> tuple[JointStart, Tensor]:
+        """Return where the joint fit starts, and the features (N, G, C) on the shared grid."""
         low, high = _GRID_LIMITS
         size = FINE_GRID if fine else min(max(max(catalogue["prototype_lengths"]), low), high)
-        features = frames.on_grid(train, self.config.direct.grid or size).to(self.device)
-        position = self._base_positions(train, features.shape[1])
-        action, count = self._codes(train, catalogue), len(catalogue["actions"])
-        guide = label_guide(train, features.shape[1], self.config.direct.labels, device=self.device)
-        return *self._fit_on_grid(features, action, position, num_actions=count, fine=fine, guide=guide), features
+        features = frames.on_grid(train, size).to(self.device)
+        labels = label_channels(train, size, self.config.direct.labels, device=self.device)
+        return self._start_on_grid(features, train, catalogue, fine=fine, labels=labels), features
 
-    def _fit_on_grid(
+    def _start_on_grid(
         self,
         features: Tensor,
-        action: Tensor,
-        position: Tensor | None,
+        train: VideoSet,
+        catalogue: dict[str, Any],
         *,
-        num_actions: int,
         fine: bool,
         adapt: bool = True,
-        guide: Guide | None = None,
-    ) -> tuple[JointModel, Tensor]:
-        """Return the joint fit of features (N, G, C) that starts at positions (N, G) of the base, and theta (N, d)."""
+        labels: Tensor | None = None,
+    ) -> JointStart:
+        """Return where the joint fit of features (N, G, C) starts: at the warps of the base where there is one."""
         self._cells = FINE_CELLS if fine else self._configured_cells()
-        options, space = joint_options(self.config.direct, num_cells=self._cells, fine=fine, adapt=adapt)
-        return JointModel.fit(
+        options = joint_options(self.config.direct, num_cells=self._cells, fine=fine)
+        return JointStart.find(
             features,
-            action,
-            num_actions=num_actions,
-            options=options,
-            space=space,
-            theta=self._as_theta(position),
-            guide=guide,
+            self._codes(train, catalogue),
+            num_actions=len(catalogue["actions"]),
+            options=options if adapt else replace(options, adapt=0.0),
+            theta=self._base_warps(train, features.shape[1]),
+            labels=labels,
         )
+
+    def _fit_chosen(
+        self, start: JointStart, train: VideoSet, catalogue: dict[str, Any]
+    ) -> tuple[PriorChoice, JointModel, Tensor]:
+        """Return the joint fit; labels of training videos choose how strong its prior is, where they may and can."""
+        fits: dict[float, tuple[JointModel, Tensor]] = {}
+        points = np.array([_prototype_lengths(catalogue)[str(a)] for a in train.action])
+
+        def score(strength: float) -> np.ndarray:
+            fits[strength] = start.fit(strength)
+            theta = fits[strength][1].cpu()
+            return held_out_scores(self._warped(-theta, train.lengths), self._warped(theta, points), train)
+
+        if self.config.direct.labels > 0 or not labels_choose(self.config.select, train):
+            return PriorChoice(1.0, {}), *start.fit()
+        choice = select_prior(STRENGTHS, score)
+        return choice, *fits[choice.strength]
 
     def _needs_detail(self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]) -> bool:
         """Tell whether warps are to be in full detail: for long recordings, see ``aligners.detail``."""
@@ -208,14 +225,13 @@ class JointAligner(StoredAligner):
             return False
         chosen = [np.flatnonzero(train.action == a)[:_TRIED] for a in train.actions[:_TRIED_ACTIONS]]
         some = train.select(np.sort(np.concatenate(chosen)))
-        features = frames.on_grid(some, self.config.direct.grid or FINE_GRID).to(self.device)
+        features = frames.on_grid(some, FINE_GRID).to(self.device)
         action, count = self._codes(some, catalogue), len(catalogue["actions"])
-        position = self._base_positions(some, features.shape[1])
         grid = torch.linspace(0, 1, features.shape[1], device=self.device)
 
         def fit(half: Tensor, fine: bool) -> Tensor:
             # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
-            theta = self._fit_on_grid(half, action, position, num_actions=count, fine=fine, adapt=False)[1]
+            theta = self._start_on_grid(half, some, catalogue, fine=fine, adapt=False).fit()[1]
             return cpab_warp(theta, grid, num_cells=self._cells)
 
         return detail_pays(features, action, fit, num_actions=count)
@@ -231,15 +247,6 @@ class JointAligner(StoredAligner):
     def features(self) -> Features:
         """Return what makes the features in which frames are compared."""
         return self._load_features(self._fitted()["preprocessor"])
-
-    def _learn_more(self, model: JointModel, features: Tensor, theta: Tensor, action: Tensor) -> None:
-        """Learn what a derived aligner needs beside the joint fit, and add it to the state."""
-
-    def _find(self, model: JointModel, features: Tensor, action: Tensor, videos: VideoSet) -> Tensor:
-        """Return the warps of new videos, theta (N, d)."""
-        # Where paths are used they are a better start than any method's warps.
-        position = self._base_positions(videos, features.shape[1]) if model.sharp is None else None
-        return model.align(model.space(features), action, theta=self._as_theta(position))[0]
 
     def prototype_labels(self) -> dict[str, np.ndarray]:
         """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
@@ -263,11 +270,14 @@ class JointAligner(StoredAligner):
                 "Labels of training videos had a say in their warps (direct.labels): CBC and the spread of key events "
                 "tell little of how well videos without labels are aligned, PLP does."
             )
-        stiffness = self._fitted()["joint"].get("stiffness", 1.0)
-        if stiffness >= _WORTH_TELLING:
+        state = self._fitted()
+        if state.get("select"):
+            found.append(PriorChoice(state["strength"], state["select"]).note())
+        grown = state["joint"].get("stiffness", 1.0) / state.get("strength", 1.0)
+        if grown >= _WORTH_TELLING:
             found.append(
                 "The videos are nearly in step, or the features tell little of their tempo: the prior that holds warps "
-                f"back is {stiffness:.0f} times as strong as set (direct.adapt=0: as set)."
+                f"back is {grown:.0f} times as strong as set (direct.adapt=0: as set)."
             )
         return found
 
@@ -288,23 +298,19 @@ class JointAligner(StoredAligner):
         code = {a: i for i, a in enumerate(catalogue["actions"])}
         return torch.tensor([code[str(a)] for a in videos.action], device=self.device)
 
-    def _base_positions(self, videos: VideoSet, size: int) -> Tensor | None:
-        """Return the base's prototype positions on the shared grid, (N, size); None: there is no base."""
+    def _base_warps(self, videos: VideoSet, size: int) -> Tensor | None:
+        """Return the base's warps as theta (N, d) of this fit's family; None: there is no base."""
         if self.base is None:
             return None
         found = self.base.align(videos)
         grid = np.linspace(0, 1, size)
         rows = [np.interp(grid, prototype_grid(n), found.position(i)) for i, n in enumerate(found.lengths.tolist())]
-        return torch.from_numpy(np.stack(rows)).float().to(self.device)
-
-    def _as_theta(self, position: Tensor | None) -> Tensor | None:
-        """Return positions (N, G) as theta (N, d) of this fit's family."""
-        return None if position is None else warps_from_positions(position, num_cells=self._num_cells())
+        position = torch.from_numpy(np.stack(rows)).float().to(self.device)
+        return warps_from_positions(position, num_cells=self._cells)
 
     def _sources(self, videos: VideoSet, theta: Tensor) -> list[np.ndarray]:
         """Return T^theta at the prototype points of each video, (L,)."""
-        catalogue = self._fitted()["hyper_parameters"]["catalogue"]
-        lengths = dict(zip(catalogue["actions"], catalogue["prototype_lengths"], strict=True))
+        lengths = _prototype_lengths(self._fitted()["hyper_parameters"]["catalogue"])
         return self._warped(theta, np.array([lengths[str(a)] for a in videos.action]))
 
     def _warped(self, theta: Tensor, sizes: np.ndarray) -> list[np.ndarray]:

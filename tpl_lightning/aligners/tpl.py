@@ -1,6 +1,7 @@
 """TPL and TPL+: D-MTAE trained by Lightning, one forward pass per video to align."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,13 @@ from lightning import Callback, seed_everything
 
 from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue, with_epochs
 from tpl_lightning.aligners.joint import wants_detail
+from tpl_lightning.aligners.prior_choice import (
+    STRENGTHS,
+    PriorChoice,
+    held_out_scores,
+    labels_choose,
+    select_prior,
+)
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.checkpoint_file import read_checkpoint
 from tpl_lightning.config import Config, config_to_dict
@@ -43,6 +51,7 @@ class TPLAligner(StoredAligner):
         self.config, self.run_dir = config, run_dir
         self.module: AlignmentModule | None = None
         self.is_global_zero = True
+        self.choice: PriorChoice | None = None
 
     @property
     def module_class(self) -> type[AlignmentModule]:
@@ -90,6 +99,9 @@ class TPLAligner(StoredAligner):
             fractional = isinstance(module, PathTPLModule)
             callbacks.insert(0, IcaeWeightAnnealing(config.loss.alpha, config.loss.t0, fractional=fractional))
             callbacks.append(Diagnosis())  # after the prototypes are built
+        self.module = module
+        if isinstance(module, PathTPLModule) and labels_choose(config.select, train):
+            module.select = partial(self._choose_prior, train)
         mirror = current_mirror()
         trainer = train_module(
             module,
@@ -100,7 +112,19 @@ class TPLAligner(StoredAligner):
             callbacks=[*callbacks, *(mirror.callbacks if mirror else [])],
         )
         self.is_global_zero = trainer.is_global_zero
-        self.module = module.eval()
+        module.eval()
+
+    def _choose_prior(self, train: VideoSet, settle: Callable[[float], None]) -> None:
+        """Let the labels of training videos choose how strong the prior is, see ``aligners.prior_choice``."""
+
+        def score(strength: float) -> np.ndarray:
+            settle(strength)
+            found = self.align(train)
+            rows = range(len(train))
+            return held_out_scores([found.position(i) for i in rows], [found.source(i) for i in rows], train)
+
+        self.choice = select_prior(STRENGTHS, score)
+        settle(self.choice.strength)
 
     def _check_latent(self, channels: int) -> None:
         """Refuse a linear encoder to more channels than there are."""
@@ -129,7 +153,8 @@ class TPLAligner(StoredAligner):
 
     def notes(self) -> list[str]:
         """Say in words where the network ignores timing."""
-        return in_words(self.diagnosis())
+        chosen = [self.choice.note()] if self.choice is not None and self.choice.scores else []
+        return [*in_words(self.diagnosis()), *chosen]
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
         """Return the latent sequence Z_i (L_i, latent_dim) of each video."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config import Config, load_config
+from tpl_lightning.config import Config, config_to_dict, load_config
 from tpl_lightning.errors import UserError
 
 __all__ = ["checkpoint_path", "main"]
@@ -38,8 +38,6 @@ _FIXED = ("method", "warp", "model", "dtw", "dtan", "direct", "head")
 
 
 def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -> None:
-    from tpl_lightning.config import config_to_dict
-
     current = config_to_dict(config)
     for key in _FIXED:
         if current[key] != stored[key]:
@@ -52,7 +50,7 @@ def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -
 
 def run(path: Path, arguments: list[str]) -> int:
     """Align, score and write."""
-    stored = _stored_config(path)
+    stored = config_to_dict(load_config(defaults=_stored_config(path)))  # of whatever version
     run_name = path.resolve().parent.parent.name
     defaults = {**stored, "run": {**stored["run"], "name": None}}
     config = load_config(arguments, defaults=defaults)

@@ -1,121 +1,90 @@
 """Joint alignment without a network: warps fitted directly to the ICAE in feature space.
 
-Each video is compared with the mean of the *others* of its action, brought back to the video's own time:
+Each video is compared with the leave-one-out barycenter of its action, brought back to the video's own time:
 
     E_i(theta) = mean_t || r_i(t) ||^2 - level_freedom || mean_t r_i(t) ||^2 + smoothness * mean_c a_c^2,
     r_i(t) = P_i(T^-theta(t)) - U_i(t),
 
 a_c the slope of the velocity field in cell c. The first term is the inverse-consistency averaging error [3] of Naaman
-et al. (ICCV 2025), in feature space and with the video left out of its own prototype; the second is the prior that the
-paper does without. Minimised by Levenberg-Marquardt with the exact derivative of the warp, from coarse to fine: first
-on strongly smoothed signals, then on sharper ones. All videos of all actions are one batch.
+et al. (ICCV 2025), in feature space and with the video left out of its own prototype; the second is a random offset of
+the video, profiled out; the third is the prior that the paper does without. Minimised by Levenberg-Marquardt with the
+exact derivative of the warp, from coarse to fine: first on strongly smoothed signals, then on sharper ones. All videos
+of all actions are one batch.
 
 Signals are sampled on a grid that all videos share, times j / (G - 1), so nothing is padded.
 """
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import num_parameters, velocity_basis
-from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, Rows, chunks, less_level
+from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, chunks, less_level
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 
 __all__ = [
-    "Guide",
-    "JointFit",
     "JointOptions",
     "agreement",
+    "barycenters",
     "centred",
     "disagreement",
     "fit_jointly",
     "fit_to_prototypes",
-    "targets",
     "warps_from_positions",
 ]
 
 
-@dataclass(frozen=True)
-class Guide:
-    """Further channels of training videos that a joint fit aligns as well: what their labels say.
-
-    Attributes:
-        channels: (N, G, K) on the shared grid; of videos that have none, anything finite.
-        known: (N,) which of the videos have them.
-    """
-
-    channels: Tensor
-    known: Tensor
-
-    def of(self, videos: Tensor) -> "Guide":
-        """Return those of some of the videos, a mask (N,)."""
-        return Guide(self.channels[videos], self.known[videos])
-
-    def shared(self, action: Tensor) -> "Guide":
-        """Return those of videos that are not the only one of their action (N,) to have any: it tells nothing."""
-        of_each = torch.bincount(action[self.known], minlength=int(action.max()) + 1)
-        return Guide(self.channels, self.known & (of_each[action] > 1))
-
-    def beside(self, signal: Tensor) -> Tensor:
-        """Return signals (N, G, C) with the channels behind their own, (N, G, C + K); 0 where there are none."""
-        return torch.cat([signal, self.channels * self.known.view(-1, 1, 1)], -1)
-
-
-@dataclass(frozen=True)
-class JointFit:
-    """What a joint fit found."""
-
-    theta: Tensor
-    """(N, d)."""
-    prototypes: list[Tensor]
-    """Of each stage, (A, G_s, C) on that stage's grid."""
-
-
-def _means(values: Tensor, action: Tensor, num_actions: int) -> tuple[Tensor, Tensor]:
-    """Return the mean over the videos of each action, (A, ...), and their number (A,)."""
+def _sums(values: Tensor, action: Tensor, num_actions: int) -> Tensor:
+    """Return the sum over the videos of each action, (A, ...)."""
     total = torch.zeros(num_actions, *values.shape[1:], dtype=values.dtype, device=values.device)
-    count = torch.bincount(action, minlength=num_actions).to(values.dtype)
-    total = total.index_add(0, action, values)
-    return total / count.clamp(min=1).view(-1, *[1] * (values.dim() - 1)), count
+    return total.index_add(0, action, values)
 
 
 def centred(theta: Tensor, action: Tensor, *, num_actions: int) -> Tensor:
-    """Return theta (N, d) less the mean of its action: a warp common to all videos aligns nothing."""
-    return theta - _means(theta, action, num_actions)[0][action]
+    """Fix the gauge: return theta (N, d) less the mean of its action, as a common warp aligns nothing."""
+    count = torch.bincount(action, minlength=num_actions).clamp(min=1).unsqueeze(1)
+    return theta - (_sums(theta, action, num_actions) / count)[action]
 
 
-def targets(aligned: Tensor, action: Tensor, *, num_actions: int, options: JointOptions) -> tuple[Tensor, Tensor]:
-    """Return what each video is compared with, (N, G, C), and the prototypes, (A, G, C), a share of levels removed.
+def barycenters(
+    aligned: Tensor, action: Tensor, *, num_actions: int, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the mean of the others of a video's action, (N, G, C), and the mean of each action, (A, G, C).
+
+    A video that is alone is compared with itself.
 
     Args:
         aligned: (N, G, C) videos on the prototype timeline.
         action: (N,).
         num_actions: A.
-        options: ``leave_one_out`` and ``level_freedom`` are read.
+        weight: (N, 1, C) 1, or 0 for channels that a video lacks: they are 0 everywhere, and so is what they are
+            compared with. None: 1.
     """
-    aligned = less_level(aligned, options)
-    mean, count = _means(aligned, action, num_actions)
-    return _others(aligned, mean, count, action, options), mean
+    if weight is None:
+        weight = aligned.new_ones(len(aligned), 1, 1)
+    total, count = _sums(aligned, action, num_actions), _sums(weight, action, num_actions)
+    mean = total / count.clamp(min=1)
+    others = count[action] - weight
+    # (n m - x) / (n - 1) = m + (m - x) / (n - 1)
+    target = mean[action]
+    return torch.addcmul(target, target - aligned, (others > 0) / others.clamp(min=1)) * weight, mean
 
 
 def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int) -> float:
-    """Return the mean squared distance of a video to the mean of the others of its action, levels aside.
+    """Return the leave-one-out mean squared error: of a video against the mean of the others, levels aside.
 
     Args:
         aligned: (N, G, C) videos on one timeline.
         action: (N,).
         num_actions: A.
     """
-    options = JointOptions(level_freedom=1.0)
-    target = targets(aligned, action, num_actions=num_actions, options=options)[0]
-    distance = (target - less_level(aligned, options)).square().sum(dtype=torch.float64)
+    aligned = less_level(aligned, 1.0)
+    target = barycenters(aligned, action, num_actions=num_actions)[0]
+    distance = (target - aligned).square().sum(dtype=torch.float64)
     return float(distance) / max(aligned.shape[0] * aligned.shape[1], 1)
 
 
 def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: int) -> float:
-    """Return how much better than at equal times videos agree on the prototype timeline: 1 - r / r0, at most 1.
+    """Return the explained variance of the warps, 1 - r / r0: how much better than at equal times videos agree.
 
     r is their :func:`disagreement`, r0 the same under linear rescaling; 0 where that is 0.
 
@@ -131,26 +100,12 @@ def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: i
     return 1 - disagreement(sample_rows(features, times), action, num_actions=num_actions) / before
 
 
-def _others(aligned: Tensor, mean: Tensor, count: Tensor, action: Tensor, options: JointOptions) -> Tensor:
-    """Return what videos (n, G, C) are compared with: the mean of their action, or of the others in it."""
-    target = mean[action]
-    if not options.leave_one_out:
-        return target
-    others = count[action].view(-1, 1, 1) - 1
-    # (n m - x) / (n - 1) = m + (m - x) / (n - 1); a video that is alone is compared with itself.
-    return torch.addcmul(target, target - aligned, (others > 0) / others.clamp(min=1))
-
-
-def _told(aligned: Tensor, known: Tensor, action: Tensor, num_actions: int, options: JointOptions) -> Tensor:
-    """Return what the channels (N, G, K) of a guide are compared with; 0, as they are, where there are none."""
-    target = torch.zeros_like(aligned)
-    mean, count = _means(aligned[known], action[known], num_actions)
-    target[known] = _others(aligned[known], mean, count, action[known], options)
-    return target
-
-
 def _stage_signal(signal: Tensor, sigma: float) -> Tensor:
     return smoothed(signal, sigma, stage_size(sigma, signal.shape[1]))
+
+
+def _identity(signal: Tensor, options: JointOptions) -> Tensor:
+    return signal.new_zeros(len(signal), num_parameters(options.num_cells))
 
 
 def fit_jointly(
@@ -160,8 +115,8 @@ def fit_jointly(
     num_actions: int,
     options: JointOptions,
     theta: Tensor | None = None,
-    guide: Guide | None = None,
-) -> JointFit:
+    weight: Tensor | None = None,
+) -> Tensor:
     """Align the videos of each action with one another.
 
     Convention: T^theta maps prototype time to video time, both in [0, 1]; see ``functional.cpab.cpab_warp``.
@@ -172,56 +127,27 @@ def fit_jointly(
         num_actions: A.
         options: How.
         theta: (N, d) start; None: the identity.
-        guide: Channels that are aligned, too, but no part of the prototypes. None: none.
+        weight: (N, 1, C) as for :func:`barycenters`.
 
     Returns:
-        Warps and the prototypes of every stage.
+        theta (N, d).
     """
-    channels = signal.shape[2]
-    if guide is not None:
-        guide = guide.shared(action)
-        signal = guide.beside(signal)
-    if theta is None:
-        size = num_parameters(options.num_cells)
-        theta = torch.zeros(len(signal), size, dtype=signal.dtype, device=signal.device)
-    prototypes: list[Tensor] = []
+    theta = _identity(signal, options) if theta is None else theta
     for sigma in options.stages:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
-        moving = torch.arange(len(signal), device=signal.device)
-        for number in range(options.rounds):
-            before = problem.theta.clone()
+        for _ in range(options.rounds):
             aligned = problem.aligned(problem.theta)
-            mean, count = _means(aligned, action, num_actions)
-            told = None if guide is None else _told(aligned[..., channels:], guide.known, action, num_actions, options)
-
-            def others(
-                rows: Rows,
-                aligned: Tensor = aligned,
-                mean: Tensor = mean,
-                count: Tensor = count,
-                told: Tensor | None = told,
-            ) -> Tensor:
-                target = _others(aligned[rows], mean, count, action[rows], options)
-                if told is not None:
-                    target[..., channels:] = told[rows]
-                return target
-
-            problem.minimise(others, options.steps, moving if number else None)
-            change = (problem.theta - before)[moving].abs().amax(1)
-            if options.centre:
-                problem.theta = centred(problem.theta, action, num_actions=num_actions)
-            moving = moving[change > options.tolerance * options.num_cells]
-            if len(moving) == 0:
-                break
+            target = barycenters(aligned, action, num_actions=num_actions, weight=weight)[0]
+            problem.minimise(target.__getitem__, 1)
+            problem.theta = centred(problem.theta, action, num_actions=num_actions)
         theta = problem.theta
-        prototypes.append(_means(problem.aligned(theta)[..., :channels], action, num_actions)[0])
-    return JointFit(theta, prototypes)
+    return theta
 
 
 def fit_to_prototypes(
     signal: Tensor,
     action: Tensor,
-    prototypes: Sequence[Tensor],
+    prototypes: Tensor,
     *,
     options: JointOptions,
     steps: int = 8,
@@ -232,7 +158,7 @@ def fit_to_prototypes(
     Args:
         signal: (N, G, C) features on the shared grid.
         action: (N,).
-        prototypes: Of each stage, (A, G_s, C), from :func:`fit_jointly` with the same stages.
+        prototypes: (A, G, C) the mean of each action's aligned videos.
         options: How.
         steps: Levenberg-Marquardt steps in each stage.
         theta: (N, d) start; None: the identity.
@@ -240,17 +166,12 @@ def fit_to_prototypes(
     Returns:
         theta (N, d), and E_i without the prior, (N,).
     """
-    if theta is None:
-        size = num_parameters(options.num_cells)
-        theta = torch.zeros(len(signal), size, dtype=signal.dtype, device=signal.device)
+    theta = _identity(signal, options) if theta is None else theta
     error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
-    for sigma, prototype in zip(options.stages, prototypes, strict=True):
+    for sigma in options.stages:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
-
-        def own(rows: Rows, prototype: Tensor = prototype) -> Tensor:
-            return prototype[action[rows]]
-
-        energy = problem.minimise(own, steps)
+        prototype = smoothed(prototypes, sigma, problem.signal.shape[1])
+        energy = problem.minimise(lambda rows, prototype=prototype: prototype[action[rows]], steps)  # type: ignore[misc]
         theta = problem.theta
         error = energy - problem.prior_energy(theta)
     return theta, error
@@ -270,7 +191,7 @@ def warps_from_positions(position: Tensor, *, num_cells: int = 16, smoothness: f
     Returns:
         theta (N, d).
     """
-    options = JointOptions(num_cells=num_cells, smoothness=smoothness)
+    options = JointOptions(num_cells=num_cells, smoothness=smoothness, level_freedom=0.0)
     size = num_parameters(num_cells)
     theta = torch.zeros(len(position), size, dtype=position.dtype, device=position.device)
     problem = JointProblem(position.unsqueeze(-1), options, theta)

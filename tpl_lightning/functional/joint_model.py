@@ -1,62 +1,34 @@
-"""What the direct fit learns from a training set, and what it needs to align new videos: space and prototypes."""
+"""What the direct fit learns from a training set, and what it needs to align new videos: space and prototypes.
 
-from dataclasses import asdict, dataclass, replace
+A first, rough fit aligns the videos well enough for a discriminant projection to be learned and paths to be found;
+the last fit starts from these paths, in the projected space.
+"""
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.adapted_prior import adapted, some_of_each, stiffness_of
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.first_fit import START, SpaceOptions, space_and_start
+from tpl_lightning.functional.adapted_prior import precision_factor, regularised
+from tpl_lightning.functional.cpab import cpab_warp, num_parameters
 from tpl_lightning.functional.joint import (
-    Guide,
     JointOptions,
+    barycenters,
+    centred,
     fit_jointly,
     fit_to_prototypes,
-    targets,
-    warps_from_positions,
 )
+from tpl_lightning.functional.joint_problem import FINE_CELLS, less_level
 from tpl_lightning.functional.path_warps import path_warps
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.timing_space import TimingSpace
 
-__all__ = ["FINE_CELLS", "JointModel", "SpaceOptions", "in_detail"]
+__all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
-FINE_CELLS = 64
-"""Cells of warps in full detail."""
-_LEAST = 24  # videos of an action, from which on a prototype hardly gets better
-_IN_STEP = 2.0  # times the prior, from which on it is not made weaker again
-_STEADIED_AT, _STEADINESS = 160, 1e-3  # points at which warps are held back, and how much (docs/methods.md)
-_STAGES_FROM_PATHS = 2  # of the last fit: the sharpest so many
-_STEPS_FROM_PATHS = 2  # that take training videos from their paths to where they settle
-
-
-def in_detail(options: JointOptions, space: SpaceOptions) -> tuple[JointOptions, SpaceOptions]:
-    """Return options for long recordings of many short phases, some of them left out or done twice.
-
-    Warps there are steep and change often, and a derivative smoothed over a hundredth of the video blurs whole phases:
-    many cells, a weak prior, sharp signals, some of the energy for derivatives between neighbouring points; paths find
-    what gradient steps from afar cannot. The first fit is far off there, so less of the noise it shows is believed. The
-    level of a long video says little about its phases, and lingering in one moves it.
-    """
-    return (
-        replace(
-            options,
-            num_cells=FINE_CELLS,
-            smoothness=0.03 * options.smoothness,
-            stages=(0.0125, 0.003),
-            level_freedom=1.0,
-        ),
-        replace(
-            space,
-            derivative=min(space.derivative, 0.15),
-            sigma=0.002,
-            shrinkage=0.3,
-            path_rounds=2,
-            first_videos=space.joint_videos,
-        ),
-    )
+_FIRST_STAGES, _FIRST_PRIOR, _FIRST_CELLS = (0.1, 0.025), 1.5, 16  # of the rough fit, whose features are noisier
+_AXES = 64  # of the projection; more bring nothing
 
 
 @dataclass(frozen=True)
@@ -66,15 +38,14 @@ class JointModel:
     Attributes:
         space: Maps features on the shared grid.
         options: How warps are fitted.
-        prototypes: Of each stage of smoothing, (A, G_s, K).
-        sharp: Without smoothing, (A, G, K), for the paths of new videos; None: no paths.
-        stiffness: How many times stronger than set the prior is, at least 1: more where videos are in step already.
+        prototype: (A, G, K) barycenters.
+        stiffness: How many times stronger than set the prior is, at least 1: more where videos are in step already;
+            infinite: warps are the identity.
     """
 
     space: TimingSpace
     options: JointOptions
-    prototypes: list[Tensor]
-    sharp: Tensor | None = None
+    prototype: Tensor
     stiffness: float = 1.0
 
     @classmethod
@@ -85,87 +56,16 @@ class JointModel:
         *,
         num_actions: int,
         options: JointOptions,
-        space: SpaceOptions,
         theta: Tensor | None = None,
-        guide: Guide | None = None,
+        labels: Tensor | None = None,
     ) -> tuple["JointModel", Tensor]:
-        """Align training videos with one another, or with the prototypes of some where an action has many.
-
-        Args:
-            features: (N, G, C) on the shared grid, total variance 1.
-            action: (N,).
-            num_actions: A.
-            options: How warps are fitted.
-            space: How the space of comparison is made.
-            theta: (N, d) start; None: the identity.
-            guide: What the labels of these videos have to say in the joint fit; None: nothing.
+        """Align training videos with one another; the arguments are those of :meth:`JointStart.find`.
 
         Returns:
             The model, and theta (N, d) of the training videos.
         """
-        some = some_of_each(action, max(space.joint_videos // num_actions, _LEAST))
-        start = None if theta is None else theta[some]
-        model, found = cls._fit_jointly(
-            features[some],
-            action[some],
-            num_actions=num_actions,
-            options=options,
-            space=space,
-            theta=start,
-            guide=None if guide is None else guide.of(some),
-        )
-        if bool(some.all()):
-            return model, found
-        every = features.new_empty(len(features), found.shape[1])
-        every[some] = found
-        signal = model.space(features[~some])
-        if model.sharp is None:
-            start = None if theta is None else theta[~some]
-            every[~some] = model.align(signal, action[~some], theta=start, steps=options.rounds)[0]
-        else:  # paths end near enough for the sharpest stage alone
-            sharpest = replace(model.options, stages=model.options.stages[-1:])
-            last = replace(model, options=sharpest, prototypes=model.prototypes[-1:])
-            every[~some] = last.align(signal, action[~some], steps=_STEPS_FROM_PATHS)[0]
-        return model, every
-
-    @classmethod
-    def _fit_jointly(
-        cls,
-        features: Tensor,
-        action: Tensor,
-        *,
-        num_actions: int,
-        options: JointOptions,
-        space: SpaceOptions,
-        theta: Tensor | None,
-        guide: Guide | None,
-    ) -> tuple["JointModel", Tensor]:
-        """See :meth:`fit`; all videos are aligned with one another."""
-        mapping, plain = TimingSpace(space.derivative, space.sigma).fit(features)
-        learned, signal, theta = space_and_start(
-            mapping, plain, action, num_actions=num_actions, options=options, space=space, theta=theta, guide=guide
-        )
-        stiffness = 1.0
-        if space.adapt > 0:
-            stiffness = stiffness_of(signal, features, action, num_actions=num_actions, space=mapping)
-            options = replace(options, smoothness=stiffness * options.smoothness)
-        if space.path_rounds > 0:  # paths end near enough for one coarse stage
-            options = replace(options, stages=options.stages[-_STAGES_FROM_PATHS:])
-        coarse = replace(options, stages=options.stages[:-1] or options.stages)
-        fit = fit_jointly(signal, action, num_actions=num_actions, options=coarse, theta=theta, guide=guide)
-        prototypes = fit.prototypes[: len(options.stages) - 1]
-        grid = torch.linspace(0, 1, signal.shape[1], device=signal.device)
-        aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
-        share = space.adapt if stiffness < _IN_STEP else 0.0  # what noise hides gives no ground for a weaker prior
-        options = adapted(fit.theta, signal, aligned, action, num_actions=num_actions, options=options, share=share)
-        sharpest = replace(options, stages=options.stages[-1:])
-        fit = fit_jointly(signal, action, num_actions=num_actions, options=sharpest, theta=fit.theta, guide=guide)
-        prototypes += fit.prototypes
-        sharp = None
-        if space.path_rounds > 0:
-            aligned = sample_rows(signal, cpab_warp(fit.theta, grid, num_cells=options.num_cells))
-            sharp = targets(aligned, action, num_actions=num_actions, options=options)[1]
-        return cls(learned, options, prototypes, sharp, stiffness), fit.theta
+        start = JointStart.find(features, action, num_actions=num_actions, options=options, theta=theta, labels=labels)
+        return start.fit()
 
     def align(
         self, signal: Tensor, action: Tensor, *, theta: Tensor | None = None, steps: int = 8
@@ -175,38 +75,26 @@ class JointModel:
         Args:
             signal: (N, G, K) features in the space of comparison, ``space(features)``.
             action: (N,).
-            theta: (N, d) start; None: the best paths where they are used, else the identity.
+            theta: (N, d) start; None: the best paths.
             steps: Levenberg-Marquardt steps in each stage.
 
         Returns:
             theta (N, d), and the mean squared distance to the prototype, (N,).
         """
-        if theta is None and self.sharp is not None:
-            theta = path_warps(signal, self.sharp[action], self.options, **START)
-        return fit_to_prototypes(signal, action, self.prototypes, options=self.options, theta=theta, steps=steps)
+        if math.isinf(self.stiffness):
+            still = signal.new_zeros(len(signal), num_parameters(self.options.num_cells))
+            return still, (signal - self.prototype[action]).square().sum(-1).mean(1).double()
+        theta = self.path_warps(signal, action) if theta is None else theta
+        return fit_to_prototypes(signal, action, self.prototype, options=self.options, theta=theta, steps=steps)
 
-    def path_warps(self, signal: Tensor, action: Tensor) -> Tensor | None:
+    def path_warps(self, signal: Tensor, action: Tensor) -> Tensor:
         """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
 
         Args:
             signal: (N, G, K) features in the space of comparison, ``space(features)``.
             action: (N,).
-
-        Returns:
-            theta (N, d); None where the model was fitted without paths.
         """
-        if self.sharp is None:
-            return None
-        return path_warps(signal, self.sharp[action], self.options)
-
-    def steadied(self, theta: Tensor) -> Tensor:
-        """Return warps (N, d) that were found without the prior, held back as far as it is stronger than set."""
-        if self.stiffness == 1:
-            return theta
-        grid = torch.linspace(0, 1, _STEADIED_AT, device=theta.device)
-        position = cpab_warp(-theta, grid, num_cells=self.options.num_cells)
-        smoothness = _STEADINESS * (self.stiffness - 1)
-        return warps_from_positions(position, num_cells=self.options.num_cells, smoothness=smoothness)
+        return path_warps(signal, self.prototype[action], self.options)
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint can hold."""
@@ -214,16 +102,133 @@ class JointModel:
         return {
             "space": self.space.state(),
             "options": options,
-            "prototypes": [p.cpu() for p in self.prototypes],
-            "sharp": None if self.sharp is None else self.sharp.cpu(),
+            "prototype": self.prototype.cpu(),
             "stiffness": self.stiffness,
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any], *, device: torch.device | str = "cpu") -> "JointModel":
-        """Rebuild from :meth:`state`, on a device."""
-        options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["options"].items()}
-        prototypes = [p.to(device) for p in state["prototypes"]]
-        sharp = None if state["sharp"] is None else state["sharp"].to(device)
+        """Rebuild from :meth:`state`, on a device; options that are unknown or missing are those of other versions."""
+        known = {field.name for field in fields(JointOptions)}
+        options: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in state["options"].items() if k in known
+        }
+        prototype = state["prototype"] if "prototype" in state else _former_prototype(state)
         space = TimingSpace.from_state(state["space"], device=device)
-        return cls(space, JointOptions(**options), prototypes, sharp, state.get("stiffness", 1.0))
+        return cls(space, JointOptions(**options), prototype.to(device), state.get("stiffness", 1.0))
+
+
+def _former_prototype(state: dict[str, Any]) -> Tensor:
+    """Return the prototypes of a state that held one of each stage, and one for paths where these were used."""
+    return state["prototypes"][-1] if state.get("sharp") is None else state["sharp"]
+
+
+@dataclass(frozen=True)
+class JointStart:
+    """Training videos in the space of comparison, and where their last fit starts.
+
+    Attributes:
+        space: Maps features on the shared grid.
+        options: How warps are fitted.
+        signal: (N, G, K) the videos in the space.
+        beside: (N, G, K + L) the same with supervised channels behind them.
+        weight: (N, 1, K + L) which channels a video has, see ``functional.joint.barycenters``; None: all.
+        action: (N,).
+        num_actions: A.
+        theta: (N, d) warps of the best paths.
+        stiffness: How many times stronger than set the prior ought to be.
+    """
+
+    space: TimingSpace
+    options: JointOptions
+    signal: Tensor
+    beside: Tensor
+    weight: Tensor | None
+    action: Tensor
+    num_actions: int
+    theta: Tensor
+    stiffness: float
+
+    @classmethod
+    def find(
+        cls,
+        features: Tensor,
+        action: Tensor,
+        *,
+        num_actions: int,
+        options: JointOptions,
+        theta: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> "JointStart":
+        """Fit roughly, learn the projection, find paths.
+
+        Args:
+            features: (N, G, C) on the shared grid, total variance 1.
+            action: (N,).
+            num_actions: A.
+            options: How warps are fitted.
+            theta: (N, d) start of the rough fit; None: the identity.
+            labels: (N, G, L) supervised channels, aligned beside the features but no part of the prototypes; NaN for
+                videos that have none.
+        """
+        grid = torch.linspace(0, 1, features.shape[1], device=features.device)
+        space, plain = TimingSpace(options.derivative, options.derivative_sigma).fit(features)
+        cells = min(options.num_cells, _FIRST_CELLS) if theta is None else options.num_cells
+        first = replace(options, num_cells=cells, smoothness=_FIRST_PRIOR * options.smoothness, stages=_FIRST_STAGES)
+        beside, weight = _with_labels(plain, labels, action)
+        theta = fit_jointly(beside, action, num_actions=num_actions, options=first, theta=theta, weight=weight)
+        times, signal = cpab_warp(theta, grid, num_cells=cells), plain
+        for _ in range(options.path_rounds):
+            space = space.with_metric(
+                sample_rows(plain, times), action, num_actions=num_actions, channels=_AXES, shrinkage=options.shrinkage
+            )
+            signal = space.in_metric(plain)
+            beside, weight = _with_labels(signal, labels, action)
+            aligned = less_level(sample_rows(beside, times), options.level_freedom)
+            target = barycenters(aligned, action, num_actions=num_actions, weight=weight)[0]
+            theta = centred(path_warps(beside, target, options), action, num_actions=num_actions)
+            times = cpab_warp(theta, grid, num_cells=options.num_cells)
+        stiffness = precision_factor(signal, action, num_actions=num_actions) if options.adapt > 0 else 1.0
+        return cls(space, options, signal, beside, weight, action, num_actions, theta, stiffness)
+
+    def fit(self, strength: float = 1.0) -> tuple[JointModel, Tensor]:
+        """Align the videos with one another from their paths, with a prior so many times stronger.
+
+        Args:
+            strength: 1: as it ought to be without labels; infinite: warps are the identity.
+
+        Returns:
+            The model, and theta (N, d).
+        """
+        action, num_actions, theta = self.action, self.num_actions, self.theta
+        stiffness = strength * self.stiffness
+        if math.isinf(strength):
+            options, theta = self.options, torch.zeros_like(theta)
+        else:
+            options = replace(self.options, smoothness=stiffness * self.options.smoothness)
+            for number, sigma in enumerate(options.stages):
+                if number == len(options.stages) - 1 and strength == 1:
+                    options = regularised(theta, self.signal, action, num_actions=num_actions, options=options)
+                stage = replace(options, stages=(sigma,))
+                theta = fit_jointly(
+                    self.beside, action, num_actions=num_actions, options=stage, theta=theta, weight=self.weight
+                )
+        grid = torch.linspace(0, 1, self.signal.shape[1], device=theta.device)
+        aligned = sample_rows(self.signal, cpab_warp(theta, grid, num_cells=options.num_cells))
+        prototype = barycenters(less_level(aligned, options.level_freedom), action, num_actions=num_actions)[1]
+        return JointModel(self.space, options, prototype, stiffness), theta
+
+
+def _with_labels(signal: Tensor, labels: Tensor | None, action: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return signals (N, G, K) with supervised channels (N, G, L) behind them, and which channels a video has.
+
+    Those of a video that is the only one of its action to have any tell nothing.
+    """
+    if labels is None:
+        return signal, None
+    known = ~labels[:, 0, 0].isnan()
+    known &= torch.bincount(action[known], minlength=int(action.max()) + 1)[action] > 1
+    weight = known.view(-1, 1, 1).to(signal).expand(-1, 1, labels.shape[2])
+    return torch.cat([signal, labels.nan_to_num() * weight], -1), torch.cat(
+        [torch.ones_like(signal[:, :1]), weight], -1
+    )

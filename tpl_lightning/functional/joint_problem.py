@@ -1,56 +1,73 @@
-"""Least squares of the direct fit: energies of warps and their derivatives, and Levenberg-Marquardt steps.
+"""Least squares of the direct fit: energies of warps, their linearisation, and Levenberg-Marquardt steps.
 
 See ``functional.joint`` for the energy and for how its parts are put together.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, cpab_warp_jacobian
 from tpl_lightning.functional.smoothing import sample_each, sample_rows, time_slope
-from tpl_lightning.options.fits import DirectConfig
 
-__all__ = ["JointOptions", "JointProblem", "Rows", "chunks", "less_level"]
+__all__ = ["FINE_CELLS", "JointOptions", "JointProblem", "chunks", "in_detail", "less_level"]
 
-_DEFAULT = DirectConfig()
+FINE_CELLS = 64
+"""Cells of warps in full detail."""
 
 
 @dataclass(frozen=True)
 class JointOptions:
-    """How warps are fitted."""
+    """How warps are fitted, and how the space is made in which they are."""
 
     num_cells: int = 16
-    smoothness: float = _DEFAULT.smoothness
-    """Weight of the prior, for features of total variance 1."""
-    stages: tuple[float, ...] = tuple(_DEFAULT.stages)
-    """Standard deviation of the Gaussian smoothing in each stage, as a share of the video."""
+    smoothness: float = 0.1
+    """Precision of the prior: weight of the mean square slope of the velocity, for features of total variance 1."""
+    stages: tuple[float, ...] = (0.025, 0.0125)
+    """Scales: standard deviation of the Gaussian smoothing in each stage, as a share of the video."""
     rounds: int = 6
-    """Most updates of the prototypes in a stage."""
-    steps: int = 1
-    """Levenberg-Marquardt steps between two updates."""
-    leave_one_out: bool = _DEFAULT.leave_one_out
-    """Compare each video with the mean of the others."""
-    level_freedom: float = _DEFAULT.level_freedom
-    """How freely a video may lie at a level of its own, 0 to 1. A video's mean tells what it shows longest, so removing
-    the mean, as is usual, moves a video that lingers in one phase away from the others; this takes that back. It is
-    1 / (1 + rho) for a level with a Gaussian prior of precision rho, profiled out."""
-    sharpen: bool = _DEFAULT.sharpen
-    """Move frames from the points of a path to where they fit best between points (``functional.path_warps``)."""
-    centre: bool = True
-    """Keep the mean theta of each action at 0: a warp common to all videos aligns nothing."""
-    largest_step: float = 0.3
-    """Cap on a step of the velocity at a knot, in units of [0, 1] per unit of time."""
-    tolerance: float = 0.003
-    """A video takes part in another round if a velocity of its warp changed by more than this in the last, in units of
-    [0, 1] per unit of time."""
+    """Updates of the barycenters in a stage, one Levenberg-Marquardt step each."""
+    level_freedom: float = 0.4
+    """Shrinkage of a video's random offset, 0 to 1: 1 / (1 + rho) for an offset with a Gaussian prior of precision
+    rho, profiled out. A video's mean tells what it shows longest, so removing the mean, as is usual, moves a video that
+    lingers in one phase away from the others; this takes that back."""
+    derivative: float = 0.5
+    """Share of the energy of the features that their time derivatives get."""
+    derivative_sigma: float = 0.0125
+    """Gaussian smoothing before differentiation, as a share of the video."""
+    shrinkage: float = 0.1
+    """Weight of the identity in the noise that the projection whitens; the rougher the first fit, the more it pays."""
+    path_rounds: int = 1
+    """Rounds of dynamic time warping to the barycenters, between the first fit and the last."""
+    adapt: float = 0.05
+    """1 / effective sample size of a residual, for the empirical-Bayes update of the prior (see
+    ``functional.adapted_prior``); 0: the prior is as set, for clips in step, too."""
+    leave_one_out: bool = True
+    """Not read; ``lit.matcher`` names it, and it goes with it."""
 
 
-Rows: TypeAlias = slice | Tensor
-"""Some of the videos: a slice, or their numbers (n,)."""
+def in_detail(options: JointOptions) -> JointOptions:
+    """Return options for long recordings of many short phases, some of them left out or done twice.
+
+    Warps there are steep and change often, and a derivative smoothed over a hundredth of the video blurs whole phases:
+    many cells, a weak prior, sharp signals, some of the energy for derivatives between neighbouring points; paths find
+    what gradient steps from afar cannot. The first fit is far off there, so less of the noise it shows is believed. The
+    level of a long video says little about its phases, and lingering in one moves it.
+    """
+    return replace(
+        options,
+        num_cells=FINE_CELLS,
+        smoothness=0.03 * options.smoothness,
+        stages=(0.0125, 0.003),
+        level_freedom=1.0,
+        derivative=min(options.derivative, 0.15),
+        derivative_sigma=0.002,
+        shrinkage=0.3,
+        path_rounds=2,
+    )
+
 
 _SETTLED = 0.002  # change of velocity in units of [0, 1] per unit of time that is too small for another step
 _CHUNK = 128  # videos worked on at once: bounds the memory; changes no figure
@@ -89,7 +106,7 @@ class JointProblem:
         times = cpab_warp(theta, self.grid, num_cells=self.options.num_cells)
         aligned = torch.empty_like(self.signal)
         for rows in chunks(len(aligned)):
-            aligned[rows] = less_level(sample_rows(self.signal[rows], times[rows]), self.options)
+            aligned[rows] = less_level(sample_rows(self.signal[rows], times[rows]), self.options.level_freedom)
         return aligned
 
     def energy(self, signal: Tensor, prototype: Tensor, theta: Tensor) -> Tensor:
@@ -97,15 +114,11 @@ class JointProblem:
         residual = sample_rows(prototype, cpab_warp(-theta, self.grid, num_cells=self.options.num_cells))
         return self._mismatch(residual.sub_(signal))[0] + self.prior_energy(theta)
 
-    def _mismatch(self, residual: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the first two terms of the energy (N,), and the levels (N, 1, C) that are free to some degree."""
-        size, free = residual.shape[1], self.options.level_freedom
-        flat = residual.flatten(1).unsqueeze(1)
-        error = torch.bmm(flat, flat.transpose(1, 2)).view(-1).double() / size
-        if free == 0:
-            return error, None
-        level = residual.mean(1, keepdim=True)
-        return error - free * level.square().sum((1, 2)).double(), level
+    def _mismatch(self, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the first two terms of the energy (N,), and the levels of the residual (N, 1, C)."""
+        flat, level = residual.flatten(1).unsqueeze(1), residual.mean(1, keepdim=True)
+        error = torch.bmm(flat, flat.transpose(1, 2)).view(-1).double() / residual.shape[1]
+        return error - self.options.level_freedom * level.square().sum((1, 2)).double(), level
 
     def linearise(
         self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor
@@ -120,8 +133,7 @@ class JointProblem:
         residual = residual.sub_(signal)
         size, free = signal.shape[1], self.options.level_freedom
         error, level = self._mismatch(residual)
-        if level is not None:
-            residual = residual.sub_(level, alpha=free)
+        residual = residual.sub_(level, alpha=free)
         along = torch.einsum("ngc,ngc->ng", residual, slope) / size
         strength = torch.linalg.vector_norm(slope, dim=-1).square() / size
         gradient = -torch.einsum("ng,ngd->nd", along, jacobian).double() + theta.double() @ self.prior
@@ -131,36 +143,31 @@ class JointProblem:
             matrix = matrix - free * torch.bmm(mean, mean.transpose(1, 2)).double()
         return error + self.prior_energy(theta), gradient, matrix
 
-    def minimise(self, target: Callable[[Rows], Tensor], steps: int, videos: Tensor | None = None) -> Tensor:
+    def minimise(self, target: Callable[[slice], Tensor], steps: int) -> Tensor:
         """Take Levenberg-Marquardt steps; ``target`` gives what some of the videos are compared with, (n, G, C).
 
         A video stays where it is after a step that hardly moves it, so others do not change its result.
 
         Args:
-            target: Of a slice of the videos, or of their numbers (n,).
+            target: Of a slice of the videos.
             steps: Most steps.
-            videos: (K,) numbers of those that move; None: all.
 
         Returns:
-            Their energies (K,).
+            The energies (N,).
         """
-        channels = self.signal.shape[2]
-        size = _CHUNK if channels > 1 else 4 * _CHUNK  # of positions alone, many are little memory
-        groups: Sequence[Rows] = chunks(len(self.signal), size) if videos is None else videos.split(size)
-        found = [self._minimise_rows(rows, target(rows), steps) for rows in groups]
-        return torch.cat(found) if found else self.damping[:0]
+        size = _CHUNK if self.signal.shape[2] > 1 else 4 * _CHUNK  # of positions alone, many are little memory
+        found = [self._minimise_rows(rows, target(rows), steps) for rows in chunks(len(self.signal), size)]
+        return torch.cat(found) if found else self.damping
 
-    def _minimise_rows(self, rows: Rows, prototype: Tensor, steps: int) -> Tensor:
+    def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:
         signal, theta, damping = self.signal[rows], self.theta[rows], self.damping[rows]
         slope = time_slope(prototype)
         energy, gradient, matrix = self.linearise(signal, prototype, slope, theta)
-        cap = self.options.largest_step * self.options.num_cells
         settled = torch.zeros_like(energy, dtype=torch.bool)
         for left in reversed(range(steps)):
             diagonal = matrix.diagonal(dim1=1, dim2=2)
             damped = matrix + torch.diag_embed(diagonal * damping.unsqueeze(1) + 1e-9)
             step = -torch.linalg.solve(damped, gradient)
-            step = step * (cap / step.abs().amax(1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)
             trial = (theta.double() + step).to(theta.dtype)
             if left > 0:
                 found, *around = self.linearise(signal, prototype, slope, trial)
@@ -180,6 +187,6 @@ class JointProblem:
         return energy
 
 
-def less_level(aligned: Tensor, options: JointOptions) -> Tensor:
+def less_level(signal: Tensor, freedom: float) -> Tensor:
     """Return signals (N, G, C) with the share of their mean removed that is free."""
-    return torch.sub(aligned, aligned.mean(1, keepdim=True), alpha=options.level_freedom)
+    return torch.sub(signal, signal.mean(1, keepdim=True), alpha=freedom)

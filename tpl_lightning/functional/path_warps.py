@@ -10,32 +10,28 @@ from torch import Tensor
 
 from tpl_lightning.functional.dtw import dtw_positions
 from tpl_lightning.functional.joint import warps_from_positions
-from tpl_lightning.functional.joint_problem import JointOptions, chunks
+from tpl_lightning.functional.joint_problem import JointOptions, chunks, less_level
 from tpl_lightning.functional.smoothing import sample_each, sample_rows, time_slope
 
 __all__ = ["path_warps", "sharpened"]
 
 _COSTS = 2**22  # that are in memory at once
+_SMOOTHNESS = 1e-6  # of the warp nearest to a path, against mean squared errors of position
 _POINTS = 4  # points to a cell of the warps at which paths are found
 _REACH = 4.0  # points by which a frame may move from its path
 _FLAT = 0.1  # of the mean square slope of the prototype: where it is flatter, steps are short
 
 
-def path_warps(
-    signal: Tensor, target: Tensor, options: JointOptions, *, smoothness: float = 1e-6, steps: int = 12
-) -> Tensor:
+def path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
     """Return the warps nearest to the best paths of videos (N, G, K) to targets (N, G, K), theta (N, d).
 
     Args:
         signal: (N, G, K).
         target: (N, G, K).
-        options: How warps are fitted.
-        smoothness: Weight of the prior against mean squared errors of position; a start of a fit need not follow its
-            path so closely as an answer.
-        steps: Levenberg-Marquardt steps to the path, see ``functional.joint.warps_from_positions``.
+        options: ``num_cells`` and ``level_freedom`` are read.
     """
     signal, target = (_thinned(x, _POINTS * options.num_cells) for x in (signal, target))
-    signal = signal - options.level_freedom * signal.mean(1, keepdim=True)
+    signal = less_level(signal, options.level_freedom)
     found = []
     for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
         # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
@@ -45,9 +41,8 @@ def path_warps(
             target[rows].transpose(1, 2),
             alpha=-2,
         )
-        position = dtw_positions(cost.clamp(min=0))
-        found.append(sharpened(position, signal[rows], target[rows]) if options.sharpen else position)
-    return warps_from_positions(torch.cat(found), num_cells=options.num_cells, smoothness=smoothness, steps=steps)
+        found.append(sharpened(dtw_positions(cost.clamp(min=0)), signal[rows], target[rows]))
+    return warps_from_positions(torch.cat(found), num_cells=options.num_cells, smoothness=_SMOOTHNESS)
 
 
 def sharpened(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 4) -> Tensor:

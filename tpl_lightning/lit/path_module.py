@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.data.batch import Batch
+from tpl_lightning.functional.adapted_prior import precision_factor
 from tpl_lightning.functional.collectives import gather_rows, global_mean
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.losses import video_errors
@@ -33,6 +34,8 @@ Batches: TypeAlias = Callable[[], Iterator[Batch]]
 """Makes an iterator over the training videos, those of this rank."""
 
 _ROUNDS = 2  # passes over the training videos in which warps settle
+_ASKED = 360  # videos that are asked for their tempo; more change nothing
+_STIFFER = 10.0  # times the prior of paths for each time that of the direct fit grows, on clips in step
 _COARSE = 0.75  # of the training, for which long recordings are aligned coarsely
 
 
@@ -51,6 +54,7 @@ class PathTPLModule(TPLModule):
     latents_on_prototype = False
     model: PathDMTAE  # type: ignore[assignment]
     running_icae: Tensor
+    prior: Tensor
 
     def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
         """Build the network."""
@@ -75,6 +79,9 @@ class PathTPLModule(TPLModule):
         )
         self.model = network
         self.register_buffer("running_icae", torch.ones(()))
+        self.register_buffer("prior", torch.ones(()))
+        self.select: Callable[[Callable[[float], None]], None] | None = None
+        """Asked at the end which strength of the prior to settle with; None: the usual one."""
         self._start()
         self.bank: WarpBank | None = None
 
@@ -129,6 +136,21 @@ class PathTPLModule(TPLModule):
         self._settle(batches)
         self.model.space.is_plain = False
         self._renew()
+        self._hold_back(1.0, self._tempo_factor(batches))
+
+    def _tempo_factor(self, batches: Batches) -> float:
+        """Return how many times stronger the prior ought to be as tempos hardly differ (``direct.adapt``)."""
+        if self.config["direct"]["adapt"] == 0:
+            return 1.0
+        latent, action = self._on_grid(batches, encoded=True)
+        rows = torch.linspace(0, len(action) - 1, min(len(action), _ASKED), device=action.device).round().long()
+        signal = self.model.space(self.model.space.beside(latent[rows], self.model.path.sigma))
+        return precision_factor(signal, action[rows], num_actions=len(self.actions))
+
+    def _hold_back(self, strength: float, factor: float) -> None:
+        """Set the prior: the strength that labels chose, times what tempos ask for."""
+        self.model.prior = strength * (1 + _STIFFER * (factor - 1))
+        self.prior.fill_(self.model.prior)
 
     def _on_grid(self, batches: Batches, *, encoded: bool) -> tuple[Tensor, Tensor]:
         """Return the videos of the bank on the shared grid (N, G, D), as latents or as they are, and their actions."""
@@ -261,8 +283,20 @@ class PathTPLModule(TPLModule):
         assert self.bank is not None
         self._use(self.final)
         self._calibrate(batches)
-        self._settle(batches)
-        self.latent_prototypes.copy_(self.bank.prototypes())
+        factor, start = self._tempo_factor(batches), self.bank.state()
+
+        def settle(strength: float = 1.0) -> None:
+            self.bank = WarpBank.from_state(
+                {k: v.clone() if isinstance(v, Tensor) else v for k, v in start.items()}, device=self.device
+            )
+            self._renew()
+            self._hold_back(strength, factor)
+            self._settle(batches)
+            self.latent_prototypes.copy_(self.bank.prototypes())
+
+        settle()
+        if self.select is not None:
+            self.select(settle)
 
     # Checkpoints
 
@@ -276,6 +310,7 @@ class PathTPLModule(TPLModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it from there."""
         super().on_load_checkpoint(checkpoint)
+        self.model.prior = float(checkpoint["state_dict"]["prior"])
         if "bank" in checkpoint:
             self.bank = WarpBank.from_state(checkpoint["bank"])
             if checkpoint["is_coarse"]:

@@ -221,7 +221,8 @@ class PathDMTAE(Autoencoder):
         super().__init__(num_channels, **{**options, "num_cells": path.num_cells})
         self.path = path
         self.space = ComparisonSpace(self.latent_dim, derivative=derivative, discriminant=projection == "discriminant")
-        self.aligner = PathAligner(path)  # type: ignore[assignment]
+        self.aligner = PathAligner(path)
+        self.prior = 1.0  # of the prior, see PathAligner
         if len(self.levels) > 1:
             raise ValueError("Expected one recurrence: an aligner that sees the prototype finds its warp in one pass.")
 
@@ -237,7 +238,7 @@ class PathDMTAE(Autoencoder):
 
     def find_theta(self, features: Tensor, prototype: Tensor, running_icae: Tensor) -> Tensor:
         """Return theta (B, d) of features (B, G, F), each against a prototype (B, G, F) of its own."""
-        theta: Tensor = self.aligner(self.space(features), self.space(prototype), running_icae)
+        theta: Tensor = self.aligner(self.space(features), self.space(prototype), running_icae, self.prior)
         return theta
 
     def forward(

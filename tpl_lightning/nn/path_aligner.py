@@ -5,6 +5,7 @@ each point of a video with each of the prototype, takes the expected monotone pa
 nearest CPAB warp. All of it is differentiable, so the encoder learns latents whose paths align.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -126,7 +127,7 @@ class PathAligner(nn.Module):
         super().__init__()
         self.options = options
 
-    def forward(self, signal: Tensor, prototype: Tensor, running_icae: Tensor) -> Tensor:
+    def forward(self, signal: Tensor, prototype: Tensor, running_icae: Tensor, prior: float = 1.0) -> Tensor:
         """Return theta (B, d); each video has a prototype of its own, so that none is compared with itself.
 
         Gradients reach the videos; prototypes count as constants.
@@ -137,8 +138,11 @@ class PathAligner(nn.Module):
             signal: (B, G, K) what is compared, on the shared grid.
             prototype: (B, G, K).
             running_icae: Scalar, see ``PathOptions.temperature``; 0 where nothing differs.
+            prior: Times ``PathOptions.smoothness``; infinite: warps are the identity.
         """
         options = self.options
+        if math.isinf(prior):
+            return signal.new_zeros(len(signal), options.num_cells - 1)
         with torch.autocast(signal.device.type, enabled=False):
             whole = (x.float() if x.element_size() < 4 else x for x in (signal, prototype.detach()))
             video, target = (self._thinned(x) for x in whole)
@@ -156,7 +160,7 @@ class PathAligner(nn.Module):
                 position,
                 1 / (variance + _FLOOR),
                 num_cells=options.num_cells,
-                smoothness=options.smoothness,
+                smoothness=prior * options.smoothness,
                 corrections=options.corrections,
             )
 

@@ -6,9 +6,10 @@ from typing import Literal, get_args
 
 from tpl_lightning.options.check import require
 
-__all__ = ["BenchConfig", "DataConfig", "Method", "RunConfig", "TrainConfig"]
+__all__ = ["BenchConfig", "DataConfig", "Method", "RunConfig", "Selection", "TrainConfig"]
 
 Method = Literal["linear", "pad", "dba", "softdba", "dtan", "tpl", "direct", "tpl_plus", "tcc", "lav"]
+Selection = Literal["auto", "labels", "none"]
 
 
 @dataclass(frozen=True)
