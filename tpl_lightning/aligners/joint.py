@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tpl_lightning.aligners.base import (
     Aligner,
     Features,
+    LengthAligner,
     StoredAligner,
     check_videos,
     make_catalogue,
@@ -24,6 +25,7 @@ from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import voted_labels
+from tpl_lightning.functional.collectives import compute_device, is_rank_zero, on_rank_zero
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import Guide, warps_from_positions
 from tpl_lightning.functional.joint_model import FINE_CELLS, JointModel
@@ -70,13 +72,7 @@ class JointAligner(StoredAligner):
         """Keep the options."""
         self.config, self.run_dir, self.base = config, run_dir, base
         self.state: dict[str, Any] | None = None
-        name = config.direct.device
-        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-    @property
-    def is_global_zero(self) -> bool:
-        """Tell whether this process writes the results."""
-        return getattr(self.base, "is_global_zero", True)
+        self.device = compute_device(config.direct.device)
 
     @property
     def checkpoint(self) -> Path:
@@ -92,6 +88,8 @@ class JointAligner(StoredAligner):
         """
         aligner = cls(config, path.parent.parent, base=base)
         aligner.state = load_state(path, "joint", device=aligner.device)
+        if isinstance(base, LengthAligner):
+            base.prototype_length = aligner.state.get("base_lengths", {})
         return aligner
 
     def unrefined(self) -> Aligner | None:
@@ -108,8 +106,7 @@ class JointAligner(StoredAligner):
         catalogue = make_catalogue(train, preprocessor.num_channels)
         some = _spread(train, self.config.direct.max_videos)
         frames = FrameReader(preprocessor, _KEPT)
-        fine = self._needs_detail(some, frames, catalogue)
-        model, theta, features = self._fit_model(some, frames, catalogue, fine=fine)
+        model, theta, features = self._fit_on_rank_zero(some, frames, catalogue)
         self.state = {
             "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
             "preprocessor": preprocessor.state(),
@@ -119,9 +116,30 @@ class JointAligner(StoredAligner):
             "train_id": [str(v) for v in some.video_id],
             "train_theta": theta,
         }
+        if isinstance(self.base, LengthAligner):
+            self.state["base_lengths"] = self.base.prototype_length
         self._learn_more(model, features, theta, self._codes(some, catalogue))
-        self._store_prototypes(train, frames)
-        save_state(self.state, self.checkpoint)
+        if is_rank_zero():
+            self._store_prototypes(train, frames)
+            save_state(self.state, self.checkpoint)
+
+    def _fit_on_rank_zero(
+        self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]
+    ) -> tuple[JointModel, Tensor, Tensor]:
+        """Return what :meth:`_fit_model` does, found by one rank for all."""
+        own: list[tuple[JointModel, Tensor, Tensor]] = []
+
+        def fit() -> tuple[dict[str, Any], Tensor, Tensor]:
+            fine = self._needs_detail(train, frames, catalogue)
+            own.append(self._fit_model(train, frames, catalogue, fine=fine))
+            model, theta, features = own[0]
+            return model.state(), theta.cpu(), features.cpu()
+
+        state, theta, features = on_rank_zero(fit)
+        if own:
+            return own[0]
+        model = JointModel.from_state(state, device=self.device)
+        return model, theta.to(self.device), features.to(self.device)
 
     def _resumed(self, train: VideoSet) -> bool:
         """Take what a resumed run has learned already, if that is all there is to learn."""

@@ -18,6 +18,7 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import Splits
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
+from tpl_lightning.functional.collectives import compute_device
 from tpl_lightning.lit import TPLModule
 from tpl_lightning.lit.callbacks import IcaeWeightAnnealing, PrototypeBuilder
 from tpl_lightning.lit.module import AlignmentModule
@@ -41,7 +42,6 @@ class TPLAligner(StoredAligner):
         """Keep the options; nothing is built before ``fit``."""
         self.config, self.run_dir = config, run_dir
         self.module: AlignmentModule | None = None
-        self.is_global_zero = True
 
     @classmethod
     def from_checkpoint(cls, path: Path, config: Config) -> "TPLAligner":
@@ -50,13 +50,14 @@ class TPLAligner(StoredAligner):
         Raises:
             UserError: If the file is missing or no checkpoint of this framework.
         """
-        read_checkpoint(path)
+        stored = read_checkpoint(path)["hyper_parameters"]["config"]
         aligner = cls(config, path.parent.parent)
         try:
-            aligner.module = cls.module_class.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+            module = cls.module_class.load_from_checkpoint(path, map_location="cpu", weights_only=True, config=stored)
         except Exception as error:  # torch raises many unrelated classes on a foreign file
             first = str(error).strip().splitlines()[0]
             raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
+        aligner.module = module.eval().to(aligner._device())
         return aligner
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
@@ -76,7 +77,7 @@ class TPLAligner(StoredAligner):
         if config.method == "tpl":
             callbacks.insert(0, IcaeWeightAnnealing(config.loss.alpha, config.loss.t0))
         mirror = current_mirror()
-        trainer = train_module(
+        train_module(
             module,
             config,
             self.run_dir,
@@ -84,8 +85,7 @@ class TPLAligner(StoredAligner):
             datamodule=data,
             callbacks=[*callbacks, *(mirror.callbacks if mirror else [])],
         )
-        self.is_global_zero = trainer.is_global_zero
-        self.module = module.eval()
+        self.module = module.eval().to(self._device())
 
     def prototype_labels(self) -> dict[str, np.ndarray]:
         """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
@@ -123,6 +123,10 @@ class TPLAligner(StoredAligner):
             positions=positions,
             sources=sources,
         )
+
+    def _device(self) -> torch.device:
+        """Return where videos are aligned: where they were trained on, if it is there."""
+        return compute_device("cpu" if self.config.trainer.get("accelerator") == "cpu" else "auto")
 
     def _fitted(self) -> AlignmentModule:
         if self.module is None:

@@ -30,13 +30,6 @@ class MatchedAligner(JointAligner):
     """
 
     @property
-    def is_global_zero(self) -> bool:
-        """Tell whether this process writes the results."""
-        return self._is_global_zero
-
-    _is_global_zero = True
-
-    @property
     def _keeps_training_warps(self) -> bool:  # type: ignore[override]
         return self.config.refines
 
@@ -55,8 +48,7 @@ class MatchedAligner(JointAligner):
         teacher = Teacher.from_fit(model, features, theta, action, most=_FINER * config.matcher.size)
         module = MatcherModule(config_to_dict(config), teacher, self._num_cells())
         fingerprint = self._fitted()["fingerprint"]
-        trainer = train_module(module, config, self.run_dir, fingerprint=fingerprint, max_epochs=config.matcher.epochs)
-        self._is_global_zero = trainer.is_global_zero
+        train_module(module, config, self.run_dir, fingerprint=fingerprint, max_epochs=config.matcher.epochs)
         state = self._fitted()
         state["matcher_prototypes"] = teacher.mean
         state["matcher"] = {k: v.detach().clone() for k, v in module.network.state_dict().items()}
