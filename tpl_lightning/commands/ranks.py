@@ -34,13 +34,10 @@ def joined_ranks(config: Config) -> Iterator[None]:
         from tpl_lightning.lit.trainer import check_trainer_options
 
         check_trainer_options(config.trainer)
-    from tpl_lightning.functional.collectives import is_distributed, wait_for_all
+    from tpl_lightning.functional.collectives import part_from_ranks, wait_for_all
 
     try:
         yield
         wait_for_all()
     finally:
-        if is_distributed():
-            import torch.distributed as dist
-
-            dist.destroy_process_group()
+        part_from_ranks()

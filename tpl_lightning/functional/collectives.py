@@ -19,6 +19,7 @@ __all__ = [
     "is_rank_zero",
     "most_of_ranks",
     "on_rank_zero",
+    "part_from_ranks",
     "wait_for_all",
 ]
 
@@ -87,6 +88,14 @@ def most_of_ranks(*numbers: int) -> list[int]:
 def wait_for_all() -> None:
     """Return when every rank has come here."""
     most_of_ranks(0)
+
+
+def part_from_ranks() -> None:
+    """End what connects this process with the others."""
+    global _host_group
+    if is_distributed():
+        _host_group = None  # a group that outlives the connection is destroyed too late
+        dist.destroy_process_group()
 
 
 def _or_dead(call: Callable[[], object]) -> None:
