@@ -86,3 +86,12 @@ def test_help_and_errors_load_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("tpl: error:") == 2
+
+
+@pytest.mark.parametrize(
+    "option", ["train.lr=inf", "loss.t0=nan", "direct.smoothness=.inf", "dtan.prior=inf", "trainer.gradient_x=.nan"]
+)
+def test_infinity_and_nan_are_no_values(option):
+    key = option.partition("=")[0].replace(".", r"\.")
+    with pytest.raises(UserError, match=f"`{key}` to be a finite number"):
+        load_config([option])
