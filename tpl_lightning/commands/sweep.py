@@ -107,6 +107,9 @@ def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
     rows, best = local.rows(), local.best()
     table = write_table(folder, sweep, rows, _source(rows))
     print(f"Table: {table}")
+    if best is None and not rows:
+        print("tpl: other processes run the trials of this sweep", file=sys.stderr)
+        return 0
     if best is None:
         print("tpl: no trial came to its end", file=sys.stderr)
         return 1
