@@ -102,6 +102,14 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, capsys, monkeypat
     assert not (tmp_path / "runs" / "r" / "metrics.json").exists()
 
 
+def test_weights_that_explode_are_one_line(tmp_path, capsys):
+    write_cache(tmp_path / "c.h5")
+    assert _fit(tmp_path, "train.lr=1e8", "train.clip=0") == 2
+    error = capsys.readouterr().err
+    assert "the training diverged" in error.splitlines()[-1]
+    assert "Traceback" not in error
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [

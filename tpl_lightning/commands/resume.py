@@ -43,8 +43,8 @@ def _resumed(place: Path, arguments: Sequence[str]) -> Config:
         raise UserError(f"{run_dir}: no run to resume there (config.yaml is missing); give resume=runs/NAME.")
     stored = load_run_config(stored_file)
     if stored.data.cache is not None:
-        place = find_cache(stored.data.cache, run_dir)
-        stored = replace(stored, data=replace(stored.data, cache=place))
+        cache = find_cache(stored.data.cache, run_dir)
+        stored = replace(stored, data=replace(stored.data, cache=cache))
     files = [a for a in arguments if "=" not in a]
     if files:
         print(f"Resuming with {stored_file}; {', '.join(files)} is not read again.", file=sys.stderr)

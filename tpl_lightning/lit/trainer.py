@@ -34,6 +34,7 @@ from tpl_lightning.tracking import current_mirror
 __all__ = ["build_trainer", "check_trainer_options", "join_ranks", "train"]
 
 Result = TypeVar("Result")
+_ABSURD = 1e6  # size of a weight that no training comes to
 
 # What the framework sets itself; the key to use instead.
 _OURS = {
@@ -100,7 +101,7 @@ def _environment(options: dict[str, Any]) -> list[Any]:
     """
     devices = options["devices"]
     if (devices == 1 or (isinstance(devices, list) and len(devices) == 1)) and options["num_nodes"] == 1:
-        rank_zero_only.rank = 0
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]
         return [LightningEnvironment()]
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
@@ -215,6 +216,11 @@ def _compile_network(module: LightningModule) -> None:
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
 
 
+def _largest_weight(module: LightningModule) -> float:
+    largest = [p.detach().abs().max() for p in module.parameters() if p.numel()]
+    return float(torch.stack(largest).nan_to_num(torch.inf).max())
+
+
 def train(
     module: LightningModule,
     config: Config,
@@ -262,6 +268,13 @@ def train(
             raise _in_one_line(config, error) from error
         except SIGTERMException as end:  # without a code it would look like success
             raise SystemExit(stop.exit_code) from end
+        except (IndexError, RuntimeError) as error:  # places that are not numbers are no index
+            if _largest_weight(module) < _ABSURD:
+                raise
+            raise UserError(
+                f"the training diverged: weights are absurd at step {trainer.global_step} (epoch "
+                f"{trainer.current_epoch}); take a lower learning rate. What was saved before is kept in {path}."
+            ) from error
         except SystemExit as end:  # Lightning's answer to a second Ctrl-C
             raise KeyboardInterrupt from end
         stop.number = most_of_ranks(stop.number)[0]

@@ -41,8 +41,7 @@ def _has_key(host: str) -> bool:
         path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
         found = path.is_file() and netrc.netrc(str(path)).authenticators(urlsplit(host).netloc)
         return bool(found or _settings().api_key)
-    found = authenticate_session(host=host, source="tpl", prompt=False, update_session=False)
-    return found is not None
+    return authenticate_session(host=host, source="tpl", prompt=False, update_session=False) is not None
 
 
 def choose_mode(requested: str) -> tuple[str, str]:
