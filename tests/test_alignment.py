@@ -163,3 +163,9 @@ def test_without_labels_scores_are_nan(tmp_path):
     videos = VideoSet(EmbeddingCache(write_cache(tmp_path / "x.h5", labels=False)))
     scores = evaluate(_warped(videos), videos)
     assert all(np.isnan(scores.overall[name]) for name in ("train/cbc", "test/plp", "event_spread"))
+
+
+def test_a_warp_that_is_not_finite_names_its_video():
+    warps = {"positions": [np.array([0.0, np.nan])], "sources": [np.array([0.0, 1.0])]}
+    with pytest.raises(UserError, match="video 'jump_1': its warp is not finite"):
+        Alignment.from_rows(video_id=np.array(["jump_1"]), action=np.array(["jump"]), split=np.array(["test"]), **warps)

@@ -101,3 +101,12 @@ def test_options_of_earlier_versions_are_read_with_a_note(tmp_path, capsys):
     assert told.count("\n") == 2
     with pytest.raises(UserError, match=r"direct\.path\b"):
         load_config(["direct.path=0"])
+
+
+@pytest.mark.parametrize(
+    "option", ["train.lr=inf", "loss.t0=nan", "direct.smoothness=.inf", "dtan.prior=inf", "trainer.gradient_x=.nan"]
+)
+def test_infinity_and_nan_are_no_values(option):
+    key = option.partition("=")[0].replace(".", r"\.")
+    with pytest.raises(UserError, match=f"`{key}` to be a finite number"):
+        load_config([option])

@@ -68,7 +68,16 @@ class Alignment:
 
         Rounding may turn a strictly increasing warp into steps of -1 ulp; those are flattened here, so that
         the contract (never decreasing, within [0, 1]) holds to the bit.
+
+        Raises:
+            UserError: If a warp is not finite; names the video.
         """
+        for video, position, source in zip(video_id, positions, sources, strict=True):
+            if not (np.isfinite(position).all() and np.isfinite(source).all()):
+                raise UserError(
+                    f"video {str(video)!r}: its warp is not finite; the options of this method are too extreme for "
+                    "these features, take them nearer to the defaults."
+                )
         lengths = np.array([len(p) for p in positions], dtype=np.int64)
         sizes = np.array([len(s) for s in sources], dtype=np.int64)
         monotone = [np.clip(np.maximum.accumulate(p), 0.0, 1.0) for p in positions]

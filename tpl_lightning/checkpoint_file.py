@@ -5,18 +5,32 @@ aligner keeps when it has learned all. A Lightning checkpoint is finished when i
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tpl_lightning.config import complete_config
 from tpl_lightning.errors import UserError
 
-__all__ = ["check_same_cache", "first_epoch", "load_state", "read_checkpoint", "save_state", "training_checkpoint"]
+__all__ = [
+    "VERSION",
+    "check_same_cache",
+    "first_epoch",
+    "load_state",
+    "read_checkpoint",
+    "save_state",
+    "training_checkpoint",
+]
+
+VERSION = 1
+"""Of what a checkpoint holds; one without a number is from before there was one, and read as such."""
+_VERSION_KEY = "tpl_checkpoint"
 
 
 def read_checkpoint(path: Path, *, device: torch.device | str = "cpu", finished: bool = True) -> dict[str, Any]:
-    """Read a checkpoint of tensors and primitives.
+    """Read a checkpoint of tensors and primitives; options that it does not have are the defaults.
 
     Args:
         path: The file.
@@ -34,6 +48,14 @@ def read_checkpoint(path: Path, *, device: torch.device | str = "cpu", finished:
         raise UserError(f"{path}: not a readable checkpoint ({_first_line(error)}); fit the run again.") from error
     if not isinstance(state, dict):
         raise UserError(f"{path}: not a checkpoint of this framework; fit the run again.")
+    version = state.get(_VERSION_KEY, 0)
+    if not isinstance(version, int) or version > VERSION:
+        raise UserError(
+            f"{path}: a checkpoint of version {version}, but this tpl_lightning reads up to {VERSION}; use a newer one."
+        )
+    about = state.get("hyper_parameters")
+    if isinstance(about, dict) and isinstance(about.get("config"), dict):
+        about["config"] = complete_config(about["config"], str(path))
     if finished and "loops" in state and not state.get("finished"):
         raise UserError(
             f"{path}: its training has not ended; go on with: tpl fit resume={path.resolve().parent.parent}"
@@ -70,11 +92,26 @@ def first_epoch(state: dict[str, Any]) -> int:
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint of tensors and primitives: a temporary file beside it, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a checkpoint of tensors and primitives: a temporary file beside it, then a rename.
+
+    Raises:
+        UserError: If it cannot be written; an earlier one stays as it was.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            torch.save({**state, _VERSION_KEY: VERSION}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch wraps what the file system says
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise UserError(
+            f"{path}: the checkpoint cannot be written ({_first_line(error)}); free some space, or choose another "
+            "run.dir."
+        ) from error
 
 
 def load_state(path: Path, key: str, *, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -5,6 +5,8 @@ This module imports neither torch nor anything else of the package but ``options
 key is reported at once.
 """
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +17,7 @@ from tpl_lightning.options.check import require
 from tpl_lightning.options.fits import DirectConfig, DtwConfig
 from tpl_lightning.options.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
 from tpl_lightning.options.presets import PRESETS
-from tpl_lightning.options.retired import without_retired
+from tpl_lightning.options.retired import is_retired, without_retired
 from tpl_lightning.options.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
 
 __all__ = [
@@ -31,9 +33,11 @@ __all__ = [
     "RunConfig",
     "TrainConfig",
     "WarpConfig",
+    "complete_config",
     "config_to_dict",
     "differences",
     "load_config",
+    "load_run_config",
     "save_config",
 ]
 
@@ -167,7 +171,64 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {_one_line(error)}.") from error
     assert isinstance(config, Config)
+    _check_finite(config_to_dict(config))
     return config
+
+
+def _check_finite(tree: dict[str, Any], prefix: str = "") -> None:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            _check_finite(value, f"{prefix}{key}.")
+            continue
+        for number in value if isinstance(value, list) else [value]:
+            is_finite = not isinstance(number, float) or math.isfinite(number)
+            require(is_finite, f"{prefix}{key}", "a finite number", value)
+
+
+def complete_config(stored: dict[str, Any], origin: str) -> dict[str, Any]:
+    """Return stored options as this version has them: without those that it does not know, defaults for the others.
+
+    Args:
+        stored: What :func:`config_to_dict` gave, of this version or another.
+        origin: Where they come from, for messages.
+
+    Raises:
+        UserError: If a value is refused today.
+    """
+    unknown: list[str] = []
+    known = _without_unknown(stored, config_to_dict(Config()), "", unknown)
+    if unknown:
+        names = ", ".join(unknown)
+        print(f"tpl: warning: {origin}: options of another version, left out: {names}", file=sys.stderr)
+    try:
+        return config_to_dict(load_config(defaults=known))
+    except UserError as error:
+        raise UserError(f"{origin}: made by another version, and {error}") from error
+
+
+def _without_unknown(tree: dict[str, Any], known: dict[str, Any], prefix: str, unknown: list[str]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in tree.items():
+        if key not in known:
+            unknown += [] if is_retired(f"{prefix}{key}") else [f"{prefix}{key}"]
+        elif isinstance(value, dict) and isinstance(known[key], dict) and known[key]:
+            kept[key] = _without_unknown(value, known[key], f"{prefix}{key}.", unknown)
+        else:
+            kept[key] = value
+    return kept
+
+
+def load_run_config(path: Path) -> Config:
+    """Read the config.yaml of a run, made by this version or another.
+
+    Raises:
+        UserError: If it is missing, unreadable, or holds a value that is refused today.
+    """
+    from omegaconf import OmegaConf
+
+    stored = OmegaConf.to_container(_load_yaml(path))
+    assert isinstance(stored, dict)
+    return load_config(defaults=complete_config({str(k): v for k, v in stored.items()}, str(path)))
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:

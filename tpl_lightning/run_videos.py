@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tpl_lightning.alignment import Alignment, prototype_grid
-from tpl_lightning.config import Config, load_config
+from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.video_files import VIDEO_EXTENSIONS
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
+from tpl_lightning.run_directory import find_cache
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Aligner
@@ -93,7 +94,7 @@ class Run:
     @cached_property
     def config(self) -> Config:
         """The run's configuration."""
-        return load_config([str(self.folder / "config.yaml")])
+        return load_run_config(self.folder / "config.yaml")
 
     @cached_property
     def metrics(self) -> dict[str, object]:
@@ -108,11 +109,9 @@ class Run:
     @cached_property
     def cache(self) -> EmbeddingCache:
         """The embedding cache that the run was made of."""
-        named = Path(str(self._cache_path or self.metrics.get("cache") or self.config.data.cache))
-        # A relative path was relative to where `tpl fit` ran: usually here, or where runs/ is.
-        places = [named] if self._cache_path else [named, self.folder.resolve().parent.parent / named]
-        path = next((place for place in places if place.is_file() or glob.glob(str(place))), None)
-        if path is None:
+        named = str(self._cache_path or self.metrics.get("cache") or self.config.data.cache)
+        path = Path(named if self._cache_path else find_cache(named, self.folder))
+        if not (path.is_file() or glob.glob(str(path))):
             raise UserError(f"{named}: the cache of {self.folder} is not there; say where it is with cache=PATH.")
         cache = open_cache(path)
         length = dict(zip(cache.video_id.tolist(), cache.lengths.tolist(), strict=True))

@@ -443,3 +443,75 @@ def test_a_real_trial_from_the_command_line(tmp_path):
     run = tmp_path / "runs" / "sweep-s" / "trial-000"
     assert load_config([str(run / "config.yaml")]).data.pca == 3
     assert as_argument("data.pca", None) == "data.pca=null"
+
+
+@pytest.mark.parametrize(
+    ("spec", "values"),
+    [
+        ({"distribution": "q_uniform", "min": 1, "max": 10, "q": 2}, [2, 4, 6, 8, 10]),
+        ({"distribution": "q_uniform", "min": 10, "max": 100, "q": 25}, [25, 50, 75, 100]),
+        ({"distribution": "q_uniform", "min": 0.5, "max": 3.5, "q": 1}, [1, 2, 3]),
+        ({"distribution": "q_uniform", "min": 0, "max": 1, "q": 0.3}, [0.0, 0.3, 0.6, 0.9]),
+        ({"distribution": "int_uniform", "min": 2, "max": 2}, [2]),
+    ],
+)
+def test_quantised_values_are_multiples_within_the_limits(spec, values):
+    import optuna
+
+    parameter = read_parameter("k", spec)
+    assert parameter.grid() == values
+    assert parameter.count == len(values)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    drawn = {parameter.suggest(study.ask()) for _ in range(60)}
+    assert sorted(drawn) == values
+
+
+def test_quantised_values_on_a_logarithmic_scale_stay_within_the_limits():
+    import optuna
+
+    parameter = read_parameter("k", {"distribution": "q_log_uniform_values", "min": 1, "max": 100, "q": 10})
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    drawn = {parameter.suggest(study.ask()) for _ in range(60)}
+    assert min(drawn) == 10
+    assert all(value % 10 == 0 and value <= 100 for value in drawn)
+
+
+def test_limits_without_a_multiple_are_refused():
+    with pytest.raises(UserError, match="no multiple of `q` 7"):
+        read_parameter("k", {"distribution": "q_uniform", "min": 8, "max": 13, "q": 7})
+
+
+@pytest.mark.parametrize("written", ["--train.lr=0.02", "train={lr: 0.02}", "train[lr]=0.02"])
+def test_a_value_on_the_line_is_used_and_not_reported_as_varied(tmp_path, monkeypatch, written):
+    fake = FakeFit(monkeypatch)
+    path = _write(tmp_path, {**LR, "model.hidden": {"values": [8, 16]}})
+    assert _sweep(tmp_path, path, "--count=2", written) == 0
+    assert [config.train.lr for config in fake.seen] == [0.02, 0.02]
+    assert [list(row["parameters"]) for row in _summary(tmp_path)["trials"]] == [["model.hidden"]] * 2
+
+
+@pytest.mark.parametrize("method", ["random", "bayes", "grid"])
+def test_nothing_is_tried_twice(tmp_path, monkeypatch, method):
+    fake = FakeFit(monkeypatch)
+    values = {"model.hidden": {"values": [8, 16]}, "train.max_epochs": {"min": 1, "max": 2}}
+    assert _sweep(tmp_path, _write(tmp_path, values, method=method), "count=20") == 0
+    tried = [(config.model.hidden, config.train.max_epochs) for config in fake.seen]
+    assert sorted(tried) == [(8, 1), (8, 2), (16, 1), (16, 2)]
+    assert len(_summary(tmp_path)["trials"]) == 4
+
+
+def test_workers_share_a_sweep(tmp_path, monkeypatch):
+    fake, path = FakeFit(monkeypatch), _write(tmp_path)
+    inner = []
+
+    def first_has_company(arguments, run_dir, *rest, **more):
+        if run_dir.name == "trial-000":
+            inner.append(_sweep(tmp_path, path, "count=3"))  # another worker, while this trial runs
+        return fake(arguments, run_dir, *rest, **more)
+
+    monkeypatch.setattr(study, "fit", first_has_company)
+    assert _sweep(tmp_path, path, "count=3") == 0
+    assert inner == [0]
+    rows = _summary(tmp_path)["trials"]
+    assert [row["outcome"] for row in rows] == ["done"] * 3
+    assert len({row["parameters"]["train.lr"] for row in rows}) == len(fake.seen) == 3

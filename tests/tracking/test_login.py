@@ -1,9 +1,12 @@
 """Where a run goes: the option, then the environment, then whether a login is found."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tpl_lightning.config import load_config
 from tpl_lightning.errors import UserError
+from tpl_lightning.tracking import login
 from tpl_lightning.tracking.login import choose_mode, find_login
 
 
@@ -19,7 +22,7 @@ def test_without_a_login_runs_stay_offline():
 
 
 def test_a_login_is_found_without_the_network(monkeypatch, tmp_path):
-    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password secret\n")
+    (tmp_path / "netrc").write_text(f"machine api.wandb.ai login user password {'k' * 40}\n")
     assert choose_mode("auto")[0] == "online"
     monkeypatch.setenv("WANDB_BASE_URL", "https://other.example")
     assert find_login() is None
@@ -27,6 +30,21 @@ def test_a_login_is_found_without_the_network(monkeypatch, tmp_path):
     mode, why = choose_mode("auto")
     assert mode == "online"
     assert "key" not in why.lower().replace("api_key", "")
+
+
+def test_a_login_is_that_of_the_server_and_its_port(monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text(f"machine wandb.local:8080 login user password {'k' * 40}\n")
+    assert find_login() is None
+    monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.local:8080")
+    assert "wandb.local:8080" in find_login()
+    monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.local:9090")
+    assert find_login() is None
+
+
+def test_the_server_of_wandbs_settings_is_asked_for(monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text(f"machine wandb.local:8080 login user password {'k' * 40}\n")
+    monkeypatch.setattr(login, "_settings", lambda: SimpleNamespace(base_url="http://wandb.local:8080", api_key=None))
+    assert choose_mode("auto")[0] == "online"
 
 
 def test_a_broken_netrc_is_no_login(tmp_path):

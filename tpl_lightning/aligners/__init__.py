@@ -40,14 +40,15 @@ def load_aligner(path: Path, config: Config) -> StoredAligner:
         from tpl_lightning.aligners.heads import HeadAligner
 
         return HeadAligner.from_checkpoint(path, config)
-    base = _load_base(path, config)
     if not config.refines:
-        return base
+        return _load_base(path, config)
+    is_stored = config.method not in ("linear", "pad")
+    base = _load_base(path, config) if is_stored else _build_base(config, path.parent.parent)
     return JointAligner.from_checkpoint(path.with_name("refinement.ckpt"), config, base=base)
 
 
 def _load_base(path: Path, config: Config) -> StoredAligner:
-    """Load what ``_build_base`` builds."""
+    """Load what ``_build_base`` builds, where that keeps a checkpoint."""
     if config.method in ("dba", "softdba"):
         from tpl_lightning.aligners.dtw import DtwAligner
 

@@ -76,13 +76,6 @@ class LearnedFeatures:
 class HeadAligner(JointAligner):
     """The direct fit on embeddings that a head has learned; ``method`` is ``tcc`` or ``lav``."""
 
-    @property
-    def is_global_zero(self) -> bool:
-        """Tell whether this process writes the results."""
-        return self._is_global_zero
-
-    _is_global_zero = True
-
     def _fit_features(self, train: VideoSet) -> LearnedFeatures:
         """Train the head on the training videos, without their labels."""
         config = self.config
@@ -98,7 +91,7 @@ class HeadAligner(JointAligner):
             few_sizes=config.train.compile,
         )
         module = HeadModule(config_to_dict(config), preprocessor.num_channels)
-        trainer = train_module(
+        train_module(
             module,
             config,
             self.run_dir,
@@ -106,7 +99,6 @@ class HeadAligner(JointAligner):
             datamodule=data,
             max_epochs=config.head.epochs,
         )
-        self._is_global_zero = trainer.is_global_zero
         sizes = {key: getattr(config.head, key) for key in ("channels", "hidden", "kernel_size", "dropout")}
         features = LearnedFeatures(preprocessor, module.network.cpu().eval(), sizes)
         energy = sum(float(np.square(features(train.read(i))).sum()) for i in range(len(train)))

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tpl_lightning.aligners.base import (
     Aligner,
     Features,
+    LengthAligner,
     StoredAligner,
     check_videos,
     make_catalogue,
@@ -26,6 +27,7 @@ from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import voted_labels
+from tpl_lightning.functional.collectives import compute_device, is_rank_zero, on_rank_zero
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.joint import warps_from_positions
 from tpl_lightning.functional.joint_model import JointModel, JointStart
@@ -72,13 +74,7 @@ class JointAligner(StoredAligner):
         """Keep the options."""
         self.config, self.run_dir, self.base = config, run_dir, base
         self.state: dict[str, Any] | None = None
-        name = config.direct.device
-        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-    @property
-    def is_global_zero(self) -> bool:
-        """Tell whether this process writes the results."""
-        return getattr(self.base, "is_global_zero", True)
+        self.device = compute_device(config.direct.device)
 
     @property
     def checkpoint(self) -> Path:
@@ -94,6 +90,8 @@ class JointAligner(StoredAligner):
         """
         aligner = cls(config, path.parent.parent, base=base)
         aligner.state = load_state(path, "joint", device=aligner.device)
+        if isinstance(base, LengthAligner):
+            base.prototype_length = aligner.state.get("base_lengths", {})
         return aligner
 
     def unrefined(self) -> Aligner | None:
@@ -110,22 +108,37 @@ class JointAligner(StoredAligner):
         catalogue = make_catalogue(train, preprocessor.num_channels)
         some = _spread(train, self.config.direct.max_videos)
         frames = FrameReader(preprocessor, _KEPT)
-        fine = self._needs_detail(train, frames, catalogue)
-        start, features = self._start(some, frames, catalogue, fine=fine)
-        choice, model, theta = self._fit_chosen(start, some, catalogue)
+        choice, model, theta, size = self._fit_on_rank_zero(some, frames, catalogue)
         self.state = {
             "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
             "preprocessor": preprocessor.state(),
             "joint": model.state(),
-            "grid": features.shape[1],
+            "grid": size,
             "fingerprint": train.cache.fingerprint(),
             "train_id": [str(v) for v in some.video_id],
             "train_theta": theta,
             "select": choice.scores,
             "strength": choice.strength,
         }
-        self._store_prototypes(train, frames)
-        save_state(self.state, self.checkpoint)
+        if isinstance(self.base, LengthAligner):
+            self.state["base_lengths"] = self.base.prototype_length
+        if is_rank_zero():
+            self._store_prototypes(train, frames)
+            save_state(self.state, self.checkpoint)
+
+    def _fit_on_rank_zero(
+        self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]
+    ) -> tuple[PriorChoice, JointModel, Tensor, int]:
+        """Return the choice of the prior, the joint fit, theta (N, d) and the grid's size; one rank finds them."""
+
+        def fit() -> tuple[PriorChoice, dict[str, Any], Tensor, int]:
+            fine = self._needs_detail(train, frames, catalogue)
+            start, features = self._start(train, frames, catalogue, fine=fine)
+            choice, model, theta = self._fit_chosen(start, train, catalogue)
+            return choice, model.state(), theta.cpu(), features.shape[1]
+
+        choice, state, theta, size = on_rank_zero(fit)
+        return choice, JointModel.from_state(state, device=self.device), theta.to(self.device), size
 
     def _resumed(self, train: VideoSet) -> bool:
         """Take what a resumed run has learned already, if that is all there is to learn."""

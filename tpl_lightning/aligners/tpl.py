@@ -27,6 +27,7 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import Splits
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
+from tpl_lightning.functional.collectives import compute_device
 from tpl_lightning.lit import TPLModule
 from tpl_lightning.lit.callbacks import IcaeWeightAnnealing, PrototypeBuilder
 from tpl_lightning.lit.diagnosis import Diagnosis, in_words
@@ -50,7 +51,6 @@ class TPLAligner(StoredAligner):
         """Keep the options; nothing is built before ``fit``."""
         self.config, self.run_dir = config, run_dir
         self.module: AlignmentModule | None = None
-        self.is_global_zero = True
         self.choice: PriorChoice | None = None
 
     @property
@@ -65,17 +65,22 @@ class TPLAligner(StoredAligner):
         Raises:
             UserError: If the file is missing or no checkpoint of this framework.
         """
-        if "matcher" in read_checkpoint(path):
+        checkpoint = read_checkpoint(path)
+        if "matcher" in checkpoint:
             raise UserError(
                 f"{path}: of a version whose TPL+ was a matching network, which this one cannot run; "
                 "fit again. Its own videos can still be synced and viewed."
             )
+        stored = checkpoint["hyper_parameters"]["config"]
         aligner = cls(config, path.parent.parent)
         try:
-            aligner.module = aligner.module_class.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+            module = aligner.module_class.load_from_checkpoint(
+                path, map_location="cpu", weights_only=True, config=stored
+            )
         except Exception as error:  # torch raises many unrelated classes on a foreign file
             first = str(error).strip().splitlines()[0]
             raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
+        aligner.module = module.eval().to(aligner._device())
         return aligner
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
@@ -103,7 +108,7 @@ class TPLAligner(StoredAligner):
         if isinstance(module, PathTPLModule) and labels_choose(config.select, train):
             module.select = partial(self._choose_prior, train)
         mirror = current_mirror()
-        trainer = train_module(
+        train_module(
             module,
             config,
             self.run_dir,
@@ -111,8 +116,7 @@ class TPLAligner(StoredAligner):
             datamodule=data,
             callbacks=[*callbacks, *(mirror.callbacks if mirror else [])],
         )
-        self.is_global_zero = trainer.is_global_zero
-        module.eval()
+        self.module = module.eval().to(self._device())
 
     def _choose_prior(self, train: VideoSet, settle: Callable[[float], None]) -> None:
         """Let the labels of training videos choose how strong the prior is, see ``aligners.prior_choice``."""
@@ -180,6 +184,10 @@ class TPLAligner(StoredAligner):
             positions=positions,
             sources=sources,
         )
+
+    def _device(self) -> torch.device:
+        """Return where videos are aligned: where they were trained on, if it is there."""
+        return compute_device("cpu" if self.config.trainer.get("accelerator") == "cpu" else "auto")
 
     def _fitted(self) -> AlignmentModule:
         if self.module is None:

@@ -11,7 +11,7 @@ from tpl_lightning.commands.resume import load_fit_config
 from tpl_lightning.config import Config
 
 if TYPE_CHECKING:
-    from tpl_lightning.aligners.base import Aligner, Features
+    from tpl_lightning.aligners.base import Features
     from tpl_lightning.alignment import Alignment
     from tpl_lightning.data.cache import EmbeddingCache
     from tpl_lightning.data.splits import Splits
@@ -31,29 +31,19 @@ example: tpl fit experiments/genai.yaml data.cache=data/genai.h5 run.name=first 
 """
 
 
-def _align_and_score(
-    aligner: "Aligner", videos: "VideoSet", features: "Features", *, raw: bool = False
-) -> "tuple[Alignment, Scores, float]":
-    from tpl_lightning.evaluation import evaluate
-
-    start = time.perf_counter()
-    alignment = aligner.align(videos)
-    seconds = time.perf_counter() - start
-    return alignment, evaluate(alignment, videos, features=features, raw=raw), seconds
-
-
 def _baselines(
     config: Config, run_dir: Path, train: "VideoSet", videos: "VideoSet", features: "Features"
 ) -> "dict[str, Scores]":
     """Score the rows that no method may fall below."""
     from tpl_lightning.aligners import build_aligner
+    from tpl_lightning.evaluation import evaluate
 
     rows = {}
     for method in ("linear", "pad"):
         if method != config.method:
             baseline = build_aligner(replace(config, method=method, refine=False), run_dir)  # type: ignore[arg-type]
             baseline.fit(train)
-            rows[method] = _align_and_score(baseline, videos, features)[1]
+            rows[method] = evaluate(baseline.align(videos), videos, features=features, raw=False)
     return rows
 
 
@@ -119,32 +109,32 @@ def run(config: Config) -> int:
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import split_videos
     from tpl_lightning.data.video_set import VideoSet
+    from tpl_lightning.functional.collectives import is_rank_zero, on_rank_zero
     from tpl_lightning.report import data_source
-    from tpl_lightning.run_directory import is_rank_zero, open_run_directory
+    from tpl_lightning.run_directory import open_run_directory
     from tpl_lightning.tracking import mirror_run
 
-    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
+    cache = open_cache(on_rank_zero(lambda: find_or_make_cache(config.data, progress=config.run.progress)))
     config = replace(config, data=replace(config.data, cache=str(cache.path)))
     cache.validate(most_frames=_CHECKED_FRAMES)
     splits = split_videos(VideoSet(cache), config.data)
     config = with_epochs(config, len(splits.train))
-    if config.trainer:
-        from tpl_lightning.lit.trainer import check_trainer_options
-
-        check_trainer_options(config.trainer)
-    run_dir = open_run_directory(config)
-    print(f"Data: {data_source(cache)}", file=sys.stderr)
-    counts = f"{len(splits.train)} train, {len(splits.val)} val, {len(splits.test)} test videos"
-    print(f"{counts}; {len(splits.train.actions)} actions; run {run_dir}", file=sys.stderr)
-    tags = [cache.extractor, *(["procedural"] if cache.is_procedural else [])]
-    with mirror_run(config, run_dir, tags=tags, main=is_rank_zero()) as mirror:
-        return _fit_and_score(config, splits, run_dir, mirror)
+    with open_run_directory(config) as run_dir:
+        if is_rank_zero():
+            print(f"Data: {data_source(cache)}", file=sys.stderr)
+            counts = f"{len(splits.train)} train, {len(splits.val)} val, {len(splits.test)} test videos"
+            print(f"{counts}; {len(splits.train.actions)} actions; run {run_dir}", file=sys.stderr)
+        tags = [cache.extractor, *(["procedural"] if cache.is_procedural else [])]
+        with mirror_run(config, run_dir, tags=tags, main=is_rank_zero()) as mirror:
+            return _fit_and_score(config, splits, run_dir, mirror)
 
 
 def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mirror") -> int:
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data.preprocess import Preprocessor
+    from tpl_lightning.evaluation import evaluate
+    from tpl_lightning.functional.collectives import is_rank_zero
     from tpl_lightning.quality import assess
     from tpl_lightning.report import REFINED, data_source, print_scores
     from tpl_lightning.run_directory import write_metrics
@@ -156,16 +146,19 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     start = time.perf_counter()
     aligner.fit(splits.train, splits.val if len(splits.val) else None)
     seconds_fit = time.perf_counter() - start
-    if not getattr(aligner, "is_global_zero", True):
+    if not is_rank_zero():
         return 0  # another rank writes the results
     videos = splits.all()
     features = aligner.features() or Preprocessor.fit(splits.train, config.data)
-    alignment, own, seconds_align = _align_and_score(aligner, videos, features, raw=True)
-    alignment.save(run_dir / "alignment.h5")
+    start = time.perf_counter()
+    alignment = aligner.align(videos)
+    seconds_align = time.perf_counter() - start
+    alignment.save(run_dir / "alignment.h5")  # before anything is measured on it
+    own = evaluate(alignment, videos, features=features)
     scores = _baselines(config, run_dir, splits.train, videos, features)
     base = aligner.unrefined()
     if base is not None:
-        scores[config.method] = _align_and_score(base, videos, features)[1]
+        scores[config.method] = evaluate(base.align(videos), videos, features=features, raw=False)
     name = config.method if base is None else f"{config.method}{REFINED}"
     scores[name] = own
     metrics = {
@@ -218,4 +211,8 @@ def main(arguments: list[str]) -> int:
         print(_USAGE)
         print(options_help())
         return 0
-    return run(load_fit_config(arguments))
+    from tpl_lightning.commands.ranks import joined_ranks
+
+    config = load_fit_config(arguments)
+    with joined_ranks(config):
+        return run(config)

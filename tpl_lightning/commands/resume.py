@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config import Config, config_to_dict, load_config
+from tpl_lightning.config import Config, config_to_dict, load_config, load_run_config
 from tpl_lightning.errors import UserError
+from tpl_lightning.run_directory import find_cache
 
 __all__ = ["load_fit_config"]
 
@@ -40,7 +41,10 @@ def _resumed(place: Path, arguments: Sequence[str]) -> Config:
     stored_file = run_dir / "config.yaml"
     if not stored_file.is_file():
         raise UserError(f"{run_dir}: no run to resume there (config.yaml is missing); give resume=runs/NAME.")
-    stored = load_config([str(stored_file)])
+    stored = load_run_config(stored_file)
+    if stored.data.cache is not None:
+        cache = find_cache(stored.data.cache, run_dir)
+        stored = replace(stored, data=replace(stored.data, cache=cache))
     files = [a for a in arguments if "=" not in a]
     if files:
         print(f"Resuming with {stored_file}; {', '.join(files)} is not read again.", file=sys.stderr)

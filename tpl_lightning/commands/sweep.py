@@ -25,6 +25,7 @@ _COUNT = 20
 
 def _split(arguments: list[str]) -> tuple[Path, int | None, bool, list[str]]:
     """Return the file, the number of trials, whether W&B runs the sweep, and what is meant for the trials."""
+    arguments = [a.removeprefix("--") if "=" in a else a for a in arguments]  # as agents of W&B write them
     files = [argument for argument in arguments if "=" not in argument]
     options = dict(argument.split("=", 1) for argument in arguments if argument.startswith(("count=", "server=")))
     overrides = [a for a in arguments if "=" in a and not a.startswith(("count=", "server="))]
@@ -106,6 +107,9 @@ def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
     rows, best = local.rows(), local.best()
     table = write_table(folder, sweep, rows, _source(rows))
     print(f"Table: {table}")
+    if best is None and not rows:
+        print("tpl: other processes run the trials of this sweep", file=sys.stderr)
+        return 0
     if best is None:
         print("tpl: no trial came to its end", file=sys.stderr)
         return 1

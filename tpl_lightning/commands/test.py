@@ -7,6 +7,7 @@ from typing import Any
 
 from tpl_lightning.config import Config, config_to_dict, load_config
 from tpl_lightning.errors import UserError
+from tpl_lightning.run_directory import find_cache
 
 __all__ = ["checkpoint_path", "main"]
 
@@ -20,7 +21,11 @@ example: tpl test runs/first data.cache=data/more.h5
 def checkpoint_path(argument: str) -> Path:
     """Return the checkpoint of a run directory, or the file itself."""
     path = Path(argument)
-    return path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    found = path / "checkpoints" / "last.ckpt"
+    refined = found.with_name("refinement.ckpt")  # all that there is of a method that learns nothing by itself
+    return found if found.is_file() or not refined.is_file() else refined
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
@@ -39,6 +44,8 @@ _FIXED = ("method", "warp", "model", "dtw", "dtan", "direct", "head")
 
 def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -> None:
     current = config_to_dict(config)
+    for options in (current, stored):
+        options["direct"] = {**options["direct"], "device": None}  # of the machine, not of the model
     for key in _FIXED:
         if current[key] != stored[key]:
             raise UserError(f"{path}: was trained with {key}={stored[key]}; leave `{key}` out, or fit a new run.")
@@ -54,6 +61,10 @@ def run(path: Path, arguments: list[str]) -> int:
     run_name = path.resolve().parent.parent.name
     defaults = {**stored, "run": {**stored["run"], "name": None}}
     config = load_config(arguments, defaults=defaults)
+    if config.data.cache is not None and config.data.cache == stored["data"]["cache"]:
+        place = find_cache(config.data.cache, path.resolve().parent.parent)
+        config = replace(config, data=replace(config.data, cache=place))
+        stored["data"]["cache"] = place
     if config.data.cache != stored["data"]["cache"] and not any("data.fold" in argument for argument in arguments):
         # The folds of the training run are a division of another cache.
         config = replace(config, data=replace(config.data, folds=0, fold=0))
@@ -76,14 +87,15 @@ def run(path: Path, arguments: list[str]) -> int:
     start = time.perf_counter()
     alignment = aligner.align(videos)
     seconds = time.perf_counter() - start
-    scores = evaluate(alignment, videos, prototypes=aligner.prototype_labels())
-    run_dir = open_run_directory(config)
-    alignment.save(run_dir / "alignment.h5")
     source = data_source(cache)
-    metrics = {**scores.overall, "seconds/align": seconds, "method": config.method, "checkpoint": str(path)}
-    for action, values in scores.per_action.items():
-        metrics |= {f"{key}/{action}": value for key, value in values.items()}
-    write_metrics(run_dir, {**metrics, "data_source": source, "cache": str(cache.path), "videos/test": len(videos)})
+    with open_run_directory(config) as run_dir:
+        alignment.save(run_dir / "alignment.h5")  # before anything is measured on it
+        scores = evaluate(alignment, videos, prototypes=aligner.prototype_labels())
+        metrics = {**scores.overall, "seconds/align": seconds, "method": config.method, "checkpoint": str(path)}
+        for action, values in scores.per_action.items():
+            metrics |= {f"{key}/{action}": value for key, value in values.items()}
+        about = {"data_source": source, "cache": str(cache.path), "videos/test": len(videos)}
+        write_metrics(run_dir, {**metrics, **about})
     print_scores({config.method: scores}, source)
     print(f"Run directory: {run_dir}")
     print(f"RESULT test/plp={scores.overall['test/plp']:.4f} run={run_dir}")

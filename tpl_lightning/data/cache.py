@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from tpl_lightning.data.cache_writer import FORMAT, SPLITS, VERSION, EmbeddingCacheWriter
+from tpl_lightning.data.locks import writer_of
 from tpl_lightning.data.row_reader import RowReader
 from tpl_lightning.errors import UserError
 
@@ -69,6 +70,11 @@ class EmbeddingCache:
                 self._read_metadata(file)
         except UserError:
             raise
+        except BlockingIOError as error:
+            raise UserError(
+                f"{self.path}: it is being written by {writer_of(self.path)}; wait for its end, or set "
+                "HDF5_USE_FILE_LOCKING=FALSE if nobody writes it (network file systems may keep old locks)."
+            ) from error
         except _DAMAGE as error:
             raise UserError(
                 f"{self.path}: not a readable HDF5 file ({_first_line(error)}); copy or make it anew."

@@ -4,6 +4,7 @@ Dwibedi et al., Temporal Cycle-Consistency Learning, CVPR 2019, section 4: each 
 nearest frame of video b; tau tells how often two frames of a and their matches stand in the same order.
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -16,7 +17,7 @@ __all__ = ["Distance", "TauVariant", "kendall_tau", "nearest_frames", "order_cou
 Distance = Literal["l2", "sqeuclidean", "cosine"]
 TauVariant = Literal["a", "b"]
 
-_BLOCK = 2**24  # distances held at once (64 MB in float32); bounds the memory, changes no figure
+_BLOCK = 2**24  # distances, or matches, held at once (64 MB in float32); bounds the memory, changes no figure
 
 
 def order_counts(index: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,7 +74,8 @@ def kendall_tau(index: Tensor, lengths: Tensor, *, variant: TauVariant = "a") ->
     Returns:
         (R,) float64 in [-1, 1]; NaN with fewer than two frames, and with variant b where all matches are equal.
     """
-    concordant, discordant = order_counts(index, lengths)
+    counts = [order_counts(index[rows], lengths[rows]) for rows in _blocks(len(index), index.shape[1])]
+    concordant, discordant = (torch.cat(parts) for parts in zip(*counts, strict=True))
     pairs = (lengths * (lengths - 1)).double() / 2
     net = (concordant - discordant).double()
     return net / (pairs if variant == "a" else (pairs * (concordant + discordant)).sqrt())
@@ -114,11 +116,20 @@ def nearest_frames(embeddings: Tensor, lengths: Tensor, first: int, last: int, *
     return _nearest(vectors, offset, first, last)
 
 
+def _blocks(rows: int, width: int) -> Iterator[slice]:
+    """Yield the rows of a table in blocks of at most ``_BLOCK`` values: the one bound of the memory."""
+    step = max(_BLOCK // max(width, 1), 1)
+    return (slice(first, min(first + step, rows)) for first in range(0, max(rows, 1), step))
+
+
 def _nearest(vectors: Tensor, offset: Tensor, first: int, last: int) -> Tensor:
     videos, frames, _ = vectors.shape
-    query = vectors[first:last].flatten(0, 1)
-    distances = torch.addmm(offset.flatten(), query, vectors.flatten(0, 1).T, alpha=-1)
-    return distances.view(last - first, frames, videos, frames).argmin(-1).transpose(1, 2)
+    query, every = vectors[first:last].flatten(0, 1), vectors.flatten(0, 1).T
+    index = torch.empty(len(query), videos, dtype=torch.int64, device=vectors.device)
+    for rows in _blocks(len(query), videos * frames):
+        distances = torch.addmm(offset.flatten(), query[rows], every, alpha=-1)
+        index[rows] = distances.view(-1, videos, frames).argmin(-1)
+    return index.view(last - first, frames, videos).transpose(1, 2)
 
 
 def pairwise_kendall_tau(
@@ -140,12 +151,10 @@ def pairwise_kendall_tau(
     """
     videos, frames, _ = embeddings.shape
     vectors, offset = _comparable(embeddings, lengths, distance)
-    step = max(1, _BLOCK // max(1, frames * frames * videos))
     rows = []
-    for first in range(0, videos, step):
-        last = min(first + step, videos)
-        index = _nearest(vectors, offset, first, last).flatten(0, 1)
-        count = lengths[first:last].repeat_interleave(videos)
+    for block in _blocks(videos, frames * videos):
+        index = _nearest(vectors, offset, block.start, block.stop).flatten(0, 1)
+        count = lengths[block].repeat_interleave(videos)
         tau = kendall_tau(index, count, variant=variant)
         rows.append(tau.nan_to_num(0.0).where(count > 1, torch.nan).view(-1, videos))
     return torch.cat(rows).fill_diagonal_(torch.nan)

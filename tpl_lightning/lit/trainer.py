@@ -4,32 +4,37 @@ import inspect
 import logging
 import os
 import shutil
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins.environments import SLURMEnvironment
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from torch import nn
 
 from tpl_lightning.checkpoint_file import check_same_cache, first_epoch, training_checkpoint
 from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
+from tpl_lightning.functional.collectives import most_of_ranks
 from tpl_lightning.lit.callbacks import EpochProgress
-from tpl_lightning.lit.checkpoints import Checkpoints, StepSeeds
+from tpl_lightning.lit.checkpoints import Checkpoints, StepSeeds, WholeFiles
 from tpl_lightning.lit.csv_log import open_csv_log
 from tpl_lightning.lit.module import AlignmentModule
+from tpl_lightning.lit.stop import StopSignals
 from tpl_lightning.tracking import current_mirror
 
-__all__ = ["build_trainer", "check_trainer_options", "train"]
+__all__ = ["build_trainer", "check_trainer_options", "join_ranks", "train"]
+
+Result = TypeVar("Result")
+_ABSURD = 1e6  # size of a weight that no training comes to
 
 # What the framework sets itself; the key to use instead.
 _OURS = {
@@ -80,14 +85,63 @@ def _loggers(config: Config, run_dir: Path, resume_epoch: int | None) -> list[Lo
     return [open_csv_log(run_dir, resume_epoch=resume_epoch), *(mirror.loggers() if mirror else [])]
 
 
-def _slurm_plugins() -> list[Any]:
-    """Return what keeps Lightning from saving in the middle of a step and queueing the job again by itself."""
+def _started_together() -> tuple[int, int]:
+    """Return how many processes torchrun has started for this run on this machine, and on how many machines."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return 1, 1
+    local, world = (int(os.environ.get(key, "1")) for key in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    return local, max(world // local, 1)
+
+
+def _environment(options: dict[str, Any]) -> list[Any]:
+    """Return where Lightning is to look for its rank: a training on one device is nobody's rank.
+
+    What launchers leave in the environment (RANK, SLURM_PROCID, SLURM_NTASKS) tells of other processes only where the
+    run is spread over devices. SLURM's requeueing would save in the middle of a step.
+    """
+    devices = options["devices"]
+    if (devices == 1 or (isinstance(devices, list) and len(devices) == 1)) and options["num_nodes"] == 1:
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]
+        return [LightningEnvironment()]
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+
+
+def _or_one_line(config: Config, call: Callable[[], Result]) -> Result:
+    """Return what ``call`` gives; what Lightning finds wrong with its options is one line.
+
+    Raises:
+        UserError: For a wrong value, or what this machine does not have.
+    """
+    try:
+        return call()
+    except UserError:
+        raise
+    except (TypeError, ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
+        raise _in_one_line(config, error) from error
+
+
+def _in_one_line(config: Config, error: BaseException) -> UserError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return UserError(f"trainer options {config.trainer}: {first}")
+
+
+def join_ranks(config: Config) -> None:
+    """Start or find the other processes of a training that is spread over devices, and connect with them.
+
+    All are there before any work begins, so that what one does for all can be handed on.
+
+    Raises:
+        UserError: If Lightning cannot be set up so.
+    """
+    trainer = build_trainer(config, None, callbacks=[])
+    launcher = trainer.strategy.launcher
+    if isinstance(trainer.strategy, DDPStrategy) and isinstance(launcher, _SubprocessScriptLauncher):
+        _or_one_line(config, lambda: launcher.launch(trainer.strategy.setup_environment))
 
 
 def build_trainer(
     config: Config,
-    run_dir: Path,
+    run_dir: Path | None,
     *,
     callbacks: list[Callback],
     max_epochs: int | None = None,
@@ -97,7 +151,7 @@ def build_trainer(
 
     Args:
         config: The configuration.
-        run_dir: Folder for logs.
+        run_dir: Folder for logs; None: none.
         callbacks: What the method needs; progress is added where wanted.
         max_epochs: Epochs; None: ``train.max_epochs``.
         resume_epoch: Epoch that is trained first, where a run is resumed.
@@ -110,29 +164,35 @@ def build_trainer(
     train = config.train
     epochs = max_epochs or train.max_epochs
     assert epochs is not None, "aligners.base.with_epochs sets it"
-    options: dict[str, Any] = {"accelerator": "auto", "devices": 1, "deterministic": "warn", **config.trainer}
-    options["plugins"] = _slurm_plugins() + list(options.get("plugins") or [])
+    devices, nodes = _started_together()
+    options: dict[str, Any] = {
+        "accelerator": "auto",
+        "devices": devices,
+        "num_nodes": nodes,
+        "deterministic": "warn",
+        "log_every_n_steps": 1,
+        "num_sanity_val_steps": 0,
+        "enable_model_summary": False,
+        **config.trainer,
+    }
+    options["plugins"] = [*_environment(options), WholeFiles(), *(options.get("plugins") or [])]
     if config.run.progress:
         callbacks = [*callbacks, EpochProgress(min(train.val_every, max(epochs // 8, 1)))]
-    try:
-        return Trainer(
+    return _or_one_line(
+        config,
+        lambda: Trainer(
             max_epochs=epochs,
             gradient_clip_val=train.clip or None,
             check_val_every_n_epoch=train.val_every,
-            logger=_loggers(config, run_dir, resume_epoch),
+            logger=False if run_dir is None else _loggers(config, run_dir, resume_epoch),
             callbacks=callbacks,
             enable_progress_bar=False,
-            enable_model_summary=False,
             enable_checkpointing=False,  # callbacks of our own save, whole or not at all
-            log_every_n_steps=1,
-            num_sanity_val_steps=0,
             use_distributed_sampler=False,  # our samplers know their rank
-            default_root_dir=str(run_dir),
+            default_root_dir=None if run_dir is None else str(run_dir),
             **options,
-        )
-    except (TypeError, ValueError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise UserError(f"trainer options {config.trainer}: {first}") from error
+        ),
+    )
 
 
 def _compile_network(module: LightningModule) -> None:
@@ -158,6 +218,11 @@ def _compile_network(module: LightningModule) -> None:
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
 
 
+def _largest_weight(module: LightningModule) -> float:
+    largest = [p.detach().abs().max() for p in module.parameters() if p.numel()]
+    return float(torch.stack(largest).nan_to_num(torch.inf).max())
+
+
 def train(
     module: LightningModule,
     config: Config,
@@ -181,7 +246,8 @@ def train(
 
     Raises:
         UserError: As :func:`build_trainer`; or if the checkpoint cannot be read or is of another cache.
-        SystemExit: With code 143, after SIGTERM or SIGUSR1.
+        UserError: If a loss or weight is not finite, or Lightning cannot be set up so.
+        SystemExit: After a signal that asks to stop: 130 after Ctrl-C, 143 after SIGTERM or SIGUSR1.
     """
     path = run_dir / "checkpoints" / "last.ckpt"
     found = training_checkpoint(path) if config.resume else None
@@ -190,26 +256,32 @@ def train(
         check_same_cache(found["callbacks"][Checkpoints.__name__]["fingerprint"], fingerprint, path)
         epoch = first_epoch(found)
         print(f"Resumed after epoch {epoch} of {max_epochs or config.train.max_epochs}.", file=sys.stderr)
-    own: list[Callback] = [StepSeeds(config.seed), Checkpoints(path, fingerprint)]
-    trainer = build_trainer(config, run_dir, callbacks=[*own, *callbacks], max_epochs=max_epochs, resume_epoch=epoch)
-    if config.train.compile:
-        _compile_network(module)
-    try:
-        with _stopped_by_sigusr1():
-            trainer.fit(module, datamodule=datamodule, ckpt_path=None if found is None else path, weights_only=True)
-    except SIGTERMException as stop:  # without a code it would look like success
-        raise SystemExit(128 + signal.SIGTERM) from stop
+    with StopSignals() as stop:
+        own: list[Callback] = [StepSeeds(config.seed), Checkpoints(path, fingerprint, stop)]
+        trainer = build_trainer(
+            config, run_dir, callbacks=[*own, *callbacks], max_epochs=max_epochs, resume_epoch=epoch
+        )
+        if config.train.compile:
+            _compile_network(module)
+        source = None if found is None else path
+        try:
+            trainer.fit(module, datamodule=datamodule, ckpt_path=source, weights_only=True)
+        except MisconfigurationException as error:
+            raise _in_one_line(config, error) from error
+        except SIGTERMException as end:  # without a code it would look like success
+            raise SystemExit(stop.exit_code) from end
+        except (IndexError, RuntimeError) as error:  # places that are not numbers are no index
+            if _largest_weight(module) < _ABSURD:
+                raise
+            raise UserError(
+                f"the training diverged: weights are absurd at step {trainer.global_step} (epoch "
+                f"{trainer.current_epoch}); take a lower learning rate. What was saved before is kept in {path}."
+            ) from error
+        except SystemExit as end:  # Lightning's answer to a second Ctrl-C
+            raise KeyboardInterrupt from end
+        stop.number = most_of_ranks(stop.number)[0]
+    if stop.number:
+        if trainer.is_global_zero:
+            print(f"the training is done and saved; go on with: tpl fit resume={run_dir}", flush=True)
+        raise SystemExit(stop.exit_code)
     return trainer
-
-
-@contextmanager
-def _stopped_by_sigusr1() -> Iterator[None]:
-    """Have SIGUSR1, with which schedulers warn of the end of a job's time, save and stop as SIGTERM does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-    before = signal.signal(signal.SIGUSR1, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGUSR1, before)

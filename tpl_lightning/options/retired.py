@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-__all__ = ["RETIRED", "without_retired"]
+__all__ = ["RETIRED", "is_retired", "without_retired"]
 
 RETIRED: dict[str, tuple[Any, str]] = {
     "direct.first_smoothness": (0.15, "the first fit has 1.5 times direct.smoothness"),
@@ -20,6 +20,11 @@ RETIRED: dict[str, tuple[Any, str]] = {
 """Key to its last default and what holds in its place."""
 
 _GROUPS = {"matcher": "method=tpl_plus has no matching network any more"}
+
+
+def is_retired(key: str) -> bool:
+    """Tell whether a dotted key was an option of an earlier version."""
+    return key in RETIRED or key.partition(".")[0] in _GROUPS
 
 
 def without_retired(tree: Any, origin: str) -> Any:

@@ -82,8 +82,11 @@ class Sweep:
 
     def without(self, overrides: Sequence[str]) -> "Sweep":
         """Return the sweep without the parameters that are given on the command line."""
-        given = {argument.partition("=")[0] for argument in overrides}
-        left = tuple(p for p in self.parameters if p.name not in given)
+        from omegaconf import OmegaConf
+
+        # As the configuration reads them: `warp[num_cells]=8` and `warp={num_cells: 8}` set `warp.num_cells`.
+        given = [OmegaConf.from_dotlist([override]) for override in overrides]
+        left = tuple(p for p in self.parameters if all(OmegaConf.select(tree, p.name) is None for tree in given))
         return replace(self, parameters=left)
 
 

@@ -21,6 +21,7 @@ _RANGES = {
     "q_log_uniform_values": {"log": True, "quantised": True},
 }
 """Distribution to what is special about it. W&B's log_uniform takes the natural logarithms of its limits."""
+_ROUNDING = 1e-9  # of a limit that is a multiple of the step but for floating point
 _KNOWN = ("constant", "categorical", *_RANGES)
 _KEYS = {"value", "values", "distribution", "min", "max", "q"}
 
@@ -59,13 +60,19 @@ class Parameter:
         if self.choices:
             # As text: Optuna stores no lists, and tells 1 from True and 1.0 by their text.
             return json.loads(trial.suggest_categorical(self.name, [json.dumps(value) for value in self.choices]))
-        if self.whole and not self.log:
-            return trial.suggest_int(self.name, int(self.low), int(self.high), step=int(self.step or 1))
-        if self.step is None or self.log:
-            value = trial.suggest_float(self.name, self.low, self.high, log=self.log)
-            return value if self.step is None else self._multiple(round(value / self.step))
-        low, high = (round(limit / self.step) for limit in (self.low, self.high))
-        return self._multiple(round(trial.suggest_float(self.name, low, high, step=1.0)))
+        if self.step is None and not self.whole:
+            return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+        first, last = self._multiples()
+        if not self.log:
+            return self._multiple(trial.suggest_int(self.name, first, last))
+        value = trial.suggest_float(self.name, self.low, self.high, log=True)
+        return self._multiple(min(max(round(value / (self.step or 1)), first), last))
+
+    def encode(self, value: Any) -> Any:
+        """Return what Optuna knows a value of :meth:`grid` by."""
+        if self.choices:
+            return json.dumps(value)
+        return round(value / (self.step or 1))
 
     def grid(self) -> list[Any]:
         """Return all values.
@@ -75,20 +82,33 @@ class Parameter:
         """
         if self.choices:
             return list(self.choices)
-        step = self.step or (1 if self.whole else None)
-        if step is None or self.log:
+        if (self.step is None and not self.whole) or self.log:
             raise UserError(
                 f"parameter `{self.name}`: a grid needs `values`, integers or `q_uniform`; list its values."
             )
-        return [self._multiple(k) for k in range(round(self.low / step), round(self.high / step) + 1)]
+        first, last = self._multiples()
+        return [self._multiple(k) for k in range(first, last + 1)]
 
     def probes(self) -> list[Any]:
         """Return the values that are checked before a sweep begins: all that are listed, or both limits."""
         if self.choices:
             return list(self.choices)
-        if self.step is None:
-            return [int(self.low), int(self.high)] if self.whole else [self.low, self.high]
-        return [self._multiple(round(limit / self.step)) for limit in (self.low, self.high)]
+        if self.step is None and not self.whole:
+            return [self.low, self.high]
+        return [self._multiple(k) for k in self._multiples()]
+
+    @property
+    def count(self) -> float:
+        """Return the number of values, infinity where there is no end to them."""
+        if self.choices:
+            return len(self.choices)
+        first, last = self._multiples() if self.step or self.whole else (0, math.inf)
+        return math.inf if self.log else last - first + 1
+
+    def _multiples(self) -> tuple[int, int]:
+        """Return the first and the last multiple of the step within the limits, counted in steps."""
+        step = self.step or 1
+        return math.ceil(self.low / step - _ROUNDING), math.floor(self.high / step + _ROUNDING)
 
     def _multiple(self, count: int) -> float | int:
         """Return so many steps, an integer where the steps are, without the noise of floating point."""
@@ -182,7 +202,7 @@ def _read_range(
         raise UserError(f"parameter `{name}`: expected integers in `min` and `max`, but got {low} and {high}.")
     if exponents:
         low, high = math.exp(low), math.exp(high)
-    if not low < high:
+    if not low <= high:
         raise UserError(f"parameter `{name}`: expected `min` below `max`, but got {low} and {high}.")
     if log and low <= 0:
         raise UserError(f"parameter `{name}`: expected `min` above 0 on a logarithmic scale, but got {low}.")
@@ -194,4 +214,8 @@ def _read_range(
         whole = float(step).is_integer()
     elif "q" in spec:
         raise UserError(f"parameter `{name}`: `q` belongs to q_uniform or q_log_uniform_values.")
-    return Parameter(name, low=low, high=high, log=log, step=step, whole=whole)
+    found = Parameter(name, low=low, high=high, log=log, step=step, whole=whole)
+    first, last = found._multiples()
+    if step is not None and first > last:
+        raise UserError(f"parameter `{name}`: there is no multiple of `q` {step} from {low} to {high}.")
+    return found if low < high else Parameter(name, choices=(found.probes()[0],))

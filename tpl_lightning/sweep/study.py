@@ -1,16 +1,19 @@
 """A sweep run here: Optuna chooses, ``tpl fit`` runs, SQLite remembers."""
 
 import fcntl
+import itertools
 import json
+import math
+import random
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_directory import write_atomically
+from tpl_lightning.run_directory import hold_folder, write_atomically
 from tpl_lightning.sweep.definition import Sweep
 from tpl_lightning.sweep.space import as_argument
 from tpl_lightning.sweep.trial import TrialFailed, fit, metric_of_run
@@ -27,6 +30,13 @@ _AGAIN = "again"  # number of the killed trial that a trial repeats
 _KILLED = "killed"
 _GIVE_UP_AFTER = 3  # trials that all fail from the start on
 _SAME_DRAWS = 1_000_003
+_ATTEMPTS = 5  # draws that may have been tried before one is taken out of those that have not
+_MOST_LISTED = 10_000  # combinations of values, up to which those that have been tried are told from the others
+_LOCK = ".lock"
+
+
+def _trial_lock(number: int) -> str:
+    return f".trial-{number:03d}.lock"
 
 
 class LocalSweep:
@@ -51,8 +61,9 @@ class LocalSweep:
         self.sweep, self.folder, self.overrides, self.seed = sweep, folder, tuple(overrides), seed
         self._optuna = optuna
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # what failed is said in the table
-        self._remember()
-        self.study: Study = self._open()
+        with self._alone():
+            self._remember()
+            self.study: Study = self._open()
 
     def _remember(self) -> None:
         """Note what the folder's sweep is, or check that it is this one."""
@@ -66,7 +77,7 @@ class LocalSweep:
                     f"{self.folder} holds a sweep with other {', '.join(keys)}; go on with the same file and "
                     "arguments, or choose another run.name."
                 )
-        elif any(self.folder.iterdir()):
+        elif {path.name for path in self.folder.iterdir()} - {_LOCK}:
             raise UserError(f"{self.folder} holds something that is no sweep; choose another run.name.")
         write_atomically(path, json.dumps(wanted, indent=2) + "\n")
 
@@ -87,12 +98,12 @@ class LocalSweep:
 
     def _sampler(self) -> "BaseSampler":
         """Return the sampler of the next trial, seeded by its number: what is drawn outlives an interruption."""
-        samplers, drawn = self._optuna.samplers, len(self.study.get_trials(deepcopy=False)) - len(self._repeated())
-        seed = (self.seed * _SAME_DRAWS + drawn) % 2**32
-        if self.sweep.method == "grid":
-            space = {p.name: [json.dumps(value) for value in p.choices] for p in self.sweep.varied}
-            return samplers.GridSampler(space, seed=self.seed)
+        samplers, seed = self._optuna.samplers, self._next_seed()
         return samplers.TPESampler(seed=seed) if self.sweep.method == "bayes" else samplers.RandomSampler(seed=seed)
+
+    def _next_seed(self) -> int:
+        drawn = len(self.study.get_trials(deepcopy=False)) - len(self._repeated())
+        return (self.seed * _SAME_DRAWS + drawn) % 2**32
 
     def _repeated(self) -> set[int]:
         """Return the numbers of the killed trials that are, or will be, repeated by another."""
@@ -127,71 +138,116 @@ class LocalSweep:
         return choose(done, key=lambda row: row[self.sweep.metric]) if done else None
 
     def run(self, count: int, after_each: Callable[[dict[str, Any]], None]) -> None:
-        """Run trials until there are ``count``, earlier ones included; those that were killed run again.
+        """Run trials until there are ``count``, earlier ones and those of other processes included.
+
+        Those that were killed run again. What has been tried is not tried once more: a fit gives the same each time.
 
         Args:
             count: Trials in all.
             after_each: Told of each trial when it has come to its end.
 
         Raises:
-            UserError: If another process runs the same sweep, or the first trials all fail.
+            UserError: If the first trials all fail.
         """
         with self._alone():
             self._take_up_killed()
-            while len(self.rows()) < count:
-                self.study.sampler = self._sampler()
-                if self._is_exhausted():
-                    break
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    self.study.optimize(self._objective, n_trials=1, catch=(TrialFailed,))
-                rows = self.rows()
-                after_each(rows[-1])
-                if len(rows) == _GIVE_UP_AFTER and not any(row["outcome"] == "done" for row in rows):
-                    raise UserError(f"{self.folder}: the first {len(rows)} trials failed; the last: {rows[-1]['why']}")
+        while (drawn := self._draw(count)) is not None:
+            trial, values, lock = drawn
+            try:
+                self._run_trial(trial, values)
+            finally:
+                lock.close()  # with its trial: whoever finds it free knows that nobody runs the trial
+            rows = self.rows()
+            after_each(next(row for row in rows if row["trial"] == trial.number))
+            if len(rows) == _GIVE_UP_AFTER and not any(row["outcome"] == "done" for row in rows):
+                raise UserError(f"{self.folder}: the first {len(rows)} trials failed; the last: {rows[-1]['why']}")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the folder's lock; the system frees it when the process ends, however it ends."""
-        with (self.folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UserError(f"{self.folder}: another tpl sweep is running there; wait for it to end.") from error
+        """Hold the folder's lock, for a moment; several processes may share a sweep."""
+        with (self.folder / _LOCK).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _is_exhausted(self) -> bool:
-        """Tell whether every point of a grid has been tried, and no killed trial is left to be repeated."""
-        sampler = self.study.sampler
-        if not isinstance(sampler, self._optuna.samplers.GridSampler):
-            return False
-        waiting = any(trial.state.name == "WAITING" for trial in self.study.get_trials(deepcopy=False))
-        return sampler.is_exhausted(self.study) and not waiting
+    def _draw(self, count: int) -> "tuple[Trial, dict[str, Any], IO[str]] | None":
+        """Draw the next trial and take its lock; None where there are enough, or all there is has been tried."""
+        with self._alone():
+            self._take_up_killed(by_others=True)
+            running = [t for t in self.study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
+            if len(self.rows()) + len(running) >= count:
+                return None
+            waiting = any(t.state.name == "WAITING" for t in self.study.get_trials(deepcopy=False))
+            left = None if waiting else self._untried()
+            if left is not None and not left:
+                return None
+            trial, values = self._ask(left)
+            lock = hold_folder(self.folder, _trial_lock(trial.number))
+            assert lock is not None  # a number is given once
+            return trial, values, lock
 
-    def _take_up_killed(self) -> None:
-        """Queue the trials that began and came to no end once more; nobody else runs them, we hold the lock."""
+    def _ask(self, left: list[dict[str, Any]] | None) -> "tuple[Trial, dict[str, Any]]":
+        """Return the next trial and its values: what a killed one had, or new ones, out of those left if they end."""
+        for attempt in range(_ATTEMPTS + 1):
+            if left is not None and (self.sweep.method != "bayes" or attempt == _ATTEMPTS):
+                chosen = random.Random(self._next_seed()).choice(left)
+                self.study.enqueue_trial({p.name: p.encode(chosen[p.name]) for p in self.sweep.varied})
+            self.study.sampler = self._sampler()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                trial = self.study.ask()
+                values = {p.name: p.suggest(trial) for p in self.sweep.parameters}
+            if left is None or {p.name: values[p.name] for p in self.sweep.varied} in left:
+                break
+            trial.set_user_attr(_AGAIN, trial.number)  # counted nowhere
+            self.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+        trial.set_user_attr(_VALUES, values)
+        trial.set_user_attr(_RUN, str(self.folder / f"trial-{trial.number:03d}"))
+        return trial, values
+
+    def _untried(self) -> list[dict[str, Any]] | None:
+        """Return all values that no trial has had; None where there is no end to them."""
+        varied = self.sweep.varied
+        if math.prod(p.count for p in varied) > _MOST_LISTED:
+            return None
+        repeated = self._repeated()
+        trials = [t for t in self.study.get_trials(deepcopy=False) if t.number not in repeated]
+        tried = [t.user_attrs.get(_VALUES, {}) for t in trials]
+        known = {json.dumps([values.get(p.name) for p in varied]) for values in tried}
+        every = itertools.product(*[p.grid() for p in varied])
+        left = [values for values in every if json.dumps(list(values)) not in known]
+        return [dict(zip((p.name for p in varied), values, strict=True)) for values in left]
+
+    def _take_up_killed(self, *, by_others: bool = False) -> None:
+        """Queue the trials that began and came to no end once more, if nobody runs them any longer.
+
+        Args:
+            by_others: Only those whose whole sweep has ended; a trial that was killed by itself, for want of memory
+                say, is not tried at once again.
+        """
         optuna, repeated = self._optuna, self._repeated()
         for trial in self.study.get_trials(deepcopy=False):
             came_to_an_end = trial.user_attrs.get(_OUTCOME, _KILLED) != _KILLED
             if came_to_an_end or trial.number in repeated or trial.state.name == "WAITING":
                 continue
+            if by_others and trial.state.name != "RUNNING":
+                continue
             if trial.state.name == "RUNNING":
+                lock = hold_folder(self.folder, _trial_lock(trial.number))
+                if lock is None:
+                    continue
+                lock.close()
                 self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-            kept = {k: v for k, v in trial.system_attrs.items() if k in ("grid_id", "search_space")}
             waiting = optuna.trial.create_trial(
                 state=optuna.trial.TrialState.WAITING,
-                system_attrs={**kept, "fixed_params": trial.params},
+                system_attrs={"fixed_params": trial.params},
                 user_attrs={_AGAIN: trial.number},
             )
             self.study.add_trial(waiting)
 
-    def _objective(self, trial: "Trial") -> float:
-        """Run one trial and return its value."""
-        start = time.monotonic()
-        values = {p.name: p.suggest(trial) for p in self.sweep.parameters}
+    def _run_trial(self, trial: "Trial", values: dict[str, Any]) -> None:
+        """Run one trial and note what came of it."""
+        start, state = time.monotonic(), self._optuna.trial.TrialState
         run_dir = self.folder / f"trial-{trial.number:03d}"
-        trial.set_user_attr(_VALUES, values)
-        trial.set_user_attr(_RUN, str(run_dir))
 
         def give_up(number: int, value: float) -> bool:
             trial.report(value, number)
@@ -208,11 +264,10 @@ class LocalSweep:
             value = metric_of_run(run_dir, self.sweep.metric)[0] if done else None
         except TrialFailed as error:
             self._close(trial, _KILLED if error.killed else "failed", start, str(error))
-            raise
+            self.study.tell(trial, state=state.FAIL)
+            return
         self._close(trial, "stopped early" if value is None else "done", start)
-        if value is None:
-            raise self._optuna.TrialPruned
-        return value
+        self.study.tell(trial, value, state=state.PRUNED if value is None else state.COMPLETE)
 
     def arguments(self, values: dict[str, Any], name: str) -> list[str]:
         """Return the arguments of ``tpl fit`` for one trial."""

@@ -3,29 +3,45 @@
 import netrc
 import os
 from pathlib import Path
-from urllib.parse import urlparse
+from typing import Any
+from urllib.parse import urlsplit
 
 __all__ = ["choose_mode", "find_login"]
 
 _MODES = {"online": "online", "offline": "offline", "disabled": "disabled", "dryrun": "offline", "run": "online"}
-
-
-def _netrc_path() -> Path:
-    given = os.environ.get("NETRC")
-    return Path(given).expanduser() if given else Path.home() / ".netrc"
+_CLOUD = "https://api.wandb.ai"
 
 
 def find_login() -> str | None:
-    """Say where a login to W&B is found, None where there is none: an API key, a token file, or .netrc."""
+    """Say where a login to W&B is found, as wandb itself looks for it; None where there is none.
+
+    The server is that of WANDB_BASE_URL or of wandb's settings files, the key that of the environment, of .netrc (by
+    host and port), or of the settings. The network is not asked.
+    """
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
         if os.environ.get(name):
             return name
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
-        path = _netrc_path()
-        return str(path) if path.is_file() and host in netrc.netrc(str(path)).hosts else None
-    except (OSError, RuntimeError, netrc.NetrcParseError):
+        host = os.environ.get("WANDB_BASE_URL") or _settings().base_url or _CLOUD
+        return f"wandb's settings for {host}" if _has_key(host) else None
+    except Exception:  # wandb is missing or broken, or what it found is no key
         return None
+
+
+def _settings() -> Any:
+    from wandb.sdk import wandb_setup
+
+    return wandb_setup.singleton().settings  # wandb.setup() would start its service
+
+
+def _has_key(host: str) -> bool:
+    try:
+        from wandb.sdk.lib.wbauth import authenticate_session
+    except ImportError:  # an older wandb has it elsewhere
+        path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+        found = path.is_file() and netrc.netrc(str(path)).authenticators(urlsplit(host).netloc)
+        return bool(found or _settings().api_key)
+    return authenticate_session(host=host, source="tpl", prompt=False, update_session=False) is not None
 
 
 def choose_mode(requested: str) -> tuple[str, str]:
