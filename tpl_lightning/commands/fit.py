@@ -185,6 +185,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         "quality/agreement": quality.agreement,
         "quality/roughness": quality.roughness,
         "warnings": quality.warnings,
+        "doubtful_videos": quality.doubtful,
         "notes": aligner.notes(),
     }
     metrics |= _validation_scores(alignment, videos)
