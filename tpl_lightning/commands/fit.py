@@ -143,6 +143,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data.preprocess import Preprocessor
+    from tpl_lightning.evaluation import unmeasured
     from tpl_lightning.quality import assess
     from tpl_lightning.report import REFINED, data_source, print_scores
     from tpl_lightning.run_directory import write_metrics
@@ -186,7 +187,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         "quality/roughness": quality.roughness,
         "warnings": quality.warnings,
         "doubtful_videos": quality.doubtful,
-        "notes": aligner.notes(),
+        "notes": [*aligner.notes(), *unmeasured(own, videos)],
     }
     metrics |= _validation_scores(alignment, videos)
     write_metrics(run_dir, metrics)

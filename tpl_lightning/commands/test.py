@@ -24,13 +24,14 @@ def checkpoint_path(argument: str) -> Path:
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
-    from tpl_lightning.checkpoint_file import read_checkpoint
+    from tpl_lightning.checkpoint_file import as_checkpoint, read_checkpoint
 
     checkpoint = read_checkpoint(path)
-    if "config" not in checkpoint.get("hyper_parameters", {}):
-        raise UserError(f"{path}: not a readable checkpoint of this framework; fit the run again.")
-    stored: dict[str, Any] = checkpoint["hyper_parameters"]["config"]
-    return stored
+    with as_checkpoint(path):
+        if "config" not in checkpoint.get("hyper_parameters", {}):
+            raise UserError(f"{path}: not a readable checkpoint of this framework; fit the run again.")
+        stored: dict[str, Any] = checkpoint["hyper_parameters"]["config"]
+        return {**stored, "run": {**stored["run"], "name": None}}
 
 
 # What the weights depend on: an evaluation that changed them would be of another model.
@@ -54,13 +55,13 @@ def run(path: Path, arguments: list[str]) -> int:
     """Align, score and write."""
     stored = _stored_config(path)
     run_name = path.resolve().parent.parent.name
-    defaults = {**stored, "run": {**stored["run"], "name": None}}
-    config = load_config(arguments, defaults=defaults)
+    config = load_config(arguments, defaults=stored)
     if config.data.cache != stored["data"]["cache"] and not any("data.fold" in argument for argument in arguments):
         # The folds of the training run are a division of another cache.
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
+    from tpl_lightning.checkpoint_file import as_checkpoint
     from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import select_evaluation
@@ -74,11 +75,12 @@ def run(path: Path, arguments: list[str]) -> int:
     name = config.run.name or f"{run_name}-test-{cache.name}"
     config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
     videos = select_evaluation(VideoSet(cache), config.data)
-    aligner = load_aligner(path, config)
-    start = time.perf_counter()
-    alignment = aligner.align(videos)
-    seconds = time.perf_counter() - start
-    scores = evaluate(alignment, videos, prototypes=aligner.prototype_labels())
+    with as_checkpoint(path):
+        aligner = load_aligner(path, config)
+        start = time.perf_counter()
+        alignment = aligner.align(videos)
+        seconds = time.perf_counter() - start
+        scores = evaluate(alignment, videos, prototypes=aligner.prototype_labels())
     run_dir = open_run_directory(config)
     alignment.save(run_dir / "alignment.h5")
     source = data_source(cache)
