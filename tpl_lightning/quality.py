@@ -19,6 +19,7 @@ _STEEP = 8.0  # a warp this steep somewhere is a stair
 _STEEP_SHARE = 0.1
 _SHARED = 0.15
 _UNLIKE, _FAR = 0.1, 0.45  # correlation with the others, itself and per median, below which a video is doubtful
+_OUTLYING, _USUAL = 6.0, 0.05  # deviations below the median, and the least that counts as one
 _MOVED = 0.02  # of the duration, from which on a warp says something
 _NAMED = 20  # doubtful videos that a warning names
 
@@ -93,7 +94,9 @@ def _doubtful(aligned: np.ndarray, linear: np.ndarray, is_train: np.ndarray, mov
         moved: (n,) how far the warps go from the identity.
     """
     own = _likeness(aligned, is_train)
-    unlike = own < max(_UNLIKE, _FAR * float(np.median(own[is_train])))
+    median = float(np.median(own[is_train]))
+    deviation = max(float(np.median(np.abs(own[is_train] - median))), _USUAL)
+    unlike = own < max(_UNLIKE, _FAR * median, median - _OUTLYING * deviation)
     return unlike | ((own < _likeness(linear, is_train)) & (moved > _MOVED))
 
 
