@@ -81,6 +81,7 @@ FITTED = {  # videos, names of phases, scores that cannot be measured, videos th
         None,
     ),
 }
+SLOW = ("lengths 2 to 20,000", "200 actions")
 REFUSED = {
     "one video": (_set([30], splits=["train"]), "action 'jump' has 1 training videos, but aligning needs at least 2"),
     "all constant": (_set(SIX, change=lambda k, x, _: np.ones_like(x)), "do not vary over time"),
@@ -98,7 +99,10 @@ def _fit(folder, path, method):
 
 @pytest.mark.filterwarnings("ignore:.*do not change over time")
 @pytest.mark.parametrize("method", ["linear", "direct"])
-@pytest.mark.parametrize(("videos", "names", "missing", "doubtful"), FITTED.values(), ids=FITTED.keys())
+@pytest.mark.parametrize(
+    ("videos", "names", "missing", "doubtful"),
+    [pytest.param(*case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in FITTED.items()],
+)
 def test_odd_sets_are_fitted(tmp_path, videos, names, missing, doubtful, method):
     path = _write(tmp_path / "c.h5", videos, names)
     assert _fit(tmp_path, path, method) == 0
