@@ -55,6 +55,13 @@ test: $(VENV)/.installed  ## run the tests
 test-full: $(VENV)/.installed  ## run the tests, the slow ones too
 	@$(BIN)/python -m pytest
 
+# Versions that nobody has tried together any more come to light here, before a user meets them.
+test-oldest:  ## run the tests on the lowest versions that setup.cfg allows, of all but torch, in .venv-oldest
+	@test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	@{ $(PYTHON) tests/oldest.py; grep '^torch==' constraints.txt; } > .venv-oldest/constraints.txt
+	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-oldest/constraints.txt --editable . pytest hypothesis av
+	@.venv-oldest/bin/python -m pytest -m "not slow"
+
 lint: $(VENV)/.installed  ## check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy tpl_lightning
 
@@ -82,4 +89,4 @@ bench-step: $(VENV)/.installed  ## time a training step and what it is made of, 
 bench-fit: $(VENV)/.installed  ## time every method's fit at the size of Penn Action, write benchmarks/fit.md: [ARGS="--dtw-videos 200"]
 	@$(BIN)/python benchmarks/fit.py $(ARGS)
 
-.PHONY: help install train bench sweep agent ablations ladder results test test-full lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit
+.PHONY: help install train bench sweep agent ablations ladder results test test-full test-oldest lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from lightning import Callback
 
+from tpl_lightning.commands.fit import _CHECKED_FRAMES
 from tpl_lightning.config import Config, config_to_dict, load_config
 from tpl_lightning.data.cache import EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
@@ -111,7 +112,9 @@ def serving_speed(data: EmbeddingDataModule) -> float:
 
 def data_module(config: Config) -> EmbeddingDataModule:
     """Return the data module of a configuration, as `tpl fit` builds it."""
-    splits = split_videos(VideoSet(open_cache(str(config.data.cache))), config.data)
+    cache = open_cache(str(config.data.cache))
+    cache.validate(most_frames=_CHECKED_FRAMES)
+    splits = split_videos(VideoSet(cache), config.data)
     preprocessor = Preprocessor.fit(splits.train, config.data)
     return EmbeddingDataModule(splits, preprocessor, splits.train.actions, config.data, config.seed)
 
@@ -190,7 +193,7 @@ def speeds(files: list[Path], base: Config, before: Callable[[list[Path]], objec
         seconds, total = timed(lambda: read_videos(files))
         found.setdefault(PLAIN, []).append(total / seconds / 1e6)
         for workers in WORKERS:
-            data = data_module(replace(base, data=replace(base.data, num_workers=workers)))  # anew: nothing is checked
+            data = data_module(replace(base, data=replace(base.data, num_workers=workers)))
             before(files)
             found.setdefault(f"shuffled batches of 64; {workers} workers", []).append(serving_speed(data))
     return {name: float(np.median(values)) for name, values in found.items()}

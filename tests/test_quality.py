@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -84,3 +85,32 @@ def test_labels_and_test_videos_are_not_looked_at(tmp_path, make_cache, videos):
     second = assess(replace(curved, split=split), unlabelled, _features(unlabelled))
     assert first == second
     assert first != assess(curved, videos, _features(videos))
+
+
+def test_videos_that_do_not_follow_the_others_are_named(tmp_path, make_cache):
+    """One video is shuffled, one is another signal, one does not change; the others are well."""
+    path = make_cache(tmp_path / "c.h5", videos=16)
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "r+") as file:
+        offsets, frames = file["offsets"][:], file["embeddings"]
+        places = [slice(*offsets[i : i + 2]) for i in (2, 5, 14)]
+        frames[places[0]] = rng.permutation(frames[places[0]])
+        frames[places[1]] = rng.normal(size=frames[places[1]].shape)
+        frames[places[2]] = 0.5
+    videos = VideoSet(EmbeddingCache(path))
+    train = videos.select(videos.split == "train")
+    direct = JointAligner(load_config(["method=direct", "data.pca=5"]), tmp_path)
+    direct.fit(train)
+    found = assess(direct.align(videos), videos, _features(train))
+    assert sorted(found.doubtful) == ["jump_14", "jump_2", "turn_5"]
+    assert [w for w in found.warnings if w.startswith("jump: the alignment of 2 of 8 videos is doubtful")]
+
+
+def test_a_warp_that_leads_away_from_the_others_is_doubtful(videos):
+    features, linear = _features(videos), LinearAligner()
+    linear.fit(videos)
+    base = linear.align(videos)
+    before, after = (
+        assess(_with_sources(base, lambda t, i, to=to: t**to if i == 4 else t), videos, features) for to in (1, 3)
+    )
+    assert set(after.doubtful) - set(before.doubtful) == {"jump_4"}

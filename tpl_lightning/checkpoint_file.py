@@ -5,7 +5,8 @@ aligner keeps when it has learned all. A Lightning checkpoint is finished when i
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tpl_lightning.errors import UserError
 
 __all__ = [
     "VERSION",
+    "as_checkpoint",
     "check_same_cache",
     "first_epoch",
     "load_state",
@@ -61,6 +63,22 @@ def read_checkpoint(path: Path, *, device: torch.device | str = "cpu", finished:
             f"{path}: its training has not ended; go on with: tpl fit resume={path.resolve().parent.parent}"
         )
     return state
+
+
+@contextmanager
+def as_checkpoint(path: Path) -> Iterator[None]:
+    """Say that a checkpoint is damaged, or of another version, where the block stumbles over what it holds.
+
+    Raises:
+        UserError: Instead of what Python and PyTorch raise for parts that are missing, or of another kind or shape.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        found = f"{type(error).__name__}: {_first_line(error)}"
+        raise UserError(f"{path}: a checkpoint that is damaged or of another version ({found}); fit again.") from error
 
 
 def training_checkpoint(path: Path) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ This module imports neither torch nor anything else of the package but ``options
 key is reported at once.
 """
 
+import glob
 import math
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.options.check import require
 from tpl_lightning.options.fits import DirectConfig, DtwConfig
 from tpl_lightning.options.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
+from tpl_lightning.options.packaged import find_yaml, packaged_names
 from tpl_lightning.options.presets import PRESETS
 from tpl_lightning.options.retired import is_retired, without_retired
 from tpl_lightning.options.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
@@ -92,15 +94,32 @@ def _one_line(error: Exception) -> str:
 def _load_yaml(path: Path) -> Any:
     from omegaconf import DictConfig, OmegaConf
 
-    if not path.is_file():
-        raise UserError(f"{path}: no such configuration file; give an existing YAML, or key=value arguments.")
+    found = find_yaml(path)
+    if not found.is_file():
+        raise UserError(
+            f"{path}: no such configuration file; give an existing YAML, one of the package ({packaged_names()}), or "
+            "key=value arguments."
+        )
     try:
-        loaded = OmegaConf.load(path)
+        loaded = OmegaConf.load(found)
     except Exception as error:  # yaml raises several unrelated classes
         raise UserError(f"{path}: not a readable YAML file ({_one_line(error)}); mend it.") from error
     if not isinstance(loaded, DictConfig):
         raise UserError(f"{path}: expected `key: value` lines at the top level, but got a list; mend it.")
+    _place_cache(loaded, found.parent)
     return loaded
+
+
+def _place_cache(loaded: Any, folder: Path) -> None:
+    """Read a file's ``data.cache`` from the file's own folder, where there is none from the working directory."""
+    from omegaconf import DictConfig
+
+    data = loaded.get("data")
+    if not isinstance(data, DictConfig):
+        return
+    cache = data.get("cache")
+    if isinstance(cache, str) and not glob.glob(cache) and glob.glob(str(folder / cache)):
+        data["cache"] = str(folder / cache)
 
 
 def _merge(base: Any, update: Any, origin: str) -> Any:

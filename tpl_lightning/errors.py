@@ -18,7 +18,8 @@ class UserError(ValueError):
         """Keep the message; of one that a DataLoader hands on from a worker, with its traceback, the last line."""
         if message.startswith("Caught UserError in DataLoader worker"):
             message = message.strip().splitlines()[-1].partition("UserError: ")[2]
-        super().__init__(message)
+        # Names of files and keys may hold anything: a line break, half a character that cannot be printed.
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message.strip()))
 
 
 @contextmanager

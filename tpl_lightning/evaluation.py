@@ -21,7 +21,7 @@ from tpl_lightning.metrics import (
     PhaseLabelPropagation,
 )
 
-__all__ = ["Scores", "evaluate", "voted_labels"]
+__all__ = ["Scores", "evaluate", "unmeasured", "voted_labels"]
 
 # Kendall's tau compares each video of an action with each: of splits that are larger, so many of an action are taken.
 _LARGE, _OF_AN_ACTION = 2000, 20
@@ -234,6 +234,29 @@ def evaluate(
     overall["warp_error"] = float(np.mean(known)) if known else math.nan
     lengths = {str(a): int(n) for a, n in zip(alignment.action, alignment.prototype_length, strict=True)}
     return Scores(overall, per_action, _labels_of(plp, lengths))
+
+
+def unmeasured(scores: Scores, videos: VideoSet) -> list[str]:
+    """Return why scores are NaN, one sentence for each reason; warp errors need true progress, which few sets have."""
+    is_labelled = np.array([videos.labels(i).max() >= 0 for i in range(len(videos))])
+    reasons: dict[str, list[str]] = {}
+    for name, value in scores.overall.items():
+        if not math.isnan(value) or name == "warp_error":
+            continue
+        if name.startswith("test/") and not (videos.split == "test").any():
+            reason = "there are no test videos"
+        elif name.endswith(("kendall_tau", "kendall_tau_raw")):
+            reason = "no action has two videos in this split"
+        elif not is_labelled[videos.split == "train"].any():
+            reason = "no training video has labels"
+        elif name.startswith("test/") and not is_labelled[videos.split == "test"].any():
+            reason = "no test video has labels"
+        elif name == "event_spread":
+            reason = "no phase begins within two videos of an action"
+        else:
+            reason = "the labels of training and test videos have no action, or no two phases, in common"
+        reasons.setdefault(reason, []).append(name)
+    return [f"{', '.join(names)} not measured: {reason}." for reason, names in reasons.items()]
 
 
 def voted_labels(sources: Sequence[np.ndarray], videos: VideoSet) -> dict[str, np.ndarray]:

@@ -3,10 +3,9 @@
 import numpy as np
 import torch
 
-from tpl_lightning.aligners import frames
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data import blocks
+from tpl_lightning.data import video_set
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
@@ -14,7 +13,7 @@ from tpl_lightning.functional.resample import resample_to_size
 
 
 def test_frames_are_the_same_whether_kept_or_read_again(tmp_path, make_cache, monkeypatch):
-    monkeypatch.setattr(blocks, "_BLOCK", 70)  # two videos or three
+    monkeypatch.setattr(video_set, "_BLOCK", 70)  # two videos or three
     videos = VideoSet(EmbeddingCache(make_cache(tmp_path / "c.h5", videos=9)))
     preprocessor = Preprocessor.fit(videos, DataConfig(pca=3))
     alone = [torch.from_numpy(preprocessor(videos.read(i))) for i in range(9)]
@@ -34,7 +33,7 @@ def test_what_is_kept_is_not_read_again(tmp_path, make_cache, monkeypatch):
     videos = VideoSet(EmbeddingCache(make_cache(tmp_path / "c.h5", videos=6)))
     reader = FrameReader(Preprocessor.fit(videos, DataConfig(pca=3)), most=2**20)
     first = reader.on_grid(videos, 16)
-    monkeypatch.setattr(frames, "read_block", None)
+    monkeypatch.setattr(VideoSet, "read_block", None)
     assert torch.equal(reader.on_grid(videos, 16), first)
     some = videos.select(np.array([5, 2]))  # the same videos, at other positions
     assert torch.equal(reader.on_grid(some, 16), first[[5, 2]])

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+import warnings
 from unittest import mock
 
 import h5py
@@ -46,8 +47,7 @@ def test_round_trip(tmp_path):
     cache.validate()
     with h5py.File(path) as file:  # the contract others read
         assert (file.attrs["format"], file.attrs["version"]) == ("tpl-embedding-cache", 1)
-        assert file["embeddings"].chunks == (1024, 3)
-        assert file["embeddings"].compression is None
+        assert file["embeddings"].chunks is None
         assert [file[n].dtype for n in ("offsets", "labels", "fps")] == [np.int64, np.int16, np.float32]
 
 
@@ -271,3 +271,91 @@ def test_whole_numbers_may_be_floats(tmp_path):
             video_id="a", action="b", split="train", embeddings=np.zeros((3, 2)), labels=np.array([-1.0, 0.0, 1.0])
         )
     assert EmbeddingCache(path).labels(0).tolist() == [-1, 0, 1]
+
+
+def test_labels_are_checked_before_they_are_narrowed(cache_path):
+    def wrapped(file):
+        labels = file["labels"][:].astype(np.int64)
+        labels[int(file["offsets"][3])] += 65536
+        _replace("labels", labels)(file)
+
+    _break(cache_path, wrapped)
+    cache = EmbeddingCache(cache_path)
+    for call in (lambda: cache.labels(0), lambda: VideoSet(cache).read_batch(np.arange(8), *_room(cache))):
+        with pytest.raises(UserError, match=r"video 'turn_3': label 6553\d, expected -1\.\.2"):
+            call()
+
+
+def _room(cache):
+    frames = int(cache.offsets[-1])
+    return np.empty((frames, cache.num_channels), cache.served_dtype), np.empty(frames, np.int16)
+
+
+def test_labels_beyond_what_is_stored_are_refused_by_the_writer(tmp_path):
+    names = {"b": [f"p{i}" for i in range(70_000)]}
+    with (
+        pytest.raises(UserError, match=r"video 'a': expected labels -1\.\.32767"),
+        EmbeddingCacheWriter(tmp_path / "x.h5", dataset="d", extractor="e", source="s", phase_names=names) as writer,
+    ):
+        writer.append(
+            video_id="a", action="b", split="train", embeddings=np.zeros((3, 2)), labels=np.array([0, 1, 65536])
+        )
+
+
+@pytest.mark.parametrize(("value", "words"), [(0, r"'turn_3' \(all zero\)"), (0.5, "'turn_3'\\.")])
+def test_videos_that_do_not_change_are_warned_of(cache_path, value, words):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        EmbeddingCache(cache_path).validate()
+
+    def still(file):
+        file["embeddings"][slice(*file["offsets"][3:5])] = value
+
+    _break(cache_path, still)
+    with pytest.warns(
+        UserWarning, match=rf"tiny\.h5: the embeddings of 1 of 8 videos do not change over time: {words}"
+    ):
+        EmbeddingCache(cache_path).validate()
+
+
+def test_doubles_beyond_single_precision_are_refused(cache_path):
+    def double(file):
+        values = file["embeddings"][:].astype(np.float64)
+        values[int(file["offsets"][3]) + 2] = 1e300
+        _replace("embeddings", values)(file)
+
+    _break(cache_path, double)
+    cache = EmbeddingCache(cache_path)
+    assert cache.served_dtype == np.float32
+    with pytest.raises(UserError, match="video 'turn_3', frame 2: embeddings hold NaN or infinity"):
+        cache.validate()
+    with pytest.raises(UserError, match="video 'turn_3': embeddings hold NaN or infinity"):
+        cache.read_batch(np.arange(8), *_room(cache))
+
+
+def test_attributes_are_text_as_others_write_it(cache_path):
+    """Arrays of one element (R), numbers that are floats (MATLAB), bytes that are no UTF-8, half characters."""
+
+    def others(file):
+        for name in ("format", "dataset"):
+            text = file.attrs[name]
+            del file.attrs[name]
+            file.attrs.create(name, np.array([text], dtype=object), dtype=h5py.string_dtype())
+        file.attrs["version"] = 1.0
+        file.attrs["source"] = np.bytes_(b"caf\xe9")
+        file.attrs.create("extractor", b"half \xe9", dtype=h5py.string_dtype())
+        file.attrs["phase_names"] = '{"jump": ["\\ud800", "b", "c"], "turn": ["a", "b", "c"]}'
+
+    _break(cache_path, others)
+    cache = EmbeddingCache(cache_path)
+    assert (cache.dataset, cache.extractor) == ("tiny", "half ?")
+    assert cache.source.startswith("caf")
+    assert cache.phase_names["jump"] == ["?", "b", "c"]
+    assert len(cache.fingerprint()) == 16
+
+
+@pytest.mark.parametrize("name", ["half \udce9", "zero \0"])
+def test_names_that_hdf5_cannot_hold_are_refused(tmp_path, name):
+    with pytest.raises(UserError, match="expected names of UTF-8 characters"), _writer(tmp_path / "x.h5") as writer:
+        writer.append(**{**VIDEO, "video_id": name}, embeddings=np.zeros((4, 3)))
+    assert not list(tmp_path.iterdir())

@@ -204,3 +204,13 @@ def test_a_few_frames_of_each_video_keep_its_variance(whole, monkeypatch):
     full = Preprocessor.fit(train, DataConfig(pca=None))
     monkeypatch.setattr(preprocess, "_COUNTED", int(train.lengths.sum()) // 12)  # two or three frames of each video
     assert Preprocessor.fit(train, DataConfig(pca=None)).scale == pytest.approx(full.scale, rel=0.1)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts what /proc lists")
+def test_many_shards_take_one_descriptor_each(tmp_path, whole):
+    for number in range(11):
+        _copy(whole, tmp_path / f"part-{number:02d}.h5", [number])
+    cache, before = open_cache(tmp_path / "part-*.h5"), len(os.listdir("/proc/self/fd"))
+    for i in range(len(cache)):
+        cache.read(i), cache.labels(i), cache.progress(i)
+    assert len(os.listdir("/proc/self/fd")) <= before + 11

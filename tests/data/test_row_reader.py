@@ -1,118 +1,111 @@
-"""Rows read straight from the file against HDF5's own reading."""
-
-import os
+"""Rows read where they lie against HDF5's own reading."""
 
 import h5py
 import numpy as np
 import pytest
 
-from tpl_lightning.data import row_reader
 from tpl_lightning.data.row_reader import RowReader
 
-VALUES = np.random.default_rng(0).normal(size=(5000, 6)).astype(np.float16)
+VALUES = np.random.default_rng(0).normal(size=(500, 6)).astype(np.float32)
 
 
-def _write(path, **options):
-    with h5py.File(path, "w") as file:
-        dataset = file.create_dataset("x", (0, 6), "float16", maxshape=(None, 6), **{"chunks": (512, 6), **options})
-        for start in range(0, len(VALUES), 700):  # chunks are made one by one, with other things between them
-            dataset.resize(min(start + 700, len(VALUES)), axis=0)
-            dataset[start:] = VALUES[start : start + 700]
-            file.attrs[f"between_{start}"] = np.arange(100)
-        file.create_dataset("plain", data=VALUES)
-        file.create_dataset("labels", data=VALUES[:, 0])
-        file.create_dataset("swapped", data=VALUES.astype(">f2"))
-    return h5py.File(path)
+def _bfloat16():
+    kind = h5py.h5t.IEEE_F32LE.copy()
+    kind.set_fields(15, 7, 8, 0, 7)
+    kind.set_precision(16)
+    kind.set_offset(0)
+    kind.set_size(2)
+    kind.set_ebias(127)
+    return kind
 
 
-CASES = {
-    "chunks": ("x", {}, True),
-    "one row a chunk": ("x", {"chunks": (1, 6)}, True),
-    "not chunked": ("plain", {}, True),
-    "one axis": ("labels", {}, True),
-    "compressed": ("x", {"compression": "gzip"}, False),
-    "check sums": ("x", {"fletcher32": True}, False),
-    "half rows a chunk": ("x", {"chunks": (512, 3)}, False),
-    "other byte order": ("swapped", {}, False),
+def _low_level(file, kind=h5py.h5t.IEEE_F32LE, layout=h5py.h5d.CONTIGUOUS):
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(layout)
+    dataset = h5py.h5d.create(file.id, b"x", kind, h5py.h5s.create_simple(VALUES.shape), plan)
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, VALUES.copy())
+
+
+def _elsewhere(file, path):
+    with h5py.File(path.with_suffix(".other"), "w") as other:
+        other["junk"] = np.arange(1000.0)
+        other["x"] = VALUES
+    file["x"] = h5py.ExternalLink(path.with_suffix(".other").name, "/x")
+
+
+def _virtual(file, path):
+    with h5py.File(path.with_suffix(".other"), "w") as other:
+        other["x"] = VALUES
+    layout = h5py.VirtualLayout(VALUES.shape, VALUES.dtype)
+    layout[:] = h5py.VirtualSource(path.with_suffix(".other").name, "x", VALUES.shape)
+    file.create_virtual_dataset("x", layout)
+
+
+def _stored(file, path):
+    raw = [(str(path.with_suffix(".raw")), 0, VALUES.nbytes)]
+    file.create_dataset("x", VALUES.shape, "f4", external=raw)[:] = VALUES
+
+
+CASES = {  # how it is written, options of the file, whether its rows lie plainly
+    "single": (lambda f, _: f.create_dataset("x", data=VALUES), {}, True),
+    "half": (lambda f, _: f.create_dataset("x", data=VALUES.astype("f2")), {}, True),
+    "one axis": (lambda f, _: f.create_dataset("x", data=VALUES[:, 0]), {}, True),
+    "soft link": (lambda f, _: (f.create_dataset("y/x", data=VALUES), f.update(x=h5py.SoftLink("/y/x"))), {}, True),
+    "another file": (_elsewhere, {}, True),
+    "user block": (lambda f, _: f.create_dataset("x", data=VALUES), {"userblock_size": 512}, None),
+    "chunks": (lambda f, _: f.create_dataset("x", data=VALUES, chunks=(64, 6)), {}, False),
+    "half rows a chunk": (lambda f, _: f.create_dataset("x", data=VALUES, chunks=(64, 3)), {}, False),
+    "compressed": (lambda f, _: f.create_dataset("x", data=VALUES, compression="gzip"), {}, False),
+    "other byte order": (lambda f, _: f.create_dataset("x", data=VALUES.astype(">f4")), {}, False),
+    "double": (lambda f, _: f.create_dataset("x", data=VALUES.astype("f8")), {}, False),
+    "bfloat16": (lambda f, _: _low_level(f, _bfloat16()), {}, False),
+    "compact": (lambda f, _: _low_level(f, layout=h5py.h5d.COMPACT), {}, False),
+    "raw file": (_stored, {}, False),
+    "virtual": (_virtual, {"libver": "latest"}, False),
 }
 
 
-@pytest.mark.parametrize(("name", "options", "direct"), CASES.values(), ids=CASES.keys())
-def test_rows_are_those_that_hdf5_reads(tmp_path, name, options, direct):
-    with _write(tmp_path / "a.h5", **options) as file:
-        reader = RowReader(tmp_path / "a.h5", file[name])
-        assert (reader._file is not None) == direct
-        for start, stop in [(0, 5000), (0, 1), (511, 513), (512, 1024), (4999, 5000), (100, 3000), (7, 7)]:
-            out = np.empty((stop - start, *reader.row_shape), reader.dtype)
-            reader.read_into(out, start)
-            np.testing.assert_array_equal(out, file[name][start:stop])
+@pytest.mark.parametrize(("write", "options", "is_plain"), CASES.values(), ids=CASES.keys())
+def test_rows_are_those_that_hdf5_reads(tmp_path, write, options, is_plain):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", **options) as file:
+        write(file, path)
+    with h5py.File(path) as file:
+        dataset = file["x"]
+        reader = RowReader(dataset)
+        assert is_plain is None or reader.is_plain == is_plain
+        for dtype in {dataset.dtype.newbyteorder("="), np.dtype(np.float32)}:
+            for start, stop in [(0, 500), (0, 1), (499, 500), (100, 300), (7, 7)]:
+                out = np.empty((stop - start, *dataset.shape[1:]), dtype)
+                reader.announce(np.array([start]), np.array([len(out)]))
+                reader.read_into(out, start)
+                np.testing.assert_array_equal(out, dataset[start:stop].astype(dtype))
 
 
-@pytest.mark.parametrize(("name", "options", "direct"), CASES.values(), ids=CASES.keys())
-def test_packed_rows_are_those_that_hdf5_reads(tmp_path, name, options, direct):
-    """Any order of places, rows over several chunks, the ends of the file; what lies between stays as it was."""
-    rng = np.random.default_rng(0)
-    starts = np.array([0, 4999, 511, 100, *rng.integers(0, 3000, 20)])
-    lengths = np.array([1, 1, 514, 1500, *rng.integers(1, 1500, 20)])
-    at = 1600 * rng.permutation(30)[: len(starts)]
-    with _write(tmp_path / "a.h5", **options) as file:
-        reader = RowReader(tmp_path / "a.h5", file[name])
-        out = np.full((30 * 1600, *reader.row_shape), 7, reader.dtype)
-        expected = out.copy()
-        for first, start, length in zip(at, starts, lengths, strict=True):
-            expected[first : first + length] = file[name][start : start + length]
-        reader.read_packed(out, at, starts, lengths)
-    np.testing.assert_array_equal(out, expected)
+@pytest.mark.parametrize("row", [0, 250, 499])
+def test_a_place_that_does_not_hold_is_left_to_hdf5(tmp_path, monkeypatch, row):
+    """As where HDF5 counts from behind a user block: what lies at that place is something else."""
+    values = np.zeros_like(VALUES)
+    values[row] = 1
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=values)
+    with h5py.File(tmp_path / "a.h5") as file:
+        place = file["x"].id.get_offset()
+        assert RowReader(file["x"]).is_plain
+        monkeypatch.setattr("tpl_lightning.data.row_reader._place", lambda _: (place - 24, np.dtype("<f4")))
+        reader, out = RowReader(file["x"]), np.empty_like(values)
+        assert not reader.is_plain
+        reader.read_into(out, 0)
+        np.testing.assert_array_equal(out, values)
 
 
-@pytest.mark.parametrize("shuffled", [False, True])
-def test_chunks_may_lie_anywhere_in_the_file(tmp_path, shuffled):
-    """What lies behind one another is read at once; what does not, is not."""
-    with _write(tmp_path / "a.h5") as file:
-        reader = RowReader(tmp_path / "a.h5", file["x"])
-        rows = file["x"][:]
-    starts, lengths = np.array([100, 900]), np.array([3000, 4000])
-    if shuffled:  # the chunks of the same file in another order are another dataset
-        order = np.random.default_rng(1).permutation(len(reader._places) - 1)
-        reader._set_places(reader._rows, np.append(reader._places[order], reader._places[-1]))
-        size = reader._rows
-        full = rows[: size * (len(rows) // size)].reshape(-1, size, *rows.shape[1:])[order]
-        rows[: len(full) * size] = full.reshape(-1, *rows.shape[1:])
-    out = np.zeros((7000, *rows.shape[1:]), rows.dtype)
-    reader.read_packed(out, np.array([0, 3000]), starts, lengths)
-    np.testing.assert_array_equal(out[:3000], rows[100:3100])
-    np.testing.assert_array_equal(out[3000:], rows[900:4900])
-    count = len(reader._stretches(starts, lengths, np.zeros(2, dtype=np.int64))[0])
-    assert (count > 4) == shuffled
-
-
-def test_a_file_that_ends_early_is_no_data(tmp_path):
-    with _write(tmp_path / "a.h5") as file:
-        reader = RowReader(tmp_path / "a.h5", file["plain"])
-        reader._set_places(reader._rows, reader._places + 10**9)
+def test_a_file_that_is_cut_is_no_data(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=VALUES)
+    with h5py.File(path) as file:
+        reader = RowReader(file["x"])
+        with path.open("r+b") as raw:
+            raw.truncate(path.stat().st_size - 5000)
         with pytest.raises(OSError, match="the file ends at byte"):
-            reader.read_into(np.empty((3, 6), np.float16), 10)
-        with pytest.raises(OSError, match="the file ends at byte"):
-            reader.read_packed(np.empty((3, 6), np.float16), np.array([0]), np.array([10]), np.array([3]))
-
-
-def test_what_is_not_in_memory_is_announced_and_read_all_the_same(tmp_path, monkeypatch):
-    told = []
-    monkeypatch.setattr(os, "posix_fadvise", lambda *place: told.append(place), raising=False)
-    with _write(tmp_path / "a.h5") as file:
-        reader, rows = RowReader(tmp_path / "a.h5", file["x"]), file["x"][:]
-    out, place = np.empty((9, 6), np.float16), (np.array([40]), np.array([9]))
-
-    def part(number, out, place):
-        return os.preadv(number, [out[:20]], place)
-
-    monkeypatch.setattr(row_reader, "_ANNOUNCED", 2)
-    reader._announcements = 0  # those at first are made
-    none, here = (lambda *_: 0), (lambda number, out, place: os.preadv(number, [out], place))
-    for at_hand, count in [(here, 0), (here, 0), (part, 0), (here, 1), (none, 2), (here, 3), (here, 4), (here, 4)]:
-        monkeypatch.setattr(row_reader, "_at_hand", at_hand)
-        reader.announce(*place)
-        assert len(told) == count
-        out[:] = 0
-        reader.read_into(out, 40)
-        np.testing.assert_array_equal(out, rows[40:49])
+            reader.read_into(np.empty((300, 6), np.float32), 200)

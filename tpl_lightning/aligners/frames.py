@@ -5,8 +5,6 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.aligners.base import Features
-from tpl_lightning.data.blocks import in_blocks, read_block
-from tpl_lightning.data.buffers import BufferPool
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.resample import resample_to_size
 
@@ -25,16 +23,15 @@ class FrameReader:
         """Keep nothing yet."""
         self.preprocessor, self._room = preprocessor, most
         self._kept: dict[int, Tensor] = {}
-        self._memory = BufferPool()
 
     def __call__(self, videos: VideoSet, positions: np.ndarray) -> list[Tensor]:
         """Return the features (L, C) of some of the videos."""
         index = videos.indices[positions]
         unread = positions[[i not in self._kept for i in index.tolist()]]
         found: dict[int, Tensor] = {}
-        for part in in_blocks(unread, videos.lengths):
+        for part in videos.in_blocks(unread):
             lengths = videos.lengths[part].tolist()
-            block = self.preprocessor.packed(read_block(videos, part, self._memory), lengths)
+            block = self.preprocessor.packed(videos.read_block(part), lengths)
             read = dict(zip(videos.indices[part].tolist(), block.split(lengths), strict=True))
             if block.nbytes <= self._room:
                 self._room -= block.nbytes
@@ -46,7 +43,7 @@ class FrameReader:
     def on_grid(self, videos: VideoSet, size: int) -> Tensor:
         """Return features (N, size, C) at the times j / (size - 1) of each video."""
         features = torch.empty(len(videos), size, self.preprocessor.num_channels)
-        for rows in in_blocks(np.arange(len(videos)), videos.lengths):
+        for rows in videos.in_blocks(np.arange(len(videos))):
             lengths = torch.from_numpy(videos.lengths[rows])
             features[rows] = resample_to_size(torch.cat(self(videos, rows)), lengths, size)
         return features

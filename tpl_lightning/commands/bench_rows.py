@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.options.packaged import find_yaml
 
 __all__ = ["BenchRow", "bench_row", "bench_rows"]
 
@@ -103,7 +104,7 @@ def _read(path: Path) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     try:
-        tree = OmegaConf.to_container(OmegaConf.load(path))
+        tree = OmegaConf.to_container(OmegaConf.load(find_yaml(path)))
     except (OSError, ValueError) as error:
         raise UserError(f"bench.methods: {path}: cannot be read ({error}).") from error
     if not isinstance(tree, dict):

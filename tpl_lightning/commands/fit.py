@@ -133,7 +133,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data.preprocess import Preprocessor
-    from tpl_lightning.evaluation import evaluate
+    from tpl_lightning.evaluation import evaluate, unmeasured
     from tpl_lightning.functional.collectives import is_rank_zero
     from tpl_lightning.quality import assess
     from tpl_lightning.report import REFINED, data_source, print_scores
@@ -180,7 +180,8 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         "quality/agreement": quality.agreement,
         "quality/roughness": quality.roughness,
         "warnings": quality.warnings,
-        "notes": aligner.notes(),
+        "doubtful_videos": quality.doubtful,
+        "notes": [*aligner.notes(), *unmeasured(own, videos)],
         **{f"diagnosis/{key}": value for key, value in aligner.diagnosis().items()},
     }
     metrics |= _validation_scores(alignment, videos)

@@ -29,13 +29,14 @@ def checkpoint_path(argument: str) -> Path:
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
-    from tpl_lightning.checkpoint_file import read_checkpoint
+    from tpl_lightning.checkpoint_file import as_checkpoint, read_checkpoint
 
     checkpoint = read_checkpoint(path)
-    if "config" not in checkpoint.get("hyper_parameters", {}):
-        raise UserError(f"{path}: not a readable checkpoint of this framework; fit the run again.")
-    stored: dict[str, Any] = checkpoint["hyper_parameters"]["config"]
-    return stored
+    with as_checkpoint(path):
+        if "config" not in checkpoint.get("hyper_parameters", {}):
+            raise UserError(f"{path}: not a readable checkpoint of this framework; fit the run again.")
+        stored: dict[str, Any] = checkpoint["hyper_parameters"]["config"]
+        return {**stored, "run": {**stored["run"], "name": None}}
 
 
 # What the weights depend on: an evaluation that changed them would be of another model.
@@ -59,8 +60,8 @@ def run(path: Path, arguments: list[str]) -> int:
     """Align, score and write."""
     stored = config_to_dict(load_config(defaults=_stored_config(path)))  # of whatever version
     run_name = path.resolve().parent.parent.name
-    defaults = {**stored, "run": {**stored["run"], "name": None}}
-    config = load_config(arguments, defaults=defaults)
+    stored["run"]["name"] = None
+    config = load_config(arguments, defaults=stored)
     if config.data.cache is not None and config.data.cache == stored["data"]["cache"]:
         place = find_cache(config.data.cache, path.resolve().parent.parent)
         config = replace(config, data=replace(config.data, cache=place))
@@ -70,6 +71,7 @@ def run(path: Path, arguments: list[str]) -> int:
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
+    from tpl_lightning.checkpoint_file import as_checkpoint
     from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import select_evaluation
@@ -83,14 +85,16 @@ def run(path: Path, arguments: list[str]) -> int:
     name = config.run.name or f"{run_name}-test-{cache.name}"
     config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
     videos = select_evaluation(VideoSet(cache), config.data)
-    aligner = load_aligner(path, config)
-    start = time.perf_counter()
-    alignment = aligner.align(videos)
-    seconds = time.perf_counter() - start
+    with as_checkpoint(path):
+        aligner = load_aligner(path, config)
+        start = time.perf_counter()
+        alignment = aligner.align(videos)
+        seconds = time.perf_counter() - start
+        stored_labels = aligner.prototype_labels()
     source = data_source(cache)
     with open_run_directory(config) as run_dir:
         alignment.save(run_dir / "alignment.h5")  # before anything is measured on it
-        scores = evaluate(alignment, videos, prototypes=aligner.prototype_labels())
+        scores = evaluate(alignment, videos, prototypes=stored_labels)
         metrics = {**scores.overall, "seconds/align": seconds, "method": config.method, "checkpoint": str(path)}
         for action, values in scores.per_action.items():
             metrics |= {f"{key}/{action}": value for key, value in values.items()}

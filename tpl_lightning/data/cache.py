@@ -7,17 +7,18 @@ import hashlib
 import json
 import os
 import re
-from contextlib import suppress
+import warnings
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from tpl_lightning.data.cache_writer import FORMAT, SPLITS, VERSION, EmbeddingCacheWriter
+from tpl_lightning.data.cache_writer import FORMAT, SPLITS, VERSION, EmbeddingCacheWriter, writable
 from tpl_lightning.data.locks import writer_of
+from tpl_lightning.data.parts import check_parts
 from tpl_lightning.data.row_reader import RowReader
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, plain_warnings
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter"]
 
@@ -62,6 +63,7 @@ class EmbeddingCache:
         self._file: h5py.File | None = None
         self._reader: RowReader | None = None
         self._labels: np.ndarray | None = None
+        self._progress: np.ndarray | None = None
         self._pid = -1
         if not self.path.is_file():
             raise UserError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
@@ -86,7 +88,7 @@ class EmbeddingCache:
     def _read_metadata(self, file: h5py.File) -> None:
         attributes = dict(file.attrs)
         kind, version = _text(attributes.get("format")), _text(attributes.get("version"))
-        if kind != FORMAT or version != str(VERSION):
+        if kind != FORMAT or version not in (str(VERSION), f"{VERSION}.0"):  # MATLAB's numbers are floats
             found = f"format {kind!r} version {version or 'none'}"
             raise self._wrong(f"expected format {FORMAT!r} version {VERSION}, but found {found}")
         self._check_layout(file)
@@ -98,7 +100,7 @@ class EmbeddingCache:
             names = None
         if not isinstance(names, dict) or not all(isinstance(phases, list) for phases in names.values()):
             raise self._wrong("attribute 'phase_names' is no JSON object of lists")
-        self.phase_names: dict[str, list[str]] = {a: [str(n) for n in phases] for a, phases in names.items()}
+        self.phase_names: dict[str, list[str]] = {_text(a): [_text(n) for n in phases] for a, phases in names.items()}
         self.video_id, self.action, self.split = (self._strings(file[name]) for name in _TEXT)
         self.offsets = file["offsets"][:].astype(np.int64)
         self.lengths = np.diff(self.offsets)
@@ -113,14 +115,10 @@ class EmbeddingCache:
 
     def _check_layout(self, file: h5py.File) -> None:
         for name, (dimensions, kinds) in _LAYOUT.items():
-            if name not in file:
-                if name in _NEEDED:
-                    raise self._wrong(f"dataset {name!r} is missing")
+            found = self._dataset(file, name)
+            if found is None:
                 continue
-            found, what = (
-                file[name],
-                {"f": "floats", "text": "strings"}.get(kinds, "numbers" if "f" in kinds else "integers"),
-            )
+            what = {"f": "floats", "text": "strings"}.get(kinds, "numbers" if "f" in kinds else "integers")
             expected = f"expected {name!r} to be {what} in {dimensions} dimension{'s' * (dimensions > 1)}"
             if not isinstance(found, h5py.Dataset):
                 raise self._wrong(f"{expected}, but found a group")
@@ -129,6 +127,23 @@ class EmbeddingCache:
                 raise self._wrong(
                     f"{expected}, but found shape {found.shape} of {'strings' if is_text else found.dtype}"
                 )
+            missing = check_parts(found)
+            if missing is not None:
+                raise self._wrong(f"dataset {name!r} is not whole: {missing}")
+
+    def _dataset(self, file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
+        if name not in file:
+            if name in _NEEDED:
+                raise self._wrong(f"dataset {name!r} is missing")
+            return None
+        try:
+            return file[name]
+        except KeyError:
+            link = file.get(name, getlink=True)
+            if not isinstance(link, (h5py.SoftLink, h5py.ExternalLink)):
+                raise
+            target = f"{link.filename}:{link.path}" if isinstance(link, h5py.ExternalLink) else link.path
+            raise self._wrong(f"dataset {name!r} is a link to {target}, which is not there") from None
 
     def _strings(self, dataset: h5py.Dataset) -> np.ndarray:
         try:
@@ -185,52 +200,49 @@ class EmbeddingCache:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the handle behind: each process opens its own."""
-        return {**self.__dict__, "_file": None, "_reader": None, "_labels": None, "_pid": -1}
-
-    @property
-    def _handle(self) -> h5py.File:
-        if self._file is None or self._pid != os.getpid():
-            self._file, self._reader, self._pid = h5py.File(self.path, "r"), None, os.getpid()
-        return self._file
+        return {**self.__dict__, "_file": None, "_reader": None, "_labels": None, "_progress": None, "_pid": -1}
 
     @property
     def _embeddings(self) -> RowReader:
-        handle = self._handle
-        if self._reader is None:
-            self._reader = RowReader(self.path, handle["embeddings"])
+        if self._reader is None or self._pid != os.getpid():
+            file = h5py.File(self.path, "r")
+            self._reader, self._file, self._pid = RowReader(file["embeddings"]), file, os.getpid()
+            if self._reader.is_plain:  # one descriptor for each of many shards
+                file.close()
         return self._reader
 
     def _rows(self, index: int) -> np.ndarray:
         """Return the embeddings (L_i, C) of a video as they are stored."""
-        try:
-            reader = self._embeddings
-            rows = np.empty((self.lengths[index], *reader.row_shape), reader.dtype)
-            reader.read_into(rows, int(self.offsets[index]))
-        except _DAMAGE as error:
-            found = f"video {str(self.video_id[index])!r}: embeddings cannot be read ({_first_line(error)})"
-            raise self._wrong(found) from error
+        rows = np.empty((self.lengths[index], self.num_channels), self.dtype)
+        self._read_into(np.array([index]), rows, None, np.zeros(1, dtype=np.int64))
         return rows
 
     def _labels_of_all(self) -> np.ndarray:
         """Return the labels of all frames: read at once and kept, since a byte or two at a time takes the disk long."""
         if self._labels is None:
             try:
-                values = self._handle["labels"][:]
+                with h5py.File(self.path, "r") as file:
+                    values = file["labels"][:]
             except _DAMAGE as error:
                 raise self._wrong(f"labels cannot be read ({_first_line(error)})") from error
+            if values.size and (values.min() < -1 or values.max() > np.iinfo(np.int16).max):  # before it is narrowed
+                frame = int(np.flatnonzero((values < -1) | (values > np.iinfo(np.int16).max))[0])
+                index = int(np.searchsorted(self.offsets, frame, side="right")) - 1
+                raise self._wrong_label(index, int(values[frame]))
             self._labels = values.astype(np.int16, copy=False)
             self._labels.flags.writeable = False  # parts of it are handed out
         return self._labels
+
+    def _wrong_label(self, index: int, label: int) -> UserError:
+        action = str(self.action[index])
+        phases = len(self.phase_names.get(action, ()))
+        known = f"{phases} phases named for action {action!r}"
+        return self._wrong(f"video {str(self.video_id[index])!r}: label {label}, expected -1..{phases - 1} ({known})")
 
     @property
     def served_dtype(self) -> np.dtype:
         """Return the type in which batches are read: half precision as it is stored, else float32."""
         return np.dtype(np.float16 if self.dtype == np.float16 else np.float32)
-
-    def announce(self, indices: np.ndarray) -> None:
-        """Tell the system that these videos will be read soon; after it, several threads may read them at a time."""
-        with suppress(*_DAMAGE):  # reading says what is wrong
-            self._embeddings.announce(self.offsets[indices], self.lengths[indices])
 
     def read_batch(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray | None = None) -> None:
         """Read videos one behind the other, embeddings as they are stored.
@@ -259,27 +271,30 @@ class EmbeddingCache:
     def _read_into(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray | None, at: np.ndarray) -> None:
         """Read videos, each to the row ``at`` (K,) of a batch and those that follow."""
         starts, lengths = self.offsets[indices], self.lengths[indices]
-        if not self._read_as_stored(frames, at, starts, lengths):
-            for index, first, length in zip(indices.tolist(), at.tolist(), lengths.tolist(), strict=True):
-                frames[first : first + length] = self._rows(index)
+        places = list(zip(at.tolist(), starts.tolist(), lengths.tolist(), strict=True))
+        done = 0
+        try:
+            reader = self._embeddings
+            reader.announce(starts, lengths)
+            for first, start, length in places:
+                reader.read_into(frames[first : first + length], start)
+                done += 1
+        except _DAMAGE as error:
+            found = f"video {str(self.video_id[indices[done]])!r}: embeddings cannot be read ({_first_line(error)})"
+            raise self._wrong(found) from error
         if labels is None:
             return
         known = self._labels_of_all() if self.has_labels else None
-        for first, start, length in zip(at.tolist(), starts.tolist(), lengths.tolist(), strict=True):
+        for first, start, length in places:
             labels[first : first + length] = -1 if known is None else known[start : start + length]
-
-    def _read_as_stored(self, frames: np.ndarray, at: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> bool:
-        """Read videos all at once, if possible; what is wrong is said where each is read on its own."""
-        with suppress(*_DAMAGE):
-            if self._embeddings.dtype == frames.dtype:
-                self._embeddings.read_packed(frames, at, starts, lengths)
-                return True
-        return False
 
     def read(self, index: int) -> np.ndarray:
         """Return the embeddings (L_i, C) of a video, float32."""
         rows = self._rows(index)
-        return _from_half(rows) if rows.dtype == np.float16 else rows.astype(np.float32, copy=False)
+        if rows.dtype == np.float16:
+            return _from_half(rows)
+        with np.errstate(over="ignore"):  # what overflows is infinite, which others look for
+            return rows.astype(np.float32, copy=False)
 
     def labels(self, index: int) -> np.ndarray:
         """Return the phase of each frame (L_i,) int16, -1 where unlabelled."""
@@ -291,19 +306,23 @@ class EmbeddingCache:
         """Return the true progress of each frame (L_i,) float32, None where unknown."""
         if not self.has_progress:
             return None
-        try:
-            values = self._handle["progress"][self.offsets[index] : self.offsets[index + 1]].astype(np.float32)
-        except _DAMAGE as error:
-            raise self._wrong(f"progress cannot be read ({_first_line(error)})") from error
+        if self._progress is None:
+            try:
+                with h5py.File(self.path, "r") as file:
+                    self._progress = file["progress"][:].astype(np.float32)
+            except _DAMAGE as error:
+                raise self._wrong(f"progress cannot be read ({_first_line(error)})") from error
+        values = self._progress[self.offsets[index] : self.offsets[index + 1]]
         return None if np.isnan(values).all() else values
 
     def extractor_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """Return arrays and parameters stored by the extractor, None if it stored none."""
         try:
-            if "extractor_state" not in self._handle:
-                return None
-            group = self._handle["extractor_state"]
-            return {name: group[name][()] for name in group}, json.loads(_text(group.attrs["parameters"]))
+            with h5py.File(self.path, "r") as file:
+                if "extractor_state" not in file:
+                    return None
+                group = file["extractor_state"]
+                return {name: group[name][()] for name in group}, json.loads(_text(group.attrs["parameters"]))
         except _DAMAGE as error:
             raise self._wrong(f"group 'extractor_state' cannot be read ({_first_line(error)})") from error
 
@@ -325,7 +344,7 @@ class EmbeddingCache:
         return digest.hexdigest()[:16]
 
     def validate(self, most_frames: int | None = None) -> None:
-        """Read everything and check the values.
+        """Read everything and check the values; warn of videos whose embeddings do not change.
 
         Args:
             most_frames: Of larger caches only about so many are read, of videos evenly spread.
@@ -336,28 +355,38 @@ class EmbeddingCache:
         """
         total = int(self.offsets[-1])
         count = len(self) if most_frames is None or total <= most_frames else max(len(self) * most_frames // total, 1)
+        still: list[str] = []
         for index in np.linspace(0, len(self) - 1, count).round().astype(int).tolist():
             video = str(self.video_id[index])
-            values = self._rows(index)
+            values = self.read(index)
             if not np.isfinite(values).all():
                 frame = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
                 raise self._wrong(f"video {video!r}, frame {frame}: embeddings hold NaN or infinity")
+            self._is_finite[index] = True
+            if np.ptp(values, axis=0).max() <= _STILL * np.abs(values).max():
+                still.append(f"{video!r}{'' if values.any() else ' (all zero)'}")
             if not 0 < self.fps[index] < np.inf:
                 raise self._wrong(f"video {video!r}: expected frames per second above 0, but found {self.fps[index]}")
             labels = self.labels(index)
-            action = self.action[index]
-            phases = len(self.phase_names.get(action, ()))
-            if labels.min() < -1 or (labels.max() >= phases):
-                bad = labels[(labels < -1) | (labels >= phases)][0]
-                known = f"{phases} phases named for action {str(action)!r}"
-                raise self._wrong(f"video {video!r}: label {bad}, expected -1..{phases - 1} ({known})")
+            wrong = labels[(labels < -1) | (labels >= len(self.phase_names.get(self.action[index], ())))]
+            if len(wrong):
+                raise self._wrong_label(index, int(wrong[0]))
             progress = self.progress(index)
             if progress is not None and not (
                 np.isfinite(progress).all() and (np.diff(progress) >= 0).all() and 0 <= progress[0] <= progress[-1] <= 1
             ):
                 raise self._wrong(f"video {video!r}: progress must not fall, nor leave [0, 1]")
+        if still:
+            named = ", ".join(still[:3]) + (", ..." if len(still) > 3 else "")
+            with plain_warnings():
+                warnings.warn(
+                    f"{self.path}: the embeddings of {len(still)} of {count} videos do not change over time: {named}. "
+                    "An extractor that failed makes such; embed these videos anew or leave them out.",
+                    stacklevel=2,
+                )
 
 
+_STILL = 1e-6  # range of values, per largest value, of a video that does not change
 _INFINITY = {2: (np.int16, np.uint16, 0x7C00), 4: (np.int32, np.uint32, 0x7F800000)}
 
 
@@ -378,7 +407,11 @@ def _from_half(values: np.ndarray) -> np.ndarray:
 
 
 def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else "" if value is None else str(value)
+    """Return an attribute as text that can be written and hashed; R and MATLAB store arrays of one element."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    text = value.decode(errors="replace") if isinstance(value, bytes) else "" if value is None else str(value)
+    return writable(text)  # bytes that were no UTF-8 come as half a character
 
 
 def _first_line(error: BaseException) -> str:

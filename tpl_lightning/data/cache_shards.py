@@ -115,11 +115,6 @@ class ShardedCache(EmbeddingCache):
         shard, own = self._shard(index)
         return shard._rows(own)
 
-    def announce(self, indices: np.ndarray) -> None:
-        """Tell the system what will be read soon, see :meth:`EmbeddingCache.announce`."""
-        for shard, own, _ in self._parted(indices):
-            shard.announce(own)
-
     def _read_into(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray | None, at: np.ndarray) -> None:
         for shard, own, mine in self._parted(indices):
             shard._read_into(own, frames, labels, at[mine])

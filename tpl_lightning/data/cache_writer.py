@@ -2,6 +2,8 @@
 
 import json
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,18 +13,19 @@ import numpy as np
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter"]
+__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter", "writable"]
 
 FORMAT, VERSION = "tpl-embedding-cache", 1
 SPLITS = ("train", "val", "test")
-_CHUNK_ROWS = 1024
+_COPIED = 2**24  # bytes that are copied at a time
 
 
 class EmbeddingCacheWriter:
     """Write a cache video by video; the file appears under its name once all is well.
 
-    Use as a context manager. Everything goes to a temporary file beside the target, which replaces it on a
-    clean exit and is deleted on an error, so that an older cache stays whole.
+    Use as a context manager. Everything goes to temporary files beside the target. On a clean exit they become one,
+    which replaces it; on an error they are deleted, so that an older cache stays whole. Rows are spooled to a file of
+    their own and copied once: how many there are is known at the end, and a contiguous dataset is read fastest.
 
     Args:
         path: File to write.
@@ -43,7 +46,7 @@ class EmbeddingCacheWriter:
         phase_names: dict[str, list[str]],
         dtype: str = "float16",
     ) -> None:
-        """Open the temporary file."""
+        """Open the temporary files."""
         if dtype not in ("float16", "float32"):
             raise UserError(f"{path}: expected dtype float16 or float32, but got {dtype!r}.")
         self.path, self.dtype = Path(path), np.dtype(dtype)
@@ -55,11 +58,14 @@ class EmbeddingCacheWriter:
         self._labels: list[np.ndarray] = []
         self._progress: list[np.ndarray] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._channels: int | None = None
+        # Without a name: gone when the process is.
+        self._spool = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
         self._file = h5py.File(self._temporary, "w")
-        self._file.attrs.update(
-            {"format": FORMAT, "version": VERSION, "dataset": dataset, "extractor": extractor, "source": source}
-        )
-        self._file.attrs["phase_names"] = json.dumps(self.phase_names, ensure_ascii=False)
+        about = {"dataset": dataset, "extractor": extractor, "source": source}
+        about["phase_names"] = json.dumps(self.phase_names, ensure_ascii=False)
+        self._file.attrs.update({"format": FORMAT, "version": VERSION})
+        self._file.attrs.update({name: writable(text) for name, text in about.items()})
 
     def __enter__(self) -> "EmbeddingCacheWriter":
         """Return the writer."""
@@ -110,16 +116,9 @@ class EmbeddingCacheWriter:
             stored = embeddings.astype(self.dtype)
         if not np.isfinite(stored).all():
             raise self._wrong(video_id, f"embeddings hold NaN, infinity, or values beyond {self.dtype}")
-        length, channels = stored.shape
-        if "embeddings" not in self._file:
-            self._file.create_dataset(
-                "embeddings", (0, channels), self.dtype, maxshape=(None, channels), chunks=(_CHUNK_ROWS, channels)
-            )
-        dataset = self._file["embeddings"]
-        start = self._offsets[-1]
-        dataset.resize(start + length, axis=0)
-        dataset[start:] = stored
-        self._offsets.append(start + length)
+        length, self._channels = stored.shape
+        self._spool.write(np.ascontiguousarray(stored).data)
+        self._offsets.append(self._offsets[-1] + length)
         self._ids[video_id] = None
         self._rows.append((action, split, float(fps)))
         self._labels.append(np.full(length, -1, np.int16) if labels is None else np.asarray(labels).astype(np.int16))
@@ -147,19 +146,21 @@ class EmbeddingCacheWriter:
     ) -> None:
         if video_id in self._ids:
             raise self._wrong(video_id, "added before, expected each video_id once")
+        for name in (video_id, action):
+            if writable(name) != name:
+                raise self._wrong(video_id, f"expected names of UTF-8 characters, but got {name!r}")
         if split not in SPLITS:
             raise self._wrong(video_id, f"expected a split out of {', '.join(SPLITS)}, but got {split!r}")
         if embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.shape[1] < 1:
             raise self._wrong(
                 video_id, f"expected embeddings (at least 2 frames, channels), but got {embeddings.shape}"
             )
-        if "embeddings" in self._file and embeddings.shape[1] != self._file["embeddings"].shape[1]:
-            expected = self._file["embeddings"].shape[1]
-            raise self._wrong(video_id, f"expected {expected} channels as before, but got {embeddings.shape[1]}")
+        if self._channels not in (None, embeddings.shape[1]):
+            raise self._wrong(video_id, f"expected {self._channels} channels as before, but got {embeddings.shape[1]}")
         for name, values in (("labels", labels), ("progress", progress)):
             if values is not None and np.shape(values) != (len(embeddings),):
                 raise self._wrong(video_id, f"expected {len(embeddings)} {name}, but got shape {np.shape(values)}")
-        phases = len(self.phase_names.get(action, ()))
+        phases = min(len(self.phase_names.get(action, ())), np.iinfo(np.int16).max + 1)
         if labels is not None and (np.min(labels) < -1 or np.max(labels) >= phases):
             found = f"labels {np.min(labels)}..{np.max(labels)}"
             raise self._wrong(video_id, f"expected labels -1..{phases - 1} ({phases} phases named), but got {found}")
@@ -184,6 +185,7 @@ class EmbeddingCacheWriter:
         if not self._rows:
             raise UserError(f"{self.path}: expected at least one video, but none was added.")
         file, text = self._file, h5py.string_dtype()
+        self._copy_rows()
         file.create_dataset("offsets", data=np.array(self._offsets, dtype=np.int64))
         columns = {
             "video_id": list(self._ids),
@@ -204,6 +206,24 @@ class EmbeddingCacheWriter:
             os.fsync(written.fileno())
         self._temporary.replace(self.path)
 
+    def _copy_rows(self) -> None:
+        assert self._channels is not None
+        rows = self._file.create_dataset("embeddings", (self._offsets[-1], self._channels), self.dtype)
+        self._spool.seek(0)
+        step = max(_COPIED // (self._channels * self.dtype.itemsize), 1)
+        for start in range(0, len(rows), step):
+            count = min(step, len(rows) - start)
+            values = np.fromfile(self._spool, self.dtype, count * self._channels)
+            rows[start : start + count] = values.reshape(count, self._channels)
+        self._spool.close()
+
     def _discard(self) -> None:
         self._file.close()
         self._temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a full disk once more
+            self._spool.close()
+
+
+def writable(text: str) -> str:
+    """Return text as HDF5 can hold it: UTF-8 without bytes that were none, and without zeros."""
+    return text.encode(errors="replace").decode().replace("\0", "?")

@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import LightningDataModule, LightningModule
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.batch import COMPILED_STEP, Batch, PackedBatch
-from tpl_lightning.data.buffers import BufferPool
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.read_ahead import ReadAheadLoader
 from tpl_lightning.data.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
@@ -40,7 +38,6 @@ class EmbeddingDataset(Dataset[PackedBatch]):
     def __init__(self, videos: VideoSet, actions: list[str], *, few_sizes: bool = False) -> None:
         """Look up the action numbers."""
         self.videos, self.step = videos, COMPILED_STEP if few_sizes else 1
-        self._buffers = BufferPool()
         number = {action: i for i, action in enumerate(actions)}
         unknown = sorted(set(videos.actions) - set(number))
         if unknown:
@@ -68,35 +65,19 @@ class EmbeddingDataset(Dataset[PackedBatch]):
         rows = np.where(index == STAND_IN, 0, index)
         lengths = self.videos.lengths[rows]
         count, longest = int(lengths.sum()), int(lengths.max())
-        frames = self._empty((count + 1, self.videos.num_channels))
+        frames = np.empty((count + 1, self.videos.num_channels), self.videos.cache.served_dtype)
         labels = np.full(count + 1, -1, dtype=np.int16)
-        self.videos.read_batch(rows, frames.numpy()[:-1], labels[:-1])
+        self.videos.read_batch(rows, frames[:-1], labels[:-1])
         frames[-1] = 0
         labels[:-1][np.repeat(index == STAND_IN, lengths)] = -1
         return PackedBatch(
-            frames=frames,
-            labels=_pinned(labels),
-            lengths=_pinned(lengths),
-            action=_pinned(self.action[rows]),
-            video_index=_pinned(index),
+            frames=torch.from_numpy(frames),
+            labels=torch.from_numpy(labels),
+            lengths=torch.from_numpy(lengths),
+            action=torch.from_numpy(self.action[rows]),
+            video_index=torch.from_numpy(index),
             size=longest + -longest % self.step,
         )
-
-    def _empty(self, shape: tuple[int, ...]) -> Tensor:
-        """Return a tensor to be filled; in pinned memory, which PyTorch uses again, where there is a GPU to copy to."""
-        dtype = self.videos.cache.served_dtype
-        if not torch.cuda.is_available():
-            return self._buffers.empty(shape, dtype)
-        return torch.empty(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype, pin_memory=True)
-
-    def announce(self, indices: Sequence[int]) -> None:
-        """Pass on that a batch will be read soon; after it, any thread may read it."""
-        self.videos.announce(np.maximum(indices, 0))  # STAND_IN is the first video
-
-
-def _pinned(values: np.ndarray) -> Tensor:
-    tensor = torch.from_numpy(values)
-    return tensor.pin_memory() if torch.cuda.is_available() else tensor
 
 
 class EmbeddingDataModule(LightningDataModule):

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.batch import Batch, PackedBatch
-from tpl_lightning.data.blocks import in_blocks, read_block
-from tpl_lightning.data.buffers import BufferPool
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.masks import length_mask
@@ -69,9 +67,8 @@ class Preprocessor:
         stride = -(-min(total, _READ) // _COUNTED)
         # Centred values lose nothing in single precision, in which the product takes half the time.
         kind = torch.float32 if data.center else torch.float64
-        memory = BufferPool()
-        for videos in in_blocks(chosen, train.lengths):
-            values = read_block(train, videos, memory).split(train.lengths[videos].tolist())
+        for videos in train.in_blocks(chosen):
+            values = train.read_block(videos).split(train.lengths[videos].tolist())
             counted = [x[i % stride :: stride] for i, x in zip(videos.tolist(), values, strict=True)]
             energy += float(sum(x.square().sum(dtype=torch.float64) for x in counted))
             if data.center:  # of all frames: a mean of few takes variance away

@@ -4,6 +4,7 @@ Order: ``data.cache`` > a cache under ``data.root`` > videos, or a data set as i
 (genai only) rendered clips.
 """
 
+import glob
 import hashlib
 import os
 import time
@@ -104,9 +105,11 @@ def find_or_make_cache(data: DataConfig, *, progress: bool = True) -> Path:
     Raises:
         UserError: If nothing is there and the data set cannot be rendered, or the choice is not clear.
     """
-    if data.cache is not None:
-        return Path(data.cache)
     root = Path(data.root)
+    if data.cache is not None:
+        # From here, else from where data lie; a configuration file's is placed as it is read.
+        is_under_root = not glob.glob(data.cache) and glob.glob(str(root / data.cache))
+        return root / data.cache if is_under_root else Path(data.cache)
     own = _own_cache(root, data.dataset) if root.is_dir() else None
     if own is not None:
         return own

@@ -1,10 +1,17 @@
 """Some videos of an embedding cache, in order: what splits, loaders and aligners pass around."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tpl_lightning.data.cache import EmbeddingCache
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = ["VideoSet"]
+
+_BLOCK = 2048  # frames read at a time
 
 
 class VideoSet:
@@ -58,9 +65,24 @@ class VideoSet:
         """Return the embeddings (L_i, C), float32."""
         return self.cache.read(int(self.indices[position]))
 
-    def announce(self, positions: np.ndarray) -> None:
-        """Tell the system what will be read soon, see :meth:`EmbeddingCache.announce`."""
-        self.cache.announce(self.indices[positions])
+    def in_blocks(self, positions: np.ndarray) -> list[np.ndarray]:
+        """Return positions (K,) in groups of about a few thousand frames: one product of matrices, not many small."""
+        if len(positions) == 0:
+            return []
+        ends = np.cumsum(self.lengths[positions]) // _BLOCK
+        return np.split(positions, np.flatnonzero(np.diff(ends)) + 1)
+
+    def read_block(self, positions: np.ndarray) -> "Tensor":
+        """Return the embeddings of some videos, one behind the other, (F, C) float32.
+
+        Raises:
+            UserError: If a video cannot be read, or holds NaN or infinity; names it.
+        """
+        import torch  # here, as `tpl cache info` answers without it
+
+        frames = np.empty((int(self.lengths[positions].sum()), self.num_channels), self.cache.served_dtype)
+        self.read_batch(positions, frames)
+        return torch.from_numpy(frames).float()
 
     def read_batch(self, positions: np.ndarray, frames: np.ndarray, labels: np.ndarray | None = None) -> None:
         """Read videos one behind the other, see :meth:`EmbeddingCache.read_batch`."""

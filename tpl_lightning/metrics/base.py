@@ -27,6 +27,14 @@ class SumMetric(Metric):
     def _add_sum(self, name: str, *shape: int, dtype: torch.dtype) -> None:
         self.add_state(name, torch.zeros(shape, dtype=dtype), dist_reduce_fx="sum")
 
+    def _stand_apart(self) -> None:
+        """Keep the states from being shared with another metric of a ``MetricCollection``.
+
+        A collection lets metrics share states that were equal after the first update. Here more is added outside of
+        ``update``, and may come later. NaN equals nothing, not even itself.
+        """
+        self.add_state("apart", torch.tensor(torch.nan), dist_reduce_fx="sum")
+
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Module:
         return super()._apply(lambda tensor: fn(tensor).to(tensor.dtype), exclude_state)
 

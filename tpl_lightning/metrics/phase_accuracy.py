@@ -35,6 +35,7 @@ class PhaseAccuracy(VideoMetric):
     def __init__(self, *, num_actions: int, num_channels: int, **kwargs: Any) -> None:
         """Start without videos."""
         super().__init__(num_actions=num_actions, num_channels=num_channels, groups=("train", "test"), **kwargs)
+        self._stand_apart()
 
     def update(self, embeddings: Tensor, lengths: Tensor, action: Tensor, video_index: Tensor, labels: Tensor) -> None:
         """Add a batch of test videos, which are scored.

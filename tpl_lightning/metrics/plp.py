@@ -31,6 +31,11 @@ class PhaseLabelPropagation(PrototypeLabelMetric):
         Naaman, Shapira Weber, Freifeld, Synchronization of Multiple Videos, ICCV 2025.
     """
 
+    def __init__(self, **options: Any) -> None:
+        """Start with empty sums."""
+        super().__init__(**options)
+        self._stand_apart()
+
     def update(
         self, position: Tensor, labels: Tensor, lengths: Tensor, action: Tensor, prototype_length: Tensor
     ) -> None:

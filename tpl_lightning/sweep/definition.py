@@ -7,6 +7,7 @@ from typing import Any
 
 from tpl_lightning.config import Config, load_config
 from tpl_lightning.errors import UserError
+from tpl_lightning.options.packaged import find_yaml, packaged_names
 from tpl_lightning.sweep.space import Parameter, as_argument, read_parameter
 
 __all__ = ["EarlyStop", "Sweep", "read_sweep"]
@@ -98,10 +99,11 @@ def _expect(condition: bool, path: Path, message: str) -> None:
 def _load(path: Path) -> dict[str, Any]:
     import yaml
 
-    if not path.is_file():
-        raise UserError(f"{path}: no such sweep file; there are some in experiments/sweeps/.")
+    found = find_yaml(path, "sweeps")
+    if not found.is_file():
+        raise UserError(f"{path}: no such sweep file; those of the package are {packaged_names('sweeps')}.")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.safe_load(found.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         first = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable YAML file ({first}); mend it.") from error

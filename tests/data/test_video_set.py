@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
-from tpl_lightning.data import blocks
-from tpl_lightning.data.blocks import in_blocks, read_block
-from tpl_lightning.data.buffers import BufferPool
+from tpl_lightning.data import video_set
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
@@ -23,30 +21,21 @@ def test_a_block_is_its_videos_one_behind_the_other(tmp_path, dtype):
             frames = rng.normal(size=(20 + number, 7))
             writer.append(video_id=f"v{number}", action="x", split="train", embeddings=frames)
     videos = VideoSet(EmbeddingCache(path)).select(np.array([5, 1, 3, 0]))
-    memory = BufferPool()
     for positions in (np.array([2, 0, 3]), np.array([1]), np.array([3, 1])):
-        block = read_block(videos, positions, memory).numpy()
+        block = videos.read_block(positions).numpy()
         assert block.dtype == np.float32
         np.testing.assert_array_equal(block, np.concatenate([videos.read(i) for i in positions.tolist()]))
 
 
-def test_memory_is_not_used_again_while_a_block_is_in_use(tmp_path):
-    videos = VideoSet(EmbeddingCache(write_cache(tmp_path / "c.h5", videos=6)))
-    memory = BufferPool()
-    first = read_block(videos, np.array([0, 1]), memory)
-    before = first.clone()
-    read_block(videos, np.array([4, 5]), memory)
-    np.testing.assert_array_equal(first, before)
-
-
-def test_blocks_hold_about_so_many_frames_and_every_video_once(monkeypatch):
-    monkeypatch.setattr(blocks, "_BLOCK", 100)
-    lengths = np.array([30, 500, 10, 60, 40, 20, 90])
-    positions = np.array([6, 0, 1, 2, 3, 5, 4])
-    groups = in_blocks(positions, lengths)
+def test_blocks_hold_about_so_many_frames_and_every_video_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_set, "_BLOCK", 100)
+    videos = VideoSet(EmbeddingCache(write_cache(tmp_path / "c.h5", videos=9)))
+    positions = np.array([6, 0, 1, 2, 8, 3, 5, 4])
+    groups = videos.in_blocks(positions)
     np.testing.assert_array_equal(np.concatenate(groups), positions)
-    assert len(groups) > 2
-    assert all(lengths[group[1:]].sum() < 100 for group in groups)
+    assert len(groups) > 1
+    assert all(videos.lengths[group[1:]].sum() < 100 for group in groups)
+    assert videos.in_blocks(positions[:0]) == []
 
 
 def test_a_damaged_video_of_a_block_is_named(tmp_path):
@@ -56,4 +45,4 @@ def test_a_damaged_video_of_a_block_is_named(tmp_path):
         file["embeddings"][start + 2, 1] = np.nan
     videos = VideoSet(EmbeddingCache(path))
     with pytest.raises(UserError, match=str(videos.video_id[3])):
-        read_block(videos, np.array([2, 3, 4]), BufferPool())
+        videos.read_block(np.array([2, 3, 4]))
