@@ -14,7 +14,6 @@ from tpl_lightning.data.video_files import (
     has_pyav,
     read_frames,
     read_video,
-    video_fps,
     video_info,
     write_video,
 )
@@ -49,7 +48,7 @@ def test_round_trip(tmp_path, name, fps):
     assert np.abs(found.astype(int) - frames.astype(int)).mean() < 4
     info = video_info(path)
     assert (info.num_frames, info.width, info.height) == (17, 64, 48)
-    assert info.fps == video_fps(path)
+    assert info.fps == found_fps
     assert info.duration_s == pytest.approx(17 / fps, rel=1e-3)
 
 
@@ -250,7 +249,7 @@ def test_files_of_other_kinds_are_named(tmp_path):
     empty.touch()
     missing = tmp_path / "missing.mp4"
     for path in (text, empty, missing, tmp_path):
-        for function in (read_video, video_fps, video_info, lambda path: list(read_frames(path))):
+        for function in (read_video, video_info, lambda path: list(read_frames(path))):
             with pytest.raises(UserError) as error:
                 function(path)
             check_one_line(error, path)
@@ -299,7 +298,7 @@ def test_lost_frames_are_warned_of(tmp_path):
     data[middle:stop] = bytes(stop - middle)
     path = tmp_path / "holes.mp4"
     path.write_bytes(data)
-    with pytest.warns(UserWarning, match="holes.mp4 breaks off"):
+    with pytest.warns(UserWarning, match=r"holes.mp4 has \d+ damaged packets, left out .* read \d+ frames"):
         found = list(read_frames(path))
     assert 5 < len(found) < 60
 

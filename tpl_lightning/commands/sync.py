@@ -26,7 +26,7 @@ options (key=default):
   columns=null           videos side by side; empty: chosen
   height=null width=null size of a cell in pixels; empty: as large as fits 1920 x 1080
   speed=1.0              0.5 plays at half the speed
-  fps=null               frames per second; empty: the prototype's
+  fps=null               frames per second; empty: the videos' own
   reference=prototype    the clock: prototype, or the name of a video that plays at its own tempo
   separate=false         also write each synced video as a file of its own, into a folder named like `out`, with
                          frames.csv: which frame of the source each shows
@@ -76,7 +76,8 @@ def _write_action(run: "Run", action: str, clips: "list[Clip]", out: Path, optio
     from tpl_lightning.sync.separate import write_separate
 
     clock = make_clock(run, action, clips, options.reference)
-    fps = options.fps or run.fps(action)
+    # Phones make slow motion of up to 240 frames per second.
+    fps = options.fps or min(float(np.median([clip.probe.clock.usual_fps for clip in clips])), 240.0)
     longest = max(clip.duration_s for clip in clips)
 
     def elapsed(seconds: float) -> np.ndarray:

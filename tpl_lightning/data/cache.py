@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tpl_lightning.data.cache_writer import FORMAT, SPLITS, VERSION, EmbeddingCacheWriter
+from tpl_lightning.data.cache_writer import FORMAT, SPLITS, VERSION, EmbeddingCacheWriter, are_frame_times
 from tpl_lightning.data.row_reader import RowReader
 from tpl_lightning.errors import UserError
 
@@ -28,6 +28,7 @@ _LAYOUT = {  # dataset: dimensions, numpy kinds
     "labels": (1, "iu"),
     "fps": (1, "fiu"),
     "progress": (1, "f"),
+    "frame_times": (1, "f"),
     **dict.fromkeys(_TEXT, (1, "text")),
 }
 # What h5py raises where bytes of a file were lost or changed. UserError is a ValueError; let it through first.
@@ -102,6 +103,7 @@ class EmbeddingCache:
         embeddings = file["embeddings"]
         self.dtype = embeddings.dtype
         self.has_labels, self.has_progress = "labels" in file, "progress" in file
+        self.has_frame_times = "frame_times" in file
         self.num_channels = int(embeddings.shape[1])
         self._check_structure(file, len(embeddings), count)
 
@@ -137,7 +139,7 @@ class EmbeddingCache:
         for name, size in (("action", count), ("split", count), ("fps", count), ("offsets", count + 1)):
             if name in file and len(file[name]) != size:
                 raise self._wrong(f"expected {size} values in {name!r}, but found {len(file[name])}")
-        for name in ("labels", "progress"):
+        for name in ("labels", "progress", "frame_times"):
             if name in file and file[name].shape != (frames,):
                 raise self._wrong(f"expected {name!r} of shape ({frames},), but found {file[name].shape}")
         if self.offsets[0] != 0 or self.offsets[-1] != frames:
@@ -283,12 +285,18 @@ class EmbeddingCache:
 
     def progress(self, index: int) -> np.ndarray | None:
         """Return the true progress of each frame (L_i,) float32, None where unknown."""
-        if not self.has_progress:
-            return None
+        return self._known("progress", index, np.float32) if self.has_progress else None
+
+    def frame_times(self, index: int) -> np.ndarray | None:
+        """Return the seconds from a video's first frame to each frame (L_i,) float64, None where unknown."""
+        return self._known("frame_times", index, np.float64) if self.has_frame_times else None
+
+    def _known(self, name: str, index: int, dtype: type) -> np.ndarray | None:
+        """Return the values (L_i,) of a video, None where all are NaN."""
         try:
-            values = self._handle["progress"][self.offsets[index] : self.offsets[index + 1]].astype(np.float32)
+            values = self._handle[name][self.offsets[index] : self.offsets[index + 1]].astype(dtype)
         except _DAMAGE as error:
-            raise self._wrong(f"progress cannot be read ({_first_line(error)})") from error
+            raise self._wrong(f"{name} cannot be read ({_first_line(error)})") from error
         return None if np.isnan(values).all() else values
 
     def extractor_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
@@ -325,7 +333,7 @@ class EmbeddingCache:
             most_frames: Of larger caches only about so many are read, of videos evenly spread.
 
         Raises:
-            UserError: For NaN or infinity, a bad frame rate, a label out of range, or falling progress; names
+            UserError: For NaN or infinity, a bad frame rate, a label out of range, or falling progress or times; names
                 the video.
         """
         total = int(self.offsets[-1])
@@ -350,6 +358,9 @@ class EmbeddingCache:
                 np.isfinite(progress).all() and (np.diff(progress) >= 0).all() and 0 <= progress[0] <= progress[-1] <= 1
             ):
                 raise self._wrong(f"video {video!r}: progress must not fall, nor leave [0, 1]")
+            times = self.frame_times(index)
+            if times is not None and not are_frame_times(times):
+                raise self._wrong(f"video {video!r}: frame_times must be 0 or more, and never fall")
 
 
 _INFINITY = {2: (np.int16, np.uint16, 0x7C00), 4: (np.int32, np.uint32, 0x7F800000)}

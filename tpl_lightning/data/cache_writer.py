@@ -11,11 +11,16 @@ import numpy as np
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter"]
+__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter", "are_frame_times"]
 
 FORMAT, VERSION = "tpl-embedding-cache", 1
 SPLITS = ("train", "val", "test")
 _CHUNK_ROWS = 1024
+
+
+def are_frame_times(times: np.ndarray) -> bool:
+    """Return whether seconds from a video's first frame are finite, not negative, and never fall."""
+    return bool(np.isfinite(times).all() and times[0] >= 0 and (np.diff(times) >= 0).all())
 
 
 class EmbeddingCacheWriter:
@@ -54,6 +59,7 @@ class EmbeddingCacheWriter:
         self._offsets = [0]
         self._labels: list[np.ndarray] = []
         self._progress: list[np.ndarray] = []
+        self._frame_times: list[np.ndarray] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = h5py.File(self._temporary, "w")
         self._file.attrs.update(
@@ -88,6 +94,7 @@ class EmbeddingCacheWriter:
         labels: np.ndarray | None = None,
         fps: float = 24.0,
         progress: np.ndarray | None = None,
+        frame_times: np.ndarray | None = None,
     ) -> None:
         """Add a video.
 
@@ -99,6 +106,7 @@ class EmbeddingCacheWriter:
             labels: (L,) phase of each frame, -1 unlabelled; None: all unlabelled.
             fps: Frames per second, above 0 and finite.
             progress: (L,) true progress in [0, 1], never falling; None: unknown.
+            frame_times: (L,) seconds from the video's first frame, never falling; None: frames come evenly at ``fps``.
 
         Raises:
             UserError: If something does not fit; names the video.
@@ -106,6 +114,7 @@ class EmbeddingCacheWriter:
         embeddings = np.asarray(embeddings)
         self._check_rate_and_labels(video_id, fps, labels)
         self._check(video_id, action, split, embeddings, labels, progress)
+        self._check_times(video_id, len(embeddings), frame_times)
         with np.errstate(over="ignore"):
             stored = embeddings.astype(self.dtype)
         if not np.isfinite(stored).all():
@@ -125,6 +134,9 @@ class EmbeddingCacheWriter:
         self._labels.append(np.full(length, -1, np.int16) if labels is None else np.asarray(labels).astype(np.int16))
         known = np.full(length, np.nan, np.float32) if progress is None else np.asarray(progress, np.float32)
         self._progress.append(known)
+        self._frame_times.append(
+            np.full(length, np.nan) if frame_times is None else np.asarray(frame_times, dtype=np.float64)
+        )
 
     def set_extractor_state(self, arrays: dict[str, np.ndarray], parameters: dict[str, Any]) -> None:
         """Store what is needed to embed new videos alike: arrays, and parameters that JSON can hold."""
@@ -168,6 +180,14 @@ class EmbeddingCacheWriter:
         ):
             raise self._wrong(video_id, "expected progress in [0, 1] that never falls")
 
+    def _check_times(self, video_id: str, length: int, frame_times: np.ndarray | None) -> None:
+        if frame_times is None:
+            return
+        if np.shape(frame_times) != (length,):
+            raise self._wrong(video_id, f"expected {length} frame_times, but got shape {np.shape(frame_times)}")
+        if not are_frame_times(np.asarray(frame_times)):
+            raise self._wrong(video_id, "expected frame_times of at least 0 that never fall")
+
     def _check_rate_and_labels(self, video_id: str, fps: float, labels: np.ndarray | None) -> None:
         if not 0 < fps < float("inf"):
             raise self._wrong(video_id, f"expected frames per second above 0, but got {fps}")
@@ -198,6 +218,9 @@ class EmbeddingCacheWriter:
             file.create_dataset("labels", data=labels)
         if not np.isnan(progress).all():
             file.create_dataset("progress", data=progress)
+        frame_times = np.concatenate(self._frame_times)
+        if not np.isnan(frame_times).all():
+            file.create_dataset("frame_times", data=frame_times)
         file.flush()
         file.close()
         with self._temporary.open("rb") as written:
