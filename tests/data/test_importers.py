@@ -124,10 +124,10 @@ def test_penn_action_with_phases_in_records(penn_action, tmp_path):
 
 def test_image_folders_follow_the_frame_rate(penn_action):
     clip = Clip("0001", "golf_swing", "train", penn_action / "frames" / "0001", kind="images", image_fps=30.0)
-    everything = list(clip.frames())
+    everything = list(clip.reader())
     assert len(everything) == 8
-    np.testing.assert_array_equal(np.array(list(clip.frames(fps=15.0))), np.array(everything[::2]))
-    np.testing.assert_array_equal(np.array(list(clip.frames(fps=60.0))), np.array(everything).repeat(2, axis=0))
+    np.testing.assert_array_equal(np.array(list(clip.reader(fps=15.0))), np.array(everything[::2]))
+    np.testing.assert_array_equal(np.array(list(clip.reader(fps=60.0))), np.array(everything).repeat(2, axis=0))
     (small, *_) = clip.reader(size=lambda width, height: (width // 2, height // 2))
     assert small.shape == (24, 24, 3)
 
