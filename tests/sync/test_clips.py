@@ -64,7 +64,10 @@ def test_by_time_where_frames_were_thinned_out(tmp_path):
 
 def test_a_file_of_another_length_is_noted_and_never_left(tmp_path, capsys):
     (clip,) = open_clips([video_of(write_clip(tmp_path / "v.mp4", 20), 40, 24.0)])
-    assert "v.mp4 is taken for video 'v' of the run by its name, but lasts 0.83 s (20 frames), while 1.67 s" in capsys.readouterr().err
+    assert (
+        "v.mp4 is taken for video 'v' of the run by its name, but lasts 0.83 s (20 frames), while 1.67 s"
+        in capsys.readouterr().err
+    )
     assert clip.file_frame(np.arange(40)).max() == 19
 
 

@@ -129,7 +129,7 @@ class FrameDecoder:
 
     def _frames(self, container: Any, stream: Any) -> Iterator[tuple[float | None, Any]]:
         """Yield the time that is written in the file, None where there is none, and the frame."""
-        av, packets, packet = pyav(), container.demux(stream), object()
+        av, packets, packet, shows_damage = pyav(), container.demux(stream), object(), False
         while packet is not None:
             try:
                 packet = next(packets, None)
@@ -147,6 +147,10 @@ class FrameDecoder:
             except (av.FFmpegError, OSError) as error:
                 self.damaged += 1
                 self._reason, frames = str(error.strerror or error), []
+            if frames and not shows_damage:
+                # Players show a damaged frame rather than none; before the first whole one there is nothing to show.
+                stream.codec_context.flags |= av.codec.context.Flags.output_corrupt
+                shows_damage = True
             # Frames that come out in the end do not know their unit of time.
             yield from ((None if f.pts is None else float(f.pts * stream.time_base), f) for f in frames)
 
@@ -178,7 +182,7 @@ class FrameDecoder:
             packets = f"{self.damaged} damaged packet{'s' * (self.damaged > 1)}"
             problems.append(f"has {packets}, left out ({self._reason})")
         if problems:
-            warnings.warn(f"{self.path} {' and '.join(problems)}: read {count} frames.", stacklevel=3)
+            warnings.warn(f"{self.path} {' and '.join(problems)}: read {count} frames.", stacklevel=2)
 
 
 def _sorted_times(frames: Iterable[tuple[float | None, Any]], reach: int) -> Iterator[tuple[float | None, Any]]:

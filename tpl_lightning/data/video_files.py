@@ -123,7 +123,8 @@ class VideoReader:
         if self._fps is None:
             for row, (_, picture) in enumerate(timed):
                 yield row, picture
-            _warn_uneven(self._decoder.path, self.clock)
+            if not self._decoder.damaged:  # which has been said
+                _warn_uneven(self._decoder.path, self.clock)
             return
         # For each multiple of 1 / fps seconds the nearest frame; of two as near the earlier.
         wanted, interval = 0, 0.0

@@ -27,6 +27,8 @@ class VideoProbe:
     pixel_format: str
     has_audio: bool
     is_interlaced: bool
+    duration_s: float
+    """Length that the file states, which players keep to; 0 where it states none."""
 
 
 def probe_video(path: str | Path, *, known: np.ndarray | None = None) -> VideoProbe:
@@ -67,7 +69,16 @@ def _probe(path: Path, _size: int, _changed: int, expected: bytes | None) -> Vid
     clock = replace(decoder.clock, times_s=known) if trusted and known is not None else decoder.clock
     with open_video(path) as container:
         context, has_audio = video_stream(container).codec_context, bool(container.streams.audio)
-        return VideoProbe(clock, width, height, context.name, context.pix_fmt or "", has_audio, is_interlaced)
+        return VideoProbe(
+            clock,
+            width,
+            height,
+            context.name,
+            context.pix_fmt or "",
+            has_audio,
+            is_interlaced,
+            (container.duration or 0) / 1e6,
+        )
 
 
 def _has_packets_at(path: Path, times: np.ndarray) -> bool:

@@ -33,11 +33,13 @@ _TRANSCODED_SIDE = 720
 
 
 def is_playable(clip: Clip) -> bool:
-    """Tell whether the common browsers play a file as it is."""
-    codecs = _PLAYABLE.get(clip.path.suffix.lower(), set())
+    """Tell whether the common browsers play a file as it is, up to its last frame."""
+    probe, codecs = clip.probe, _PLAYABLE.get(clip.path.suffix.lower(), set())
     # FFmpeg names a decoder libdav1d or libvpx-vp9 where it uses that library.
-    codec = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}.get(clip.probe.codec, clip.probe.codec)
-    return codec in codecs and clip.probe.pixel_format in _PLAYABLE_PIXELS and not clip.probe.is_interlaced
+    codec = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}.get(probe.codec, probe.codec)
+    # Beyond the length that a file states nobody can seek; recordings of browsers state none.
+    is_in_reach = probe.clock.start_s + probe.clock.last_s < probe.duration_s
+    return codec in codecs and probe.pixel_format in _PLAYABLE_PIXELS and not probe.is_interlaced and is_in_reach
 
 
 def build_page(run: Run, clips: Sequence[Clip], out: Path, *, size: int | None = None) -> Path:
