@@ -4,7 +4,7 @@ import glob
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ class RunVideo:
         fps: Embedded frames per second.
         position: T^-theta at the L_i frames.
         source: T^theta at the L prototype points.
-        times_s: Seconds from the video's first frame to each embedded frame; None: they come evenly at ``fps``.
+        times_s: Seconds from the video's first frame to each embedded one; None: they come evenly at ``fps``.
     """
 
     video_id: str
@@ -318,8 +318,8 @@ def embed_and_align(run: Run, new: dict[str, tuple[Path, str]]) -> tuple[Alignme
             for video_id, (path, action) in new.items():
                 thin = probe_video(path).clock.usual_fps > _FASTER * usual
                 embeddings, clock = embed_video(path, extractor, fps=usual if thin else None)
-                clocks.append(replace(clock, stated_fps=usual) if thin else clock)
-                writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=clocks[-1].fps)
+                clocks.append(clock)
+                writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=clock.fps)
         return _fitted_aligner(run).align(VideoSet(EmbeddingCache(target))), clocks
 
 

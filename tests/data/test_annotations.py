@@ -28,9 +28,8 @@ TIER = """<TIER LINGUISTIC_TYPE_REF="default" TIER_ID="{name}">
 
 
 def resampled(frames, fps, native):
-    """The clock of a file, and which of its frames are taken at another rate."""
-    clock = VideoClock.even(round(frames * native / fps), native)
-    return clock, np.ceil(np.arange(frames) * native / fps - 0.5).astype(int).clip(0, clock.num_frames - 1)
+    """When the frames are shown that are taken at another rate, and which of the file they are."""
+    return VideoClock.even(frames, fps), np.ceil(np.arange(frames) * native / fps - 0.5).astype(int)
 
 
 def labels_of(annotations, video, action="dip", frames=24, fps=24.0, native=24.0):
@@ -61,7 +60,7 @@ def test_labels_follow_resampling():
     seconds = PhaseSpans(((0.0, 0.4583, 0), (0.4583, 1.0, 1)), "seconds")  # 11 / 24 = 0.45833..
     assert seconds.labels(*resampled(24, 24, 30)).tolist() == [0] * 11 + [1] * 13
     share = PhaseSpans(((0.0, 0.25, 0), (0.5, 1.0, 1)), "share")
-    assert share.labels(*resampled(8, 24, 24)).tolist() == [0, 0, -1, -1, 1, 1, 1, 1]
+    assert share.labels(*resampled(8, 24, 30)).tolist() == [0, 0, -1, -1, 1, 1, 1, 1]
     open_end = PhaseSpans(((0.0, float("inf"), 3),), "frames")
     assert open_end.labels(*resampled(5, 10, 30)).tolist() == [3] * 5
 

@@ -14,16 +14,17 @@ def rows(seed, count=5, columns=3):
     return np.random.default_rng(seed).normal(size=(count, columns)).astype(np.float32)
 
 
-CLOCK = VideoClock(np.array([0.0, 0.1, 0.4, 0.5, 0.75, 1.0, 2.0, 3.0]))
+TIMES = np.array([0.0, 0.1, 0.4, 0.5, 0.75, 1.0, 2.0, 3.0])
 
 
 def append(shard, key, features):
-    shard.append(key, features, fps=12.0, clock=CLOCK, rows=np.arange(len(features))[::-1])
+    clock, frames = VideoClock(TIMES[: len(features)]), 2 * np.arange(len(features))
+    shard.append(key, features, fps=12.0, clock=clock, frames=frames)
 
 
 def size(features):
-    """Bytes of the numbers of a video: features, times of the file's frames, the frame of each row."""
-    return features.nbytes + 8 * CLOCK.num_frames + 8 * len(features)
+    """Bytes of the numbers of a video: features, the time and the frame of each row."""
+    return features.nbytes + 16 * len(features)
 
 
 def test_shards_of_several_processes_are_read_together(tmp_path):
@@ -41,9 +42,9 @@ def test_shards_of_several_processes_are_read_together(tmp_path):
         "k2": rows(2, 2).tolist(),
     }
     assert done["k0"].fps == 12.0
-    clock, frames = done["k1"].read_times()
-    np.testing.assert_array_equal(clock.times_s, CLOCK.times_s)
-    assert frames.tolist() == [6, 5, 4, 3, 2, 1, 0]
+    clock, frames = done["k1"].read_rows()
+    np.testing.assert_array_equal(clock.times_s, TIMES[:7])
+    assert frames.tolist() == [0, 2, 4, 6, 8, 10, 12]
     assert failed == {"k3": "cannot be read"}
 
 

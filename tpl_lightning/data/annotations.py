@@ -32,26 +32,28 @@ class PhaseSpans:
     spans: tuple[tuple[float, float, int], ...]
     unit: Unit
 
-    def labels(self, clock: VideoClock, rows: np.ndarray | None = None) -> np.ndarray:
-        """Return the phase of frames of a video.
+    def labels(self, clock: VideoClock, frames: np.ndarray | None = None) -> np.ndarray:
+        """Return the phase of each row of a video's embedding.
 
         Args:
-            clock: when each frame of the file appears.
-            rows: (T,) the frames wanted, as where the video is resampled; None: all.
+            clock: when each of the T rows is shown.
+            frames: (T,) the frame of the file that each row is, as where the video is resampled; None: 0, 1, 2 ...
 
         Returns:
-            Phase of each frame, shape (T,), int16, -1 where unlabelled.
+            Phase of each row, shape (T,), int16, -1 where unlabelled.
         """
         count = clock.num_frames
-        per_unit = {"frames": 1, "share": count}.get(self.unit, 0)
         labels = np.full(count, -1, dtype=np.int16)
         for start, end, phase in self.spans:
             if self.unit == "seconds":
                 first, last = clock.first_after(start), clock.first_after(end)
             else:
-                first, last = (int(np.clip(np.floor(at * per_unit + 0.5), 0, count)) for at in (start, end))
+                per_unit = count if self.unit == "share" else 1
+                first, last = (np.floor(at * per_unit + 0.5) for at in (start, end))
+                places = np.arange(count) if self.unit == "share" or frames is None else frames
+                first, last = np.searchsorted(places, [first, last])
             labels[first:last] = phase
-        return labels if rows is None else labels[rows]
+        return labels
 
 
 def spans_of_labels(labels: np.ndarray, *, unit: Literal["frames", "share"] = "frames") -> PhaseSpans:

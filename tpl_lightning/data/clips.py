@@ -40,11 +40,11 @@ IMAGE_EXTENSIONS: frozenset[str] = frozenset({"jpg", "jpeg", "png", "bmp", "webp
 class ClipReader(Protocol):
     """Frames, to be iterated once; see :class:`VideoReader`."""
 
-    rows: list[int]
+    frames: list[int]
 
     @property
     def clock(self) -> VideoClock:
-        """The clock of all frames of the clip."""
+        """When the frames yielded are shown."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield the frames wanted."""
@@ -109,23 +109,21 @@ class ImageReader:
     def __init__(self, clip: Clip, size: FrameSize | None, fps: float | None) -> None:
         """Nothing is read yet."""
         self._clip, self._size, self._fps = clip, size, fps
-        self._count = 0
-        self.rows: list[int] = []
+        self.frames: list[int] = []
 
     @property
     def clock(self) -> VideoClock:
-        """The clock of all images."""
-        return VideoClock.even(self._count, self._clip.image_fps)
+        """When the images yielded are shown."""
+        return VideoClock.even(len(self.frames), self._fps or self._clip.image_fps)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield the images wanted."""
         images = self._clip.images()
-        self._count = len(images)
         # The k-th frame is the one nearest to k / fps seconds, as in a video file.
         step = 1.0 if self._fps is None else self._clip.image_fps / self._fps
         wanted = np.ceil(np.arange(int(np.floor((len(images) - 0.5) / step)) + 1) * step - 0.5).astype(int)
         for index in wanted.tolist():
-            self.rows.append(index)
+            self.frames.append(index)
             yield _decode_image(images[index], self._clip, self._size)
 
 

@@ -47,8 +47,8 @@ class _Result:
     features: np.ndarray
     fps: float
     clock: VideoClock
-    """Of the file."""
-    rows: np.ndarray
+    """When each row is shown."""
+    frames: np.ndarray
     """The frame of the file that each row is."""
     problem: str = ""
     warnings: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ def embed_clips(
             if result.problem:
                 shard.fail(key, result.problem)
             else:
-                shard.append(key, result.features, fps=result.fps, clock=result.clock, rows=result.rows)
+                shard.append(key, result.features, fps=result.fps, clock=result.clock, frames=result.frames)
             bar.advance(frames=len(result.features))
     _wait_for_others(world)
     if rank != 0:
@@ -212,10 +212,10 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
         for entry in entries:
             features = done[entry["key"]]
             embeddings = extractor.transform(features.read())
-            clock, rows = features.read_times()
-            labels = _labels(entry["phases"], clock, rows)
+            clock, frames = features.read_rows()
+            labels = _labels(entry["phases"], clock, frames)
             # Frames that belong to the action; what follows is left out.
-            end = len(rows) if entry["num_frames"] is None else int(np.searchsorted(rows, entry["num_frames"]))
+            end = len(frames) if entry["num_frames"] is None else int(np.searchsorted(frames, entry["num_frames"]))
             writer.append(
                 video_id=entry["video_id"],
                 action=entry["action"],
@@ -223,7 +223,7 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
                 embeddings=embeddings[:end],
                 labels=None if labels is None else labels[:end],
                 fps=features.fps,
-                frame_times=clock.times_s[rows[:end]],
+                frame_times=clock.times_s[:end],
             )
         writer.set_extractor_state(*extractor.state())
     for path in [*folder.glob("shard-*"), folder / _MANIFEST]:
@@ -259,7 +259,7 @@ def _embed(job: _Job, reader: ClipReader, frames: Iterator[np.ndarray]) -> _Resu
         features = job.extractor.features(frames)
         if len(features) < 2:
             raise UserError(f"Expected at least 2 frames in {job.clip.path}, but found {len(features)}.")
-        return _Result(features, job.fps or reader.clock.fps, reader.clock, np.array(reader.rows, dtype=np.int64))
+        return _Result(features, job.fps or reader.clock.fps, reader.clock, np.array(reader.frames, dtype=np.int64))
     except UserError as error:
         return _Result(np.zeros((0, 1), np.float32), 0.0, VideoClock(np.zeros(0)), np.zeros(0, np.int64), str(error))
 
@@ -320,11 +320,11 @@ def _stored_extractor(stored: dict[str, Any]) -> Projector:
     return StoredExtractor(stored["name"], stored["channels"], stored["parameters"])
 
 
-def _labels(phases: list[Any] | None, clock: VideoClock, rows: np.ndarray) -> np.ndarray | None:
+def _labels(phases: list[Any] | None, clock: VideoClock, frames: np.ndarray) -> np.ndarray | None:
     if phases is None:
         return None
     spans = PhaseSpans(tuple((float(a), float(b), int(k)) for a, b, k in phases[1:]), cast(Any, phases[0]))
-    return spans.labels(clock, rows)
+    return spans.labels(clock, frames)
 
 
 def _finished(

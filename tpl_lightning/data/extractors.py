@@ -1,7 +1,6 @@
 """From frames to embeddings: one interface for all extractors, those that a cache names among them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -178,7 +177,7 @@ def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = N
         fps: frames per second to resample to; None takes all frames as they are.
 
     Returns:
-        Embeddings (T, C), float32, and the time of the frame that each row is.
+        Embeddings (T, C), float32, and when each row is shown.
 
     Raises:
         UserError: if the file cannot be decoded or has fewer than two frames.
@@ -188,4 +187,4 @@ def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = N
     embeddings = extractor(iter(reader))
     if len(embeddings) < 2:
         raise UserError(f"Expected at least 2 frames in {path}, but found {len(embeddings)}.")
-    return embeddings, replace(reader.clock, times_s=reader.clock.times_s[reader.rows])
+    return embeddings, reader.clock

@@ -24,13 +24,11 @@ __all__ = ["Features", "ShardWriter", "read_shards", "shard_folder"]
 
 @dataclass(frozen=True)
 class Features:
-    """Where the features of a finished video are, and its times."""
+    """Where the features of a finished video are, and what its rows are."""
 
     path: Path
     offset: int
     shape: tuple[int, int]
-    frames: int
-    """Frames of the file."""
     crc: int
     fps: float
 
@@ -42,13 +40,13 @@ class Features:
         """
         return self._data()[0].reshape(self.shape)
 
-    def read_times(self) -> tuple[VideoClock, np.ndarray]:
-        """Return the clock of the file, and which of its frames (T,) each row is."""
-        _, times, rows = self._data()
-        return VideoClock(times), rows
+    def read_rows(self) -> tuple[VideoClock, np.ndarray]:
+        """Return when each row is shown, and the frame (T,) of the file that it is."""
+        _, times, frames = self._data()
+        return VideoClock(times), frames
 
     def _data(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        size = _size(*self.shape, self.frames)
+        size = _size(*self.shape)
         with self.path.open("rb") as file:
             file.seek(self.offset)
             data = file.read(size)
@@ -56,17 +54,17 @@ class Features:
             raise UserError(
                 f"{self.path}: the features at byte {self.offset} are damaged; delete it and run the command again."
             )
-        times, rows = 4 * self.shape[0] * self.shape[1], size - 8 * self.shape[0]
+        times, frames = size - 16 * self.shape[0], size - 8 * self.shape[0]
         return (
             np.frombuffer(data[:times], dtype="<f4"),
-            np.frombuffer(data[times:rows], dtype="<f8"),
-            np.frombuffer(data[rows:], dtype="<i8"),
+            np.frombuffer(data[times:frames], dtype="<f8"),
+            np.frombuffer(data[frames:], dtype="<i8"),
         )
 
 
-def _size(rows: int, columns: int, frames: int) -> int:
-    """Return the bytes of the features, the times of the file's frames, and the frame of each row."""
-    return 4 * rows * columns + 8 * frames + 8 * rows
+def _size(rows: int, columns: int) -> int:
+    """Return the bytes of the features, and of the time and the frame of each row."""
+    return 4 * rows * columns + 16 * rows
 
 
 def shard_folder(out: str | Path) -> Path:
@@ -113,11 +111,11 @@ class ShardWriter:
         self._data.close()
         self._journal.close()
 
-    def append(self, key: str, features: np.ndarray, *, fps: float, clock: VideoClock, rows: np.ndarray) -> None:
-        """Add the features (T, F) of a video, with the clock of its file and the frame (T,) that each row is."""
+    def append(self, key: str, features: np.ndarray, *, fps: float, clock: VideoClock, frames: np.ndarray) -> None:
+        """Add the features (T, F) of a video, with when each row is shown and the frame (T,) of the file that it is."""
         data = b"".join(
             np.ascontiguousarray(values, dtype=kind).tobytes()
-            for values, kind in ((features, "<f4"), (clock.times_s, "<f8"), (rows, "<i8"))
+            for values, kind in ((features, "<f4"), (clock.times_s, "<f8"), (frames, "<i8"))
         )
         offset = self._data.tell()
         self._data.write(data)
@@ -129,7 +127,6 @@ class ShardWriter:
                 "offset": offset,
                 "rows": features.shape[0],
                 "columns": features.shape[1],
-                "frames": clock.num_frames,
                 "crc": zlib.crc32(data),
                 "fps": fps,
             }
@@ -163,7 +160,7 @@ def read_shards(folder: str | Path) -> tuple[dict[str, Features], dict[str, str]
                 failed[line["key"]] = line["failed"]
             else:
                 shape = (line["rows"], line["columns"])
-                done[line["key"]] = Features(path, line["offset"], shape, line["frames"], line["crc"], line["fps"])
+                done[line["key"]] = Features(path, line["offset"], shape, line["crc"], line["fps"])
     return done, {key: message for key, message in failed.items() if key not in done}
 
 
@@ -177,14 +174,14 @@ def _complete_lines(journal: Path, data: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue  # the process was killed while it wrote this
         # Lines of an earlier version, without the times, are made anew.
-        if text.endswith("\n") and ("failed" in line or ("frames" in line and _end(line) <= size)):
+        if text.endswith("\n") and ("failed" in line or ("native_fps" not in line and _end(line) <= size)):
             lines.append(line)
     return lines
 
 
 def _end(line: Mapping[str, Any]) -> int:
     """Return the byte behind the numbers of a line."""
-    return int(line["offset"]) + _size(line["rows"], line["columns"], line["frames"])
+    return int(line["offset"]) + _size(line["rows"], line["columns"])
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -93,7 +93,7 @@ class VideoReader:
         fps: frames per second to resample to; None keeps all.
 
     Attributes:
-        rows: (T,) the frame of the file that each of the frames so far is.
+        frames: (T,) the frame of the file that each of those yielded so far is.
 
     Raises:
         UserError: while iterating, if PyAV or the file is missing, or the file holds no video that can be decoded.
@@ -104,38 +104,38 @@ class VideoReader:
         check_fps(fps)
         self._size, self._fps = size, fps
         self._decoder = FrameDecoder(path)
-        self.rows: list[int] = []
+        self.frames: list[int] = []
 
     @property
     def clock(self) -> VideoClock:
-        """The clock of the file, of all its frames once they have been read."""
-        return self._decoder.clock
+        """When the frames yielded so far are shown."""
+        return self._decoder.clock if self._fps is None else VideoClock.even(len(self.frames), self._fps)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield RGB frames of shape (H, W, 3), uint8."""
-        for row, picture in self._chosen():
-            self.rows.append(row)
+        for index, picture in self._chosen():
+            self.frames.append(index)
             yield picture
 
     def _chosen(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the number and the picture of each frame wanted."""
         timed = read_timed_frames(self._decoder, size=self._size)
         if self._fps is None:
-            for row, (_, picture) in enumerate(timed):
-                yield row, picture
+            for index, (_, picture) in enumerate(timed):
+                yield index, picture
             if not self._decoder.damaged:  # which has been said
                 _warn_uneven(self._decoder.path, self.clock)
             return
         # For each multiple of 1 / fps seconds the nearest frame; of two as near the earlier.
         wanted, interval = 0, 0.0
         held: tuple[float, int, np.ndarray] | None = None
-        for row, (time, picture) in enumerate(timed):
+        for index, (time, picture) in enumerate(timed):
             if held is not None:
                 interval = time - held[0]
                 while wanted <= (held[0] + interval / 2) * self._fps + _TIE:
                     yield held[1:]
                     wanted += 1
-            held = (time, row, picture)
+            held = (time, index, picture)
         # The last frame stands for half of its own interval too: no instant beyond the video is asked for.
         while held is not None and wanted <= (held[0] + interval / 2) * self._fps + _TIE:
             yield held[1:]

@@ -22,6 +22,8 @@ __all__ = ["Clip", "fit_within", "open_clips"]
 _LENGTHS_DIFFER = 0.1
 # Otherwise, frames whose times are off by more than this share of an interval.
 _TIMES_DIFFER = 0.5
+_RATES_DIFFER = 0.02
+_TIE = 1e-6  # as where frames are resampled: an instant half-way between two must not depend on rounding
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Clip:
         return self.probe.clock.num_frames == self.video.num_frames
 
     @property
-    def _embedded(self) -> VideoClock:
+    def clock(self) -> VideoClock:
         """When each embedded frame appears in the file."""
         return self.probe.clock if self.is_frame_by_frame else self.video.clock
 
@@ -62,11 +64,11 @@ class Clip:
 
     def seconds(self, frame: np.ndarray) -> np.ndarray:
         """Return the seconds in the file at (fractional) embedded frames; past the last, time goes on at its pace."""
-        return self._embedded.seconds(frame)
+        return self.clock.seconds(frame)
 
     def embedded_frame(self, seconds: np.ndarray) -> np.ndarray:
         """Return the (fractional) embedded frame at seconds in the file."""
-        return self._embedded.frame(seconds)
+        return self.clock.frame(seconds)
 
     def file_position(self, frame: np.ndarray) -> np.ndarray:
         """Return the (fractional) frame of the file at embedded frames."""
@@ -81,11 +83,18 @@ class Clip:
             embedded, whole = self.video.num_frames / self.video.fps, clock.num_frames / clock.fps
             return self.is_frame_by_frame or abs(embedded - whole) <= _LENGTHS_DIFFER * whole
         nearest = np.rint(clock.frame(known)).astype(np.int64)
-        return bool(np.abs(clock.times_s[nearest] - known).max() < _TIMES_DIFFER / clock.usual_fps)
+        if np.abs(clock.times_s[nearest] - known).max() < _TIMES_DIFFER / clock.usual_fps:
+            return True
+        # Where the frame rate was another, only the length can be compared.
+        is_resampled = abs(self.video.fps / clock.usual_fps - 1) > _RATES_DIFFER
+        return is_resampled and abs(float(known[-1]) - clock.last_s) < 1 / self.video.fps + 1 / clock.usual_fps
 
     def file_frame(self, frame: np.ndarray) -> np.ndarray:
-        """Return the index of the nearest frame of the file; halves go to the even one."""
-        return np.rint(self.file_position(frame)).astype(np.int64)
+        """Return the index of the nearest frame of the file; halves go to the even one, or as resampling has them."""
+        position = self.file_position(frame)
+        if self.is_frame_by_frame:
+            return np.rint(position).astype(np.int64)
+        return np.ceil(position - 0.5 - _TIE).astype(np.int64)
 
     def pictures(self, indices: np.ndarray, size: FrameSize | None = None) -> Iterator[np.ndarray]:
         """Decode frames of the file, one picture in memory at a time.

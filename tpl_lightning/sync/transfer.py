@@ -132,4 +132,4 @@ def _frame_labels(video: RunVideo, annotations: Annotations, name: str, names: S
     clip, rows = _clip(video), np.arange(video.num_frames)
     if clip is None:
         return spans.labels(video.clock, rows)
-    return spans.labels(clip.probe.clock, clip.file_frame(rows))
+    return spans.labels(clip.clock, clip.file_frame(rows))
