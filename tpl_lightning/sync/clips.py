@@ -50,7 +50,10 @@ class Clip:
     @property
     def is_frame_by_frame(self) -> bool:
         """Whether the embedding has exactly the frames of the file."""
-        return self.probe.clock.num_frames == self.video.num_frames
+        shown, embedded = self.probe.clock, self.video.clock
+        # As many even instants of a file that does not run evenly are there by chance: it was resampled.
+        by_chance = self.video.times_s is not None and embedded.is_even and not shown.is_even
+        return shown.num_frames == embedded.num_frames and not by_chance
 
     @property
     def clock(self) -> VideoClock:
