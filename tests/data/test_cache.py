@@ -271,3 +271,24 @@ def test_whole_numbers_may_be_floats(tmp_path):
             video_id="a", action="b", split="train", embeddings=np.zeros((3, 2)), labels=np.array([-1.0, 0.0, 1.0])
         )
     assert EmbeddingCache(path).labels(0).tolist() == [-1, 0, 1]
+
+
+def test_frame_times_are_kept_and_checked(tmp_path):
+    times = np.array([0.0, 0.1, 0.1, 0.9, 1.0])
+    common = {"action": "a", "split": "train", "embeddings": np.ones((5, 2)) + np.arange(5)[:, None]}
+    about = {"dataset": "d", "extractor": "e", "source": "s", "phase_names": {}}
+    with EmbeddingCacheWriter(tmp_path / "x.h5", **about) as writer:
+        writer.append(video_id="known", frame_times=times, **common)
+        writer.append(video_id="unknown", **common)
+        for wrong in (times[:4], -times, times[::-1], np.full(5, np.nan)):
+            with pytest.raises(UserError, match=r"video 'new': expected .*frame_times"):
+                writer.append(video_id="new", frame_times=wrong, **common)
+    cache = EmbeddingCache(tmp_path / "x.h5")
+    cache.validate()
+    assert cache.frame_times(0).dtype == np.float64
+    assert cache.frame_times(0).tolist() == times.tolist()
+    assert cache.frame_times(1) is None
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["frame_times"][3] = 0.05
+    with pytest.raises(UserError, match="video 'known': frame_times must be 0 or more, and never fall"):
+        EmbeddingCache(tmp_path / "x.h5").validate()

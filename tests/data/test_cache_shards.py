@@ -204,3 +204,16 @@ def test_a_few_frames_of_each_video_keep_its_variance(whole, monkeypatch):
     full = Preprocessor.fit(train, DataConfig(pca=None))
     monkeypatch.setattr(preprocess, "_COUNTED", int(train.lengths.sum()) // 12)  # two or three frames of each video
     assert Preprocessor.fit(train, DataConfig(pca=None)).scale == pytest.approx(full.scale, rel=0.1)
+
+
+def test_shards_keep_the_times_of_frames(tmp_path):
+    about = {"dataset": "d", "extractor": "e", "source": "s", "phase_names": {}}
+    times = {"a": np.array([0.0, 0.5, 0.7]), "b": None, "c": np.array([0.0, 2.0, 2.5])}
+    for number, names in enumerate(("ab", "c")):
+        with EmbeddingCacheWriter(tmp_path / f"part-{number}.h5", **about) as writer:
+            for name in names:
+                common = {"action": "x", "split": "train", "embeddings": np.eye(3)}
+                writer.append(video_id=name, frame_times=times[name], **common)
+    found = open_cache(tmp_path / "part-*.h5")
+    for index, name in enumerate("abc"):
+        np.testing.assert_equal(found.frame_times(index), times[name])

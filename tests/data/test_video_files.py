@@ -2,7 +2,6 @@
 
 import struct
 import warnings
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +19,8 @@ from tpl_lightning.data.video_files import (
 from tpl_lightning.errors import UserError
 
 av = pytest.importorskip("av")
+
+from tests.data.video_factory import write_at  # noqa: E402 - needs PyAV
 
 
 def make_frames(count, height=48, width=64):
@@ -105,20 +106,6 @@ def test_thinning_to_a_rate_that_does_not_divide_keeps_the_nearest(tmp_path):
     picked = [int(np.abs(levels - frame.mean()).argmin()) for frame in found]
     assert all(a < b for a, b in pairwise(picked))
     np.testing.assert_allclose(np.array(picked) / 24, np.arange(len(picked)) / 10, atol=0.5 / 24 + 1e-6)
-
-
-def write_at(path, frames, ticks, rate=24):
-    """Write frames that are shown at the given multiples of 1 / rate seconds."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=rate, options={"bf": "0", "crf": "1"})
-        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
-        stream.codec_context.time_base = Fraction(1, rate)
-        for frame, tick in zip(frames, ticks, strict=True):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            picture.pts, picture.time_base = int(tick), Fraction(1, rate)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-    return path
 
 
 def test_a_variable_frame_rate_is_evened_out(tmp_path):

@@ -32,8 +32,7 @@ def damaged(path, number):
     """Fill a packet of a file with noise; return the file."""
     with av.open(str(path)) as file:
         packets = [packet for packet in file.demux(video=0) if packet.size]
-        # In Matroska the packet has a header of its own, without which nothing behind it is found.
-        place, size = packets[number].pos + 16, packets[number].size - 16
+        place, size = packets[number].pos, packets[number].size
     data = bytearray(path.read_bytes())
     data[place : place + size] = np.random.default_rng(1).integers(0, 256, size).astype(np.uint8).tobytes()
     path.write_bytes(data)
