@@ -288,7 +288,8 @@ def test_frame_times_are_kept_and_checked(tmp_path):
     assert cache.frame_times(0).dtype == np.float64
     assert cache.frame_times(0).tolist() == times.tolist()
     assert cache.frame_times(1) is None
-    with h5py.File(tmp_path / "x.h5", "a") as file:
+    (tmp_path / "y.h5").write_bytes((tmp_path / "x.h5").read_bytes())
+    with h5py.File(tmp_path / "y.h5", "a") as file:
         file["frame_times"][3] = 0.05
     with pytest.raises(UserError, match="video 'known': frame_times must be 0 or more, and never fall"):
-        EmbeddingCache(tmp_path / "x.h5").validate()
+        EmbeddingCache(tmp_path / "y.h5").validate()

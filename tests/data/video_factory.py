@@ -15,6 +15,7 @@ def numbered(count, **options):
 
 def write_at(path, frames, ticks, rate=24, *, codec="h264", options=None, prepare=lambda stream: None, container=None):
     """Write frames that are shown at the given multiples of 1 / rate seconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=container or {}) as file:
         stream = file.add_stream(codec, rate=rate, options={"bf": "0", "crf": "1"} if options is None else options)
         stream.height, stream.width, stream.pix_fmt = frames[0].shape[0], frames[0].shape[1], "yuv420p"

@@ -89,7 +89,7 @@ class Clip:
         if np.abs(clock.times_s[nearest] - known).max() < _TIMES_DIFFER / clock.usual_fps:
             return True
         # Where the frame rate was another, only the length can be compared.
-        is_resampled = abs(self.video.fps / clock.usual_fps - 1) > _RATES_DIFFER
+        is_resampled = self.video.clock.is_even and abs(self.video.fps / clock.usual_fps - 1) > _RATES_DIFFER
         return is_resampled and abs(float(known[-1]) - clock.last_s) < 1 / self.video.fps + 1 / clock.usual_fps
 
     def file_frame(self, frame: np.ndarray) -> np.ndarray:
