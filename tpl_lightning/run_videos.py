@@ -48,6 +48,7 @@ class RunVideo:
         position: T^-theta at the L_i frames.
         source: T^theta at the L prototype points.
         times_s: Seconds from the video's first frame to each embedded one; None: they come evenly at ``fps``.
+        file_bytes: Size of the file that was embedded, 0 where unknown.
     """
 
     video_id: str
@@ -58,6 +59,7 @@ class RunVideo:
     position: np.ndarray
     source: np.ndarray
     times_s: np.ndarray | None = None
+    file_bytes: int = 0
 
     @cached_property
     def clock(self) -> VideoClock:
@@ -233,6 +235,7 @@ class Run:
             position=alignment.position(row),
             source=alignment.source(row),
             times_s=self.cache.frame_times(self._row_of_cache[video]),
+            file_bytes=int(self.cache.file_bytes[self._row_of_cache[video]]),
         )
 
     def _find_row(self, path: Path, row: dict[str, int]) -> int | None:

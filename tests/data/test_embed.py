@@ -77,6 +77,7 @@ def test_every_frame_keeps_its_time(cache, folder, tmp_path):
     np.testing.assert_allclose(cache.frame_times(3), np.arange(15) / 24, atol=1e-6)
     thinned = EmbeddingCache(embed_folder(folder, tmp_path / "x.h5", channels=6, fps=12.0, **QUIET))
     np.testing.assert_allclose(thinned.frame_times(3), np.arange(8) / 12)
+    assert cache.file_bytes[3] == thinned.file_bytes[3] == (folder / "jump" / "take 3.mp4").stat().st_size
 
 
 def test_seconds_are_those_of_the_frames_and_not_of_an_even_clock(tmp_path):

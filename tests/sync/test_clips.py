@@ -1,6 +1,7 @@
 """Frames and seconds of files behind warps."""
 
 import shutil
+import warnings
 from dataclasses import replace
 from fractions import Fraction
 
@@ -66,12 +67,10 @@ def test_by_time_where_frames_were_thinned_out(tmp_path):
     assert clip.embedded_frame(np.array(1.0)) == pytest.approx(12.0)
 
 
-def test_a_file_of_another_length_is_noted_and_never_left(tmp_path, capsys):
-    (clip,) = open_clips([video_of(write_clip(tmp_path / "v.mp4", 20), 40, 24.0)])
-    assert (
-        "v.mp4 is taken for video 'v' of the run by its name, but lasts 0.83 s (20 frames), while 1.67 s"
-        in capsys.readouterr().err
-    )
+def test_a_file_of_another_length_is_said_and_never_left(tmp_path):
+    path = write_clip(tmp_path / "v.mp4", 20)
+    with pytest.warns(UserWarning, match=r"but lasts 0.83 s \(20 frames\), and 1.67 s \(40 frames\) were embedded"):
+        (clip,) = open_clips([video_of(path, 40, 24.0)])
     assert clip.file_frame(np.arange(40)).max() == 19
 
 
@@ -135,18 +134,21 @@ def test_a_resampled_row_is_the_frame_that_was_embedded(tmp_path):
         assert [read_code(p) for p in clip.pictures(clip.file_frame(np.arange(len(shown))))] == shown
 
 
-def test_only_what_was_embedded_is_taken_without_a_word(tmp_path, capsys):
+def test_only_what_was_embedded_is_taken_without_a_word(tmp_path):
     path = write_uneven(tmp_path / "v.mp4", TICKS)
     times = np.array(TICKS) / 100
-    for known, fps in ((times, 9.0), (times[:6], 9.0), (np.arange(10) / 10, 10.0)):
-        open_clips([with_times(path, known, fps)])
-    assert capsys.readouterr().err == ""
-    open_clips([with_times(path, times * 1.3, 7.0)])
-    open_clips([with_times(path, np.append(times, 1.1), 9.1)])
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2
-    assert said[0].startswith(f"note: {path} is taken for video 'v' of the run by its name, but lasts")
-    assert "(10 frames), while 1.21 s (11 frames) were embedded" in said[1]
+    size = path.stat().st_size
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for known, fps in ((times, 9.0), (times[:6], 9.0), (np.arange(10) / 10, 10.0)):
+            open_clips([replace(with_times(path, known, fps), file_bytes=size)])
+    for known, size_then, found in (
+        (times * 1.3, size, "lasts 1.11 s"),
+        (np.append(times, 1.1), size, r"\(10 frames\), and 1.22 s \(11 frames\) were embedded"),
+        (times, size + 1, f"has {size} bytes, and {size + 1} when it was embedded"),
+    ):
+        with pytest.warns(UserWarning, match=f"v.mp4 is taken for video 'v' of the run by its name, but .*{found}"):
+            open_clips([replace(with_times(path, known, 9.0), file_bytes=size_then)])
 
 
 def test_times_that_are_known_spare_decoding(tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ _LAYOUT = {  # dataset: dimensions, numpy kinds
     "offsets": (1, "iu"),
     "labels": (1, "iu"),
     "fps": (1, "fiu"),
+    "file_bytes": (1, "iu"),
     "progress": (1, "f"),
     "frame_times": (1, "f"),
     **dict.fromkeys(_TEXT, (1, "text")),
@@ -48,6 +49,7 @@ class EmbeddingCache:
         offsets: (N + 1,) int64, first row of each video.
         lengths: (N,) int64, frames of each video.
         fps: (N,) float32.
+        file_bytes: (N,) int64, size of each video's file, 0 where unknown.
         phase_names: Names of each action's phases in order.
 
     Raises:
@@ -100,6 +102,7 @@ class EmbeddingCache:
         self._is_finite = np.zeros(len(self.lengths), dtype=bool)  # known from an earlier read
         count = len(self.video_id)
         self.fps = file["fps"][:].astype(np.float32) if "fps" in file else np.full(count, 24.0, np.float32)
+        self.file_bytes = file["file_bytes"][:].astype(np.int64) if "file_bytes" in file else np.zeros(count, np.int64)
         embeddings = file["embeddings"]
         self.dtype = embeddings.dtype
         self.has_labels, self.has_progress = "labels" in file, "progress" in file
@@ -136,7 +139,13 @@ class EmbeddingCache:
     def _check_structure(self, file: h5py.File, frames: int, count: int) -> None:
         if count == 0 or self.num_channels == 0:
             raise self._wrong("no videos in it" if count == 0 else "embeddings without channels")
-        for name, size in (("action", count), ("split", count), ("fps", count), ("offsets", count + 1)):
+        for name, size in (
+            ("action", count),
+            ("split", count),
+            ("fps", count),
+            ("file_bytes", count),
+            ("offsets", count + 1),
+        ):
             if name in file and len(file[name]) != size:
                 raise self._wrong(f"expected {size} values in {name!r}, but found {len(file[name])}")
         for name in ("labels", "progress", "frame_times"):

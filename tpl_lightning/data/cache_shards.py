@@ -60,9 +60,9 @@ class ShardedCache(EmbeddingCache):
         self.has_labels, self.has_progress, self.has_frame_times = (
             any(getattr(s, k) for s in shards) for k in ("has_labels", "has_progress", "has_frame_times")
         )
-        self.video_id, self.action, self.split, self.lengths, self.fps = (
+        self.video_id, self.action, self.split, self.lengths, self.fps, self.file_bytes = (
             np.concatenate([getattr(shard, name) for shard in shards])
-            for name in ("video_id", "action", "split", "lengths", "fps")
+            for name in ("video_id", "action", "split", "lengths", "fps", "file_bytes")
         )
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         self._starts = np.cumsum([0, *map(len, shards)])  # number of each shard's first video

@@ -56,6 +56,7 @@ class EmbeddingCacheWriter:
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         self._ids: dict[str, None] = {}
         self._rows: list[tuple[str, str, float]] = []
+        self._file_bytes: list[int] = []
         self._offsets = [0]
         self._labels: list[np.ndarray] = []
         self._progress: list[np.ndarray] = []
@@ -95,6 +96,7 @@ class EmbeddingCacheWriter:
         fps: float = 24.0,
         progress: np.ndarray | None = None,
         frame_times: np.ndarray | None = None,
+        file_bytes: int = 0,
     ) -> None:
         """Add a video.
 
@@ -107,6 +109,7 @@ class EmbeddingCacheWriter:
             fps: Frames per second, above 0 and finite.
             progress: (L,) true progress in [0, 1], never falling; None: unknown.
             frame_times: (L,) seconds from the video's first frame, never falling; None: frames come evenly at ``fps``.
+            file_bytes: Size of the video file, 0: unknown.
 
         Raises:
             UserError: If something does not fit; names the video.
@@ -131,6 +134,7 @@ class EmbeddingCacheWriter:
         self._offsets.append(start + length)
         self._ids[video_id] = None
         self._rows.append((action, split, float(fps)))
+        self._file_bytes.append(file_bytes)
         self._labels.append(np.full(length, -1, np.int16) if labels is None else np.asarray(labels).astype(np.int16))
         known = np.full(length, np.nan, np.float32) if progress is None else np.asarray(progress, np.float32)
         self._progress.append(known)
@@ -213,6 +217,8 @@ class EmbeddingCacheWriter:
         for name, values in columns.items():
             file.create_dataset(name, data=values, dtype=text)
         file.create_dataset("fps", data=np.array([r[2] for r in self._rows], dtype=np.float32))
+        if any(self._file_bytes):
+            file.create_dataset("file_bytes", data=np.array(self._file_bytes, dtype=np.int64))
         labels, progress = np.concatenate(self._labels), np.concatenate(self._progress)
         if (labels >= 0).any():
             file.create_dataset("labels", data=labels)

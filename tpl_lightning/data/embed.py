@@ -224,6 +224,7 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
                 labels=None if labels is None else labels[:end],
                 fps=features.fps,
                 frame_times=clock.times_s[:end],
+                file_bytes=entry["file_bytes"],
             )
         writer.set_extractor_state(*extractor.state())
     for path in [*folder.glob("shard-*"), folder / _MANIFEST]:
@@ -307,6 +308,7 @@ def _manifest(
             "path": str(clip.path),
             "phases": None if clip.phases is None else [clip.phases.unit, *clip.phases.spans],
             "num_frames": clip.num_frames,
+            "file_bytes": clip.path.stat().st_size if clip.kind == "video" else 0,
         }
         for clip, key in zip(clips, keys, strict=True)
     ]

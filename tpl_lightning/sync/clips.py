@@ -1,6 +1,6 @@
 """A video file behind a warp: from embedded frames to frames and seconds of the file, and its pictures in order."""
 
-import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,7 @@ class Clip:
 
 
 def open_clips(videos: list[RunVideo]) -> list[Clip]:
-    """Look at the files of videos; what is odd about them is noted on standard error.
+    """Look at the files of videos; of files that are other ones than were embedded is warned.
 
     Raises:
         UserError: If a file cannot be read.
@@ -131,17 +131,29 @@ def open_clips(videos: list[RunVideo]) -> list[Clip]:
         if video.path is None:
             raise UserError(f"{video.video_id}: the run knows this video, but its file is not here; name the file.")
         clip = Clip(video, probe_video(video.path, known=video.times_s))
-        if not clip.is_as_embedded():
-            clock = clip.probe.clock
-            print(
-                f"note: {video.path} is taken for video {video.video_id!r} of the run by its name, but lasts "
-                f"{clock.num_frames / clock.fps:.2f} s ({clock.num_frames} frames), while "
-                f"{video.num_frames / video.fps:.2f} s ({video.num_frames} frames) were embedded; frames are found "
-                "by their time. If it is another video, rename it to have it aligned anew.",
-                file=sys.stderr,
+        found = _difference(clip)
+        if found:
+            warnings.warn(
+                f"{video.path} is taken for video {video.video_id!r} of the run by its name, but {found}; frames are "
+                "found by their time. If it is another video, rename it to have it aligned anew.",
+                stacklevel=2,
             )
         clips.append(clip)
     return clips
+
+
+def _difference(clip: Clip) -> str:
+    """Return how a file differs from what was embedded under its name, empty where it does not."""
+    video, clock, size = clip.video, clip.probe.clock, clip.path.stat().st_size
+    if not clip.is_as_embedded():
+        lasts, embedded = clock.num_frames / clock.fps, video.num_frames / video.fps
+        return (
+            f"lasts {lasts:.2f} s ({clock.num_frames} frames), and {embedded:.2f} s ({video.num_frames} frames) were "
+            "embedded"
+        )
+    if video.file_bytes not in (0, size):
+        return f"has {size} bytes, and {video.file_bytes} when it was embedded"
+    return ""
 
 
 def fit_within(picture: np.ndarray, width: int, height: int) -> np.ndarray:
