@@ -136,9 +136,9 @@ class FrameDecoder:
             except (av.FFmpegError, OSError) as error:
                 self._broken, packet = str(error.strerror or error), None
             if packet is not None:
-                if not packet.size:
+                self._packets += bool(packet.size) or packet.dts is not None
+                if not packet.size:  # repeats the frame before, or is the end
                     continue
-                self._packets += 1
                 self._last_is_cut = packet.is_corrupt
             try:
                 frames = stream.codec_context.decode(packet)  # None: what is still in the decoder comes out
@@ -164,7 +164,7 @@ class FrameDecoder:
         if container.format.name == "avi":  # frames that repeat the one before are counted, but not there
             with self.path.open("rb") as file:
                 size = int.from_bytes(file.read(8)[4:], "little")
-            return found if size + 8 > self.path.stat().st_size else ""
+            return found if size > self.path.stat().st_size else ""
         if len(self.times) < 2:
             return ""
         left_s = _stated_end(stream) - self.times[-1]
