@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SyncOptions", "main"]
 
+_MAX_FPS = 240.0  # slow motion of phones
+
 _USAGE = """usage: tpl sync RUN [VIDEO|FOLDER ...] [key=value ...]
 Resample videos onto the prototype timeline of their action and show them side by side: originals above, in step below.
 Videos of the run are known by their file name; others are embedded and aligned on the spot. Without videos: all of the
@@ -76,8 +78,8 @@ def _write_action(run: "Run", action: str, clips: "list[Clip]", out: Path, optio
     from tpl_lightning.sync.separate import write_separate
 
     clock = make_clock(run, action, clips, options.reference)
-    # Phones make slow motion of up to 240 frames per second.
-    fps = options.fps or min(float(np.median([clip.probe.clock.usual_fps for clip in clips])), 240.0)
+    rates = sorted(clip.probe.clock.usual_fps for clip in clips)
+    fps = options.fps or min(rates[len(rates) // 2], _MAX_FPS)  # one that a video has, so that it moves evenly
     longest = max(clip.duration_s for clip in clips)
 
     def elapsed(seconds: float) -> np.ndarray:
