@@ -15,6 +15,7 @@ from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
+from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_files import VIDEO_EXTENSIONS
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
@@ -47,6 +48,8 @@ class RunVideo:
         fps: Embedded frames per second.
         position: T^-theta at the L_i frames.
         source: T^theta at the L prototype points.
+        times_s: Seconds from the video's first frame to each embedded one; None: they come evenly at ``fps``.
+        file_bytes: Size of the file that was embedded, 0 where unknown.
     """
 
     video_id: str
@@ -56,6 +59,15 @@ class RunVideo:
     fps: float
     position: np.ndarray
     source: np.ndarray
+    times_s: np.ndarray | None = None
+    file_bytes: int = 0
+
+    @cached_property
+    def clock(self) -> VideoClock:
+        """When each embedded frame appears."""
+        if self.times_s is None:
+            return VideoClock.even(self.num_frames, self.fps)
+        return VideoClock(self.times_s, stated_fps=self.fps)
 
     @property
     def num_frames(self) -> int:
@@ -221,6 +233,8 @@ class Run:
             fps=float(self.cache.fps[self._row_of_cache[video]]),
             position=alignment.position(row),
             source=alignment.source(row),
+            times_s=self.cache.frame_times(self._row_of_cache[video]),
+            file_bytes=int(self.cache.file_bytes[self._row_of_cache[video]]),
         )
 
     def _find_row(self, path: Path, row: dict[str, int]) -> int | None:
@@ -262,22 +276,23 @@ class Run:
         """Embed and align files that the run has not seen."""
         if not new:
             return []
-        aligned, fps = embed_and_align(self, new)
+        aligned, clocks = embed_and_align(self, new)
         return [
             RunVideo(
                 video_id=video_id,
                 action=action,
                 split=NEW,
                 path=path,
-                fps=fps[i],
+                fps=clocks[i].fps,
                 position=aligned.position(i),
                 source=aligned.source(i),
+                times_s=clocks[i].times_s,
             )
             for i, (video_id, (path, action)) in enumerate(new.items())
         ]
 
 
-def embed_and_align(run: Run, new: dict[str, tuple[Path, str]]) -> tuple[Alignment, list[float]]:
+def embed_and_align(run: Run, new: dict[str, tuple[Path, str]]) -> tuple[Alignment, list[VideoClock]]:
     """Embed files as the run's videos were, and predict their warps with the run's model.
 
     Args:
@@ -285,13 +300,13 @@ def embed_and_align(run: Run, new: dict[str, tuple[Path, str]]) -> tuple[Alignme
         new: Name of each video to its file and action.
 
     Returns:
-        The alignment, a row per video, and the embedded frames per second of each.
+        The alignment, a row per video, and when the embedded frames of each appear.
     """
     from tpl_lightning.data.extractors import embed_video, extractor_of_cache
-    from tpl_lightning.data.video_files import video_fps
+    from tpl_lightning.data.video_probe import probe_video
 
     extractor, usual = extractor_of_cache(run.cache), float(run.cache.fps.max())
-    rates: list[float] = []
+    clocks: list[VideoClock] = []
     with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
         target = Path(folder) / "new.h5"
         with EmbeddingCacheWriter(
@@ -303,11 +318,11 @@ def embed_and_align(run: Run, new: dict[str, tuple[Path, str]]) -> tuple[Alignme
             dtype=run.cache.dtype.name,
         ) as writer:
             for video_id, (path, action) in new.items():
-                thin = video_fps(path) > _FASTER * usual
-                embeddings, fps = embed_video(path, extractor, fps=usual if thin else None)
-                rates.append(fps)
-                writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=fps)
-        return _fitted_aligner(run).align(VideoSet(EmbeddingCache(target))), rates
+                thin = probe_video(path).clock.usual_fps > _FASTER * usual
+                embeddings, clock = embed_video(path, extractor, fps=usual if thin else None)
+                clocks.append(clock)
+                writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=clock.fps)
+        return _fitted_aligner(run).align(VideoSet(EmbeddingCache(target))), clocks
 
 
 def _fitted_aligner(run: Run) -> "Aligner":

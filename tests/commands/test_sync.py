@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.run_factory import inverse_warp, make_run, read_code, warp
+from tests.run_factory import inverse_warp, make_run, read_code, warp, write_clip
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.video_files import read_video, video_info
 from tpl_lightning.run_videos import Run
@@ -104,9 +104,9 @@ def test_warnings_are_one_line(run, folder, tmp_path, capsys):
     clip.write_bytes(data)
     command = [sys.executable, "-m", "tpl_lightning", "sync", str(run), str(clip), f"out={tmp_path / 'a.mp4'}"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stderr  # pytest keeps warnings itself
-    lines = [line for line in shown.splitlines() if "breaks off" in line]
+    lines = [line for line in shown.splitlines() if "damaged packet" in line]
     assert len(lines) == 1
-    assert lines[0].startswith(f"tpl: warning: {clip} breaks off")
+    assert lines[0].startswith(f"tpl: warning: {clip} has ")
 
 
 def test_separate_files_and_their_table_agree_exactly(run, tmp_path, capsys):
@@ -213,3 +213,19 @@ def test_memory_stays_bounded(tmp_path):
     command = [sys.executable, "-m", "tpl_lightning", "sync", str(run), f"out={tmp_path / 'o.mp4'}"]
     subprocess.run(command, check=True, capture_output=True)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 * 2**20  # in KiB
+
+
+def test_the_rate_is_that_of_the_videos(tmp_path):
+    """Embedded at 12 frames per second, the files have 24: what is written moves as smoothly as they do."""
+    run = make_run(tmp_path, lengths=(20, 24), strengths=(0.0, 0.2), fps=12.0, prototype=20, files=False)
+    for k, length in enumerate((20, 24)):
+        write_clip(tmp_path / "videos" / "tiny" / "jump" / f"jump_{k}.mp4", 2 * length, fps=24.0)
+    out = tmp_path / "o.mp4"
+    assert main(["sync", str(run), f"out={out}", "height=40", "originals=false", "separate=true"]) == 0
+    info = video_info(out)
+    assert (info.fps, info.num_frames) == (24, 39)  # 20 points at 12 per second: 19 / 12 s
+    with (tmp_path / "o" / "frames.csv").open(newline="") as file:
+        own = [row for row in csv.DictReader(file) if row["video_id"] == "jump_0"]
+    assert [int(row["source_frame"]) for row in own] == list(range(39))
+    assert main(["sync", str(run), f"out={out}", "height=40", "originals=false", "fps=12"]) == 0
+    assert video_info(out).num_frames == 20

@@ -7,6 +7,7 @@ import pytest
 
 from tpl_lightning.data.annotations import PhaseSpans, read_annotations, spans_of_labels
 from tpl_lightning.data.clips import Clip, annotate
+from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.errors import UserError
 
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
@@ -26,9 +27,14 @@ TIER = """<TIER LINGUISTIC_TYPE_REF="default" TIER_ID="{name}">
   </TIER>"""
 
 
+def resampled(frames, fps, native):
+    """When the frames are shown that are taken at another rate, and which of the file they are."""
+    return VideoClock.even(frames, fps), np.ceil(np.arange(frames) * native / fps - 0.5).astype(int)
+
+
 def labels_of(annotations, video, action="dip", frames=24, fps=24.0, native=24.0):
     names = annotations.phases_of({v: action for v in annotations.named})[action]
-    return names, annotations.spans(video, names).labels(frames, fps=fps, native_fps=native)
+    return names, annotations.spans(video, names).labels(*resampled(frames, fps, native))
 
 
 def test_the_frame_of_an_event_is_the_first_of_the_next_phase(tmp_path):
@@ -48,21 +54,21 @@ def test_the_frame_of_an_event_is_the_first_of_the_next_phase(tmp_path):
 
 def test_labels_follow_resampling():
     spans = PhaseSpans(((0, 12, 0), (12, 24, 1)), "frames")
-    assert spans.labels(24, fps=24, native_fps=24).tolist() == [0] * 12 + [1] * 12
-    assert spans.labels(12, fps=12, native_fps=24).tolist() == [0] * 6 + [1] * 6
-    assert spans.labels(48, fps=48, native_fps=24).tolist() == [0] * 24 + [1] * 24
+    assert spans.labels(*resampled(24, 24, 24)).tolist() == [0] * 12 + [1] * 12
+    assert spans.labels(*resampled(12, 12, 24)).tolist() == [0] * 6 + [1] * 6
+    assert spans.labels(*resampled(48, 48, 24)).tolist() == [0] * 24 + [1] * 24
     seconds = PhaseSpans(((0.0, 0.4583, 0), (0.4583, 1.0, 1)), "seconds")  # 11 / 24 = 0.45833..
-    assert seconds.labels(24, fps=24, native_fps=30).tolist() == [0] * 11 + [1] * 13
+    assert seconds.labels(*resampled(24, 24, 30)).tolist() == [0] * 11 + [1] * 13
     share = PhaseSpans(((0.0, 0.25, 0), (0.5, 1.0, 1)), "share")
-    assert share.labels(8, fps=24, native_fps=30).tolist() == [0, 0, -1, -1, 1, 1, 1, 1]
+    assert share.labels(*resampled(8, 24, 30)).tolist() == [0, 0, -1, -1, 1, 1, 1, 1]
     open_end = PhaseSpans(((0.0, float("inf"), 3),), "frames")
-    assert open_end.labels(5, fps=10, native_fps=30).tolist() == [3] * 5
+    assert open_end.labels(*resampled(5, 10, 30)).tolist() == [3] * 5
 
 
 def test_stretches_of_labels_give_the_labels_back():
     labels = np.array([0, 0, 1, 1, 1, -1, -1, 2])
-    np.testing.assert_array_equal(spans_of_labels(labels).labels(8, fps=24, native_fps=24), labels)
-    stretched = spans_of_labels(labels, unit="share").labels(16, fps=24, native_fps=24)
+    np.testing.assert_array_equal(spans_of_labels(labels).labels(*resampled(8, 24, 24)), labels)
+    stretched = spans_of_labels(labels, unit="share").labels(*resampled(16, 24, 24))
     np.testing.assert_array_equal(stretched, np.repeat(labels, 2))
 
 

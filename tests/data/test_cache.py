@@ -359,3 +359,25 @@ def test_names_that_hdf5_cannot_hold_are_refused(tmp_path, name):
     with pytest.raises(UserError, match="expected names of UTF-8 characters"), _writer(tmp_path / "x.h5") as writer:
         writer.append(**{**VIDEO, "video_id": name}, embeddings=np.zeros((4, 3)))
     assert not list(tmp_path.iterdir())
+
+
+def test_frame_times_are_kept_and_checked(tmp_path):
+    times = np.array([0.0, 0.1, 0.1, 0.9, 1.0])
+    common = {"action": "a", "split": "train", "embeddings": np.ones((5, 2)) + np.arange(5)[:, None]}
+    about = {"dataset": "d", "extractor": "e", "source": "s", "phase_names": {}}
+    with EmbeddingCacheWriter(tmp_path / "x.h5", **about) as writer:
+        writer.append(video_id="known", frame_times=times, **common)
+        writer.append(video_id="unknown", **common)
+        for wrong in (times[:4], -times, times[::-1], np.full(5, np.nan)):
+            with pytest.raises(UserError, match=r"video 'new': expected .*frame_times"):
+                writer.append(video_id="new", frame_times=wrong, **common)
+    cache = EmbeddingCache(tmp_path / "x.h5")
+    cache.validate()
+    assert cache.frame_times(0).dtype == np.float64
+    assert cache.frame_times(0).tolist() == times.tolist()
+    assert cache.frame_times(1) is None
+    (tmp_path / "y.h5").write_bytes((tmp_path / "x.h5").read_bytes())
+    with h5py.File(tmp_path / "y.h5", "a") as file:
+        file["frame_times"][3] = 0.05
+    with pytest.raises(UserError, match="video 'known': frame_times must be 0 or more, and never fall"):
+        EmbeddingCache(tmp_path / "y.h5").validate()

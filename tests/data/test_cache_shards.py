@@ -214,3 +214,16 @@ def test_many_shards_take_one_descriptor_each(tmp_path, whole):
     for i in range(len(cache)):
         cache.read(i), cache.labels(i), cache.progress(i)
     assert len(os.listdir("/proc/self/fd")) <= before + 11
+
+
+def test_shards_keep_the_times_of_frames(tmp_path):
+    about = {"dataset": "d", "extractor": "e", "source": "s", "phase_names": {}}
+    times = {"a": np.array([0.0, 0.5, 0.7]), "b": None, "c": np.array([0.0, 2.0, 2.5])}
+    for number, names in enumerate(("ab", "c")):
+        with EmbeddingCacheWriter(tmp_path / f"part-{number}.h5", **about) as writer:
+            for name in names:
+                common = {"action": "x", "split": "train", "embeddings": np.eye(3)}
+                writer.append(video_id=name, frame_times=times[name], **common)
+    found = open_cache(tmp_path / "part-*.h5")
+    for index, name in enumerate("abc"):
+        np.testing.assert_equal(found.frame_times(index), times[name])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,8 @@ from tpl_lightning.data.video_files import read_video, write_video
 from tpl_lightning.errors import UserError
 
 pytest.importorskip("av")
+
+from tests.data.video_factory import write_at
 
 QUIET = {"num_workers": 0, "progress": False}
 
@@ -68,6 +71,36 @@ def test_every_video_is_embedded(cache, folder):
     assert cache.action.tolist() == ["jump"] * 4 + ["turn"] * 3
     assert cache.lengths.tolist() == [12, 13, 14, 15, 12, 13, 14]
     assert set(cache.fps.tolist()) == {24.0}
+
+
+def test_every_frame_keeps_its_time(cache, folder, tmp_path):
+    np.testing.assert_allclose(cache.frame_times(3), np.arange(15) / 24, atol=1e-6)
+    thinned = EmbeddingCache(embed_folder(folder, tmp_path / "x.h5", channels=6, fps=12.0, **QUIET))
+    np.testing.assert_allclose(thinned.frame_times(3), np.arange(8) / 12)
+    assert cache.file_bytes[3] == thinned.file_bytes[3] == (folder / "jump" / "take 3.mp4").stat().st_size
+
+
+def test_seconds_are_those_of_the_frames_and_not_of_an_even_clock(tmp_path):
+    """Ten frames per second, then thirty: a phase that begins at 1 s begins at the frame that is shown then."""
+    ticks = np.concatenate([3 * np.arange(10), 30 + np.arange(20)])
+    lines = ["video_id,phase,start_s,end_s"]
+    for name in ("a", "b"):
+        write_at(tmp_path / "clips" / f"{name}.mp4", moving_square(30), ticks, 30)
+        lines += [f"{name},up,0,1", f"{name},down,1,1.3333", f"{name},end,1.3333,9"]
+    (tmp_path / "l.csv").write_text("\n".join(lines))
+    (tmp_path / "v.csv").write_text("path,action,labels\nclips/a.mp4,jump,l.csv\nclips/b.mp4,jump,l.csv\n")
+    clips, names = clips_of_list(tmp_path / "v.csv")
+    for fps, expected in ((None, (10, 20)), (30.0, (30, 40)), (6.0, (6, 8))):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the frame rate varies
+            path = embed_clips(
+                clips, tmp_path / f"{fps}.h5", extractor=HogExtractor(channels=3), dataset="d", source="s",
+                phase_names=names, fps=fps, alone=True, **QUIET,
+            )  # fmt: skip
+        found = EmbeddingCache(path)
+        for index in range(2):
+            labels = found.labels(index)
+            assert [int((labels >= k).argmax()) for k in (1, 2)] == list(expected)
 
 
 def test_every_action_is_in_train_and_test(cache):

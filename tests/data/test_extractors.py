@@ -56,8 +56,9 @@ def test_embeddings_are_those_of_transformers(request, video, name, channels):
     assert (found.shape, found.dtype) == ((20, channels), np.float32)
     np.testing.assert_allclose(found, reference(folder, frames), atol=2e-5)
     # Resized while it is decoded: other filters, so not the same numbers.
-    streamed, fps = embed_video(video, extractor)
-    assert fps == 24.0
+    streamed, clock = embed_video(video, extractor)
+    assert clock.fps == 24.0
+    np.testing.assert_allclose(clock.times_s, np.arange(20) / 24, atol=1e-6)
     cosine = (streamed * found).sum(-1) / np.linalg.norm(streamed, axis=-1) / np.linalg.norm(found, axis=-1)
     assert cosine.min() > 0.995
 

@@ -17,6 +17,7 @@ from tpl_lightning.data.clips import Clip
 from tpl_lightning.data.importers import IMPORTERS
 from tpl_lightning.data.sources import find_or_make_cache
 from tpl_lightning.data.tfrecord import message_class
+from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_files import write_video
 from tpl_lightning.errors import UserError
 
@@ -106,7 +107,7 @@ def test_penn_action_with_phases(penn_action, tmp_path):
     clips, names = IMPORTERS["penn_action"].read(penn_action, None)
     assert names == {"golf_swing": ["phase 1", "phase 2", "phase 3"]}
     assert [(clip.video_id, clip.split) for clip in clips] == [("0001", "train"), ("0002", "train"), ("0003", "test")]
-    found = [clip.phases.labels(8, fps=30, native_fps=30).tolist() for clip in clips]
+    found = [clip.phases.labels(VideoClock.even(8, 30)).tolist() for clip in clips]
     assert found == [[0, 0, 0, 1, 1, 1, 2, 2], [0, 0, 1, 1, 1, 1, 2, 2], [0] * 4 + [1] * 4]
 
 
@@ -117,17 +118,17 @@ def test_penn_action_with_phases_in_records(penn_action, tmp_path):
     write_records(folder / "golf_swing_val-0-of-1.tfrecord", [sequence("0004_golf_swing", [0] * 2 + [1] * 6)])
     clips, names = IMPORTERS["penn_action"].read(penn_action, folder)
     assert [(clip.video_id, clip.split) for clip in clips] == [("0001", "train"), ("0004", "test")]
-    assert clips[1].phases.labels(8, fps=30, native_fps=30).tolist() == [0] * 2 + [1] * 6
+    assert clips[1].phases.labels(VideoClock.even(8, 30)).tolist() == [0] * 2 + [1] * 6
     assert names == {"golf_swing": ["phase 1", "phase 2"]}
 
 
 def test_image_folders_follow_the_frame_rate(penn_action):
     clip = Clip("0001", "golf_swing", "train", penn_action / "frames" / "0001", kind="images", image_fps=30.0)
-    everything = list(clip.frames())
+    everything = list(clip.reader())
     assert len(everything) == 8
-    np.testing.assert_array_equal(np.array(list(clip.frames(fps=15.0))), np.array(everything[::2]))
-    np.testing.assert_array_equal(np.array(list(clip.frames(fps=60.0))), np.array(everything).repeat(2, axis=0))
-    (small, *_) = clip.frames(size=lambda width, height: (width // 2, height // 2))
+    np.testing.assert_array_equal(np.array(list(clip.reader(fps=15.0))), np.array(everything[::2]))
+    np.testing.assert_array_equal(np.array(list(clip.reader(fps=60.0))), np.array(everything).repeat(2, axis=0))
+    (small, *_) = clip.reader(size=lambda width, height: (width // 2, height // 2))
     assert small.shape == (24, 24, 3)
 
 

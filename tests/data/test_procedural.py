@@ -247,6 +247,7 @@ def test_cache_holds_specifications_and_truth(built):
     clip = render_clip(specs[2], size=SMALL["size"])
     np.testing.assert_array_equal(cache.progress(2), clip.progress)
     np.testing.assert_array_equal(cache.labels(2), clip.phases)
+    np.testing.assert_array_equal(cache.frame_times(2), np.arange(specs[2].num_frames) / 24)
 
 
 def test_result_does_not_depend_on_workers(built, tmp_path):

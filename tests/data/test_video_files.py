@@ -2,7 +2,6 @@
 
 import struct
 import warnings
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -14,13 +13,14 @@ from tpl_lightning.data.video_files import (
     has_pyav,
     read_frames,
     read_video,
-    video_fps,
     video_info,
     write_video,
 )
 from tpl_lightning.errors import UserError
 
 av = pytest.importorskip("av")
+
+from tests.data.video_factory import write_at  # noqa: E402 - needs PyAV
 
 
 def make_frames(count, height=48, width=64):
@@ -49,7 +49,7 @@ def test_round_trip(tmp_path, name, fps):
     assert np.abs(found.astype(int) - frames.astype(int)).mean() < 4
     info = video_info(path)
     assert (info.num_frames, info.width, info.height) == (17, 64, 48)
-    assert info.fps == video_fps(path)
+    assert info.fps == found_fps
     assert info.duration_s == pytest.approx(17 / fps, rel=1e-3)
 
 
@@ -106,20 +106,6 @@ def test_thinning_to_a_rate_that_does_not_divide_keeps_the_nearest(tmp_path):
     picked = [int(np.abs(levels - frame.mean()).argmin()) for frame in found]
     assert all(a < b for a, b in pairwise(picked))
     np.testing.assert_allclose(np.array(picked) / 24, np.arange(len(picked)) / 10, atol=0.5 / 24 + 1e-6)
-
-
-def write_at(path, frames, ticks, rate=24):
-    """Write frames that are shown at the given multiples of 1 / rate seconds."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=rate, options={"bf": "0", "crf": "1"})
-        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
-        stream.codec_context.time_base = Fraction(1, rate)
-        for frame, tick in zip(frames, ticks, strict=True):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            picture.pts, picture.time_base = int(tick), Fraction(1, rate)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-    return path
 
 
 def test_a_variable_frame_rate_is_evened_out(tmp_path):
@@ -250,7 +236,7 @@ def test_files_of_other_kinds_are_named(tmp_path):
     empty.touch()
     missing = tmp_path / "missing.mp4"
     for path in (text, empty, missing, tmp_path):
-        for function in (read_video, video_fps, video_info, lambda path: list(read_frames(path))):
+        for function in (read_video, video_info, lambda path: list(read_frames(path))):
             with pytest.raises(UserError) as error:
                 function(path)
             check_one_line(error, path)
@@ -299,7 +285,7 @@ def test_lost_frames_are_warned_of(tmp_path):
     data[middle:stop] = bytes(stop - middle)
     path = tmp_path / "holes.mp4"
     path.write_bytes(data)
-    with pytest.warns(UserWarning, match="holes.mp4 breaks off"):
+    with pytest.warns(UserWarning, match=r"holes.mp4 has \d+ damaged packets, left out .* read \d+ frames"):
         found = list(read_frames(path))
     assert 5 < len(found) < 60
 

@@ -1,12 +1,17 @@
 """Frames and seconds of files behind warps."""
 
 import shutil
+import warnings
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from tests.run_factory import code_picture, make_run, read_code, write_clip
+from tpl_lightning.data import video_decode
+from tpl_lightning.data.video_files import VideoReader
+from tpl_lightning.data.video_probe import probe_video
 from tpl_lightning.errors import UserError
 from tpl_lightning.run_videos import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
@@ -62,9 +67,10 @@ def test_by_time_where_frames_were_thinned_out(tmp_path):
     assert clip.embedded_frame(np.array(1.0)) == pytest.approx(12.0)
 
 
-def test_a_file_of_another_length_is_noted_and_never_left(tmp_path, capsys):
-    (clip,) = open_clips([video_of(write_clip(tmp_path / "v.mp4", 20), 40, 24.0)])
-    assert "v.mp4 lasts 0.83 s, but 1.67 s" in capsys.readouterr().err
+def test_a_file_of_another_length_is_said_and_never_left(tmp_path):
+    path = write_clip(tmp_path / "v.mp4", 20)
+    with pytest.warns(UserWarning, match=r"but lasts 0.83 s \(20 frames\), and 1.67 s \(40 frames\) were embedded"):
+        (clip,) = open_clips([video_of(path, 40, 24.0)])
     assert clip.file_frame(np.arange(40)).max() == 19
 
 
@@ -81,7 +87,7 @@ def test_a_broken_tail_holds_the_last_frame(tmp_path):
     broken = tmp_path / "v.mkv"
     broken.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
     (clip,) = open_clips([video_of(broken, 60, 24.0)])
-    count = len(clip.probe.times_s)
+    count = clip.probe.clock.num_frames
     assert 10 < count < 60
     codes = [read_code(picture) for picture in clip.pictures(np.arange(60).clip(max=59))]
     assert len(codes) == 60
@@ -108,3 +114,58 @@ def test_missing_files_are_named(tmp_path):
 
 def test_code_pictures():
     assert [read_code(code_picture(k)) for k in (0, 1, 100, 255)] == [0, 1, 100, 255]
+
+
+TICKS = [0, 2, 4, 6, 30, 60, 90, 92, 94, 100]
+
+
+def with_times(path, times, fps):
+    return replace(video_of(path, len(times), fps), times_s=np.array(times))
+
+
+def test_a_resampled_row_is_the_frame_that_was_embedded(tmp_path):
+    path = write_uneven(tmp_path / "v.mp4", TICKS)
+    for fps in (5.0, 9.0, 12.0, 40.0):  # 9: as many rows as the file has frames, by chance
+        reader = VideoReader(path, fps=fps)
+        shown = [read_code(picture) for picture in reader]
+        assert shown == reader.frames
+        (clip,) = open_clips([with_times(path, reader.clock.times_s, fps)])
+        assert clip.file_frame(np.arange(len(shown))).tolist() == shown
+        assert [read_code(p) for p in clip.pictures(clip.file_frame(np.arange(len(shown))))] == shown
+
+
+def test_only_what_was_embedded_is_taken_without_a_word(tmp_path):
+    path = write_uneven(tmp_path / "v.mp4", TICKS)
+    times = np.array(TICKS) / 100
+    size = path.stat().st_size
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for known, fps in ((times, 9.0), (times[:6], 9.0), (np.arange(10) / 10, 10.0)):
+            open_clips([replace(with_times(path, known, fps), file_bytes=size)])
+    for known, size_then, found in (
+        (times * 1.3, size, "lasts 1.11 s"),
+        (np.append(times, 1.1), size, r"\(10 frames\), and 1.22 s \(11 frames\) were embedded"),
+        (times, size + 1, f"has {size} bytes, and {size + 1} when it was embedded"),
+    ):
+        with pytest.warns(UserWarning, match=f"v.mp4 is taken for video 'v' of the run by its name, but .*{found}"):
+            open_clips([replace(with_times(path, known, 9.0), file_bytes=size_then)])
+
+
+def test_times_that_are_known_spare_decoding(tmp_path, monkeypatch):
+    path = write_uneven(tmp_path / "v.mp4", TICKS)
+    times = VideoReader(path)
+    count = sum(1 for _ in times)
+    whole = probe_video(path)
+    decoded = []
+    monkeypatch.setattr(
+        video_decode,
+        "_rising",
+        lambda frames, step, of=video_decode._rising: (decoded.append(f) or f for f in of(frames, step)),
+    )
+    quick = probe_video(path, known=times.clock.times_s)
+    assert len(decoded) == 1
+    assert (count, quick.width, quick.codec) == (10, whole.width, whole.codec)
+    np.testing.assert_array_equal(quick.clock.times_s, whole.clock.times_s)
+    assert quick.clock.start_s == whole.clock.start_s
+    other = probe_video(path, known=times.clock.times_s * 1.01)  # times of another file do not count
+    np.testing.assert_array_equal(other.clock.times_s, whole.clock.times_s)

@@ -9,9 +9,11 @@ import pytest
 from tests.run_factory import BOUNDS, PHASES, inverse_warp, make_run
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.annotations import read_annotations
+from tpl_lightning.data.video_files import VideoReader
 from tpl_lightning.run_videos import Run, RunVideo
 from tpl_lightning.sync.label_files import LABEL_COLUMNS, write_labels
-from tpl_lightning.sync.transfer import LabelledVideo, PhaseSpan
+from tpl_lightning.sync.phases import Phases
+from tpl_lightning.sync.transfer import LabelledVideo, PhaseSpan, carry_labels
 
 STRENGTHS = (0.0, 0.6, -0.6, 0.4)
 
@@ -149,3 +151,32 @@ def test_elan_files_of_videos_that_share_names(tmp_path):
     assert written == [tmp_path / "l" / "jump" / "take 1.5.eaf", tmp_path / "l" / "turn" / "take 1.5.eaf"]
     annotations = read_annotations(tmp_path / "l")
     assert [annotations.name_of(video.video_id, video.action) for video in videos] == list(annotations.named)
+
+
+TICKS = {"even": np.arange(40), "uneven": np.concatenate([3 * np.arange(20), 60 + np.arange(20)])}
+
+
+@pytest.mark.parametrize("fps", [None, 10.0, 50.0])
+@pytest.mark.parametrize("start", [0, 7])
+@pytest.mark.parametrize("kind", ["even", "uneven"])
+@pytest.mark.parametrize("has_file", [True, False])
+def test_seconds_go_out_and_come_back_frame_by_frame(tmp_path, kind, start, fps, has_file):
+    """Labels carried to a video, written in seconds, are those that embedding it with this file gives."""
+    pytest.importorskip("av")
+    from tests.data.video_factory import numbered, write_at
+
+    path = write_at(tmp_path / "v.mkv", numbered(40, width=32, height=16), TICKS[kind] + start, 24)
+    reader = VideoReader(path, fps=fps)
+    count = sum(1 for _ in reader)
+    rng = np.random.default_rng(0)
+    position = np.sort(rng.uniform(size=count))
+    clock, names = reader.clock, ("up", "top", "down")
+    video = RunVideo("v", "a", "train", path if has_file else None, clock.fps, position, position, clock.times_s)
+    phases = Phases(names, np.repeat([0, 1, 2], [9, 3, 8]), np.ones(20))
+    (out,) = write_labels(tmp_path / "l.csv", [carry_labels(video, phases)])
+    spans = read_annotations(out).spans("v", names)
+    assert spans.unit == "seconds"
+    np.testing.assert_array_equal(
+        spans.labels(clock, np.array(reader.frames)),
+        phases.labels[phases.point(video.prototype_time(np.arange(count)))],
+    )

@@ -85,3 +85,67 @@ def test_names_cannot_break_out_of_the_page(tmp_path):
     page = (run / "view" / "index.html").read_text()
     assert "a<b>" not in page
     assert data_of(page)["actions"][0]["name"] == "a<b>&amp"
+
+
+def _videos(run):
+    (action,) = data_of((run / "view" / "index.html").read_text())["actions"]
+    return action["videos"]
+
+
+def test_copied_files_that_start_late_tell_when(run):
+    from fractions import Fraction
+
+    import av
+
+    own = run.parent.parent / "videos" / "tiny" / "jump" / "jump_1.mp4"
+    whole = own.with_name("whole.mp4").absolute()
+    own.rename(whole)
+    with av.open(str(whole)) as source, av.open(str(own), "w") as target:
+        stream = source.streams.video[0]
+        copy, sound = target.add_stream_from_template(stream), target.add_stream("aac", rate=8000, layout="mono")
+        for packet in source.demux(stream):
+            if packet.size:
+                packet.pts, packet.dts = (at + round(0.5 / packet.time_base) for at in (packet.pts, packet.dts))
+                packet.stream = copy
+                target.mux(packet)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 3 * 8000), np.float32), format="fltp", layout="mono")
+        silence.sample_rate, silence.time_base = 8000, Fraction(1, 8000)
+        target.mux(sound.encode(silence))
+        target.mux(sound.encode(None))
+    whole.unlink()
+    assert main(["view", str(run)]) == 0
+    early, late = _videos(run)
+    assert late["src"].endswith(".mp4")
+    assert (run / "view" / late["src"]).read_bytes() == own.read_bytes()
+    assert (early["start"], late["start"]) == (0, pytest.approx(0.5, abs=0.05))
+    assert (late["fps"], late["last"]) == (24, 29)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_uneven_files_keep_their_times_copied_or_transcoded(run, ending):
+    from tests.data.video_factory import numbered, write_at
+    from tpl_lightning.data.video_probe import probe_video
+
+    folder = run.parent.parent / "videos" / "tiny" / "jump"
+    (folder / "jump_1.mp4").unlink()
+    ticks = np.concatenate([3 * np.arange(10), 30 + np.arange(20)])
+    write_at(folder / f"jump_1.{ending}", numbered(30), ticks, 30)
+    assert main(["view", str(run)]) == 0
+    uneven = _videos(run)[1]
+    np.testing.assert_allclose(uneven["times"], ticks / 30, atol=1e-3)
+    assert uneven["start"] == 0
+    written = probe_video(run / "view" / uneven["src"]).clock
+    np.testing.assert_allclose(written.times_s, ticks / 30, atol=1e-3)
+
+
+def test_recordings_that_state_no_length_are_transcoded(run):
+    from tests.data.video_factory import numbered, write_at
+
+    folder = run.parent.parent / "videos" / "tiny" / "jump"
+    (folder / "jump_1.mp4").unlink()
+    ticks = np.round(np.arange(30) * 33.3).astype(int)
+    write_at(folder / "jump_1.webm", numbered(30), ticks, 1000, codec="libvpx", options={}, container={"live": "1"})
+    assert main(["view", str(run)]) == 0
+    video = _videos(run)[1]
+    assert video["src"].endswith(".mp4")
+    assert video["fps"] == pytest.approx(30, rel=0.01)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SyncOptions", "main"]
 
+_MAX_FPS = 240.0  # slow motion of phones
+
 _USAGE = """usage: tpl sync RUN [VIDEO|FOLDER ...] [key=value ...]
 Resample videos onto the prototype timeline of their action and show them side by side: originals above, in step below.
 Videos of the run are known by their file name; others are embedded and aligned on the spot. Without videos: all of the
@@ -26,7 +28,7 @@ options (key=default):
   columns=null           videos side by side; empty: chosen
   height=null width=null size of a cell in pixels; empty: as large as fits 1920 x 1080
   speed=1.0              0.5 plays at half the speed
-  fps=null               frames per second; empty: the prototype's
+  fps=null               frames per second; empty: the videos' own
   reference=prototype    the clock: prototype, or the name of a video that plays at its own tempo
   separate=false         also write each synced video as a file of its own, into a folder named like `out`, with
                          frames.csv: which frame of the source each shows
@@ -76,7 +78,8 @@ def _write_action(run: "Run", action: str, clips: "list[Clip]", out: Path, optio
     from tpl_lightning.sync.separate import write_separate
 
     clock = make_clock(run, action, clips, options.reference)
-    fps = options.fps or run.fps(action)
+    rates = sorted(clip.probe.clock.usual_fps for clip in clips)
+    fps = options.fps or min(rates[len(rates) // 2], _MAX_FPS)  # one that a video has, so that it moves evenly
     longest = max(clip.duration_s for clip in clips)
 
     def elapsed(seconds: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tpl_lightning.data.tables import read_table
+from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.errors import UserError
 
 __all__ = ["Annotations", "PhaseSpans", "read_annotations", "spans_of_labels"]
@@ -24,27 +25,33 @@ class PhaseSpans:
 
     Convention:
         A stretch runs from the frame nearest to its start up to, not including, the one nearest to its end. Starts and
-        ends are frames of the file, seconds, or shares of the video in [0, 1]. Frames in no stretch are unlabelled.
+        ends are frames of the file, seconds since its first frame, or shares of the video in [0, 1]. Frames in no
+        stretch are unlabelled.
     """
 
     spans: tuple[tuple[float, float, int], ...]
     unit: Unit
 
-    def labels(self, num_frames: int, *, fps: float, native_fps: float) -> np.ndarray:
-        """Return the phase of each frame of the resampled video.
+    def labels(self, clock: VideoClock, frames: np.ndarray | None = None) -> np.ndarray:
+        """Return the phase of each row of a video's embedding.
 
         Args:
-            num_frames: frames of the resampled video.
-            fps: its frames per second.
-            native_fps: frames per second of the file.
+            clock: when each of the T rows is shown.
+            frames: (T,) the frame of the file that each row is, as where the video is resampled; None: 0, 1, 2 ...
 
         Returns:
-            Phase of each frame, shape (num_frames,), int16, -1 where unlabelled.
+            Phase of each row, shape (T,), int16, -1 where unlabelled.
         """
-        per_unit = {"frames": fps / native_fps, "seconds": fps, "share": float(num_frames)}[self.unit]
-        labels = np.full(num_frames, -1, dtype=np.int16)
+        count = clock.num_frames
+        labels = np.full(count, -1, dtype=np.int16)
         for start, end, phase in self.spans:
-            first, last = (int(np.clip(np.floor(at * per_unit + 0.5), 0, num_frames)) for at in (start, end))
+            if self.unit == "seconds":
+                first, last = clock.first_after(start), clock.first_after(end)
+            else:
+                per_unit = count if self.unit == "share" else 1
+                first, last = (np.floor(at * per_unit + 0.5) for at in (start, end))
+                places = np.arange(count) if self.unit == "share" or frames is None else frames
+                first, last = np.searchsorted(places, [first, last])
             labels[first:last] = phase
         return labels
 

@@ -14,7 +14,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tpl_lightning.data.cache_writer import FORMAT, SPLITS, VERSION, EmbeddingCacheWriter, writable
+from tpl_lightning.data.cache_writer import (
+    FORMAT,
+    SPLITS,
+    VERSION,
+    EmbeddingCacheWriter,
+    are_frame_times,
+    writable,
+)
 from tpl_lightning.data.locks import writer_of
 from tpl_lightning.data.parts import check_parts
 from tpl_lightning.data.row_reader import RowReader
@@ -29,7 +36,9 @@ _LAYOUT = {  # dataset: dimensions, numpy kinds
     "offsets": (1, "iu"),
     "labels": (1, "iu"),
     "fps": (1, "fiu"),
+    "file_bytes": (1, "iu"),
     "progress": (1, "f"),
+    "frame_times": (1, "f"),
     **dict.fromkeys(_TEXT, (1, "text")),
 }
 # What h5py raises where bytes of a file were lost or changed. UserError is a ValueError; let it through first.
@@ -49,6 +58,7 @@ class EmbeddingCache:
         offsets: (N + 1,) int64, first row of each video.
         lengths: (N,) int64, frames of each video.
         fps: (N,) float32.
+        file_bytes: (N,) int64, size of each video's file, 0 where unknown.
         phase_names: Names of each action's phases in order.
 
     Raises:
@@ -63,7 +73,7 @@ class EmbeddingCache:
         self._file: h5py.File | None = None
         self._reader: RowReader | None = None
         self._labels: np.ndarray | None = None
-        self._progress: np.ndarray | None = None
+        self._columns: dict[str, np.ndarray] = {}  # what is known of each frame, read once
         self._pid = -1
         if not self.path.is_file():
             raise UserError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
@@ -107,9 +117,11 @@ class EmbeddingCache:
         self._is_finite = np.zeros(len(self.lengths), dtype=bool)  # known from an earlier read
         count = len(self.video_id)
         self.fps = file["fps"][:].astype(np.float32) if "fps" in file else np.full(count, 24.0, np.float32)
+        self.file_bytes = file["file_bytes"][:].astype(np.int64) if "file_bytes" in file else np.zeros(count, np.int64)
         embeddings = file["embeddings"]
         self.dtype = embeddings.dtype
         self.has_labels, self.has_progress = "labels" in file, "progress" in file
+        self.has_frame_times = "frame_times" in file
         self.num_channels = int(embeddings.shape[1])
         self._check_structure(file, len(embeddings), count)
 
@@ -155,10 +167,16 @@ class EmbeddingCache:
     def _check_structure(self, file: h5py.File, frames: int, count: int) -> None:
         if count == 0 or self.num_channels == 0:
             raise self._wrong("no videos in it" if count == 0 else "embeddings without channels")
-        for name, size in (("action", count), ("split", count), ("fps", count), ("offsets", count + 1)):
+        for name, size in (
+            ("action", count),
+            ("split", count),
+            ("fps", count),
+            ("file_bytes", count),
+            ("offsets", count + 1),
+        ):
             if name in file and len(file[name]) != size:
                 raise self._wrong(f"expected {size} values in {name!r}, but found {len(file[name])}")
-        for name in ("labels", "progress"):
+        for name in ("labels", "progress", "frame_times"):
             if name in file and file[name].shape != (frames,):
                 raise self._wrong(f"expected {name!r} of shape ({frames},), but found {file[name].shape}")
         if self.offsets[0] != 0 or self.offsets[-1] != frames:
@@ -200,7 +218,7 @@ class EmbeddingCache:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the handle behind: each process opens its own."""
-        return {**self.__dict__, "_file": None, "_reader": None, "_labels": None, "_progress": None, "_pid": -1}
+        return {**self.__dict__, "_file": None, "_reader": None, "_labels": None, "_columns": {}, "_pid": -1}
 
     @property
     def _embeddings(self) -> RowReader:
@@ -304,15 +322,21 @@ class EmbeddingCache:
 
     def progress(self, index: int) -> np.ndarray | None:
         """Return the true progress of each frame (L_i,) float32, None where unknown."""
-        if not self.has_progress:
-            return None
-        if self._progress is None:
+        return self._known("progress", index, np.float32) if self.has_progress else None
+
+    def frame_times(self, index: int) -> np.ndarray | None:
+        """Return the seconds from a video's first frame to each frame (L_i,) float64, None where unknown."""
+        return self._known("frame_times", index, np.float64) if self.has_frame_times else None
+
+    def _known(self, name: str, index: int, dtype: type) -> np.ndarray | None:
+        """Return the values (L_i,) of a video, None where all are NaN; the whole of them is read once."""
+        if name not in self._columns:
             try:
                 with h5py.File(self.path, "r") as file:
-                    self._progress = file["progress"][:].astype(np.float32)
+                    self._columns[name] = file[name][:].astype(dtype)
             except _DAMAGE as error:
-                raise self._wrong(f"progress cannot be read ({_first_line(error)})") from error
-        values = self._progress[self.offsets[index] : self.offsets[index + 1]]
+                raise self._wrong(f"{name} cannot be read ({_first_line(error)})") from error
+        values = self._columns[name][self.offsets[index] : self.offsets[index + 1]]
         return None if np.isnan(values).all() else values
 
     def extractor_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
@@ -350,7 +374,7 @@ class EmbeddingCache:
             most_frames: Of larger caches only about so many are read, of videos evenly spread.
 
         Raises:
-            UserError: For NaN or infinity, a bad frame rate, a label out of range, or falling progress; names
+            UserError: For NaN or infinity, a bad frame rate, a label out of range, or falling progress or times; names
                 the video.
         """
         total = int(self.offsets[-1])
@@ -376,6 +400,9 @@ class EmbeddingCache:
                 np.isfinite(progress).all() and (np.diff(progress) >= 0).all() and 0 <= progress[0] <= progress[-1] <= 1
             ):
                 raise self._wrong(f"video {video!r}: progress must not fall, nor leave [0, 1]")
+            times = self.frame_times(index)
+            if times is not None and not are_frame_times(times):
+                raise self._wrong(f"video {video!r}: frame_times must be 0 or more, and never fall")
         if still:
             named = ", ".join(still[:3]) + (", ..." if len(still) > 3 else "")
             with plain_warnings():

@@ -57,12 +57,12 @@ class ShardedCache(EmbeddingCache):
         for shard in shards:
             self._check_alike(first, shard)
             self.phase_names |= shard.phase_names
-        self.has_labels, self.has_progress = (
-            any(getattr(s, k) for s in shards) for k in ("has_labels", "has_progress")
+        self.has_labels, self.has_progress, self.has_frame_times = (
+            any(getattr(s, k) for s in shards) for k in ("has_labels", "has_progress", "has_frame_times")
         )
-        self.video_id, self.action, self.split, self.lengths, self.fps = (
+        self.video_id, self.action, self.split, self.lengths, self.fps, self.file_bytes = (
             np.concatenate([getattr(shard, name) for shard in shards])
-            for name in ("video_id", "action", "split", "lengths", "fps")
+            for name in ("video_id", "action", "split", "lengths", "fps", "file_bytes")
         )
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         self._starts = np.cumsum([0, *map(len, shards)])  # number of each shard's first video
@@ -135,6 +135,11 @@ class ShardedCache(EmbeddingCache):
         """Return the true progress of each frame (L_i,) float32, None where unknown."""
         shard, own = self._shard(index)
         return shard.progress(own)
+
+    def frame_times(self, index: int) -> np.ndarray | None:
+        """Return the seconds from a video's first frame to each frame (L_i,) float64, None where unknown."""
+        shard, own = self._shard(index)
+        return shard.frame_times(own)
 
     def extractor_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """Return arrays and parameters stored by the extractor of the first shard, None if it stored none."""

@@ -13,11 +13,16 @@ import numpy as np
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter", "writable"]
+__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter", "are_frame_times", "writable"]
 
 FORMAT, VERSION = "tpl-embedding-cache", 1
 SPLITS = ("train", "val", "test")
 _COPIED = 2**24  # bytes that are copied at a time
+
+
+def are_frame_times(times: np.ndarray) -> bool:
+    """Return whether seconds from a video's first frame are finite, not negative, and never fall."""
+    return bool(np.isfinite(times).all() and times[0] >= 0 and (np.diff(times) >= 0).all())
 
 
 class EmbeddingCacheWriter:
@@ -54,9 +59,11 @@ class EmbeddingCacheWriter:
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         self._ids: dict[str, None] = {}
         self._rows: list[tuple[str, str, float]] = []
+        self._file_bytes: list[int] = []
         self._offsets = [0]
         self._labels: list[np.ndarray] = []
         self._progress: list[np.ndarray] = []
+        self._frame_times: list[np.ndarray] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._channels: int | None = None
         # Without a name: gone when the process is.
@@ -94,6 +101,8 @@ class EmbeddingCacheWriter:
         labels: np.ndarray | None = None,
         fps: float = 24.0,
         progress: np.ndarray | None = None,
+        frame_times: np.ndarray | None = None,
+        file_bytes: int = 0,
     ) -> None:
         """Add a video.
 
@@ -105,6 +114,8 @@ class EmbeddingCacheWriter:
             labels: (L,) phase of each frame, -1 unlabelled; None: all unlabelled.
             fps: Frames per second, above 0 and finite.
             progress: (L,) true progress in [0, 1], never falling; None: unknown.
+            frame_times: (L,) seconds from the video's first frame, never falling; None: frames come evenly at ``fps``.
+            file_bytes: Size of the video file, 0: unknown.
 
         Raises:
             UserError: If something does not fit; names the video.
@@ -112,6 +123,7 @@ class EmbeddingCacheWriter:
         embeddings = np.asarray(embeddings)
         self._check_rate_and_labels(video_id, fps, labels)
         self._check(video_id, action, split, embeddings, labels, progress)
+        self._check_times(video_id, len(embeddings), frame_times)
         with np.errstate(over="ignore"):
             stored = embeddings.astype(self.dtype)
         if not np.isfinite(stored).all():
@@ -121,9 +133,13 @@ class EmbeddingCacheWriter:
         self._offsets.append(self._offsets[-1] + length)
         self._ids[video_id] = None
         self._rows.append((action, split, float(fps)))
+        self._file_bytes.append(file_bytes)
         self._labels.append(np.full(length, -1, np.int16) if labels is None else np.asarray(labels).astype(np.int16))
         known = np.full(length, np.nan, np.float32) if progress is None else np.asarray(progress, np.float32)
         self._progress.append(known)
+        self._frame_times.append(
+            np.full(length, np.nan) if frame_times is None else np.asarray(frame_times, dtype=np.float64)
+        )
 
     def set_extractor_state(self, arrays: dict[str, np.ndarray], parameters: dict[str, Any]) -> None:
         """Store what is needed to embed new videos alike: arrays, and parameters that JSON can hold."""
@@ -169,6 +185,14 @@ class EmbeddingCacheWriter:
         ):
             raise self._wrong(video_id, "expected progress in [0, 1] that never falls")
 
+    def _check_times(self, video_id: str, length: int, frame_times: np.ndarray | None) -> None:
+        if frame_times is None:
+            return
+        if np.shape(frame_times) != (length,):
+            raise self._wrong(video_id, f"expected {length} frame_times, but got shape {np.shape(frame_times)}")
+        if not are_frame_times(np.asarray(frame_times)):
+            raise self._wrong(video_id, "expected frame_times of at least 0 that never fall")
+
     def _check_rate_and_labels(self, video_id: str, fps: float, labels: np.ndarray | None) -> None:
         if not 0 < fps < float("inf"):
             raise self._wrong(video_id, f"expected frames per second above 0, but got {fps}")
@@ -195,11 +219,16 @@ class EmbeddingCacheWriter:
         for name, values in columns.items():
             file.create_dataset(name, data=values, dtype=text)
         file.create_dataset("fps", data=np.array([r[2] for r in self._rows], dtype=np.float32))
+        if any(self._file_bytes):
+            file.create_dataset("file_bytes", data=np.array(self._file_bytes, dtype=np.int64))
         labels, progress = np.concatenate(self._labels), np.concatenate(self._progress)
         if (labels >= 0).any():
             file.create_dataset("labels", data=labels)
         if not np.isnan(progress).all():
             file.create_dataset("progress", data=progress)
+        frame_times = np.concatenate(self._frame_times)
+        if not np.isnan(frame_times).all():
+            file.create_dataset("frame_times", data=frame_times)
         file.flush()
         file.close()
         with self._temporary.open("rb") as written:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -16,15 +16,38 @@ from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotat
 from tpl_lightning.data.cache_writer import SPLITS
 from tpl_lightning.data.tables import read_fps, read_table
 from tpl_lightning.data.tfrecord import read_record
-from tpl_lightning.data.video_files import VIDEO_EXTENSIONS, find_videos, read_frames, video_fps
+from tpl_lightning.data.video_clock import VideoClock
+from tpl_lightning.data.video_files import VIDEO_EXTENSIONS, VideoReader, find_videos
 from tpl_lightning.data.video_pixels import FrameSize
 from tpl_lightning.errors import UserError
 
-__all__ = ["IMAGE_EXTENSIONS", "TEST_SHARE", "Clip", "annotate", "choose_splits", "clips_of_folder", "clips_of_list"]
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "TEST_SHARE",
+    "Clip",
+    "ClipReader",
+    "annotate",
+    "choose_splits",
+    "clips_of_folder",
+    "clips_of_list",
+]
 
 TEST_SHARE = 0.25
 IMAGE_EXTENSIONS: frozenset[str] = frozenset({"jpg", "jpeg", "png", "bmp", "webp"})
 """Name endings of the files that count as images, in lower case."""
+
+
+class ClipReader(Protocol):
+    """Frames, to be iterated once; see :class:`VideoReader`."""
+
+    frames: list[int]
+
+    @property
+    def clock(self) -> VideoClock:
+        """When the frames yielded are shown."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the frames wanted."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +68,11 @@ class Clip:
     num_frames: int | None = None
     """Frames of the file that belong to the action; what follows is left out. None: all."""
 
-    def frames(self, *, size: FrameSize | None = None, fps: float | None = None) -> Iterator[np.ndarray]:
-        """Yield the frames, (H, W, 3), uint8; see :func:`read_frames`."""
+    def reader(self, *, size: FrameSize | None = None, fps: float | None = None) -> ClipReader:
+        """Return what yields the frames, (H, W, 3), uint8, and then knows their times; see :class:`VideoReader`."""
         if self.kind == "video":
-            return read_frames(self.path, size=size, fps=fps)
-        images = self._image_files() if self.kind == "images" else self._record_images()
-        # The k-th frame is the one nearest to k / fps seconds, as in a video file.
-        step = 1.0 if fps is None else self.image_fps / fps
-        wanted = np.ceil(np.arange(int(np.floor((len(images) - 0.5) / step)) + 1) * step - 0.5).astype(int)
-        return (_decode_image(images[index], self, size) for index in wanted)
-
-    def native_fps(self) -> float:
-        """Return the frames per second of the file."""
-        return video_fps(self.path) if self.kind == "video" else self.image_fps
+            return VideoReader(self.path, size=size, fps=fps)
+        return ImageReader(self, size, fps)
 
     def stamp(self) -> str:
         """Return what changes when the file does: its size and the time of its last change."""
@@ -68,6 +83,10 @@ class Clip:
             stat = self.path.stat()
             size, changed = stat.st_size, stat.st_mtime_ns
         return f"{self.path.name} {self.offset} {size} {changed}"
+
+    def images(self) -> Sequence[Path] | Sequence[bytes]:
+        """Return the images of a clip that is no video file, in order."""
+        return self._image_files() if self.kind == "images" else self._record_images()
 
     def _image_files(self) -> list[Path]:
         files = [path for path in sorted(self.path.iterdir()) if path.suffix[1:].lower() in IMAGE_EXTENSIONS]
@@ -82,6 +101,30 @@ class Clip:
                 f"Expected encoded images in the feature list 'video' of {self.path} at byte {self.offset}, found none."
             )
         return images  # type: ignore[return-value]
+
+
+class ImageReader:
+    """The images of a clip at an even rate; as :class:`VideoReader`."""
+
+    def __init__(self, clip: Clip, size: FrameSize | None, fps: float | None) -> None:
+        """Nothing is read yet."""
+        self._clip, self._size, self._fps = clip, size, fps
+        self.frames: list[int] = []
+
+    @property
+    def clock(self) -> VideoClock:
+        """When the images yielded are shown."""
+        return VideoClock.even(len(self.frames), self._fps or self._clip.image_fps)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the images wanted."""
+        images = self._clip.images()
+        # The k-th frame is the one nearest to k / fps seconds, as in a video file.
+        step = 1.0 if self._fps is None else self._clip.image_fps / self._fps
+        wanted = np.ceil(np.arange(int(np.floor((len(images) - 0.5) / step)) + 1) * step - 0.5).astype(int)
+        for index in wanted.tolist():
+            self.frames.append(index)
+            yield _decode_image(images[index], self._clip, self._size)
 
 
 def _decode_image(source: Path | bytes, clip: Clip, size: FrameSize | None) -> np.ndarray:

@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -19,12 +19,13 @@ import numpy as np
 
 from tpl_lightning.data.annotations import PhaseSpans
 from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
-from tpl_lightning.data.clips import Clip, clips_of_folder
+from tpl_lightning.data.clips import Clip, ClipReader, clips_of_folder
 from tpl_lightning.data.extractors import Extractor, Projector, StoredExtractor
 from tpl_lightning.data.hog import HogExtractor, HogParams
 from tpl_lightning.data.pool import Progress, parallel_imap, usable_cores
 from tpl_lightning.data.prefetch import prefetched
 from tpl_lightning.data.shards import Features, ShardWriter, read_shards, shard_folder
+from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_files import check_fps
 from tpl_lightning.errors import UserError
 
@@ -45,7 +46,10 @@ class _Job:
 class _Result:
     features: np.ndarray
     fps: float
-    native_fps: float
+    clock: VideoClock
+    """When each row is shown."""
+    frames: np.ndarray
+    """The frame of the file that each row is."""
     problem: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -112,7 +116,7 @@ def embed_clips(
             if result.problem:
                 shard.fail(key, result.problem)
             else:
-                shard.append(key, result.features, fps=result.fps, native_fps=result.native_fps)
+                shard.append(key, result.features, fps=result.fps, clock=result.clock, frames=result.frames)
             bar.advance(frames=len(result.features))
     _wait_for_others(world)
     if rank != 0:
@@ -208,17 +212,19 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
         for entry in entries:
             features = done[entry["key"]]
             embeddings = extractor.transform(features.read())
-            labels = _labels(entry["phases"], features)
-            if entry["num_frames"] is not None:
-                end = round(entry["num_frames"] * features.fps / features.native_fps)
-                embeddings, labels = embeddings[:end], None if labels is None else labels[:end]
+            clock, frames = features.read_rows()
+            labels = _labels(entry["phases"], clock, frames)
+            # Frames that belong to the action; what follows is left out.
+            end = len(frames) if entry["num_frames"] is None else int(np.searchsorted(frames, entry["num_frames"]))
             writer.append(
                 video_id=entry["video_id"],
                 action=entry["action"],
                 split=entry["split"],
-                embeddings=embeddings,
-                labels=labels,
+                embeddings=embeddings[:end],
+                labels=None if labels is None else labels[:end],
                 fps=features.fps,
+                frame_times=clock.times_s[:end],
+                file_bytes=entry["file_bytes"],
             )
         writer.set_extractor_state(*extractor.state())
     for path in [*folder.glob("shard-*"), folder / _MANIFEST]:
@@ -233,9 +239,10 @@ def _results(jobs: list[_Job], num_workers: int | None) -> Iterator[tuple[int, _
         # One network on one device: the videos ahead are decoded while it works.
         ahead = max(1, usable_cores() if num_workers is None else num_workers)
         extractor, size = jobs[0].extractor, 2 * jobs[0].extractor.frames_at_once
-        openers = [lambda job=job: job.clip.frames(size=extractor.decode_size, fps=job.fps) for job in jobs]
+        readers = [job.clip.reader(size=extractor.decode_size, fps=job.fps) for job in jobs]
+        openers = [lambda reader=reader: iter(reader) for reader in readers]
         for position, frames in enumerate(prefetched(openers, ahead=min(ahead, 8), size=size)):
-            yield position, _embed(jobs[position], frames)
+            yield position, _embed(jobs[position], readers[position], frames)
     else:
         yield from parallel_imap(_decode_and_embed, jobs, num_workers=num_workers)
 
@@ -243,20 +250,19 @@ def _results(jobs: list[_Job], num_workers: int | None) -> Iterator[tuple[int, _
 def _decode_and_embed(job: _Job) -> _Result:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = _embed(job, job.clip.frames(size=job.extractor.decode_size, fps=job.fps))
-    messages = tuple(str(warning.message) for warning in caught)
-    return _Result(result.features, result.fps, result.native_fps, result.problem, messages)
+        reader = job.clip.reader(size=job.extractor.decode_size, fps=job.fps)
+        result = _embed(job, reader, iter(reader))
+    return replace(result, warnings=tuple(str(warning.message) for warning in caught))
 
 
-def _embed(job: _Job, frames: Iterator[np.ndarray]) -> _Result:
+def _embed(job: _Job, reader: ClipReader, frames: Iterator[np.ndarray]) -> _Result:
     try:
         features = job.extractor.features(frames)
         if len(features) < 2:
             raise UserError(f"Expected at least 2 frames in {job.clip.path}, but found {len(features)}.")
-        native = job.clip.native_fps()
-        return _Result(features, job.fps or native, native)
+        return _Result(features, job.fps or reader.clock.fps, reader.clock, np.array(reader.frames, dtype=np.int64))
     except UserError as error:
-        return _Result(np.zeros((0, 1), np.float32), 0.0, 0.0, str(error))
+        return _Result(np.zeros((0, 1), np.float32), 0.0, VideoClock(np.zeros(0)), np.zeros(0, np.int64), str(error))
 
 
 def _check_names(clips: Sequence[Clip]) -> None:
@@ -302,6 +308,7 @@ def _manifest(
             "path": str(clip.path),
             "phases": None if clip.phases is None else [clip.phases.unit, *clip.phases.spans],
             "num_frames": clip.num_frames,
+            "file_bytes": clip.path.stat().st_size if clip.kind == "video" else 0,
         }
         for clip, key in zip(clips, keys, strict=True)
     ]
@@ -315,11 +322,11 @@ def _stored_extractor(stored: dict[str, Any]) -> Projector:
     return StoredExtractor(stored["name"], stored["channels"], stored["parameters"])
 
 
-def _labels(phases: list[Any] | None, features: Features) -> np.ndarray | None:
+def _labels(phases: list[Any] | None, clock: VideoClock, frames: np.ndarray) -> np.ndarray | None:
     if phases is None:
         return None
     spans = PhaseSpans(tuple((float(a), float(b), int(k)) for a, b, k in phases[1:]), cast(Any, phases[0]))
-    return spans.labels(features.shape[0], fps=features.fps, native_fps=features.native_fps)
+    return spans.labels(clock, frames)
 
 
 def _finished(

@@ -8,7 +8,8 @@ import numpy as np
 
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.hog import HogExtractor
-from tpl_lightning.data.video_files import frames_per_second, read_frames
+from tpl_lightning.data.video_clock import VideoClock
+from tpl_lightning.data.video_files import VideoReader
 from tpl_lightning.errors import UserError
 
 if TYPE_CHECKING:
@@ -164,11 +165,11 @@ def extractor_of_cache(
         raise UserError(f"{cache.path}: its extractor {cache.extractor!r} cannot be used: {error}") from error
 
 
-def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = None) -> tuple[np.ndarray, float]:
+def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = None) -> tuple[np.ndarray, VideoClock]:
     """Embed one video, streaming its frames.
 
     Convention:
-        Row k belongs to the k-th frame that :func:`read_frames` yields with the same ``fps``.
+        Row k belongs to the k-th frame that :class:`VideoReader` yields with the same ``fps``.
 
     Args:
         path: the video file.
@@ -176,13 +177,14 @@ def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = N
         fps: frames per second to resample to; None takes all frames as they are.
 
     Returns:
-        Embeddings (T, C), float32, and their frames per second.
+        Embeddings (T, C), float32, and when each row is shown.
 
     Raises:
         UserError: if the file cannot be decoded or has fewer than two frames.
     """
     path = Path(path)
-    embeddings = extractor(read_frames(path, size=extractor.decode_size, fps=fps))
+    reader = VideoReader(path, size=extractor.decode_size, fps=fps)
+    embeddings = extractor(iter(reader))
     if len(embeddings) < 2:
         raise UserError(f"Expected at least 2 frames in {path}, but found {len(embeddings)}.")
-    return embeddings, frames_per_second(path, fps)
+    return embeddings, reader.clock

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.errors import UserError
 
 __all__ = ["Features", "ShardWriter", "read_shards", "shard_folder"]
@@ -23,14 +24,13 @@ __all__ = ["Features", "ShardWriter", "read_shards", "shard_folder"]
 
 @dataclass(frozen=True)
 class Features:
-    """Where the features of a finished video are."""
+    """Where the features of a finished video are, and what its rows are."""
 
     path: Path
     offset: int
     shape: tuple[int, int]
     crc: int
     fps: float
-    native_fps: float
 
     def read(self) -> np.ndarray:
         """Return the features (T, F), float32.
@@ -38,14 +38,33 @@ class Features:
         Raises:
             UserError: if they are not those that were written.
         """
+        return self._data()[0].reshape(self.shape)
+
+    def read_rows(self) -> tuple[VideoClock, np.ndarray]:
+        """Return when each row is shown, and the frame (T,) of the file that it is."""
+        _, times, frames = self._data()
+        return VideoClock(times), frames
+
+    def _data(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        size = _size(*self.shape)
         with self.path.open("rb") as file:
             file.seek(self.offset)
-            data = file.read(4 * self.shape[0] * self.shape[1])
+            data = file.read(size)
         if zlib.crc32(data) != self.crc:
             raise UserError(
                 f"{self.path}: the features at byte {self.offset} are damaged; delete it and run the command again."
             )
-        return np.frombuffer(data, dtype="<f4").reshape(self.shape)
+        times, frames = size - 16 * self.shape[0], size - 8 * self.shape[0]
+        return (
+            np.frombuffer(data[:times], dtype="<f4"),
+            np.frombuffer(data[times:frames], dtype="<f8"),
+            np.frombuffer(data[frames:], dtype="<i8"),
+        )
+
+
+def _size(rows: int, columns: int) -> int:
+    """Return the bytes of the features, and of the time and the frame of each row."""
+    return 4 * rows * columns + 16 * rows
 
 
 def shard_folder(out: str | Path) -> Path:
@@ -73,7 +92,7 @@ class ShardWriter:
         self._data = self.path.open("ab")
         _lock(self._data.fileno(), self.path)
         lines = _complete_lines(self._journal_path, self.path)
-        end = max((line["offset"] + 4 * line["rows"] * line["columns"] for line in lines if "rows" in line), default=0)
+        end = max((_end(line) for line in lines if "rows" in line), default=0)
         self._data.truncate(end)
         self._data.seek(end)
         temporary = self._journal_path.with_suffix(".partial")
@@ -92,23 +111,24 @@ class ShardWriter:
         self._data.close()
         self._journal.close()
 
-    def append(self, key: str, features: np.ndarray, *, fps: float, native_fps: float) -> None:
-        """Add the features (T, F) of a video."""
-        data = np.ascontiguousarray(features, dtype="<f4").tobytes()
+    def append(self, key: str, features: np.ndarray, *, fps: float, clock: VideoClock, frames: np.ndarray) -> None:
+        """Add the features (T, F) of a video, with when each row is shown and the frame (T,) of the file that it is."""
+        data = b"".join(
+            np.ascontiguousarray(values, dtype=kind).tobytes()
+            for values, kind in ((features, "<f4"), (clock.times_s, "<f8"), (frames, "<i8"))
+        )
         offset = self._data.tell()
         self._data.write(data)
         self._data.flush()
         os.fsync(self._data.fileno())
-        rows, columns = features.shape
         self._write(
             {
                 "key": key,
                 "offset": offset,
-                "rows": rows,
-                "columns": columns,
+                "rows": features.shape[0],
+                "columns": features.shape[1],
                 "crc": zlib.crc32(data),
                 "fps": fps,
-                "native_fps": native_fps,
             }
         )
 
@@ -140,7 +160,7 @@ def read_shards(folder: str | Path) -> tuple[dict[str, Features], dict[str, str]
                 failed[line["key"]] = line["failed"]
             else:
                 shape = (line["rows"], line["columns"])
-                done[line["key"]] = Features(path, line["offset"], shape, line["crc"], line["fps"], line["native_fps"])
+                done[line["key"]] = Features(path, line["offset"], shape, line["crc"], line["fps"])
     return done, {key: message for key, message in failed.items() if key not in done}
 
 
@@ -153,9 +173,15 @@ def _complete_lines(journal: Path, data: Path) -> list[dict[str, Any]]:
             line = json.loads(text)
         except ValueError:
             continue  # the process was killed while it wrote this
-        if text.endswith("\n") and ("failed" in line or line["offset"] + 4 * line["rows"] * line["columns"] <= size):
+        # Lines of an earlier version, without the times, are made anew.
+        if text.endswith("\n") and ("failed" in line or ("native_fps" not in line and _end(line) <= size)):
             lines.append(line)
     return lines
+
+
+def _end(line: Mapping[str, Any]) -> int:
+    """Return the byte behind the numbers of a line."""
+    return int(line["offset"]) + _size(line["rows"], line["columns"])
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -2,16 +2,17 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.video_pixels import FrameSize, RgbConverter, YuvConverter
+from tpl_lightning.data.video_clock import VideoClock
+from tpl_lightning.data.video_decode import FrameDecoder, pyav
+from tpl_lightning.data.video_pixels import FrameSize, RgbConverter, YuvConverter, deinterlaced
 from tpl_lightning.errors import UserError
 
 VIDEO_EXTENSIONS: frozenset[str] = frozenset({"mp4", "mov", "avi", "mkv", "webm", "gif"})
@@ -19,19 +20,16 @@ VIDEO_EXTENSIONS: frozenset[str] = frozenset({"mp4", "mov", "avi", "mkv", "webm"
 
 _ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}
 
-# Containers whose headers count frames may count a few that an edit list hides.
-_UNCOUNTED_FRAMES = 3
-
-
 # Intervals between frames differ by rounding in some containers; more than this factor is a variable frame rate.
 _UNEVEN = 1.6
 
 _TIE = 1e-6  # in frames; an instant half-way between two frames must not depend on rounding
+_TICKS = 90_000  # per second, of files whose frames come at times of their own
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a video file; sizes are as shown, after rotation."""
+    """What is known of a video file; sizes are as shown: upright, with square pixels."""
 
     num_frames: int
     fps: float
@@ -47,20 +45,10 @@ class VideoInfo:
 def has_pyav() -> bool:
     """Return whether PyAV can be imported."""
     try:
-        _pyav()
+        pyav()
     except UserError:
         return False
     return True
-
-
-def _pyav() -> ModuleType:
-    try:
-        import av
-    except ImportError as error:
-        raise UserError(
-            'Expected PyAV to read or write videos, but it is not installed: run pip install "tpl_lightning[video]".'
-        ) from error
-    return av
 
 
 def find_videos(root: str | Path) -> list[tuple[str, Path]]:
@@ -87,18 +75,95 @@ def find_videos(root: str | Path) -> list[tuple[str, Path]]:
     ]
 
 
-def read_frames(
-    path: str | Path, *, size: int | FrameSize | None = None, fps: float | None = None
-) -> Iterator[np.ndarray]:
-    """Decode a video frame by frame, turned as its rotation metadata says.
+class VideoReader:
+    """The frames of a video file as they are shown, to be iterated once; afterwards it knows when each was shown.
 
-    A file that breaks off is read as far as it goes, with a warning.
+    Pictures are upright and have square pixels, HDR is mapped to what screens show, interlaced fields are joined.
+    Damaged packets are left out and a file that breaks off is read as far as it goes, with a warning.
 
     Convention:
         Frames come in order of presentation. With ``fps``, the k-th one is the frame nearest to ``k / fps`` seconds
         after the first, up to half an interval after the last; frames are left out or repeated as that takes, so that
         time runs evenly whatever the file's frame rate does. Without ``fps`` each frame comes once, with a warning if
         they are not evenly spaced.
+
+    Args:
+        path: the file.
+        size: from the width and height of the video, as shown, to those wanted. None keeps the size.
+        fps: frames per second to resample to; None keeps all.
+
+    Attributes:
+        frames: (T,) the frame of the file that each of those yielded so far is.
+
+    Raises:
+        UserError: while iterating, if PyAV or the file is missing, or the file holds no video that can be decoded.
+    """
+
+    def __init__(self, path: str | Path, *, size: FrameSize | None = None, fps: float | None = None) -> None:
+        """Nothing is opened yet."""
+        check_fps(fps)
+        self._size, self._fps = size, fps
+        self._decoder = FrameDecoder(path)
+        self.frames: list[int] = []
+
+    @property
+    def clock(self) -> VideoClock:
+        """When the frames yielded so far are shown."""
+        return self._decoder.clock if self._fps is None else VideoClock.even(len(self.frames), self._fps)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield RGB frames of shape (H, W, 3), uint8."""
+        for index, picture in self._chosen():
+            self.frames.append(index)
+            yield picture
+
+    def _chosen(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the number and the picture of each frame wanted."""
+        timed = read_timed_frames(self._decoder, size=self._size)
+        if self._fps is None:
+            for index, (_, picture) in enumerate(timed):
+                yield index, picture
+            if not self._decoder.damaged:  # which has been said
+                _warn_uneven(self._decoder.path, self.clock)
+            return
+        # For each multiple of 1 / fps seconds the nearest frame; of two as near the earlier.
+        wanted, interval = 0, 0.0
+        held: tuple[float, int, np.ndarray] | None = None
+        for index, (time, picture) in enumerate(timed):
+            if held is not None:
+                interval = time - held[0]
+                while wanted <= (held[0] + interval / 2) * self._fps + _TIE:
+                    yield held[1:]
+                    wanted += 1
+            held = (time, index, picture)
+        # The last frame stands for half of its own interval too: no instant beyond the video is asked for.
+        while held is not None and wanted <= (held[0] + interval / 2) * self._fps + _TIE:
+            yield held[1:]
+            wanted += 1
+
+
+def read_timed_frames(decoder: FrameDecoder, *, size: FrameSize | None) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield the seconds since the first frame and the picture (H, W, 3), uint8, of each frame of a file."""
+    to_rgb = RgbConverter(size)
+    for time, frame in deinterlaced(decoder):
+        yield time, to_rgb(frame, decoder.pixel_aspect)
+
+
+def _warn_uneven(path: Path, clock: VideoClock) -> None:
+    steps = np.diff(clock.times_s)
+    # Half a centisecond is what GIF rounds to.
+    if len(steps) and steps.max() > _UNEVEN * steps.min() + 0.011:
+        warnings.warn(
+            f"{path} has a variable frame rate ({1 / steps.max():.3g} to {1 / max(steps.min(), 1e-3):.3g} frames per "
+            "second): time runs evenly only with fps=NUMBER.",
+            stacklevel=3,
+        )
+
+
+def read_frames(
+    path: str | Path, *, size: int | FrameSize | None = None, fps: float | None = None
+) -> Iterator[np.ndarray]:
+    """Decode a video frame by frame; see :class:`VideoReader`.
 
     Args:
         path: the file.
@@ -113,27 +178,9 @@ def read_frames(
         UserError: if PyAV or the file is missing, or the file holds no video that can be decoded, or ``size`` or
             ``fps`` is not positive.
     """
-    check_fps(fps)
     if isinstance(size, int) and size < 1:
         raise UserError(f"Expected a positive `size`, but got {size}.")
-    timed = _decode(Path(path), _shrink_to(size) if isinstance(size, int) else size, warn_uneven=fps is None)
-    yield from (frame for _, frame in timed) if fps is None else _resample(timed, fps)
-
-
-def read_timed_frames(path: str | Path, *, size: FrameSize | None = None) -> Iterator[tuple[float, np.ndarray]]:
-    """Decode a video frame by frame with the time of each frame; see :func:`read_frames`.
-
-    Args:
-        path: the file.
-        size: from the width and height of the video, as shown, to those wanted. None keeps the size.
-
-    Yields:
-        Seconds since the first frame, and the RGB frame (H, W, 3), uint8.
-
-    Raises:
-        UserError: as :func:`read_frames`.
-    """
-    yield from _decode(Path(path), size)
+    yield from VideoReader(path, size=shrink_to(size) if isinstance(size, int) else size, fps=fps)
 
 
 def read_video(
@@ -152,7 +199,8 @@ def read_video(
     Raises:
         UserError: as :func:`read_frames`.
     """
-    return np.stack(list(read_frames(path, size=size, fps=fps))), frames_per_second(path, fps)
+    frames = np.stack(list(read_frames(path, size=size, fps=fps)))
+    return frames, video_info(path).fps if fps is None else float(fps)
 
 
 def check_fps(fps: float | None) -> None:
@@ -165,33 +213,8 @@ def check_fps(fps: float | None) -> None:
         raise UserError(f"Expected a positive `fps`, but got fps={fps}.")
 
 
-def frames_per_second(path: str | Path, fps: float | None = None) -> float:
-    """Return the frames per second of what :func:`read_frames` yields: ``fps``, or what the file states.
-
-    Raises:
-        UserError: as :func:`read_frames`.
-    """
-    return video_fps(path) if fps is None else float(fps)
-
-
-def video_fps(path: str | Path) -> float:
-    """Return the average frames per second that the file states.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Frames per second.
-
-    Raises:
-        UserError: as :func:`read_frames`.
-    """
-    with _open(Path(path)) as container:
-        return _fps(container.streams.video[0])
-
-
 def video_info(path: str | Path) -> VideoInfo:
-    """Look at a video file; it is decoded as a whole only if its header does not count the frames.
+    """Decode a video file, and tell what is in it.
 
     Args:
         path: the file.
@@ -202,16 +225,20 @@ def video_info(path: str | Path) -> VideoInfo:
     Raises:
         UserError: as :func:`read_frames`.
     """
-    path = Path(path)
-    with _open(path) as container:
-        stream = container.streams.video[0]
-        count, fps = stream.frames, _fps(stream)
-    frames = read_frames(path)
-    height, width = next(frames).shape[:2]
-    return VideoInfo(count or 1 + sum(1 for _ in frames), fps, width, height)
+    decoder, (height, width) = FrameDecoder(path), (0, 0)
+    for _, picture in read_timed_frames(decoder, size=None):
+        height, width = picture.shape[:2]
+    return VideoInfo(len(decoder.times), decoder.clock.fps, width, height)
 
 
-def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18) -> Path:
+def write_video(
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    *,
+    crf: int = 18,
+    times_s: Sequence[float] | None = None,
+) -> Path:
     """Encode frames as H.264 (VP9 in .webm), 4:2:0, which players and browsers show.
 
     The file appears under its name only when it is complete. An odd width or height grows by repeating its last
@@ -222,6 +249,7 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, c
         frames: RGB frames of one shape (H, W, 3), uint8, at least one.
         fps: frames per second.
         crf: constant rate factor, 0 (best) to 51.
+        times_s: when each frame appears, rising from 0; None: evenly.
 
     Returns:
         The path.
@@ -229,7 +257,7 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, c
     Raises:
         UserError: if PyAV is missing, the ending is another, or a frame has another shape or type than expected.
     """
-    av, path = _pyav(), Path(path)
+    av, path = pyav(), Path(path)
     codec = _ENCODERS.get(path.suffix[1:].lower())
     if codec is None:
         raise UserError(
@@ -243,14 +271,22 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, c
         # The index goes first, so that a browser can start and seek before it has the whole file.
         options = {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}
         with av.open(str(part), "w", options=options) as container:
-            _encode(container, codec, frames, fps, crf, path)
+            _encode(container, codec, frames, fps, crf, path, times_s)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return path
 
 
-def _encode(container: Any, codec: str, frames: Iterable[np.ndarray], fps: float, crf: int, path: Path) -> None:
+def _encode(
+    container: Any,
+    codec: str,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    crf: int,
+    path: Path,
+    times_s: Sequence[float] | None,
+) -> None:
     stream, shape = None, None
     for index, frame in enumerate(frames):
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.shape != (shape or frame.shape):
@@ -265,108 +301,23 @@ def _encode(container: Any, codec: str, frames: Iterable[np.ndarray], fps: float
             stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
             # One thread: the same frames give the same file everywhere, and clips are encoded side by side anyway.
             stream.codec_context.thread_count = 1
+            if times_s is not None:
+                stream.codec_context.time_base = Fraction(1, _TICKS)
             to_yuv = YuvConverter(stream.codec_context)
-        container.mux(stream.encode(to_yuv(frame)))
+        picture = to_yuv(frame)
+        if times_s is not None:
+            picture.pts, picture.time_base = round(times_s[index] * _TICKS), Fraction(1, _TICKS)
+        container.mux(stream.encode(picture))
     if stream is None:
         raise UserError(f"Expected at least one frame to write {path}, but got none.")
     container.mux(stream.encode(None))
 
 
-def _open(path: Path) -> Any:
-    """Open a file that must hold a video stream."""
-    av = _pyav()
-    if not path.is_file():
-        raise UserError(f"Expected a video file at {path}, but there is none.")
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise UserError(
-            f"Expected a video that can be decoded at {path}, but it cannot be opened: {error.strerror or error}."
-        ) from error
-    if not container.streams.video:
-        container.close()
-        raise UserError(f"Expected a video at {path}, but the file has no video stream.")
-    return container
+def shrink_to(longest: int) -> FrameSize:
+    """Return the function from a size to one whose longest side is no longer than some pixels."""
 
-
-def _fps(stream: Any) -> float:
-    return float(stream.average_rate or stream.guessed_rate or 24.0)
-
-
-def _stated_end(stream: Any) -> float:
-    """Seconds at which a stream ends by the tag of Matroska and WebM, which do not count frames; 0 without it."""
-    parts = stream.metadata.get("DURATION", "").split(":")
-    try:
-        hours, minutes, seconds = map(float, parts)
-    except ValueError:
-        return 0.0
-    return 3600 * hours + 60 * minutes + seconds
-
-
-def _shrink_to(longest: int) -> FrameSize:
     def shrink(width: int, height: int) -> tuple[int, int]:
         scale = min(1.0, longest / max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     return shrink
-
-
-def _decode(path: Path, size: FrameSize | None, *, warn_uneven: bool = False) -> Iterator[tuple[float, np.ndarray]]:
-    """Seconds since the first frame, and the frame."""
-    av, count, start, previous, problem = _pyav(), 0, 0.0, 0.0, ""
-    shortest, longest = float("inf"), 0.0
-    with _open(path) as container:
-        stream = container.streams.video[0]
-        expected, fps = stream.frames, _fps(stream)
-        end_s = 0.0 if expected else _stated_end(stream)
-        frames, to_rgb = container.decode(stream), RgbConverter(size)
-        # AVI has a constant rate by its format; its timestamps are those of decoding.
-        timed = container.format.name != "avi"
-        while True:
-            try:
-                frame = next(frames)
-            except StopIteration:
-                break
-            except (av.FFmpegError, OSError) as error:
-                problem = str(error.strerror or error)
-                break
-            time = float(frame.time) if timed and frame.time is not None else count / fps
-            if count == 0:
-                start = previous = time
-            else:
-                time = max(time, previous)  # broken files may step back
-                shortest, longest = min(shortest, time - previous), max(longest, time - previous)
-                previous = time
-            count += 1
-            yield time - start, to_rgb(frame)
-    if count == 0:
-        raise UserError(
-            f"Expected a video that can be decoded at {path}, but no frame could be read: {problem or 'it is empty'}."
-        )
-    stops_early = end_s - previous > (1 + _UNCOUNTED_FRAMES) * max(longest, 1 / fps)
-    if problem or expected - count > _UNCOUNTED_FRAMES or stops_early:
-        found = f"{count} of {expected}" if expected else str(count)
-        warnings.warn(f"{path} breaks off ({problem or 'frames are missing'}): read {found} frames.", stacklevel=3)
-    # Half a centisecond is what GIF rounds to.
-    if warn_uneven and longest > _UNEVEN * shortest + 0.011:
-        warnings.warn(
-            f"{path} has a variable frame rate ({1 / longest:.3g} to {1 / max(shortest, 1e-3):.3g} frames per second): "
-            "time runs evenly only with fps=NUMBER.",
-            stacklevel=3,
-        )
-
-
-def _resample(timed: Iterable[tuple[float, np.ndarray]], fps: float) -> Iterator[np.ndarray]:
-    """For each multiple of 1 / fps seconds the nearest frame; of two as near the earlier."""
-    wanted, held, held_time, interval = 0, None, 0.0, 0.0
-    for time, frame in timed:
-        if held is not None:
-            interval = time - held_time
-            while wanted <= (held_time + interval / 2) * fps + _TIE:
-                yield held
-                wanted += 1
-        held, held_time = frame, time
-    # The last frame stands for half of its own interval too: no instant beyond the video is asked for.
-    while held is not None and wanted <= (held_time + interval / 2) * fps + _TIE:
-        yield held
-        wanted += 1

@@ -1,6 +1,6 @@
 """A video file behind a warp: from embedded frames to frames and seconds of the file, and its pictures in order."""
 
-import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tpl_lightning.data.video_clock import VideoClock
+from tpl_lightning.data.video_decode import FrameDecoder
 from tpl_lightning.data.video_files import read_timed_frames
 from tpl_lightning.data.video_pixels import FrameSize
 from tpl_lightning.data.video_probe import VideoProbe, probe_video
@@ -16,17 +18,20 @@ from tpl_lightning.run_videos import RunVideo
 
 __all__ = ["Clip", "fit_within", "open_clips"]
 
-# Clips are trimmed by a frame or two here and there; beyond this share the file is likely another one.
+# Where the times of the frames are not known, lengths that differ by more than this share are those of another file.
 _LENGTHS_DIFFER = 0.1
+# Otherwise, frames whose times are off by more than this share of an interval.
+_TIMES_DIFFER = 0.5
+_RATES_DIFFER = 0.02
+_TIE = 1e-6  # as where frames are resampled: an instant half-way between two must not depend on rounding
 
 
 @dataclass(frozen=True)
 class Clip:
     """A video of a run with its file.
 
-    Convention: where the file has as many frames as were embedded, frame u of the embedding is frame u of the file,
-    whatever the frame rate does. Otherwise (the embedding was made at another frame rate, or of a part), frame u is
-    the one shown at u / fps seconds.
+    Convention: where the file has as many frames as were embedded, frame u of the embedding is frame u of the file.
+    Otherwise (the embedding was made at another frame rate, or of a part), frame u is the one shown at its time.
 
     Attributes:
         video: The video.
@@ -45,7 +50,15 @@ class Clip:
     @property
     def is_frame_by_frame(self) -> bool:
         """Whether the embedding has exactly the frames of the file."""
-        return len(self.probe.times_s) == self.video.num_frames
+        shown, embedded = self.probe.clock, self.video.clock
+        # As many even instants of a file that does not run evenly are there by chance: it was resampled.
+        by_chance = self.video.times_s is not None and embedded.is_even and not shown.is_even
+        return shown.num_frames == embedded.num_frames and not by_chance
+
+    @property
+    def clock(self) -> VideoClock:
+        """When each embedded frame appears in the file."""
+        return self.probe.clock if self.is_frame_by_frame else self.video.clock
 
     @property
     def duration_s(self) -> float:
@@ -54,28 +67,37 @@ class Clip:
 
     def seconds(self, frame: np.ndarray) -> np.ndarray:
         """Return the seconds in the file at (fractional) embedded frames; past the last, time goes on at its pace."""
-        times = self.probe.times_s
-        if not self.is_frame_by_frame:
-            return np.asarray(frame) / self.video.fps
-        over = np.maximum(np.asarray(frame) - (len(times) - 1), 0.0) / self.probe.fps
-        return np.interp(frame, np.arange(len(times)), times) + over
+        return self.clock.seconds(frame)
 
     def embedded_frame(self, seconds: np.ndarray) -> np.ndarray:
         """Return the (fractional) embedded frame at seconds in the file."""
-        if self.is_frame_by_frame:
-            return np.interp(seconds, self.probe.times_s, np.arange(len(self.probe.times_s)))
-        return np.clip(np.asarray(seconds) * self.video.fps, 0, self.video.num_frames - 1)
+        return self.clock.frame(seconds)
 
     def file_position(self, frame: np.ndarray) -> np.ndarray:
         """Return the (fractional) frame of the file at embedded frames."""
         if self.is_frame_by_frame:
-            return np.clip(frame, 0, len(self.probe.times_s) - 1)
-        times = self.probe.times_s
-        return np.interp(self.seconds(frame), times, np.arange(len(times)))
+            return np.clip(frame, 0, self.probe.clock.num_frames - 1)
+        return self.probe.clock.frame(self.seconds(frame))
+
+    def is_as_embedded(self) -> bool:
+        """Whether the file has, as far as is known, the frames that were embedded at the times that they had."""
+        clock, known = self.probe.clock, self.video.times_s
+        if known is None:
+            embedded, whole = self.video.num_frames / self.video.fps, clock.num_frames / clock.fps
+            return self.is_frame_by_frame or abs(embedded - whole) <= _LENGTHS_DIFFER * whole
+        nearest = np.rint(clock.frame(known)).astype(np.int64)
+        if np.abs(clock.times_s[nearest] - known).max() < _TIMES_DIFFER / clock.usual_fps:
+            return True
+        # Where the frame rate was another, only the length can be compared.
+        is_resampled = self.video.clock.is_even and abs(self.video.fps / clock.usual_fps - 1) > _RATES_DIFFER
+        return is_resampled and abs(float(known[-1]) - clock.last_s) < 1 / self.video.fps + 1 / clock.usual_fps
 
     def file_frame(self, frame: np.ndarray) -> np.ndarray:
-        """Return the index of the nearest frame of the file; halves go to the even one."""
-        return np.rint(self.file_position(frame)).astype(np.int64)
+        """Return the index of the nearest frame of the file; halves go to the even one, or as resampling has them."""
+        position = self.file_position(frame)
+        if self.is_frame_by_frame:
+            return np.rint(position).astype(np.int64)
+        return np.ceil(position - 0.5 - _TIE).astype(np.int64)
 
     def pictures(self, indices: np.ndarray, size: FrameSize | None = None) -> Iterator[np.ndarray]:
         """Decode frames of the file, one picture in memory at a time.
@@ -87,7 +109,7 @@ class Clip:
         Yields:
             An RGB frame (H, W, 3) per index. Where the file breaks off, the last frame that could be read.
         """
-        frames = read_timed_frames(self.path, size=size)
+        frames = read_timed_frames(FrameDecoder(self.path), size=size)
         (_, picture), shown, ended = next(frames), 0, False
         for wanted in indices.tolist():
             while shown < wanted and not ended:
@@ -99,7 +121,7 @@ class Clip:
 
 
 def open_clips(videos: list[RunVideo]) -> list[Clip]:
-    """Look at the files of videos; what is odd about them is noted on standard error.
+    """Look at the files of videos; of files that are other ones than were embedded is warned.
 
     Raises:
         UserError: If a file cannot be read.
@@ -108,16 +130,30 @@ def open_clips(videos: list[RunVideo]) -> list[Clip]:
     for video in videos:
         if video.path is None:
             raise UserError(f"{video.video_id}: the run knows this video, but its file is not here; name the file.")
-        clip = Clip(video, probe_video(video.path))
-        embedded, whole = video.num_frames / video.fps, len(clip.probe.times_s) / clip.probe.fps
-        if not clip.is_frame_by_frame and abs(embedded - whole) > _LENGTHS_DIFFER * whole:
-            print(
-                f"note: {video.path} lasts {whole:.2f} s, but {embedded:.2f} s of video {video.video_id!r} were "
-                "embedded; frames are found by their time.",
-                file=sys.stderr,
+        clip = Clip(video, probe_video(video.path, known=video.times_s))
+        found = _difference(clip)
+        if found:
+            warnings.warn(
+                f"{video.path} is taken for video {video.video_id!r} of the run by its name, but {found}; frames are "
+                "found by their time. If it is another video, rename it to have it aligned anew.",
+                stacklevel=2,
             )
         clips.append(clip)
     return clips
+
+
+def _difference(clip: Clip) -> str:
+    """Return how a file differs from what was embedded under its name, empty where it does not."""
+    video, clock, size = clip.video, clip.probe.clock, clip.path.stat().st_size
+    if not clip.is_as_embedded():
+        lasts, embedded = clock.num_frames / clock.fps, video.num_frames / video.fps
+        return (
+            f"lasts {lasts:.2f} s ({clock.num_frames} frames), and {embedded:.2f} s ({video.num_frames} frames) were "
+            "embedded"
+        )
+    if video.file_bytes not in (0, size):
+        return f"has {size} bytes, and {video.file_bytes} when it was embedded"
+    return ""
 
 
 def fit_within(picture: np.ndarray, width: int, height: int) -> np.ndarray:

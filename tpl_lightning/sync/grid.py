@@ -98,7 +98,7 @@ class Grid:
         last = clip.video.num_frames - 1
         frame = clip.embedded_frame(np.minimum(self.elapsed_s, clip.duration_s)).clip(0, last)
         # The last frame is on screen for as long as any other.
-        ended = self.elapsed_s > clip.duration_s + 1 / clip.video.fps
+        ended = self.elapsed_s > clip.duration_s + 1 / clip.probe.clock.usual_fps
         return _Row(clip.file_frame(frame), clip.video.prototype_time(frame), clip.seconds(frame), ended)
 
     def _color(self, label: int) -> tuple[int, int, int]:

@@ -48,7 +48,7 @@ def write_separate(folder: Path, clips: Sequence[Clip], clock: Clock, elapsed_s:
         name = clip.video.video_id
         target = folder / f"{file_stem(str(Path(name).with_suffix('')) if '/' in name else name)}.mp4"
         written.append(write_video(target, clip.pictures(frames), fps))
-        shown = clip.probe.times_s[frames]
+        shown = clip.probe.clock.times_s[frames]
         rows += [
             (clip.video.video_id, k, f"{k / fps:.4f}", f"{t * (clock.length - 1):.3f}", f"{t:.6f}", f, f"{s:.4f}")
             for k, (t, f, s) in enumerate(zip(time.tolist(), frames.tolist(), shown.tolist(), strict=True))

@@ -2,6 +2,7 @@
 
 import colorsys
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -64,11 +65,57 @@ def mix(color: Color, other: Color, share: float) -> Color:
 
 
 @lru_cache(maxsize=64)
-def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
-    import matplotlib as mpl  # its DejaVu fonts are there on every machine, and know most scripts
+def _font(path: Path, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size)
 
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
+
+def _own_font(bold: bool) -> Path:
+    import matplotlib as mpl  # its DejaVu fonts are there on every machine, and know most alphabets
+
+    return Path(mpl.get_data_path()) / "fonts" / "ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+
+
+@lru_cache(maxsize=256)
+def _known_characters(path: Path) -> frozenset[int]:
+    """Return the characters that a font has; none if it cannot be read, or drawn at any size as emoji often cannot."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        font = FT2Font(str(path))
+        return frozenset(font.get_charmap() if font.scalable else ())
+    except (OSError, RuntimeError, ValueError):
+        return frozenset()
+
+
+@lru_cache(maxsize=1)
+def _system_fonts() -> list[Path]:
+    from matplotlib.font_manager import findSystemFonts
+
+    # Plain sans-serif faces first: what is not Latin is mostly Chinese, Japanese or Korean, in fonts of such names.
+    def rank(path: Path) -> tuple[bool, bool, str]:
+        name = path.stem.lower()
+        return "serif" in name or "mincho" in name, not ("regular" in name or "sans" in name), str(path)
+
+    return sorted(map(Path, findSystemFonts()), key=rank)
+
+
+@lru_cache(maxsize=4096)
+def _font_of(character: str, bold: bool) -> Path:
+    """Return the font to draw a character with: our own, or the first of the system's that has it."""
+    own = _own_font(bold)
+    if ord(character) in _known_characters(own):
+        return own
+    return next((path for path in _system_fonts() if ord(character) in _known_characters(path)), own)
+
+
+def _runs(words: str, size: int, bold: bool) -> list[tuple[str, ImageFont.FreeTypeFont]]:
+    """Cut a text into parts of one font each."""
+    fonts = groupby(words, key=lambda character: _font_of(character, bold))
+    return [("".join(part), _font(path, size)) for path, part in fonts]
+
+
+def _width(words: str, size: int, bold: bool) -> float:
+    return sum(font.getlength(part) for part, font in _runs(words, size, bold))
 
 
 @lru_cache(maxsize=4096)
@@ -94,14 +141,16 @@ def text(
     Returns:
         The picture (H, W, 3), uint8; H depends on the size alone.
     """
-    font = _font(size, bold)
-    if max_width is not None and font.getlength(words) > max_width:
-        while words and font.getlength(words + "…") > max_width:
+    if max_width is not None and _width(words, size, bold) > max_width:
+        while words and _width(words + "…", size, bold) > max_width:
             words = words[:-1]
         words = words.rstrip() + "…"
-    ascent, descent = font.getmetrics()
-    image = Image.new("RGB", (max(1, round(font.getlength(words)) + 1), ascent + descent), background)
-    ImageDraw.Draw(image).text((0, 0), words, fill=color, font=font)
+    ascent, descent = _font(_own_font(bold), size).getmetrics()
+    image = Image.new("RGB", (max(1, round(_width(words, size, bold)) + 1), ascent + descent), background)
+    left = 0.0
+    for part, font in _runs(words, size, bold):
+        ImageDraw.Draw(image).text((left, ascent), part, fill=color, font=font, anchor="ls")
+        left += font.getlength(part)
     return np.asarray(image)
 
 

@@ -61,7 +61,7 @@ def carry_labels(video: RunVideo, phases: Phases) -> LabelledVideo:
     spans = []
     for segment in phases.frame_segments(video):
         bounds = np.array([segment.start, segment.end])
-        seconds = bounds / video.fps if clip is None else clip.seconds(bounds)
+        seconds = video.clock.seconds(bounds) if clip is None else clip.seconds(bounds)
         frames = bounds.astype(np.int64) if clip is None else clip.file_frame(np.minimum(bounds, count - 1))
         if clip is not None:
             frames = frames + (bounds == count)
@@ -76,8 +76,8 @@ def carry_labels(video: RunVideo, phases: Phases) -> LabelledVideo:
                 confidence=segment.confidence,
             )
         )
-    total, fps = (count, video.fps) if clip is None else (len(clip.probe.times_s), clip.probe.fps)
-    return LabelledVideo(video, phases.names, total, fps, tuple(spans))
+    clock = video.clock if clip is None else clip.probe.clock
+    return LabelledVideo(video, phases.names, clock.num_frames, clock.fps, tuple(spans))
 
 
 def phases_of_annotations(
@@ -126,17 +126,10 @@ def phases_of_annotations(
 
 
 def _frame_labels(video: RunVideo, annotations: Annotations, name: str, names: Sequence[str]) -> np.ndarray:
-    """Return the phase of each embedded frame: of the stretch in which the middle of its time on screen lies."""
+    """Return the phase of each embedded frame."""
     spans = annotations.spans(name, names)
     assert spans is not None
-    clip, frame = _clip(video), np.arange(video.num_frames)
-    if spans.unit == "seconds":
-        at = (frame + 0.5) / video.fps if clip is None else clip.seconds(frame + 0.5)
-    elif spans.unit == "frames":
-        at = (frame if clip is None else clip.file_frame(frame)) + 0.5
-    else:
-        at = (frame + 0.5) / video.num_frames
-    labels = np.full(video.num_frames, -1)
-    for start, end, phase in spans.spans:
-        labels[(at >= start) & (at < end)] = phase
-    return labels
+    clip, rows = _clip(video), np.arange(video.num_frames)
+    if clip is None:
+        return spans.labels(video.clock, rows)
+    return spans.labels(clip.clock, clip.file_frame(rows))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.video_files import read_frames, write_video
+from tpl_lightning.data.video_files import shrink_to, write_video
 from tpl_lightning.errors import UserError
 from tpl_lightning.run_videos import Run
 from tpl_lightning.sync.clips import Clip
@@ -30,16 +30,16 @@ _PLAYABLE = {
 }
 _PLAYABLE_PIXELS = {"yuv420p", "yuvj420p"}
 _TRANSCODED_SIDE = 720
-# Frames may begin this share of an interval off an even clock and still be found at its middles.
-_EVEN = 0.25
 
 
 def is_playable(clip: Clip) -> bool:
-    """Tell whether the common browsers play a file as it is."""
-    codecs = _PLAYABLE.get(clip.path.suffix.lower(), set())
+    """Tell whether the common browsers play a file as it is, up to its last frame."""
+    probe, codecs = clip.probe, _PLAYABLE.get(clip.path.suffix.lower(), set())
     # FFmpeg names a decoder libdav1d or libvpx-vp9 where it uses that library.
-    codec = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}.get(clip.probe.codec, clip.probe.codec)
-    return codec in codecs and clip.probe.pixel_format in _PLAYABLE_PIXELS
+    codec = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}.get(probe.codec, probe.codec)
+    # Beyond the length that a file states nobody can seek; recordings of browsers state none.
+    is_in_reach = probe.clock.start_s + probe.clock.last_s < probe.duration_s
+    return codec in codecs and probe.pixel_format in _PLAYABLE_PIXELS and not probe.is_interlaced and is_in_reach
 
 
 def build_page(run: Run, clips: Sequence[Clip], out: Path, *, size: int | None = None) -> Path:
@@ -133,28 +133,28 @@ def _video(clip: Clip, length: int, folder: Path, size: int | None) -> dict[str,
     number = sum(1 for _ in (folder / "videos").iterdir())
     name = f"{number:03d}-{file_stem(video.video_id)}"
     copied = is_playable(clip) and (size is None or max(probe.width, probe.height) <= size)
+    clock = probe.clock
     if copied:
         target = folder / "videos" / f"{name}{clip.path.suffix.lower()}"
         shutil.copyfile(clip.path, target)
     else:
         target = folder / "videos" / f"{name}.mp4"
-        write_video(target, read_frames(clip.path, size=size or _TRANSCODED_SIDE), probe.fps, crf=23)
-    last = len(probe.times_s) - 1
+        pictures = clip.pictures(np.arange(clock.num_frames), shrink_to(size or _TRANSCODED_SIDE))
+        write_video(target, pictures, clock.usual_fps, crf=23, times_s=clock.times_s.tolist())
     grid = np.linspace(0.0, 1.0, length)
-    seconds = probe.times_s * (len(probe.times_s) > 1)
-    own = video.prototype_time(clip.embedded_frame(seconds))
-    even = np.abs(probe.times_s - np.arange(last + 1) / probe.fps).max() < _EVEN / probe.fps
+    own = video.prototype_time(clip.embedded_frame(clock.times_s))
     return {
         "id": video.video_id,
         "split": video.split,
         "src": f"videos/{target.name}",
         "width": probe.width,
         "height": probe.height,
-        "fps": round(probe.fps, 6),
-        "last": last,
+        "fps": round(clock.usual_fps, 6),
+        # Where the file's own clock has the first frame: players seek by it.
+        "start": round(clock.start_s, 6) if copied else 0,
+        "last": clock.num_frames - 1,
         "duration": round(clip.duration_s, 4),
         "index": np.round(clip.file_position(video.frame(grid)), 4).tolist(),
         "position": np.round(own, 5).tolist(),
-        # A transcoded file runs evenly, whatever the source did.
-        **({} if even or not copied else {"times": np.round(probe.times_s, 5).tolist()}),
+        **({} if clock.is_even else {"times": np.round(clock.times_s, 6).tolist()}),
     }

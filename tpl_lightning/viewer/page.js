@@ -4,7 +4,8 @@
  * The position x is in [0, 1]. Synchronised: x is prototype time, and each video shows T^theta(x). Original: x is the
  * share of the longest video's duration, and each video shows its own second. Per action the data hold the prototype's
  * duration and phases; per video `index`, the frame of the file at each prototype point, `position`, the prototype time
- * at evenly spaced frames of the file, and its clock (`fps`, or `times` where frames are unevenly spaced).
+ * at evenly spaced frames of the file, and its clock: seconds since the first frame (`fps`, or `times` where frames are
+ * unevenly spaced). The player's own time is `start` more, as a file may begin late.
  */
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -30,7 +31,7 @@
     return Math.round(value);
   }
 
-  /** Seconds at which a frame begins. */
+  /** Seconds since the first frame at which a frame begins. */
   function begin(video, frame) {
     if (!video.times) return frame / video.fps;
     const last = video.times.length - 1;
@@ -71,7 +72,7 @@
   function seekTo(card, frame) {
     const shown = clamp(roundEven(frame), 0, card.video.last);
     card.shown = shown;
-    request(card, (begin(card.video, shown) + begin(card.video, shown + 1)) / 2);
+    request(card, card.video.start + (begin(card.video, shown) + begin(card.video, shown + 1)) / 2);
   }
 
   /** One seek at a time per video; of those asked for meanwhile only the last is done. */
@@ -107,7 +108,7 @@
 
   function isPainted({ video, shown, painted }) {
     const half = (begin(video, shown + 1) - begin(video, shown)) / 2;
-    return painted !== null && Math.abs(painted - begin(video, shown)) < half;
+    return painted !== null && Math.abs(painted - video.start - begin(video, shown)) < half;
   }
 
   function watchPainted(card) {
@@ -144,9 +145,9 @@
     const want = secondsAt(video, wantedFrame(video, state.x));
     const next = secondsAt(video, wantedFrame(video, Math.min(state.x + (ahead * state.speed) / duration(), 1)));
     const slope = (next - want) / ahead;
-    const error = want - element.currentTime;
+    const error = video.start + want - element.currentTime;
     card.shown = Math.round(wantedFrame(video, state.x));
-    if (Math.abs(error) > 0.3) { request(card, want); return; }
+    if (Math.abs(error) > 0.3) { request(card, video.start + want); return; }
     const rate = slope + 3 * error;
     if (rate < 0.0625) { if (!element.paused) element.pause(); return; }
     element.playbackRate = clamp(rate, 0.0625, 8);

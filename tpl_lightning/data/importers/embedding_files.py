@@ -11,6 +11,7 @@ from tpl_lightning.data.annotations import read_annotations
 from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
 from tpl_lightning.data.clips import Clip, annotate, choose_splits, read_list
 from tpl_lightning.data.tables import read_fps
+from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.errors import UserError
 
 __all__ = ["import_embeddings"]
@@ -73,7 +74,7 @@ def import_embeddings(
         for clip, video, fps in zip(clips, videos, rates, strict=True):
             labels = video.labels
             if clip.phases is not None:
-                labels = clip.phases.labels(len(video.embeddings), fps=fps, native_fps=fps)
+                labels = clip.phases.labels(VideoClock.even(len(video.embeddings), fps))
             writer.append(
                 video_id=clip.video_id,
                 action=clip.action,

@@ -101,6 +101,7 @@ def build_procedural_set(
                 labels=clip.phases,
                 fps=spec.fps,
                 progress=clip.progress,
+                frame_times=np.arange(len(clip.phases)) / spec.fps,
             )
         writer.set_extractor_state(*extractor.state())
     return out
