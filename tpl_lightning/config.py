@@ -15,6 +15,7 @@ from tpl_lightning.options.check import require
 from tpl_lightning.options.fits import DirectConfig, DtwConfig, MatcherConfig
 from tpl_lightning.options.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
 from tpl_lightning.options.runs import BenchConfig, DataConfig, Method, RunConfig, TrainConfig
+from tpl_lightning.options.typed import escaped, field_type, read_typed
 
 __all__ = [
     "BenchConfig",
@@ -31,8 +32,11 @@ __all__ = [
     "TrainConfig",
     "WarpConfig",
     "config_to_dict",
+    "is_file",
     "load_config",
     "save_config",
+    "split_argument",
+    "to_yaml",
 ]
 
 
@@ -111,6 +115,43 @@ def _merge(base: Any, update: Any, origin: str) -> Any:
         raise UserError(f"{origin}: {message}.") from error
 
 
+def split_argument(argument: str) -> tuple[str, str]:
+    """Return key and value of ``key=value``; hyphens before it are those of sweep agents, and ``cache`` is short."""
+    key, _, value = argument.removeprefix("--").partition("=")
+    return ("data.cache" if key == "cache" else key), value
+
+
+def is_file(argument: str) -> bool:
+    """Tell whether an argument names a YAML file: it has no ``=``, or one in the name of a file that is there."""
+    return "=" not in argument or (field_type(Config, split_argument(argument)[0]) is None and Path(argument).is_file())
+
+
+# A run may have any name.
+_NEVER_EMPTY = ("run.name",)
+
+
+def _typed(argument: str) -> Any:
+    """Return the nested configuration that a ``key=value`` argument means."""
+    from omegaconf import OmegaConf
+
+    key, value = split_argument(argument)
+    kind = field_type(Config, key)
+    try:
+        if kind is None or key.partition(".")[0] == "trainer":  # Lightning's, whose types are not known
+            return OmegaConf.from_dotlist([f"{key}={'null' if value == 'None' else value}"])
+        found = read_typed(value, kind, null=key not in _NEVER_EMPTY)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{argument}: wrong value for `{key}`: {error}.") from error
+    except Exception as error:  # yaml raises several unrelated classes
+        raise UserError(f"{argument}: not a readable key=value argument ({_one_line(error)}).") from error
+    nested = escaped(found)
+    for name in reversed(key.split(".")):
+        nested = {name: nested}
+    return OmegaConf.create(nested)
+
+
 def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | None = None) -> Config:
     """Build the configuration from YAML files and ``key=value`` arguments, later ones winning.
 
@@ -130,23 +171,16 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
 
     tree = OmegaConf.structured(Config)
     if defaults:
-        tree = _merge(tree, OmegaConf.create(defaults), "stored configuration")
+        tree = _merge(tree, OmegaConf.create(escaped(defaults)), "stored configuration")
     # Files first, whatever the order on the line: an argument is always meant to win over a file.
     for argument in arguments:
-        if "=" not in argument:
+        if is_file(argument):
             if argument.startswith("-"):
                 raise UserError(f"{argument}: unknown flag; options are written key=value, without hyphens.")
             tree = _merge(tree, _load_yaml(Path(argument)), argument)
     for argument in arguments:
-        if "=" in argument:
-            try:
-                text = argument.removeprefix("--")
-                if text.endswith("=None"):  # how sweep agents write null
-                    text = text.removesuffix("None") + "null"
-                update = OmegaConf.from_dotlist([text])
-            except Exception as error:
-                raise UserError(f"{argument}: not a readable key=value argument ({_one_line(error)}).") from error
-            tree = _merge(tree, update, argument)
+        if not is_file(argument):
+            tree = _merge(tree, _typed(argument), argument)
     try:
         config = OmegaConf.to_object(tree)
     except OmegaConfBaseException as error:
@@ -160,8 +194,13 @@ def config_to_dict(config: Config) -> dict[str, Any]:
     return {key: value for key, value in asdict(config).items() if key != "resume"}
 
 
-def save_config(config: Config, path: Path) -> None:
-    """Write the resolved configuration as YAML."""
+def to_yaml(tree: dict[str, Any]) -> str:
+    """Return nested options as YAML that :func:`load_config` reads as the same."""
     from omegaconf import OmegaConf
 
-    path.write_text(OmegaConf.to_yaml(OmegaConf.create(config_to_dict(config))), encoding="utf-8")
+    return OmegaConf.to_yaml(OmegaConf.create(escaped(tree)))
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the resolved configuration as YAML."""
+    path.write_text(to_yaml(config_to_dict(config)), encoding="utf-8", errors="surrogateescape")

@@ -10,6 +10,7 @@ import pytest
 from tests.run_factory import inverse_warp, make_run, read_code, warp
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.video_files import read_video, video_info
+from tpl_lightning.outputs import MANIFEST
 from tpl_lightning.run_videos import Run
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.layout import plan_layout
@@ -52,7 +53,7 @@ def test_grid_shows_originals_above_and_all_in_step_below(run, tmp_path, capsys)
     out = tmp_path / "synced.mp4"
     assert main(["sync", str(run), f"out={out}", "height=80"]) == 0
     assert capsys.readouterr().out == f"{out}: 4 videos of jump in step\n"
-    assert [p.name for p in tmp_path.iterdir()] == ["synced.mp4"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [MANIFEST, "synced.mp4"]
     frames, fps = read_video(out)
     layout = layout_of(run, height=80)
     assert fps == 24
@@ -159,7 +160,7 @@ def test_audio_is_dropped_with_a_note(run, folder, tmp_path, capsys):
     ("options", "message"),
     [
         (["out=o.gif"], "expected `out` to end in"),
-        (["out=README.txt/o.mp4", "height=40"], "README.txt/o.mp4: cannot be written (File exists)"),
+        (["out=README.txt/o.mp4", "height=40"], "README.txt/o.mp4: cannot be written (README.txt is a file)"),
         (["speed=0"], "expected `speed` in 0.01..100"),
         (["columns=0"], "expected `columns` to be at least 1"),
         (["fps=fast"], "wrong value for `fps`"),

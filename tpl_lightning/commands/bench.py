@@ -14,7 +14,7 @@ from typing import Any
 
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
-from tpl_lightning.config import Config, config_to_dict, load_config
+from tpl_lightning.config import Config, config_to_dict, load_config, to_yaml
 from tpl_lightning.errors import UserError
 
 __all__ = ["main"]
@@ -65,20 +65,18 @@ def _row_tree(config: Config, row: BenchRow, seed: int) -> dict[str, Any]:
 
 def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: str) -> dict[str, Any]:
     """Return the metrics of one method and seed, from an earlier run where it is finished."""
-    from omegaconf import OmegaConf
-
     run = folder / f"{row.folder}-s{seed}"
     done, tree = run / "bench_row.json", _row_tree(config, row, seed)
     key = json.dumps({**tree, "fingerprint": fingerprint}, sort_keys=True)
     if done.is_file():
-        stored: dict[str, Any] = json.loads(done.read_text())
+        stored: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         if stored.get("key") == key:
             return stored
     options = folder / f".{run.name}.yaml"
     place = {**config_to_dict(config)["run"], "dir": str(folder), "name": run.name, "progress": False}
     if config.run.wandb == "auto":  # its table is what counts of a row
         place["wandb"] = "disabled"
-    options.write_text(OmegaConf.to_yaml(OmegaConf.create({**tree, "run": place})), encoding="utf-8")
+    options.write_text(to_yaml({**tree, "run": place}), encoding="utf-8")
     log = folder / f"{run.name}.log"
     try:
         with log.open("wb") as out:
@@ -90,9 +88,9 @@ def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: st
     if code is None:
         return {"failed": f"out of time after {config.bench.minutes:g} min", "late": True}
     if code != 0:
-        last = (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+        last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"])[-1]
         return {"failed": f"failed ({last[:200]})"}
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     result = {k: metrics.get(k) for k in COLUMNS} | {"memory_mib": memory, "key": key}
     unrefined = {k: metrics.get(f"{row.method}/{k}") for k in COLUMNS}
     if any(value is not None for value in unrefined.values()):
@@ -189,7 +187,7 @@ def run(config: Config) -> int:
         about_all = {"data_source": source, "command": command, "rows": table}
         write_atomically(folder / "bench.json", json.dumps(about_all, indent=2) + "\n")
     draw_table(table, source, folder / "bench.png")
-    print((folder / "bench.md").read_text())
+    print((folder / "bench.md").read_text(encoding="utf-8"))
     print(f"Tables: {folder / 'bench.md'}, {folder / 'bench.json'}; figure: {folder / 'bench.png'}")
     return 0
 

@@ -16,9 +16,11 @@ from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotat
 from tpl_lightning.data.cache_writer import SPLITS
 from tpl_lightning.data.tables import read_fps, read_table
 from tpl_lightning.data.tfrecord import read_record
-from tpl_lightning.data.video_files import VIDEO_EXTENSIONS, find_videos, read_frames, video_fps
+from tpl_lightning.data.video_files import read_frames, video_fps
 from tpl_lightning.data.video_pixels import FrameSize
+from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, find_videos, is_video, note_left_out
 from tpl_lightning.errors import UserError
+from tpl_lightning.names import canonical
 
 __all__ = ["IMAGE_EXTENSIONS", "TEST_SHARE", "Clip", "annotate", "choose_splits", "clips_of_folder", "clips_of_list"]
 
@@ -99,15 +101,16 @@ def _decode_image(source: Path | bytes, clip: Clip, size: FrameSize | None) -> n
 
 
 def clips_of_folder(root: str | Path) -> list[Clip]:
-    """List the videos ``<root>/<action>/<video>.<ext>``, with splits by :func:`choose_splits`.
+    """List the videos ``<root>/<action>/.../<video>.<ext>``, with splits by :func:`choose_splits`.
 
-    A video is named after its file, with its action and ending too where that is not unique.
+    A video is named after its file, with its folders and ending too where that is not unique. What is left out is said.
 
     Raises:
         UserError: if there are no videos, or an action has only one.
     """
     root = Path(root)
-    videos = find_videos(root)
+    videos, left = find_videos(root)
+    note_left_out(left)
     if not videos:
         endings = ", ".join(sorted(VIDEO_EXTENSIONS))
         raise UserError(f"Expected videos <action>/<video>.<ext> (ext: {endings}) in {root}, but found none.")
@@ -119,13 +122,19 @@ def clips_of_folder(root: str | Path) -> list[Clip]:
             "add one or remove the folder."
         )
     return choose_splits(
-        [Clip(name, action, "", path) for (action, path), name in zip(videos, _ids(videos), strict=True)]
+        [Clip(name, action, "", path) for (action, path), name in zip(videos, _ids(videos, root), strict=True)]
     )
 
 
-def _ids(videos: Sequence[tuple[str, Path]]) -> list[str]:
-    counts = Counter(path.stem for _, path in videos)
-    return [path.stem if counts[path.stem] == 1 else f"{action}/{path.name}" for action, path in videos]
+def _ids(videos: Sequence[tuple[str, Path]], root: Path) -> list[str]:
+    """Name videos: by the file, else ``<action>/<file>`` with its ending, else by the whole path below the root."""
+    forms = [
+        [path.stem, f"{action}/{path.name}", path.relative_to(root).as_posix() if root in path.parents else str(path)]
+        for action, path in videos
+    ]
+    safe = [[canonical(form.encode(errors="replace").decode()) for form in three] for three in forms]
+    counts = [Counter(column) for column in zip(*safe, strict=True)]
+    return [next((f for f, count in zip(three, counts, strict=True) if count[f] == 1), three[-1]) for three in safe]
 
 
 def choose_splits(clips: Sequence[Clip]) -> list[Clip]:
@@ -190,10 +199,13 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
         UserError: if something is missing or inconsistent; names the line.
     """
     rows = read_list(path)
-    ids = _ids([(row["action"], Path(row["path"])) for row in rows])
+    ids = _ids([(row["action"], Path(row["path"])) for row in rows], Path(path).parent)
     clips = []
     for line, (row, default) in enumerate(zip(rows, ids, strict=True), start=2):
         source = Path(row["path"])
+        if not source.is_dir() and not is_video(source):
+            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
+            raise UserError(f"{path}: line {line}: {source} is no video by its ending; there are: {endings}.")
         clips.append(
             Clip(
                 row.get("video_id", default),

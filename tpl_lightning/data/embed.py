@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from tpl_lightning.broken import report_broken
 from tpl_lightning.data.annotations import PhaseSpans
 from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
 from tpl_lightning.data.clips import Clip, clips_of_folder
@@ -27,11 +28,11 @@ from tpl_lightning.data.prefetch import prefetched
 from tpl_lightning.data.shards import Features, ShardWriter, read_shards, shard_folder
 from tpl_lightning.data.video_files import check_fps
 from tpl_lightning.errors import UserError
+from tpl_lightning.outputs import Outputs
 
 __all__ = ["embed_clips", "embed_folder", "merge_shards"]
 
 _MANIFEST = "manifest.json"
-_SHOWN = 3  # broken videos that an error names
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def embed_clips(
     fps: float | None = None,
     dtype: str = "float16",
     num_workers: int | None = None,
-    skip_broken: bool = False,
+    skip_broken: bool | None = False,
     progress: bool = True,
     alone: bool = False,
 ) -> Path | None:
@@ -80,7 +81,8 @@ def embed_clips(
         dtype: ``float16`` or ``float32`` on disk.
         num_workers: processes (HOG) or videos decoded ahead (networks); None for one per core. The result does not
             depend on it.
-        skip_broken: leave out videos that cannot be decoded, with a warning, in place of an error.
+        skip_broken: leave out videos that cannot be decoded, with a warning, in place of an error; None: no, and the
+            user has no such choice.
         progress: show progress on standard error.
         alone: embed all clips in this process, whatever the environment says.
 
@@ -171,7 +173,7 @@ def embed_folder(
     return Path(out)
 
 
-def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_broken: bool = False) -> Path:
+def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_broken: bool | None = False) -> Path:
     """Write a cache from the shards of all processes, and delete these.
 
     Args:
@@ -193,7 +195,7 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
             f"{folder}: expected the shards of tpl cache embed out={out}, but there are none; run that first."
         ) from error
     done, failed = read_shards(folder)
-    entries = _finished(manifest["clips"], done, failed, folder, skip_broken=skip_broken)
+    entries = _finished(manifest["clips"], done, failed, out, skip_broken=skip_broken)
     extractor = extractor or _stored_extractor(manifest["extractor"])
     if not extractor.is_fitted:
         extractor.fit([done[entry["key"]].read() for entry in entries if entry["split"] == "train"])
@@ -323,25 +325,26 @@ def _labels(phases: list[Any] | None, features: Features) -> np.ndarray | None:
 
 
 def _finished(
-    entries: list[dict[str, Any]], done: dict[str, Features], failed: dict[str, str], folder: Path, *, skip_broken: bool
+    entries: list[dict[str, Any]],
+    done: dict[str, Features],
+    failed: dict[str, str],
+    out: Path,
+    *,
+    skip_broken: bool | None,
 ) -> list[dict[str, Any]]:
     missing = [entry for entry in entries if entry["key"] not in done and entry["key"] not in failed]
     if missing:
         raise UserError(
-            f"{folder}: {len(missing)} of {len(entries)} videos are not embedded yet ({missing[0]['path']} ...); run "
-            "tpl cache embed again, or wait for the other processes; what is finished is kept."
+            f"{shard_folder(out)}: {len(missing)} of {len(entries)} videos are not embedded yet "
+            f"({missing[0]['path']} ...); run the command that embeds them again, or wait for the other processes; "
+            "what is finished is kept."
         )
     broken = [failed[entry["key"]] for entry in entries if entry["key"] in failed]
-    if broken and not skip_broken:
-        raise UserError(
-            f"{len(broken)} of {len(entries)} videos cannot be embedded: {' '.join(broken[:_SHOWN])} Mend or remove "
-            "them and run the command again (what is finished is kept), or leave them out with skip_broken=true."
-        )
-    for message in broken:
-        warnings.warn(f"left out: {message}", stacklevel=3)
     kept = [entry for entry in entries if entry["key"] in done]
+    outputs = Outputs("cache embed")
+    report_broken(broken, len(entries), out, outputs, skip=skip_broken, kept=" (what is finished is kept)")
     if not kept:
-        raise UserError(f"{folder}: expected at least one video that can be embedded, but found none.")
+        raise UserError(f"{out}: expected at least one video that can be embedded, but found none.")
     return kept
 
 
