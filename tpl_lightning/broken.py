@@ -13,7 +13,14 @@ _SHOWN = 3
 
 
 def report_broken(
-    problems: Sequence[str], total: int, out: str | Path, outputs: Outputs, *, skip: bool | None, kept: str = ""
+    problems: Sequence[str],
+    total: int,
+    out: str | Path,
+    outputs: Outputs,
+    *,
+    skip: bool | None,
+    verb: str = "read",
+    kept: str = "",
 ) -> None:
     """Report videos that cannot be read, or warn of them where they are left out.
 
@@ -23,6 +30,7 @@ def report_broken(
         out: What the command writes; more problems than can be shown are listed in a file beside it.
         outputs: The guard of what the command writes.
         skip: Whether they are left out; None where the command cannot do so.
+        verb: What they cannot be.
         kept: What is kept for a next call, in words.
 
     Raises:
@@ -30,7 +38,7 @@ def report_broken(
     """
     if not problems:
         return
-    text = f"{len(problems)} of {total} videos cannot be read: {' '.join(problems[:_SHOWN])}"
+    text = f"{len(problems)} of {total} videos cannot be {verb}: {' '.join(problems[:_SHOWN])}"
     if len(problems) > _SHOWN:
         listed = outputs.write_text(f"{out}.broken.txt", "".join(f"{problem}\n" for problem in problems))
         text += f" All of them are listed in {listed}."

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotations, spans_of_labels
+from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotations, spans_of_labels, warn_of_names
 from tpl_lightning.data.cache_writer import SPLITS
-from tpl_lightning.data.tables import read_fps, read_table
+from tpl_lightning.data.tables import TableRow, read_fps, read_table
 from tpl_lightning.data.tfrecord import read_record
 from tpl_lightning.data.video_files import read_frames, video_fps
 from tpl_lightning.data.video_pixels import FrameSize
@@ -151,7 +151,7 @@ def choose_splits(clips: Sequence[Clip]) -> list[Clip]:
     return [c if c.split else replace(c, split="test" if c.video_id in test else "train") for c in clips]
 
 
-def read_list(path: str | Path) -> list[dict[str, str]]:
+def read_list(path: str | Path) -> list[TableRow]:
     """Read a CSV list of files: columns ``path`` (from the list's folder) and ``action``, others optional.
 
     Returns:
@@ -169,8 +169,9 @@ def read_list(path: str | Path) -> list[dict[str, str]]:
     missing = [name for name in ("path", "action") if name not in columns]
     if missing:
         raise UserError(f"{path}: expected the columns path and action, but {', '.join(missing)} is missing; add it.")
-    rows = [{key: value for key, value in row.items() if value} for row in lines]
-    for line, row in enumerate(rows, start=2):
+    rows = [TableRow({key: value for key, value in row.items() if value}, row.line) for row in lines]
+    for row in rows:
+        line = row.line
         if "path" not in row or "action" not in row:
             raise UserError(f"{path}: line {line}: expected a path and an action, but found {row}; mend the line.")
         row["path"] = str(path.parent / row["path"])
@@ -201,11 +202,8 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
     rows = read_list(path)
     ids = _ids([(row["action"], Path(row["path"])) for row in rows], Path(path).parent)
     clips = []
-    for line, (row, default) in enumerate(zip(rows, ids, strict=True), start=2):
+    for row, default in zip(rows, ids, strict=True):
         source = Path(row["path"])
-        if not source.is_dir() and not is_video(source):
-            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
-            raise UserError(f"{path}: line {line}: {source} is no video by its ending; there are: {endings}.")
         clips.append(
             Clip(
                 row.get("video_id", default),
@@ -213,7 +211,7 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
                 row.get("split", ""),
                 source,
                 kind="images" if source.is_dir() else "video",
-                image_fps=read_fps(row.get("fps", "30"), Path(path), line),
+                image_fps=read_fps(row.get("fps", "30"), Path(path), row.line),
             )
         )
     named: dict[str, Annotations] = {}
@@ -222,12 +220,16 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
         if "labels" not in row:
             continue
         file = Path(path).parent / row["labels"]
-        if file.suffix.lower() in (".json", ".csv", ".eaf"):
+        if file.suffix.lower() in (".json", ".csv", ".tsv", ".eaf"):
             named[clip.video_id] = read_annotations(file)
             continue
-        clips[index] = replace(clip, phases=_numbered(row["labels"], file, Path(path), index + 2))
+        clips[index] = replace(clip, phases=_numbered(row["labels"], file, Path(path), row.line))
         assert clips[index].phases is not None
         counts[clip.action] = max(counts[clip.action], 1 + max(span[2] for span in clips[index].phases.spans))  # type: ignore[union-attr]
+    for row, clip in zip(rows, clips, strict=True):
+        if clip.kind == "video" and not is_video(clip.path):
+            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
+            raise UserError(f"{path}: line {row.line}: {clip.path} is no video by its ending; there are: {endings}.")
     names = {action: [f"phase {number + 1}" for number in range(count)] for action, count in counts.items()}
     return _annotate_each(choose_splits(clips), named, names)
 
@@ -236,7 +238,7 @@ def _numbered(text: str, file: Path, listed: Path, line: int) -> PhaseSpans:
     """Phases by number: of a file with one per frame, or between the frames of key events."""
     try:
         if file.suffix.lower() in (".npy", ".txt") and file.is_file():
-            values = np.load(file) if file.suffix.lower() == ".npy" else np.loadtxt(file)
+            values = np.load(file, allow_pickle=False) if file.suffix.lower() == ".npy" else np.loadtxt(file)
             if values.ndim != 1 or not np.array_equal(values, np.round(values)) or not (values >= 0).any():
                 raise ValueError(f"{file} does not hold one phase index per frame")
             return spans_of_labels(values.astype(np.int64))
@@ -261,9 +263,12 @@ def _annotate_each(
     for clip in clips:
         own = files.get(clip.video_id)
         if own is not None:
-            key = clip.path.stem if clip.path.stem in own.named else clip.video_id
+            key = own.name_of(clip.path.stem, clip.action) or own.name_of(clip.video_id, clip.action)
             # A file that is about one video only need not name it as the list does.
-            key = next(iter(own.named)) if key not in own.named and len(own.named) == 1 else key
+            key = next(iter(own.named)) if key is None and len(own.named) == 1 else key
+            if key is None:
+                warn_of_names(own.path, f"names none of its videos {clip.video_id!r}: that stays unlabelled", own.named)
+                continue
             merged[clip.video_id] = (own, key)
     by_file = {video: own.named.get(key, ()) for video, (own, key) in merged.items()}
     given = {a: n for own, _ in merged.values() for a, n in own.phase_names.items()}
@@ -307,6 +312,7 @@ def annotate(clips: Sequence[Clip], annotations: Annotations) -> tuple[list[Clip
                 f"{annotations.path}: video {clip.video_id!r} is said to show {action!r}, but lies in {clip.action!r}; "
                 "move the file or mend the annotation."
             )
+    annotations.warn_of_unmatched(set(found.values()), clips[0].video_id)
     names = annotations.phases_of({str(found[video]): clip.action for video, clip in known.items()})
     names = {action: phases for action, phases in names.items() if action in {clip.action for clip in clips}}
     result = []

@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from tpl_lightning.broken import report_broken
-from tpl_lightning.data.annotations import PhaseSpans
+from tpl_lightning.data.annotations import PhaseSpans, doubt_of, warn_of_names
 from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
 from tpl_lightning.data.clips import Clip, clips_of_folder
 from tpl_lightning.data.extractors import Extractor, Projector, StoredExtractor
@@ -207,8 +207,10 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
         phase_names=manifest["phase_names"],
         dtype=manifest["dtype"],
     ) as writer:
+        doubts: dict[str, list[str]] = {}
         for entry in entries:
             features = done[entry["key"]]
+            _note_doubt(doubts, entry, features)
             embeddings = extractor.transform(features.read())
             labels = _labels(entry["phases"], features)
             if entry["num_frames"] is not None:
@@ -223,6 +225,8 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
                 fps=features.fps,
             )
         writer.set_extractor_state(*extractor.state())
+    for doubt, videos in doubts.items():
+        warn_of_names(out, doubt, videos)
     for path in [*folder.glob("shard-*"), folder / _MANIFEST]:
         path.unlink(missing_ok=True)
     with suppress(OSError):  # another file lies there
@@ -317,11 +321,27 @@ def _stored_extractor(stored: dict[str, Any]) -> Projector:
     return StoredExtractor(stored["name"], stored["channels"], stored["parameters"])
 
 
-def _labels(phases: list[Any] | None, features: Features) -> np.ndarray | None:
+def _spans(phases: list[Any] | None) -> PhaseSpans | None:
     if phases is None:
         return None
-    spans = PhaseSpans(tuple((float(a), float(b), int(k)) for a, b, k in phases[1:]), cast(Any, phases[0]))
+    return PhaseSpans(tuple((float(a), float(b), int(k)) for a, b, k in phases[1:]), cast(Any, phases[0]))
+
+
+def _labels(phases: list[Any] | None, features: Features) -> np.ndarray | None:
+    spans = _spans(phases)
+    if spans is None:
+        return None
     return spans.labels(features.shape[0], fps=features.fps, native_fps=features.native_fps)
+
+
+def _note_doubt(doubts: dict[str, list[str]], entry: dict[str, Any], features: Features) -> None:
+    """Note what is odd about the labels of a video."""
+    spans = _spans(entry["phases"])
+    if spans is not None:
+        count = features.shape[0]
+        doubt = doubt_of(spans, num_frames=count, fps=features.fps, native_fps=features.native_fps)
+        if doubt:
+            doubts.setdefault(doubt, []).append(entry["video_id"])
 
 
 def _finished(
@@ -342,7 +362,8 @@ def _finished(
     broken = [failed[entry["key"]] for entry in entries if entry["key"] in failed]
     kept = [entry for entry in entries if entry["key"] in done]
     outputs = Outputs("cache embed")
-    report_broken(broken, len(entries), out, outputs, skip=skip_broken, kept=" (what is finished is kept)")
+    kept_text = " (what is finished is kept)"
+    report_broken(broken, len(entries), out, outputs, skip=skip_broken, verb="embedded", kept=kept_text)
     if not kept:
         raise UserError(f"{out}: expected at least one video that can be embedded, but found none.")
     return kept

@@ -48,12 +48,14 @@ def read_typed(text: str, kind: Any, *, null: bool = True) -> Any:
         empty = text in ("", *_NULL) or (text == "~" and str not in kinds)
         if empty and null and NoneType in get_args(kind):
             return None
-        return read_typed(text, kinds[0])
+        # A number or a list of numbers, say: brackets tell.
+        is_list = text.strip().startswith("[")
+        return read_typed(text, next((one for one in kinds if (get_origin(one) is list) == is_list), kinds[0]))
     if kind is str or get_origin(kind) is Literal:
         return _ENVIRONMENT.sub(_variable, text)
     if get_origin(kind) is list:
         return [read_typed(item, get_args(kind)[0]) for item in _items(text)]
-    readers = {bool: _boolean, int: _integer, float: float}
+    readers = {bool: _boolean, int: _integer, float: _number}
     if kind not in readers:
         raise ValueError(f"expected a key below it, but got {text!r}")
     try:
@@ -95,6 +97,10 @@ def _integer(text: str) -> int:
         if "." in text or not value.is_integer():
             raise
         return int(value)
+
+
+def _number(text: str) -> float:
+    return float(text.replace(".nan", "nan").replace(".inf", "inf"))  # the latter are YAML's
 
 
 def _unquoted(text: str) -> str:
