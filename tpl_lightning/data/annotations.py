@@ -23,7 +23,6 @@ __all__ = ["Annotations", "PhaseSpans", "doubt_of", "read_annotations", "spans_o
 Unit = Literal["frames", "seconds", "share"]
 _SHOWN = 5  # names that a warning gives
 _ROUNDING = 0.002  # seconds
-_BY_VIDEO = ("action", "split", "num_frames")
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,7 @@ def read_annotations(path: str | Path) -> Annotations:
         raise UserError(f"{path}: no such file of annotations; give an existing .json, .csv or .eaf, or leave it out.")
     readers = {".json": _json, ".eaf": _eaf, **dict.fromkeys((".csv", ".tsv", ".tab", ".txt"), _table)}
     if path.suffix.lower() not in readers:
-        raise _wrong(path, "expected a name that ends in .json, .csv, .tsv, .txt or .eaf")
+        raise _wrong(path, "expected a name that ends in .json, .csv or .eaf (tables also in .tsv or .txt)")
     return _checked(readers[path.suffix.lower()](path))
 
 
@@ -231,15 +230,20 @@ def _checked(annotations: Annotations) -> Annotations:
         if canonical(video) in named:
             raise _wrong(annotations.path, f"video {video!r} is there twice, with accents in two Unicode forms")
         named[canonical(video)] = found = sorted(set(spans))
-        for (start, end, name), (later, until, other) in pairwise(found):
-            if later < end - slack and start < end and later < until:
+        for (start, end, name), (later, until, other) in pairwise(s for s in found if s[0] < s[1]):
+            if later < end - slack:
                 raise _wrong(
                     annotations.path,
                     f"video {video!r}: {name!r} from {start:g} to {end:g} and {other!r} from {later:g} to {until:g} "
                     "overlap, expected one phase at a time",
                 )
-    tables = {key: {canonical(k): v for k, v in getattr(annotations, key).items()} for key in _BY_VIDEO}
-    return replace(annotations, named=named, **tables)
+    return replace(
+        annotations,
+        named=named,
+        action={canonical(video): action for video, action in annotations.action.items()},
+        split={canonical(video): split for video, split in annotations.split.items()},
+        num_frames={canonical(video): count for video, count in annotations.num_frames.items()},
+    )
 
 
 def _json(path: Path) -> Annotations:

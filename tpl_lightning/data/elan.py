@@ -42,8 +42,8 @@ def read_eaf(path: Path) -> list[tuple[float, float, str]]:
     chosen = [name for name in filled if name.lower() == _TIER] or list(filled)
     if len(chosen) != 1:
         raise UserError(
-            f"{path}: expected one tier named '{_TIER}', or one alone, but found {', '.join(filled) or 'none'}; mend it "
-            "(data/README.md describes the layouts)."
+            f"{path}: expected one tier named '{_TIER}', or one alone, but found {', '.join(filled) or 'none'}; "
+            "mend it (data/README.md describes the layouts)."
         )
     return filled[chosen[0]]
 
@@ -69,10 +69,10 @@ def _slot_times(root: ElementTree.Element) -> dict[str, float]:
 
 
 def _origin(root: ElementTree.Element, path: Path) -> float:
-    """Return the milliseconds of the video at which ELAN's clock is zero: of that named like the file, else the first."""
+    """Return where ELAN's clock begins, in milliseconds of the video: of that named like the file, else the first."""
     videos = []
     for media in root.iter("MEDIA_DESCRIPTOR"):
-        file = Path((media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL", "")).replace("\\", "/"))
+        file = Path((media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or "").replace("\\", "/"))
         if media.get("MIME_TYPE", "").startswith("video") or file.suffix[1:].lower() in VIDEO_EXTENSIONS:
             videos.append((canonical(file.stem) != canonical(path.stem), float(media.get("TIME_ORIGIN", "0"))))
     return min(videos, key=lambda video: video[0])[1] if videos else 0.0

@@ -54,8 +54,8 @@ def read_label_table(path: Path) -> LabelTable:
         return _bare_elan(path, rows)
     found = ", ".join(sorted(filter(None, (column_name(cell) for cell in rows[0][1])))) if rows else "none"
     raise UserError(
-        f"{path}: expected the columns video_id, phase, start_s, end_s (or start_frame, end_frame), or video_id, event, "
-        f"time_s (or frame), or an export of BORIS or ELAN, but found {found}; mend it (data/README.md describes the "
+        f"{path}: expected the columns video_id, phase, start_s, end_s (or start_frame, end_frame), or video_id, "
+        f"event, time_s (or frame), or an export of BORIS or ELAN, but found {found}; mend it (data/README.md describes the "
         "layouts)."
     )
 
@@ -160,23 +160,25 @@ def _elan(path: Path, columns: list[str], rows: list[TableRow]) -> LabelTable:
     tiers = [name for name in columns if name and not name.startswith(own)]
     chosen = [name for name in tiers if name == "phases"] or tiers
     if len(chosen) != 1:
-        raise UserError(
-            f"{path}: expected one tier named 'phases', or one alone, but found {', '.join(tiers) or 'none'}."
-        )
-    tier_column = next((name for name in columns if name in ("tier", "tier_name")), None)
-    for row in rows:
+        raise UserError(f"{path}: expected one tier named 'phases', or one alone, but found {', '.join(tiers)}.")
+    for row in _one_tier(path, rows, next((name for name in columns if name in ("tier", "tier_name")), None)):
         if not row[chosen[0]]:
             continue  # another tier's line
-        if (
-            tier_column
-            and {r[tier_column].lower() for r in rows} >= {"phases"}
-            and row[tier_column].lower() != "phases"
-        ):
-            continue
         start, stop = (_elan_seconds(path, row, name) for name in (begin, end))
         file = next((row[name] for name in columns if name.startswith("file") and row[name]), "")
         table.named[_eaf_name(file) or path.stem].append((start, stop, row[chosen[0]]))
     return table
+
+
+def _one_tier(path: Path, rows: list[TableRow], column: str | None) -> list[TableRow]:
+    """Return the lines of the tier ``phases``, or of the only one, where a column names tiers."""
+    if column is None:
+        return rows
+    tiers = list(dict.fromkeys(row[column] for row in rows))
+    chosen = [name for name in tiers if name.lower() == "phases"] or tiers
+    if len(chosen) > 1:
+        raise UserError(f"{path}: expected one tier named 'phases', or one alone, but found {', '.join(tiers)}.")
+    return [row for row in rows if row[column] in chosen]
 
 
 def _elan_column(columns: list[str], begins: str) -> str:

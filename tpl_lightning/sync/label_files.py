@@ -37,7 +37,8 @@ def label_targets(path: Path, video_ids: Sequence[str]) -> list[Path]:
     for folder in safe:
         members = [i for i, own in enumerate(folders) if own == folder]
         names = [video_ids[i].rpartition("/")[2] for i in members]
-        stems = unique_stems([Path(name).stem for name in names] if folder else names)
+        bare = [Path(name).stem for name in names] if folder else names
+        stems = unique_stems(bare if len(set(bare)) == len(bare) else names)
         within = path.with_suffix("") / safe[folder] if folder else path.with_suffix("")
         places |= {i: within / f"{stem}.eaf" for i, stem in zip(members, stems, strict=True)}
     return [places[i] for i in range(len(video_ids))]
