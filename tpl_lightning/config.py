@@ -137,7 +137,7 @@ def _typed(argument: str) -> Any:
     key, value = split_argument(argument)
     kind = field_type(Config, key)
     try:
-        if kind is None or key.partition(".")[0] == "trainer":  # Lightning's, whose types are not known
+        if kind in (None, Any) or key.partition(".")[0] == "trainer":  # of those of Lightning the types are not known
             return OmegaConf.from_dotlist([f"{key}={'null' if value == 'None' else value}"])
         found = read_typed(value, kind, null=key not in _NEVER_EMPTY)
     except UserError:

@@ -1,10 +1,11 @@
 """The one exception for everything a user can cause, and warnings as a user should see them."""
 
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-__all__ = ["UserError", "plain_warnings"]
+__all__ = ["UserError", "best_effort", "plain_warnings"]
 
 
 class UserError(ValueError):
@@ -19,6 +20,21 @@ class UserError(ValueError):
         if message.startswith("Caught UserError in DataLoader worker"):
             message = message.strip().splitlines()[-1].partition("UserError: ")[2]
         super().__init__(message)
+
+
+@contextmanager
+def best_effort(what: str) -> Iterator[None]:
+    """Do something that finished work must not fail over, a picture say; if it fails, warn in one line.
+
+    Args:
+        what: What could not be done, as in ``figures are not drawn``.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever fonts, codecs, terminals and services can raise
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        with suppress(OSError, ValueError):
+            print(f"Warning: {what} ({first}).", file=sys.stderr)
 
 
 @contextmanager

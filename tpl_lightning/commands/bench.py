@@ -15,7 +15,7 @@ from typing import Any
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
 from tpl_lightning.config import Config, config_to_dict, load_config, to_yaml
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, best_effort
 
 __all__ = ["main"]
 
@@ -186,7 +186,8 @@ def run(config: Config) -> int:
         write_atomically(folder / "bench.md", _document(table, source, command))
         about_all = {"data_source": source, "command": command, "rows": table}
         write_atomically(folder / "bench.json", json.dumps(about_all, indent=2) + "\n")
-    draw_table(table, source, folder / "bench.png")
+    with best_effort("the figure is not drawn"):
+        draw_table(table, source, folder / "bench.png")
     print((folder / "bench.md").read_text(encoding="utf-8"))
     print(f"Tables: {folder / 'bench.md'}, {folder / 'bench.json'}; figure: {folder / 'bench.png'}")
     return 0

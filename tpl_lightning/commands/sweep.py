@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning.config import Config
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, best_effort
 
 __all__ = ["main"]
 
@@ -109,7 +109,8 @@ def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
     if best is None:
         print("tpl: no trial came to its end", file=sys.stderr)
         return 1
-    print(f"Plot: {write_plot(folder, sweep, rows, _source(rows))}")
+    with best_effort("the plot is not drawn"):
+        print(f"Plot: {write_plot(folder, sweep, rows, _source(rows))}")
     print(f"Best: {best_line(best, sweep)}")
     shown = write_best(folder, best, sweep)
     value = round(best[sweep.metric], 4) + 0.0  # no -0.0000

@@ -55,8 +55,8 @@ def read_label_table(path: Path) -> LabelTable:
     found = ", ".join(sorted(filter(None, (column_name(cell) for cell in rows[0][1])))) if rows else "none"
     raise UserError(
         f"{path}: expected the columns video_id, phase, start_s, end_s (or start_frame, end_frame), or video_id, "
-        f"event, time_s (or frame), or an export of BORIS or ELAN, but found {found}; mend it (data/README.md describes the "
-        "layouts)."
+        f"event, time_s (or frame), or an export of BORIS or ELAN, but found {found}; mend it "
+        "(data/README.md describes the layouts)."
     )
 
 

@@ -3,9 +3,12 @@
 import colorsys
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from tpl_lightning.names import one_line
 
 __all__ = [
     "ACCENT",
@@ -64,11 +67,14 @@ def mix(color: Color, other: Color, share: float) -> Color:
 
 
 @lru_cache(maxsize=64)
-def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+def _font(size: int, bold: bool) -> Any:
     import matplotlib as mpl  # its DejaVu fonts are there on every machine, and know most scripts
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
+    try:
+        return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
+    except OSError:  # taken out of it, as some systems do
+        return ImageFont.load_default(size)
 
 
 @lru_cache(maxsize=4096)
@@ -94,7 +100,7 @@ def text(
     Returns:
         The picture (H, W, 3), uint8; H depends on the size alone.
     """
-    font = _font(size, bold)
+    font, words = _font(size, bold), one_line(words)
     if max_width is not None and font.getlength(words) > max_width:
         while words and font.getlength(words + "…") > max_width:
             words = words[:-1]
