@@ -131,9 +131,10 @@ class Outputs:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             yield part
-            # Noted first: a file that a killed process leaves behind is known as ours.
-            self._note(target.parent, {target.name: part})
-            part.replace(target)
+            if part.exists():  # there was something to write
+                # Noted first: a file that a killed process leaves behind is known as ours.
+                self._note(target.parent, {target.name: part})
+                part.replace(target)
         except OSError as error:
             raise UserError(
                 f"{target}: cannot be written ({error.strerror or error}); give another out=PATH."

@@ -272,6 +272,9 @@ class Run:
         parts = [canonical(part) for part in Path(os.path.abspath(path)).parts]
         longer = ["/".join(parts[-count:]) for count in range(len(parts), 1, -1)]
         index = next((row[name] for name in [*longer, canonical(path.stem)] if name in row), None)
+        if index is None:  # in another folder than the action's, if its name says which video it is
+            named = [i for name, i in row.items() if name.rpartition("/")[1:] == ("/", canonical(path.name))]
+            index = named[0] if len(named) == 1 else None
         folder = self._named_action(path, root)
         if index is not None and folder is not None and folder != self.alignment.action[index]:
             return None  # a clip of another action that happens to have the same name

@@ -16,6 +16,7 @@ from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
 from tpl_lightning.config import Config, config_to_dict, load_config, to_yaml
 from tpl_lightning.errors import UserError, best_effort
+from tpl_lightning.outputs import Outputs
 
 __all__ = ["main"]
 
@@ -155,7 +156,6 @@ def run(config: Config) -> int:
     from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.report import data_source
-    from tpl_lightning.run_directory import write_atomically
 
     plan = bench_rows(config.bench.methods, config.method)
     for row in plan:
@@ -169,6 +169,8 @@ def run(config: Config) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another run.dir.") from error
+    outputs = Outputs("bench")
+    outputs.check(folder / name for name in ("bench.md", "bench.json", "bench.png"))
     console, source, fingerprint = Console(stderr=True), data_source(cache), cache.fingerprint()
     table: dict[str, dict[str, Any]] = {}
     for count, row in enumerate(plan, start=1):
@@ -183,11 +185,11 @@ def run(config: Config) -> int:
                 break  # other seeds take as long
         about = {"features": cache.extractor, "objective": row.objective(_row_tree(config, row, seeds[0]))}
         table |= {name: about | figures for name, figures in _named(row, rows).items()}
-        write_atomically(folder / "bench.md", _document(table, source, command))
+        outputs.write_text(folder / "bench.md", _document(table, source, command))
         about_all = {"data_source": source, "command": command, "rows": table}
-        write_atomically(folder / "bench.json", json.dumps(about_all, indent=2) + "\n")
-    with best_effort("the figure is not drawn"):
-        draw_table(table, source, folder / "bench.png")
+        outputs.write_text(folder / "bench.json", json.dumps(about_all, indent=2) + "\n")
+    with best_effort("the figure is not drawn"), outputs.writing(folder / "bench.png") as part:
+        draw_table(table, source, part)
     print((folder / "bench.md").read_text(encoding="utf-8"))
     print(f"Tables: {folder / 'bench.md'}, {folder / 'bench.json'}; figure: {folder / 'bench.png'}")
     return 0

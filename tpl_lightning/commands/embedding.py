@@ -132,6 +132,7 @@ def merge(arguments: list[str]) -> int:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
     from tpl_lightning.data.embed import merge_shards
 
+    check_out(Path(paths[0]), True, Outputs("cache merge"))
     with plain_warnings(), writing_cache(Path(paths[0])):
         return _say(merge_shards(paths[0], skip_broken=options.skip_broken))
 

@@ -178,9 +178,15 @@ def doubt_of(spans: PhaseSpans, *, num_frames: int, fps: float, native_fps: floa
     latest = max(end for _, end in finite)
     if latest <= whole + 2 * frame:
         return ""
-    some = [time for span in finite for time in span if time > 0]
+    some = {time for span in finite for time in span if time > 0}
     # One far end may mean "to the end"; of milliseconds all lie far out.
-    if spans.unit == "seconds" and min(some) > whole and latest > 20 * whole and latest / 1000 <= 1.5 * whole:
+    if (
+        spans.unit == "seconds"
+        and len(some) > 1
+        and min(some) > whole
+        and latest > 20 * whole
+        and latest / 1000 <= 1.5 * whole
+    ):
         return "times look like milliseconds, expected seconds"
     return "labels lie past the end of the video"
 

@@ -91,7 +91,7 @@ class RunConfig:
     """Draw the figures."""
     progress: bool = True
     """Show progress bars."""
-    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    wandb: str = "auto"
     """Mirror the run to Weights & Biases; auto: online where a login is found, else offline; WANDB_MODE counts."""
     project: str | None = None
     """W&B project; empty: WANDB_PROJECT, else tpl_lightning."""
