@@ -214,3 +214,43 @@ def test_memory_stays_bounded(tmp_path):
     command = [sys.executable, "-m", "tpl_lightning", "sync", str(run), f"out={tmp_path / 'o.mp4'}"]
     subprocess.run(command, check=True, capture_output=True)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 * 2**20  # in KiB
+
+
+def test_nothing_that_is_read_or_foreign_is_replaced(run, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    swing = tmp_path / "jump"
+    swing.mkdir()
+    for k in range(2):
+        (swing / f"jump_{k}.mp4").write_bytes((folder / "videos" / "tiny" / "jump" / f"jump_{k}.mp4").read_bytes())
+    before = {path: path.read_bytes() for path in swing.iterdir()}
+    (tmp_path / "link.mp4").symlink_to(swing / "jump_1.mp4")
+    (tmp_path / "mine.mp4").write_text("mine")
+    for options in (["out=jump.mp4", "separate=true"], ["out=jump/jump_0.mp4"], ["out=link.mp4"], ["out=mine.mp4"]):
+        assert main(["sync", str(run), "jump", *options]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert {path: path.read_bytes() for path in swing.iterdir()} == before
+    assert (tmp_path / "mine.mp4").read_text() == "mine"
+    for _ in range(2):  # its own output is replaced, and is no video of the folder
+        assert main(["sync", str(run), "jump", "out=jump/all.mp4", "height=40"]) == 0
+        assert "all.mp4: 2 videos" in capsys.readouterr().out
+
+
+def test_broken_videos_are_named_or_left_out(run, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for k in range(4):
+        content = (folder / "videos" / "tiny" / "jump" / f"jump_{k}.mp4").read_bytes() if k == 0 else b"no video"
+        (tmp_path / f"jump_{k}.mp4").write_bytes(content)
+    assert main(["sync", str(run), ".", "out=o.mp4"]) == 2
+    assert "3 of 4 videos cannot be read" in capsys.readouterr().err
+    with pytest.warns(UserWarning, match="left out: 3 of 4"):
+        assert main(["sync", str(run), ".", "out=o.mp4", "skip_broken=true", "height=40"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "o.mp4: 1 videos of jump in step\n"
+    assert "Writing frames of jump" in shown.err
+    assert main(["sync", str(run), ".", "out=p.mp4", "skip_broken=true", "height=40", "progress=false"]) == 0
+    assert "Writing" not in capsys.readouterr().err
+
+
+def test_data_cache_is_the_cache(run, folder, tmp_path):
+    out, cache = f"out={tmp_path / 'o.mp4'}", folder / "cache.h5"
+    assert main(["sync", str(run), f"data.cache={cache}", out, "height=40", "action=jump"]) == 0

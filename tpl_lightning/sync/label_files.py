@@ -32,7 +32,8 @@ def label_targets(path: Path, video_ids: Sequence[str]) -> list[Path]:
     if path.suffix.lower() != ".eaf" or len(video_ids) == 1:
         return [path]
     folders = [video_id.rpartition("/")[0] for video_id in video_ids]
-    safe = dict(zip(dict.fromkeys(folders), unique_stems(dict.fromkeys(folders)), strict=True))
+    named = list(dict.fromkeys(filter(None, folders)))
+    safe = {"": "", **dict(zip(named, unique_stems(named), strict=True))}
     places: dict[int, Path] = {}
     for folder in safe:
         members = [i for i, own in enumerate(folders) if own == folder]
