@@ -34,3 +34,4 @@ def test_one_line_and_xml():
     document = ElementTree.fromstring(f"<a>{xml_text('up' + chr(11) + 'x' + chr(0xFFFF))}</a>")
     assert document.text == "up\ufffdx\ufffd"
     assert canonical("cafe\u0301") == unicodedata.normalize("NFC", "cafe\u0301")
+    assert canonical("caf\udce9") == "caf?"

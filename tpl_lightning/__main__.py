@@ -41,6 +41,20 @@ def _use_utf8() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "tpl_lightning", *sys.argv[1:]])
 
 
+def _output_is_gone() -> bool:
+    """Tell whether nobody reads what is printed any more; if so, what is left of it is thrown away."""
+    import select
+
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr about bad input."""
     if arguments is None:
@@ -63,13 +77,15 @@ def main(arguments: list[str] | None = None) -> int:
             raise UserError(f"{name}: unknown command; there are: {', '.join(COMMANDS)}.")
         # Imported here, so that help and a typo are answered without loading torch.
         code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
+        sys.stdout.flush()
         return code
     except UserError as error:
         print(f"tpl: error: {one_line(str(error))}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read the output has had enough; what was to be written is written
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        if not _output_is_gone():
+            raise
+        return 0  # files are written before anything is said of them
     except KeyboardInterrupt:
         print("tpl: stopped", file=sys.stderr)
         return 130

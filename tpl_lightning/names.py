@@ -14,8 +14,11 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def canonical(name: str) -> str:
-    """Return a name in the form in which names are compared: Unicode's NFC, as macOS stores accents apart."""
-    return unicodedata.normalize("NFC", name)
+    """Return a name in the form in which names are kept and compared.
+
+    That is Unicode's NFC, as macOS stores accents apart, with ? for bytes of a file name that are no UTF-8.
+    """
+    return unicodedata.normalize("NFC", name.encode(errors="replace").decode())
 
 
 def one_line(text: str) -> str:

@@ -1,6 +1,7 @@
 """Clips to embed: where their frames come from, what they show, and their split."""
 
 import io
+import os
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from tpl_lightning.data.tables import TableRow, read_fps, read_table
 from tpl_lightning.data.tfrecord import read_record
 from tpl_lightning.data.video_files import read_frames, video_fps
 from tpl_lightning.data.video_pixels import FrameSize
-from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, find_videos, is_video, note_left_out
+from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, find_videos, is_video, left_out_text, note_left_out
 from tpl_lightning.errors import UserError
 from tpl_lightning.names import canonical
 
@@ -110,10 +111,13 @@ def clips_of_folder(root: str | Path) -> list[Clip]:
     """
     root = Path(root)
     videos, left = find_videos(root)
-    note_left_out(left)
     if not videos:
-        endings = ", ".join(sorted(VIDEO_EXTENSIONS))
-        raise UserError(f"Expected videos <action>/<video>.<ext> (ext: {endings}) in {root}, but found none.")
+        endings, others = ", ".join(sorted(VIDEO_EXTENSIONS)), left_out_text(left)
+        raise UserError(
+            f"Expected videos <action>/<video>.<ext> (ext: {endings}) in {root}, but found none"
+            + (f" ({others})." if others else ".")
+        )
+    note_left_out(left)
     counts = Counter(action for action, _ in videos)
     lonely = [action for action, count in counts.items() if count < 2]
     if lonely:
@@ -132,7 +136,7 @@ def _ids(videos: Sequence[tuple[str, Path]], root: Path) -> list[str]:
         [path.stem, f"{action}/{path.name}", path.relative_to(root).as_posix() if root in path.parents else str(path)]
         for action, path in videos
     ]
-    safe = [[canonical(form.encode(errors="replace").decode()) for form in three] for three in forms]
+    safe = [[canonical(form) for form in three] for three in forms]
     counts = [Counter(column) for column in zip(*safe, strict=True)]
     return [next((f for f, count in zip(three, counts, strict=True) if count[f] == 1), three[-1]) for three in safe]
 
@@ -146,7 +150,7 @@ def choose_splits(clips: Sequence[Clip]) -> list[Clip]:
     test: set[str] = set()
     for members in by_action.values():
         # A hash of the name, not its order: names are often sorted by person or camera.
-        shuffled = sorted(members, key=lambda clip: (zlib.crc32(clip.path.name.encode()), clip.path.name))
+        shuffled = sorted(members, key=lambda clip: (zlib.crc32(os.fsencode(clip.path.name)), clip.path.name))
         test.update(clip.video_id for clip in shuffled[: min(round(TEST_SHARE * len(members)), len(members) - 2)])
     return [c if c.split else replace(c, split="test" if c.video_id in test else "train") for c in clips]
 

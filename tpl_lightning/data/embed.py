@@ -283,7 +283,7 @@ def _key(clip: Clip, extractor: Extractor, fps: float | None) -> str:
     except OSError as error:
         raise UserError(f"Expected a video at {clip.path}, but it cannot be read: {error.strerror}.") from error
     text = f"{extractor.identity}|{fps}|{clip.path.parent.name}|{stamp}|{clip.image_fps}"
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:24]
 
 
 def _manifest(

@@ -9,7 +9,7 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.names import one_line
 from tpl_lightning.outputs import made_here
 
-__all__ = ["VIDEO_EXTENSIONS", "find_videos", "is_video", "note_left_out", "search_videos"]
+__all__ = ["VIDEO_EXTENSIONS", "find_videos", "is_video", "left_out_text", "note_left_out", "search_videos"]
 
 # fmt: off
 VIDEO_EXTENSIONS: frozenset[str] = frozenset({
@@ -100,11 +100,16 @@ def find_videos(root: str | Path) -> tuple[list[tuple[str, Path]], dict[str, lis
     return [(path.relative_to(root).parts[0], path) for path in found if path.parent != root], left
 
 
-def note_left_out(left: Mapping[str, Sequence[Path]]) -> None:
-    """Say in one line on standard error what was left out and why; nothing where nothing was."""
+def left_out_text(left: Mapping[str, Sequence[Path]]) -> str:
+    """Say in one line what was left out and why; empty where nothing was."""
     parts = []
     for reason, paths in left.items():
         names = ", ".join(path.name for path in paths[:_NAMED]) + (" ..." if len(paths) > _NAMED else "")
         parts.append(f"{len(paths)} {reason} ({names})")
-    if parts:
-        print(one_line(f"note: files left out: {'; '.join(parts)}"), file=sys.stderr)
+    return one_line(f"files left out: {'; '.join(parts)}") if parts else ""
+
+
+def note_left_out(left: Mapping[str, Sequence[Path]]) -> None:
+    """Note on standard error what was left out and why."""
+    if text := left_out_text(left):
+        print(f"note: {text}", file=sys.stderr)
