@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"tpl: error: {one_line(str(error))}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the latter is rich's answer to the former
         if not _output_is_gone():
             raise
         return 0  # files are written before anything is said of them

@@ -31,7 +31,7 @@ def best_effort(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:  # whatever fonts, codecs, terminals and services can raise
+    except (Exception, SystemExit) as error:  # fonts, codecs, services; rich exits where a pipe is broken
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         with suppress(OSError, ValueError):
             print(f"Warning: {what} ({first}).", file=sys.stderr)
