@@ -82,7 +82,11 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"tpl: error: {one_line(str(error))}", file=sys.stderr)
         return 2
-    except (BrokenPipeError, SystemExit):  # the latter is rich's answer to the former
+    except SystemExit:  # rich's answer to a broken pipe, after it has thrown away the output
+        if not os.path.samestat(os.fstat(sys.stdout.fileno()), os.stat(os.devnull)):
+            raise
+        return 0
+    except BrokenPipeError:
         if not _output_is_gone():
             raise
         return 0  # files are written before anything is said of them
