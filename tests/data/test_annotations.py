@@ -195,6 +195,7 @@ def test_labels_of_no_video_are_named(tmp_path):
         (((0, 30, 0), (30, 60, 1)), "frames", ""),
         (((0, 30, 0), (30, 90, 1)), "frames", "labels lie past the end of the video"),
         (((0, 30, 0), (30, float("inf"), 1)), "frames", ""),
+        (((0, 99, 0), (99, float("inf"), 1)), "seconds", "labels lie past the end of the video"),
         (((0, 1, 0),), "share", ""),
     ],
 )

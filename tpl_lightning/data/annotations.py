@@ -170,23 +170,17 @@ def doubt_of(spans: PhaseSpans, *, num_frames: int, fps: float, native_fps: floa
         fps: its frames per second.
         native_fps: frames per second of the file.
     """
-    finite = [(start, end) for start, end, _ in spans.spans if end < float("inf")]
-    if spans.unit == "share" or not finite:
+    times = {time for start, end, _ in spans.spans for time in (start, end) if 0 < time < float("inf")}
+    if spans.unit == "share" or not times:
         return ""
     whole = num_frames / fps * (native_fps if spans.unit == "frames" else 1.0)
     frame = 1.0 if spans.unit == "frames" else 1.0 / fps
-    latest = max(end for _, end in finite)
+    latest = max(times)
     if latest <= whole + 2 * frame:
         return ""
-    some = {time for span in finite for time in span if time > 0}
     # One far end may mean "to the end"; of milliseconds all lie far out.
-    if (
-        spans.unit == "seconds"
-        and len(some) > 1
-        and min(some) > whole
-        and latest > 20 * whole
-        and latest / 1000 <= 1.5 * whole
-    ):
+    all_far = len(times) > 1 and min(times) > whole and latest > 20 * whole
+    if spans.unit == "seconds" and all_far and latest / 1000 <= 1.5 * whole:
         return "times look like milliseconds, expected seconds"
     return "labels lie past the end of the video"
 
