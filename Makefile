@@ -4,7 +4,8 @@ DATASET ?= genai
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CACHE_ARG := $(if $(CACHE),data.cache=$(CACHE))
+# In quotes: a path may hold blanks, quotes and dollars.
+CACHE_ARG := $(if $(CACHE),'data.cache=$(subst ','\'',$(value CACHE))')
 
 help:  ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'

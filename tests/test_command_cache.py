@@ -90,3 +90,9 @@ def test_help_needs_no_torch_and_neither_does_info(cache_path, capsys):
         f"assert main(['cache', 'info', {str(cache_path)!r}]) == 0; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_output_that_nobody_reads_is_no_failure(cache_path):
+    command = f"{sys.executable} -m tpl_lightning cache info cache={cache_path} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

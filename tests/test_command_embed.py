@@ -83,7 +83,7 @@ def test_shards_are_merged_by_command(folder, tmp_path, capsys, monkeypatch):
         (["embed", "clips", "out=x.h5", "fps=0"], "positive `fps`"),
         (["embed", "clips", "out=x.h5", "fps=.nan"], "positive `fps`"),
         (["embed", "clips", "out=x.h5", "fps=fast"], "wrong value for `fps`"),
-        (["embed", "clips", "out=x.h5", "size=3"], "unknown key; there are: out, extractor"),
+        (["embed", "clips", "out=x.h5", "size=3"], "unknown key `size`; there are: out, extractor"),
         (["embed", "clips", "out=x.h5", "annotations=none.json"], "none.json: no such file"),
         (["import"], "penn_action, pouring, internet, genai, npy"),
         (["import", "imagenet", "folder"], "imagenet folder"),

@@ -1,6 +1,7 @@
 """The command line end to end on a tiny cache: files, figures, last line, one-line errors, reproducibility."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -179,3 +180,21 @@ def test_module_entry_point():
     done = subprocess.run([sys.executable, "-m", "tpl_lightning", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "fit" in done.stdout
+
+
+def test_finished_work_does_not_fail_over_pictures_and_prints(tmp_path):
+    """The output of a notebook, in a code that has no arrows: results are there, exit code 0."""
+    cache = write_cache(tmp_path / "c.h5", actions=("[/b]$x^{", "go\nup"))
+    env = {
+        **os.environ,
+        "MPLBACKEND": "module://no.such.backend",
+        "PYTHONIOENCODING": "ascii",
+        "WANDB_MODE": "disabled",
+    }
+    command = [sys.executable, "-m", "tpl_lightning", "fit", f"data.cache={cache}", "method=linear", "run.name=ü"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "RESULT" in done.stdout
+    assert "not drawn" not in done.stderr
+    assert (tmp_path / "runs" / "ü" / "metrics.json").is_file()
+    assert (tmp_path / "runs" / "ü" / "figures" / "warps.png").is_file()

@@ -10,6 +10,9 @@ PACKAGE = Path(__file__).parent.parent / "tpl_lightning"
 LEVELS = {
     "__init__": 0,
     "errors": 0,
+    "names": 0,
+    "outputs": 1,
+    "broken": 2,
     "options": 1,
     "config": 1,
     "checkpoint_file": 1,

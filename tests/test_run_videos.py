@@ -129,3 +129,30 @@ def test_methods_without_a_checkpoint_align_new_videos_too(trained, tmp_path, me
     (new,) = run.videos([tmp_path / "clips" / "new.mp4"])
     last = {"linear": 1.0, "pad": 29 / (run.prototype_length("fall") - 1)}[method]
     assert new.position[-1] == pytest.approx(min(last, 1.0), abs=1e-6)
+
+
+def test_links_deep_folders_and_unicode_forms(tmp_path):
+    make_run(tmp_path, actions=("jump", "turn"), lengths=(20, 20), strengths=(0.0, 0.1))
+    run = Run(tmp_path / "runs" / "r")
+    store, named = tmp_path / "store", tmp_path / "set" / "jump" / "day 1"
+    store.mkdir()
+    named.mkdir(parents=True)
+    (store / "x.mp4").write_bytes(b"")
+    (named / "cafe\u0301.mp4").symlink_to(store / "x.mp4")
+    (tmp_path / "set" / "turn").symlink_to(store)
+    files = {file.video_id: file for file in run.files([tmp_path / "set"])}
+    assert {name: (file.action, file.row) for name, file in files.items()} == {
+        "caf\u00e9": ("jump", None),
+        "x": ("turn", None),
+    }
+
+
+def test_files_left_out_are_said_in_one_line(tmp_path, capsys):
+    make_run(tmp_path, actions=("jump", "turn"), lengths=(20, 20), strengths=(0.0, 0.1))
+    (tmp_path / "videos" / "x.doc").touch()
+    Run(tmp_path / "runs" / "r").files([tmp_path / "videos"], action="turn")
+    error = capsys.readouterr().err.splitlines()
+    assert error == [
+        "note: files left out: 1 no videos by their ending (x.doc)",
+        "note: files left out: 2 of other actions (jump_0.mp4, jump_1.mp4)",
+    ]

@@ -1,10 +1,13 @@
 """The command line: ``tpl <command> [config.yaml ...] [key=value ...]``."""
 
+import io
+import os
 import sys
 from importlib import import_module
 
 from tpl_lightning import __version__
 from tpl_lightning.errors import UserError
+from tpl_lightning.names import one_line
 
 __all__ = ["main"]
 
@@ -30,9 +33,38 @@ def _help() -> str:
     return "\n".join([f"tpl_lightning {__version__}", usage, "", *lines, "", "tpl <command> --help says more."])
 
 
+def _use_utf8() -> None:
+    """Start anew in Python's UTF-8 mode where the locale cannot name files: what is typed is UTF-8 nevertheless."""
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, "-m", "tpl_lightning", *sys.argv[1:]])
+
+
+def _output_is_gone() -> bool:
+    """Tell whether nobody reads what is printed any more; if so, what is left of it is thrown away."""
+    import select
+
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr about bad input."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        _use_utf8()
+        arguments = sys.argv[1:]
+    # What cannot be shown is written as an escape, and figures are files, whatever a notebook has left here.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    os.environ["MPLBACKEND"] = "agg"
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         print(_help())
         return 0
@@ -45,10 +77,19 @@ def main(arguments: list[str] | None = None) -> int:
             raise UserError(f"{name}: unknown command; there are: {', '.join(COMMANDS)}.")
         # Imported here, so that help and a typo are answered without loading torch.
         code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
+        sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"tpl: error: {error}", file=sys.stderr)
+        print(f"tpl: error: {one_line(str(error))}", file=sys.stderr)
         return 2
+    except SystemExit:  # rich's answer to a broken pipe, after it has thrown away the output
+        if not os.path.samestat(os.fstat(sys.stdout.fileno()), os.stat(os.devnull)):
+            raise
+        return 0
+    except BrokenPipeError:
+        if not _output_is_gone():
+            raise
+        return 0  # files are written before anything is said of them
     except KeyboardInterrupt:
         print("tpl: stopped", file=sys.stderr)
         return 130

@@ -21,6 +21,7 @@ from tpl_lightning.options.packaged import find_yaml, packaged_names
 from tpl_lightning.options.presets import PRESETS
 from tpl_lightning.options.retired import is_retired, without_retired
 from tpl_lightning.options.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
+from tpl_lightning.options.typed import escaped, field_type, read_typed
 
 __all__ = [
     "BenchConfig",
@@ -38,9 +39,12 @@ __all__ = [
     "complete_config",
     "config_to_dict",
     "differences",
+    "is_file",
     "load_config",
     "load_run_config",
     "save_config",
+    "split_argument",
+    "to_yaml",
 ]
 
 
@@ -140,6 +144,43 @@ def _merge(base: Any, update: Any, origin: str) -> Any:
         raise UserError(f"{origin}: {message}.") from error
 
 
+def split_argument(argument: str) -> tuple[str, str]:
+    """Return key and value of ``key=value``; hyphens before it are those of sweep agents, and ``cache`` is short."""
+    key, _, value = argument.removeprefix("--").partition("=")
+    return ("data.cache" if key == "cache" else key), value
+
+
+def is_file(argument: str) -> bool:
+    """Tell whether an argument names a YAML file: it has no ``=``, or one in the name of a file that is there."""
+    return "=" not in argument or (field_type(Config, split_argument(argument)[0]) is None and Path(argument).is_file())
+
+
+# A run may have any name.
+_NEVER_EMPTY = ("run.name",)
+
+
+def _typed(argument: str) -> Any:
+    """Return the nested configuration that a ``key=value`` argument means."""
+    from omegaconf import OmegaConf
+
+    key, value = split_argument(argument)
+    kind = field_type(Config, key)
+    try:
+        if kind in (None, Any) or key.partition(".")[0] == "trainer":  # of those of Lightning the types are not known
+            return OmegaConf.from_dotlist([f"{key}={'null' if value == 'None' else value}"])
+        found = read_typed(value, kind, null=key not in _NEVER_EMPTY)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{argument}: wrong value for `{key}`: {error}.") from error
+    except Exception as error:  # yaml raises several unrelated classes
+        raise UserError(f"{argument}: not a readable key=value argument ({_one_line(error)}).") from error
+    nested = escaped(found)
+    for name in reversed(key.split(".")):
+        nested = {name: nested}
+    return OmegaConf.create(nested)
+
+
 def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | None = None) -> Config:
     """Build the configuration from YAML files and ``key=value`` arguments, later ones winning.
 
@@ -161,23 +202,16 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
 
     updates: list[tuple[Any, str]] = []
     if defaults:
-        updates.append((OmegaConf.create(defaults), "stored configuration"))
+        updates.append((OmegaConf.create(escaped(defaults)), "stored configuration"))
     # Files first, whatever the order on the line: an argument is always meant to win over a file.
     for argument in arguments:
-        if "=" not in argument:
+        if is_file(argument):
             if argument.startswith("-"):
                 raise UserError(f"{argument}: unknown flag; options are written key=value, without hyphens.")
             updates.append((_load_yaml(Path(argument)), argument))
     for argument in arguments:
-        if "=" in argument:
-            try:
-                text = argument.removeprefix("--")
-                if text.endswith("=None"):  # how sweep agents write null
-                    text = text.removesuffix("None") + "null"
-                update = OmegaConf.from_dotlist([text])
-            except Exception as error:
-                raise UserError(f"{argument}: not a readable key=value argument ({_one_line(error)}).") from error
-            updates.append((update, argument))
+        if not is_file(argument):
+            updates.append((_typed(argument), argument))
     tree = OmegaConf.structured(Config)
     for update, origin in updates:
         tree = _merge(tree, update, origin)
@@ -272,8 +306,13 @@ def _differences(tree: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def save_config(config: Config, path: Path) -> None:
-    """Write the resolved configuration as YAML."""
+def to_yaml(tree: dict[str, Any]) -> str:
+    """Return nested options as YAML that :func:`load_config` reads as the same."""
     from omegaconf import OmegaConf
 
-    path.write_text(OmegaConf.to_yaml(OmegaConf.create(config_to_dict(config))), encoding="utf-8")
+    return OmegaConf.to_yaml(OmegaConf.create(escaped(tree)))
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the resolved configuration as YAML."""
+    path.write_text(to_yaml(config_to_dict(config)), encoding="utf-8", errors="surrogateescape")

@@ -1,10 +1,11 @@
 """The one exception for everything a user can cause, and warnings as a user should see them."""
 
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-__all__ = ["UserError", "plain_warnings"]
+__all__ = ["UserError", "best_effort", "plain_warnings"]
 
 
 class UserError(ValueError):
@@ -20,6 +21,21 @@ class UserError(ValueError):
             message = message.strip().splitlines()[-1].partition("UserError: ")[2]
         # Names of files and keys may hold anything: a line break, half a character that cannot be printed.
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message.strip()))
+
+
+@contextmanager
+def best_effort(what: str) -> Iterator[None]:
+    """Do something that finished work must not fail over, a picture say; if it fails, warn in one line.
+
+    Args:
+        what: What could not be done, as in ``figures are not drawn``.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # fonts, codecs, services; rich exits where a pipe is broken
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        with suppress(OSError, ValueError):
+            print(f"Warning: {what} ({first}).", file=sys.stderr)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from tpl_lightning.aligners.base import Aligner
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import Scores
+from tpl_lightning.names import one_line
 
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType
@@ -63,10 +64,10 @@ def _draw_signals(
             labels = videos.labels(i)
             _curve(row[0], np.arange(len(labels)), signals[i], labels, colors)
             _curve(row[1], alignment.position(i), signals[i], labels, colors)
-        row[0].set_ylabel(f"{action}\n{name}", fontsize=8)
+        row[0].set_ylabel(f"{one_line(action)}\n{name}", fontsize=8)
     axes[0, 0].set_title("before: frame", fontsize=9)
     axes[0, 1].set_title("after: prototype time", fontsize=9)
-    figure.suptitle(f"Signals coloured by phase. {source}", fontsize=8)
+    figure.suptitle(f"Signals coloured by phase. {one_line(source)}", fontsize=8)
     figure.savefig(path, dpi=130)
 
 
@@ -83,12 +84,12 @@ def _draw_warps(path: Path, alignment: Alignment, videos: VideoSet, source: str)
             style = {"train": "C0", "val": "C2", "test": "C1"}[str(alignment.split[i])]
             panel.plot(grid, np.minimum(alignment.source(i), 1.0), color=style, linewidth=0.8, alpha=0.8)
         panel.plot([0, 1], [0, 1], "--", color="0.6", linewidth=0.7)
-        panel.set_title(action, fontsize=9)
+        panel.set_title(one_line(action), fontsize=9)
         panel.set_xlabel("prototype time", fontsize=7)
         panel.set_aspect("equal")
         panel.tick_params(labelsize=6)
     axes[0, 0].set_ylabel("video time", fontsize=7)
-    figure.suptitle(f"Warps T (blue train, green val, orange test). {source}", fontsize=8)
+    figure.suptitle(f"Warps T (blue train, green val, orange test). {one_line(source)}", fontsize=8)
     figure.savefig(path, dpi=130)
 
 
@@ -128,10 +129,10 @@ def _draw_prototypes(
         )
         panel.set_xlim(0, 1)
         panel.set_ylim(low - 0.4 * (high - low), high + 0.1 * (high - low))
-        panel.set_ylabel(f"{action}\n{name}", fontsize=8)
+        panel.set_ylabel(f"{one_line(action)}\n{name}", fontsize=8)
         panel.tick_params(labelsize=7)
         for k, phase in enumerate(phases):
-            panel.plot([], [], color=colors[k], linewidth=4, label=phase)
+            panel.plot([], [], color=colors[k], linewidth=4, label=one_line(phase).lstrip("_"))
         if phases:
             panel.legend(fontsize=5.5, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     figure.suptitle("Prototypes and their labels over prototype time", fontsize=9)
@@ -184,9 +185,10 @@ def draw_alignment(
 ) -> None:
     """Draw latents, warps and prototypes into a folder."""
     signals, name = _signals(aligner, videos)
-    _draw_signals(folder / "latents.png", signals, name, alignment, videos, source)
-    _draw_warps(folder / "warps.png", alignment, videos, source)
-    _draw_prototypes(folder / "prototypes.png", signals, name, alignment, videos, scores)
+    with mpl.rc_context({"text.parse_math": False}):  # a dollar in a name is a dollar
+        _draw_signals(folder / "latents.png", signals, name, alignment, videos, source)
+        _draw_warps(folder / "warps.png", alignment, videos, source)
+        _draw_prototypes(folder / "prototypes.png", signals, name, alignment, videos, scores)
 
 
 def draw_run(

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.evaluation import Scores
+from tpl_lightning.names import one_line
 
 __all__ = ["REFINED", "ROW_NAMES", "data_source", "method_name", "print_scores"]
 
@@ -84,7 +86,8 @@ def print_scores(scores: Mapping[str, Scores], source: str, console: Console | N
     columns = dict(_COLUMNS)
     if not math.isnan(first.overall.get("warp_error", math.nan)):
         columns |= _WARP_ERROR
-    table = Table(title=f"Data: {source}", title_justify="left", caption="CBC: training videos. PLP: test videos.")
+    title = escape(f"Data: {one_line(source)}")
+    table = Table(title=title, title_justify="left", caption="CBC: training videos. PLP: test videos.")
     table.add_column("action")
     table.add_column("method")
     for label, higher in columns.values():
@@ -93,7 +96,7 @@ def print_scores(scores: Mapping[str, Scores], source: str, console: Console | N
         rows = {m: s.overall if action == "all" else s.per_action[action] for m, s in scores.items()}
         for i, (method, cells) in enumerate(zip(rows, _cells(rows, columns), strict=True)):
             name = method_name(method)
-            table.add_row(action if i == 0 else "", name, *cells, end_section=i == len(rows) - 1)
+            table.add_row(escape(one_line(action)) if i == 0 else "", name, *cells, end_section=i == len(rows) - 1)
     console.print(table)
     if line := _embedding_line(list(scores.values())[-1].overall):
         console.print(line)

@@ -2,8 +2,9 @@
 
 import glob
 import json
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,15 +17,16 @@ from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_files import VIDEO_EXTENSIONS
+from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
+from tpl_lightning.names import canonical
 from tpl_lightning.run_directory import find_cache
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Aligner
 
-__all__ = ["NEW", "Run", "RunVideo"]
+__all__ = ["NEW", "Run", "RunFile", "RunVideo"]
 
 NEW = "new"
 """The split of a video that the run has not seen."""
@@ -82,6 +84,16 @@ class RunVideo:
     def prototype_time(self, frame: np.ndarray) -> np.ndarray:
         """Return the prototype time of frames, T^-theta."""
         return np.interp(frame, np.arange(self.num_frames), self.position.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A video file, before anything is read of it: what it is called, what it shows, and its row in the run, if any."""
+
+    video_id: str
+    action: str
+    path: Path
+    row: int | None
 
 
 class Run:
@@ -170,11 +182,10 @@ class Run:
         rows = np.flatnonzero(self.alignment.action == action).tolist()
         return [self._known(row, None) for row in rows]
 
-    def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
-        """Find or predict the warp of video files.
+    def files(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunFile]:
+        """Find video files and what they show; nothing is read of them yet.
 
-        A file whose name without its ending is a video of the run has its warp in the run; any other is embedded
-        by the extractor that made the run's cache and aligned by the run's model.
+        A file whose name without its ending is a video of the run is that video; any other is new.
 
         Args:
             names: Files and folders, which are searched with all below them. None: the folders where the run's own
@@ -182,36 +193,68 @@ class Run:
             action: Only this action; also what new videos show. Empty: a new video shows what its folder is named.
 
         Returns:
-            The videos in the order given.
+            The files in the order given.
 
         Raises:
-            UserError: If a file is missing, its action unknown, or it cannot be embedded as the run's videos were.
+            UserError: If a file is missing, or its action unknown.
         """
         if action is not None:
             self._check_action(action)
-        row = {str(video): i for i, video in enumerate(self.alignment.video_id)}
-        found: dict[str, RunVideo | None] = {}
-        new: dict[str, tuple[Path, str]] = {}
-        for path in collect_files(names) if names else self._own_files():
-            index = self._find_row(path, row)
+        row = {canonical(str(video)): i for i, video in enumerate(self.alignment.video_id)}
+        found: dict[str, RunFile] = {}
+        others: list[Path] = []
+        for path, root in (collect_files(names) if names else self._own_files()).items():
+            index = self._find_row(path, root, row)
             if index is None and not names:
                 continue
-            shown = self._action_of(path, action) if index is None else str(self.alignment.action[index])
+            shown = self._action_of(path, root, action) if index is None else str(self.alignment.action[index])
             if action is not None and shown != action:
+                others.append(path)
                 continue
-            video_id = path.stem if index is None else str(self.alignment.video_id[index])
+            video_id = canonical(path.stem) if index is None else str(self.alignment.video_id[index])
             if video_id in found:
-                raise UserError(f"{path}: a second file of the name {video_id!r}; give only one, or rename it.")
-            found[video_id] = None if index is None else self._known(index, path)
-            if index is None:
-                new[video_id] = (path, shown)
-        found |= {video.video_id: video for video in self._align_new(new)}
-        videos = [video for video in found.values() if video is not None]
-        if not videos:
+                if path.samefile(found[video_id].path):
+                    continue
+                raise UserError(
+                    f"{path}: a second file of the name {video_id!r} beside {found[video_id].path}; give only one, or "
+                    "rename it."
+                )
+            found[video_id] = RunFile(video_id, shown, path, index)
+        if names:
+            note_left_out({"of other actions": others} if others else {})
+        if not found:
             where = ", ".join(map(str, names)) or "the usual places"
             wanted = "" if action is None else f" of action {action!r}"
             raise UserError(f"{where}: no video{wanted} there; name video files or folders after {self.folder}.")
-        return videos
+        return list(found.values())
+
+    def open(
+        self, files: Sequence[RunFile], *, broken: Callable[[Mapping[Path, str], int], None] | None = None
+    ) -> list[RunVideo]:
+        """Look up or predict the warps of files.
+
+        Those of the run have their warp in the run; others are embedded by the extractor that made the run's cache and
+        aligned by the run's model.
+
+        Args:
+            files: As :meth:`files` finds them.
+            broken: Told of new videos that cannot be embedded, each with what is wrong, and of how many videos they
+                are; they are left out if it returns. None: the first ends all with an error.
+
+        Returns:
+            The videos in the order given.
+
+        Raises:
+            UserError: If one cannot be embedded as the run's videos were.
+        """
+        known = {file.video_id: self._known(file.row, file.path) for file in files if file.row is not None}
+        new = {file.video_id: (file.path, file.action) for file in files if file.row is None}
+        known |= {video.video_id: video for video in self._align_new(new, broken)}
+        return [known[file.video_id] for file in files if file.video_id in known]
+
+    def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
+        """Find files and their warps: :meth:`files`, then :meth:`open`."""
+        return self.open(self.files(names, action=action))
 
     def _check_action(self, action: str) -> None:
         if action not in self.actions:
@@ -237,18 +280,33 @@ class Run:
             file_bytes=int(self.cache.file_bytes[self._row_of_cache[video]]),
         )
 
-    def _find_row(self, path: Path, row: dict[str, int]) -> int | None:
-        """Return the row of a file: by folder and name where names occur twice, else by its name."""
-        index = row.get(f"{path.parent.name}/{path.name}", row.get(path.stem))
-        folder = path.resolve().parent.name
-        if index is not None and folder in self.actions and folder != self.alignment.action[index]:
+    def _find_row(self, path: Path, root: Path, row: dict[str, int]) -> int | None:
+        """Return the row of a file: by folders and name where names occur twice, else by its name."""
+        parts = [canonical(part) for part in Path(os.path.abspath(path)).parts]
+        longer = ["/".join(parts[-count:]) for count in range(len(parts), 1, -1)]
+        index = next((row[name] for name in [*longer, canonical(path.stem)] if name in row), None)
+        if index is None:  # in another folder than the action's, if its name says which video it is
+            named = [i for name, i in row.items() if name.rpartition("/")[1:] == ("/", canonical(path.name))]
+            index = named[0] if len(named) == 1 else None
+        folder = self._named_action(path, root)
+        if index is not None and folder is not None and folder != self.alignment.action[index]:
             return None  # a clip of another action that happens to have the same name
         return index
 
-    def _action_of(self, path: Path, given: str | None) -> str:
+    def _named_action(self, path: Path, root: Path) -> str | None:
+        """Return the action that a file's folder names, or one above it up to ``root``: as given, then behind links."""
+        by_name = {canonical(action): action for action in self.actions}
+        given, top = Path(os.path.abspath(path)), Path(os.path.abspath(root))
+        folders = [folder for folder in given.parents if folder == top or top in folder.parents]
+        for folder in [*folders, path.resolve().parent]:
+            if canonical(folder.name) in by_name:
+                return by_name[canonical(folder.name)]
+        return None
+
+    def _action_of(self, path: Path, root: Path, given: str | None) -> str:
         """Return what a new video shows: what its folder is named, else what was given."""
-        folder = path.resolve().parent.name
-        if folder in self.actions:
+        folder = self._named_action(path, root)
+        if folder is not None:
             return folder
         if given is not None or len(self.actions) == 1:
             return given or self.actions[0]
@@ -257,26 +315,31 @@ class Run:
             f"a folder of that name ({', '.join(self.actions)})."
         )
 
-    def _own_files(self) -> list[Path]:
+    def _own_files(self) -> dict[Path, Path]:
         """Look where the data layer keeps or makes videos; the first place that has any wins."""
         data, beside = self.config.data, self.cache.path.parent
         roots = [beside / "videos" / self.cache.dataset, beside / self.cache.dataset, beside / "videos"]
         roots += [Path(data.root) / data.dataset, Path(data.root) / "videos" / data.dataset]
-        row = {str(video): i for i, video in enumerate(self.alignment.video_id)}
+        row = {canonical(str(video)): i for i, video in enumerate(self.alignment.video_id)}
         for root in roots:
-            files = _files_below(root) if root.is_dir() else []
-            if any(self._find_row(path, row) is not None for path in files):
-                return files
+            files = search_videos(root)[0] if root.is_dir() else []
+            if any(self._find_row(path, root, row) is not None for path in files):
+                return dict.fromkeys(files, root)
         raise UserError(
             f"{self.folder}: its video files are not beside the cache, nor in {data.root}; name files or folders after "
             "the run."
         )
 
-    def _align_new(self, new: dict[str, tuple[Path, str]]) -> list[RunVideo]:
+    def _align_new(
+        self, new: dict[str, tuple[Path, str]], broken: Callable[[Mapping[Path, str], int], None] | None
+    ) -> list[RunVideo]:
         """Embed and align files that the run has not seen."""
         if not new:
             return []
-        aligned, clocks = embed_and_align(self, new)
+        new = dict(new)
+        aligned, clocks = embed_and_align(self, new, broken)
+        if aligned is None:
+            return []
         return [
             RunVideo(
                 video_id=video_id,
@@ -292,21 +355,27 @@ class Run:
         ]
 
 
-def embed_and_align(run: Run, new: dict[str, tuple[Path, str]]) -> tuple[Alignment, list[VideoClock]]:
+def embed_and_align(
+    run: Run,
+    new: dict[str, tuple[Path, str]],
+    broken: Callable[[Mapping[Path, str], int], None] | None = None,
+) -> tuple[Alignment | None, list[VideoClock]]:
     """Embed files as the run's videos were, and predict their warps with the run's model.
 
     Args:
         run: The run.
-        new: Name of each video to its file and action.
+        new: Name of each video to its file and action; those that are broken are taken out.
+        broken: As in :meth:`Run.open`.
 
     Returns:
-        The alignment, a row per video, and when the embedded frames of each appear.
+        The alignment, a row per video (None: there is none left), and when the embedded frames of each appear.
     """
     from tpl_lightning.data.extractors import embed_video, extractor_of_cache
     from tpl_lightning.data.video_probe import probe_video
 
     extractor, usual = extractor_of_cache(run.cache), float(run.cache.fps.max())
     clocks: list[VideoClock] = []
+    problems: dict[Path, str] = {}
     with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
         target = Path(folder) / "new.h5"
         with EmbeddingCacheWriter(
@@ -317,11 +386,22 @@ def embed_and_align(run: Run, new: dict[str, tuple[Path, str]]) -> tuple[Alignme
             phase_names={},
             dtype=run.cache.dtype.name,
         ) as writer:
-            for video_id, (path, action) in new.items():
-                thin = probe_video(path).clock.usual_fps > _FASTER * usual
-                embeddings, clock = embed_video(path, extractor, fps=usual if thin else None)
+            for video_id, (path, action) in list(new.items()):
+                try:
+                    thin = probe_video(path).clock.usual_fps > _FASTER * usual
+                    embeddings, clock = embed_video(path, extractor, fps=usual if thin else None)
+                except UserError as error:
+                    if broken is None:
+                        raise
+                    problems[path] = str(error)
+                    del new[video_id]
+                    continue
                 clocks.append(clock)
                 writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=clock.fps)
+            if broken is not None and problems:
+                broken(problems, len(new) + len(problems))
+            if not new:
+                return None, []
         return _fitted_aligner(run).align(VideoSet(EmbeddingCache(target))), clocks
 
 
@@ -337,32 +417,27 @@ def _fitted_aligner(run: Run) -> "Aligner":
     return aligner
 
 
-def collect_files(names: Sequence[str | Path]) -> list[Path]:
-    """List video files: those named, and all below the folders named, each once.
+def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:
+    """List video files: those named, and all below the folders named, each once, with the folder it was found in.
 
     Raises:
         UserError: If one does not exist, or is no video by its ending.
     """
-    files: dict[Path, None] = {}
+    files: dict[Path, Path] = {}
+    left: dict[str, list[Path]] = {}
     for name in names:
         path = Path(name)
         if path.is_dir():
-            files |= dict.fromkeys(_files_below(path))
+            found, out = search_videos(path)
+            files |= dict.fromkeys(found, path)
+            for reason, paths in out.items():
+                left.setdefault(reason, []).extend(paths)
         elif not path.is_file():
             raise UserError(f"{path}: no such video file or folder.")
-        elif path.suffix[1:].lower() not in VIDEO_EXTENSIONS:
+        elif not is_video(path):
             endings = ", ".join(sorted(VIDEO_EXTENSIONS))
             raise UserError(f"{path}: not a video by its ending; there are: {endings}.")
         else:
-            files[path] = None
-    return list(files)
-
-
-def _files_below(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix[1:].lower() in VIDEO_EXTENSIONS
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    ]
+            files[path] = path.parent
+    note_left_out(left)
+    return files

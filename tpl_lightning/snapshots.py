@@ -11,6 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from tpl_lightning.aligners.tpl import TPLAligner
 from tpl_lightning.config import Config
 from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.errors import best_effort
 from tpl_lightning.evaluation import evaluate
 from tpl_lightning.figures import draw_alignment
 from tpl_lightning.lit.module import AlignmentModule
@@ -77,7 +78,7 @@ class Snapshots(Callback):
         was_training = pl_module.training
         pl_module.eval()
         try:
-            with torch.random.fork_rng(enabled=True):
+            with best_effort("figures of this epoch are not drawn"), torch.random.fork_rng(enabled=True):
                 alignment = aligner.align(self.videos)
                 scores = evaluate(alignment, self.videos)
                 title = f"Epoch {epoch} of {trainer.max_epochs}. {self.source}"

@@ -5,6 +5,8 @@ import pytest
 
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.procedural import ACTIONS
+from tpl_lightning.data.procedural.build import video_paths
 
 
 def test_cache_and_videos_are_written_and_repeat(tmp_path, capsys):
@@ -55,3 +57,16 @@ def test_a_cache_that_is_there_stays(tmp_path, capsys):
     assert main(["render", f"out={out}", "num_clips=10"]) == 2
     assert "overwrite=true" in capsys.readouterr().err
     assert out.read_bytes() == b"mine"
+
+
+def test_clips_of_others_stay(tmp_path, capsys):
+    (clip, *_) = video_paths(tmp_path / "v", 10, seed=0, actions=ACTIONS)
+    clip.parent.mkdir(parents=True)
+    clip.write_bytes(b"mine")
+    assert main(["render", f"out={tmp_path / 'a.h5'}", f"videos={tmp_path / 'v'}", "num_clips=10"]) == 2
+    assert f"{clip}: there is such a file, and this command has not made it" in capsys.readouterr().err
+    assert clip.read_bytes() == b"mine"
+    (tmp_path / "a.h5").write_bytes(b"mine too")
+    assert main(["render", f"out={tmp_path / 'a.h5'}", "num_clips=10", "overwrite=true"]) == 2
+    assert "something else than an embedding cache" in capsys.readouterr().err
+    assert (tmp_path / "a.h5").read_bytes() == b"mine too"

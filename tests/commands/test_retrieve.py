@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.run_factory import inverse_warp, make_run, read_code, warp
 from tpl_lightning.__main__ import main
+from tpl_lightning.outputs import MANIFEST
 
 pytest.importorskip("av")
 
@@ -28,7 +29,7 @@ def matching(asked, frame, k):
 def test_sheet_and_table_show_the_matching_frames(run, tmp_path, instant):
     out = tmp_path / "sheet.png"
     assert main(["retrieve", str(run), "video=jump_1", instant, f"out={out}", "columns=2", "height=80"]) == 0
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["sheet.csv", "sheet.png"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [MANIFEST, "sheet.csv", "sheet.png"]
     with (tmp_path / "sheet.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["video_id"] for row in rows] == ["jump_1", "jump_0", "jump_2", "jump_3"]

@@ -10,6 +10,7 @@ import pytest
 from tests.run_factory import inverse_warp, make_run, read_code, warp, write_clip
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.video_files import read_video, video_info
+from tpl_lightning.outputs import MANIFEST
 from tpl_lightning.run_videos import Run
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.layout import plan_layout
@@ -52,7 +53,7 @@ def test_grid_shows_originals_above_and_all_in_step_below(run, tmp_path, capsys)
     out = tmp_path / "synced.mp4"
     assert main(["sync", str(run), f"out={out}", "height=80"]) == 0
     assert capsys.readouterr().out == f"{out}: 4 videos of jump in step\n"
-    assert [p.name for p in tmp_path.iterdir()] == ["synced.mp4"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [MANIFEST, "synced.mp4"]
     frames, fps = read_video(out)
     layout = layout_of(run, height=80)
     assert fps == 24
@@ -159,7 +160,7 @@ def test_audio_is_dropped_with_a_note(run, folder, tmp_path, capsys):
     ("options", "message"),
     [
         (["out=o.gif"], "expected `out` to end in"),
-        (["out=README.txt/o.mp4", "height=40"], "README.txt/o.mp4: cannot be written (File exists)"),
+        (["out=README.txt/o.mp4", "height=40"], "README.txt/o.mp4: cannot be written (README.txt is a file)"),
         (["speed=0"], "expected `speed` in 0.01..100"),
         (["columns=0"], "expected `columns` to be at least 1"),
         (["fps=fast"], "wrong value for `fps`"),
@@ -229,3 +230,43 @@ def test_the_rate_is_that_of_the_videos(tmp_path):
     assert [int(row["source_frame"]) for row in own] == list(range(39))
     assert main(["sync", str(run), f"out={out}", "height=40", "originals=false", "fps=12"]) == 0
     assert video_info(out).num_frames == 20
+
+
+def test_nothing_that_is_read_or_foreign_is_replaced(run, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    swing = tmp_path / "jump"
+    swing.mkdir()
+    for k in range(2):
+        (swing / f"jump_{k}.mp4").write_bytes((folder / "videos" / "tiny" / "jump" / f"jump_{k}.mp4").read_bytes())
+    before = {path: path.read_bytes() for path in swing.iterdir()}
+    (tmp_path / "link.mp4").symlink_to(swing / "jump_1.mp4")
+    (tmp_path / "mine.mp4").write_text("mine")
+    for options in (["out=jump.mp4", "separate=true"], ["out=jump/jump_0.mp4"], ["out=link.mp4"], ["out=mine.mp4"]):
+        assert main(["sync", str(run), "jump", *options]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert {path: path.read_bytes() for path in swing.iterdir()} == before
+    assert (tmp_path / "mine.mp4").read_text() == "mine"
+    for _ in range(2):  # its own output is replaced, and is no video of the folder
+        assert main(["sync", str(run), "jump", "out=jump/all.mp4", "height=40"]) == 0
+        assert "all.mp4: 2 videos" in capsys.readouterr().out
+
+
+def test_broken_videos_are_named_or_left_out(run, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for k in range(4):
+        content = (folder / "videos" / "tiny" / "jump" / f"jump_{k}.mp4").read_bytes() if k == 0 else b"no video"
+        (tmp_path / f"jump_{k}.mp4").write_bytes(content)
+    assert main(["sync", str(run), ".", "out=o.mp4"]) == 2
+    assert "3 of 4 videos cannot be read" in capsys.readouterr().err
+    with pytest.warns(UserWarning, match="left out: 3 of 4"):
+        assert main(["sync", str(run), ".", "out=o.mp4", "skip_broken=true", "height=40"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "o.mp4: 1 videos of jump in step\n"
+    assert "Writing frames of jump" in shown.err
+    assert main(["sync", str(run), ".", "out=p.mp4", "skip_broken=true", "height=40", "progress=false"]) == 0
+    assert "Writing" not in capsys.readouterr().err
+
+
+def test_data_cache_is_the_cache(run, folder, tmp_path):
+    out, cache = f"out={tmp_path / 'o.mp4'}", folder / "cache.h5"
+    assert main(["sync", str(run), f"data.cache={cache}", out, "height=40", "action=jump"]) == 0

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tpl_lightning.data.annotations import PhaseSpans, read_annotations, spans_of_labels
+from tpl_lightning.data.annotations import PhaseSpans, doubt_of, read_annotations, spans_of_labels
 from tpl_lightning.data.clips import Clip, annotate
 from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.errors import UserError
@@ -159,3 +159,51 @@ def test_elan_files_in_folders_by_action(tmp_path):
     labelled, names = annotate(clips, annotations)
     assert names == {"a": ["down", "up"], "b": ["down", "up"]}
     assert [clip.phases is None for clip in labelled] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("rows", [["up,0,1", "down,0.7,2"], ["down,0.7,2", "up,0,1"], ["up,0,5", "x,1,1", "down,2,3"]])
+def test_overlaps_are_refused_in_any_order(tmp_path, rows):
+    (tmp_path / "a.csv").write_text("\n".join(["video_id,phase,start_s,end_s", *(f"b0,{row}" for row in rows)]))
+    with pytest.raises(UserError, match=r"video 'b0': 'up' from 0 to \d and 'down' .* overlap"):
+        read_annotations(tmp_path / "a.csv")
+
+
+def test_rounding_and_repeated_lines_are_no_overlap(tmp_path):
+    (tmp_path / "a.csv").write_text("video_id,phase,start_s,end_s\nv,a,0,0.7005\nv,b,0.7,1\nv,b,0.7,1\n")
+    assert read_annotations(tmp_path / "a.csv").named == {"v": [(0, 0.7005, "a"), (0.7, 1, "b")]}
+
+
+def test_names_are_found_with_endings_accents_and_folders(tmp_path):
+    names = ["b1.mp4", "cafe\u0301", "jump/c.mp4", "jump/d", "/x/y/e.mov", "take 1.5", "walk/f"]
+    (tmp_path / "a.csv").write_text("video_id,phase,start_s,end_s\n" + "".join(f"{n},up,0,1\n" for n in names))
+    annotations = read_annotations(tmp_path / "a.csv")
+    found = {
+        v: annotations.name_of(v, "jump") for v in ("b1", "caf\u00e9", "jump/c.mp4", "c", "d", "e", "take 1.5", "f")
+    }
+    wanted = ["b1.mp4", "caf\u00e9", "jump/c.mp4", "jump/c.mp4", "jump/d", "/x/y/e.mov", "take 1.5", None]
+    assert list(found.values()) == wanted
+
+
+def test_labels_of_no_video_are_named(tmp_path):
+    (tmp_path / "a.csv").write_text("video_id,phase,start_s,end_s\nv,up,0,1\nb22,up,0,1\n")
+    clips = [Clip("v", "dip", "train", tmp_path / "v.mp4"), Clip("w", "dip", "train", tmp_path / "w.mp4")]
+    with pytest.warns(UserWarning, match=r"labels match no video \(videos are named as 'v'\): b22$"):
+        annotate(clips, read_annotations(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize(
+    ("spans", "unit", "doubt"),
+    [
+        (((0, 1, 0), (1, 2.05, 1)), "seconds", ""),
+        (((0, 1, 0), (1, 3, 1)), "seconds", "labels lie past the end of the video"),
+        (((0, 700, 0), (700, 2000, 1)), "seconds", "times look like milliseconds, expected seconds"),
+        (((0, 0.7, 0), (0.7, 999, 1)), "seconds", "labels lie past the end of the video"),
+        (((0, 30, 0), (30, 60, 1)), "frames", ""),
+        (((0, 30, 0), (30, 90, 1)), "frames", "labels lie past the end of the video"),
+        (((0, 30, 0), (30, float("inf"), 1)), "frames", ""),
+        (((0, 99, 0), (99, float("inf"), 1)), "seconds", "labels lie past the end of the video"),
+        (((0, 1, 0),), "share", ""),
+    ],
+)
+def test_doubts(spans, unit, doubt):
+    assert doubt_of(PhaseSpans(spans, unit), VideoClock.even(60, 30)) == doubt

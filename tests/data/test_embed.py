@@ -169,8 +169,11 @@ def test_folders_that_do_not_do_are_named(folder, tmp_path):
     (tmp_path / "empty" / "jump" / "a.mp4").write_bytes((folder / "jump" / "take 1.mp4").read_bytes())
     with pytest.raises(UserError, match="jump has 1"):
         embed_folder(tmp_path / "empty", tmp_path / "x.h5", **QUIET)
-    with pytest.raises(UserError, match="fewer channels"):
+    with pytest.warns(UserWarning, match="components, so that"):
         embed_folder(folder, tmp_path / "x.h5", channels=500, **QUIET)
+    cache = EmbeddingCache(tmp_path / "x.h5")
+    assert cache.extractor == f"hog-pca{cache.num_channels}"
+    assert cache.num_channels < 500
 
 
 def test_progress_is_reported_on_standard_error(folder, tmp_path, capsys):

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from tpl_lightning.data.video_files import (
-    find_videos,
     has_pyav,
     read_frames,
     read_video,
@@ -326,23 +325,6 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
         write_video(path, broken(), 24.0)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_find_videos_lists_the_layout(tmp_path):
-    for name in ("turn/b.MP4", "turn/a.webm", "jump/c.mp4", "jump/notes.txt", "jump/.hidden.mp4", ".cache/d.mp4"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "loose.mp4").touch()
-    (tmp_path / "jump" / "folder.mp4").mkdir()
-    expected = [("jump", "jump/c.mp4"), ("turn", "turn/a.webm"), ("turn", "turn/b.MP4")]
-    assert find_videos(tmp_path) == [(action, tmp_path / name) for action, name in expected]
-    assert find_videos(str(tmp_path)) == find_videos(tmp_path)
-
-
-def test_find_videos_names_a_missing_folder(tmp_path):
-    with pytest.raises(UserError) as error:
-        find_videos(tmp_path / "nowhere")
-    check_one_line(error, tmp_path / "nowhere")
 
 
 def test_missing_pyav_says_what_to_install(tmp_path, monkeypatch):

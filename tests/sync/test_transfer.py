@@ -1,6 +1,7 @@
 """Labels carried to videos and written, read again, and carried on from one video to all."""
 
 import csv
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,8 +11,9 @@ from tests.run_factory import BOUNDS, PHASES, inverse_warp, make_run
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.annotations import read_annotations
 from tpl_lightning.data.video_files import VideoReader
+from tpl_lightning.outputs import MANIFEST
 from tpl_lightning.run_videos import Run, RunVideo
-from tpl_lightning.sync.label_files import LABEL_COLUMNS, write_labels
+from tpl_lightning.sync.label_files import LABEL_COLUMNS, label_targets, write_labels
 from tpl_lightning.sync.phases import Phases
 from tpl_lightning.sync.transfer import LabelledVideo, PhaseSpan, carry_labels
 
@@ -65,7 +67,7 @@ def test_csv_has_frames_times_and_confidence(folder, tmp_path):
         assert 0.5 < float(row["confidence"]) <= 1
     last = [row for row in rows if row["video_id"] == "jump_1"][-1]
     assert int(last["end_frame"]) == 50
-    assert [p.name for p in tmp_path.iterdir()] == ["labels.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [MANIFEST, "labels.csv"]
 
 
 @pytest.mark.parametrize("ending", ["csv", "json", "eaf"])
@@ -180,3 +182,47 @@ def test_seconds_go_out_and_come_back_frame_by_frame(tmp_path, kind, start, fps,
         spans.labels(clock, np.array(reader.frames)),
         phases.labels[phases.point(video.prototype_time(np.arange(count)))],
     )
+
+
+def test_hand_made_labels_stay(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run = str(folder / "runs" / "r")
+    (tmp_path / "hand").mkdir()
+    assert main(["transfer", run, "from=jump_1", f"labels={folder / 'no.csv'}"]) == 2
+    clip = str(folder / "videos" / "tiny" / "jump" / "jump_1.mp4")
+    assert main(["transfer", run, clip, "out=one.eaf"]) == 0
+    hand = tmp_path / "hand" / "jump_1.eaf"
+    hand.write_text((tmp_path / "one.eaf").read_text().replace(">up<", ">my own word<"))
+    before = hand.read_text()
+    capsys.readouterr()
+    for options in (["labels=hand/jump_1.eaf", "from=jump_1", "out=hand.eaf"], ["out=hand.eaf"]):
+        assert main(["transfer", run, *options]) == 2
+        assert "jump_1.eaf" in capsys.readouterr().err
+    assert hand.read_text() == before
+    assert main(["transfer", run, clip, "out=one.eaf"]) == 0  # its own
+    (tmp_path / "one.eaf").write_text("corrected by hand")
+    assert main(["transfer", run, clip, "out=one.eaf"]) == 2
+    assert "changed since" in capsys.readouterr().err
+
+
+def test_eaf_files_have_names_of_their_own():
+    names = ["a#1", "a%1", "swing/k.mp4", "swing/k.mov", "swing/l.mp4", "../x", "Swing/k.mp4"]
+    targets = [path.as_posix() for path in label_targets(Path("out/e.eaf"), names)]
+    assert targets == [
+        "out/e/a_1.eaf",
+        "out/e/a_1-2.eaf",
+        "out/e/swing/k.mp4.eaf",
+        "out/e/swing/k.mov.eaf",
+        "out/e/swing/l.mp4.eaf",
+        "out/e/_/x.eaf",
+        "out/e/Swing-2/k.eaf",
+    ]
+
+
+def test_what_xml_cannot_hold_is_replaced(tmp_path):
+    grid = np.linspace(0, 1, 4)
+    video = RunVideo(video_id="v", action="a", split="train", path=None, fps=10.0, position=grid, source=grid)
+    span = PhaseSpan("up\x0bx\udce9", 0, 0.0, 0.4, 0, 4, 1.0)
+    (path,) = write_labels(tmp_path / "l.eaf", [LabelledVideo(video, ("up",), 4, 10.0, (span,))])
+    values = [item.text for item in ElementTree.parse(path).iter("ANNOTATION_VALUE")]
+    assert values[0] == "up\ufffdx\ufffd"

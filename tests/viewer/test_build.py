@@ -64,9 +64,12 @@ def test_what_browsers_do_not_play_is_transcoded(run):
 def test_an_earlier_page_is_replaced_and_nothing_else_is(run, tmp_path, capsys):
     out = tmp_path / "page"
     assert main(["view", str(run), f"out={out}"]) == 0
-    (out / "videos" / "stale.mp4").write_text("old")
-    assert main(["view", str(run), f"out={out}"]) == 0
+    assert main(["view", str(run), f"out={out}", "action=jump"]) == 0
     assert len(list((out / "videos").iterdir())) == 2
+    (out / "videos" / "mine.mp4").write_text("mine")
+    assert main(["view", str(run), f"out={out}"]) == 2
+    assert "videos/mine.mp4" in capsys.readouterr().err
+    assert (out / "videos" / "mine.mp4").read_text() == "mine"
     foreign = tmp_path / "thesis"
     foreign.mkdir()
     (foreign / "chapter.txt").write_text("mine")

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.options.typed import field_type, read_typed
 
 __all__ = ["parse_arguments", "parse_options"]
 
@@ -27,14 +28,12 @@ def parse_options(command: str, arguments: Sequence[str], options: type[Options]
     Raises:
         UserError: If a key is unknown, or a value of the wrong type.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     known = {field.metadata.get("key", field.name): field for field in fields(options)}  # type: ignore[arg-type]
     names: list[str] = []
-    tree = OmegaConf.structured(options)
+    values: dict[str, Any] = {}
     for argument in arguments:
-        key, equals, value = argument.partition("=")
+        key, equals, value = argument.removeprefix("--").partition("=")
+        key = "cache" if key == "data.cache" and "cache" in known else key
         if not equals or (key not in known and Path(argument).exists()):
             if argument.startswith("-"):
                 raise UserError(f"tpl {command}: {argument}: options are written key=value; see tpl {command} --help.")
@@ -43,15 +42,10 @@ def parse_options(command: str, arguments: Sequence[str], options: type[Options]
         if key not in known:
             raise UserError(f"tpl {command}: unknown key `{key}`; there are: {', '.join(known)}.")
         try:
-            # A name may hold what YAML gives a meaning to, so text is taken as it stands.
-            kind = str(known[key].type)
-            is_text = "str" in kind and "list" not in kind and not (value == "null" and known[key].default is None)
-            found = value if is_text else OmegaConf.from_dotlist([argument])[key]
-            tree = OmegaConf.merge(tree, {known[key].name: found})
-        except (OmegaConfBaseException, ValueError) as error:
-            raise UserError(f"tpl {command}: wrong value for `{key}`: {str(error).splitlines()[0]}.") from error
-    parsed: Options = OmegaConf.to_object(tree)  # type: ignore[assignment]
-    return names, parsed
+            values[known[key].name] = read_typed(value, field_type(options, known[key].name))
+        except ValueError as error:
+            raise UserError(f"tpl {command}: wrong value for `{key}`: {error}.") from error
+    return names, options(**values)
 
 
 def parse_arguments(command: str, arguments: Sequence[str], options: type[Options]) -> tuple[Path, list[str], Options]:

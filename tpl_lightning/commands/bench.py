@@ -14,8 +14,9 @@ from typing import Any
 
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
-from tpl_lightning.config import Config, config_to_dict, differences, load_config
-from tpl_lightning.errors import UserError
+from tpl_lightning.config import Config, config_to_dict, differences, load_config, to_yaml
+from tpl_lightning.errors import UserError, best_effort
+from tpl_lightning.outputs import Outputs
 
 __all__ = ["main"]
 
@@ -66,20 +67,18 @@ def _row_tree(config: Config, row: BenchRow, seed: int) -> dict[str, Any]:
 
 def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: str) -> dict[str, Any]:
     """Return the metrics of one method and seed, from an earlier run where it is finished."""
-    from omegaconf import OmegaConf
-
     run = folder / f"{row.folder}-s{seed}"
     done, tree = run / "bench_row.json", _row_tree(config, row, seed)
     key = json.dumps({**tree, "fingerprint": fingerprint}, sort_keys=True)
     if done.is_file():
-        stored: dict[str, Any] = json.loads(done.read_text())
+        stored: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         if stored.get("key") == key:
             return stored
     options = folder / f".{run.name}.yaml"
     place = {**config_to_dict(config)["run"], "dir": str(folder), "name": run.name, "progress": False}
     if config.run.wandb == "auto":  # its table is what counts of a row
         place["wandb"] = "disabled"
-    options.write_text(OmegaConf.to_yaml(OmegaConf.create({**tree, "run": place})), encoding="utf-8")
+    options.write_text(to_yaml({**tree, "run": place}), encoding="utf-8")
     log = folder / f"{run.name}.log"
     try:
         with log.open("wb") as out:
@@ -91,9 +90,9 @@ def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: st
     if code is None:
         return {"failed": f"out of time after {config.bench.minutes:g} min", "late": True}
     if code != 0:
-        last = (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+        last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"])[-1]
         return {"failed": f"failed ({last[:200]})"}
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     result = {k: metrics.get(k) for k in COLUMNS} | {"memory_mib": memory, "key": key}
     unrefined = {k: metrics.get(f"{row.method}/{k}") for k in COLUMNS}
     if any(value is not None for value in unrefined.values()):
@@ -155,7 +154,6 @@ def run(config: Config) -> int:
     from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.report import data_source
-    from tpl_lightning.run_directory import write_atomically
 
     plan = bench_rows(config.bench.methods, config.method)
     for row in plan:
@@ -169,6 +167,8 @@ def run(config: Config) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another run.dir.") from error
+    outputs = Outputs("bench")
+    outputs.check(folder / name for name in ("bench.md", "bench.json", "bench.png"))
     console, source, fingerprint = Console(stderr=True), data_source(cache), cache.fingerprint()
     table: dict[str, dict[str, Any]] = {}
     for count, row in enumerate(plan, start=1):
@@ -183,11 +183,12 @@ def run(config: Config) -> int:
                 break  # other seeds take as long
         about = {"features": cache.extractor, "objective": row.objective(_row_tree(config, row, seeds[0]))}
         table |= {name: about | figures for name, figures in _named(row, rows).items()}
-        write_atomically(folder / "bench.md", _document(table, source, command))
+        outputs.write_text(folder / "bench.md", _document(table, source, command))
         about_all = {"data_source": source, "command": command, "rows": table}
-        write_atomically(folder / "bench.json", json.dumps(about_all, indent=2) + "\n")
-    draw_table(table, source, folder / "bench.png")
-    print((folder / "bench.md").read_text())
+        outputs.write_text(folder / "bench.json", json.dumps(about_all, indent=2) + "\n")
+    with best_effort("the figure is not drawn"), outputs.writing(folder / "bench.png") as part:
+        draw_table(table, source, part)
+    print((folder / "bench.md").read_text(encoding="utf-8"))
     print(f"Tables: {folder / 'bench.md'}, {folder / 'bench.json'}; figure: {folder / 'bench.png'}")
     return 0
 

@@ -1,9 +1,10 @@
 """``tpl cache``: look at an embedding cache, or make one (embedding.py)."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.commands import embedding
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, plain_warnings
 
 if TYPE_CHECKING:
     from tpl_lightning.data.cache import EmbeddingCache
@@ -63,9 +64,12 @@ def main(arguments: list[str]) -> int:
     name, *rest = arguments
     makers = {"embed": embedding.embed, "import": embedding.import_data, "merge": embedding.merge}
     if name in makers:
-        return makers[name](rest)
+        with plain_warnings():
+            return makers[name](rest)
     if name not in ("info", "validate"):
         raise UserError(f"tpl cache {name}: unknown; there are: info, validate, {', '.join(makers)}.")
+    if len(rest) == 1 and not Path(rest[0]).exists():
+        rest = [rest[0].removeprefix("data.").removeprefix("cache=")]
     if len(rest) != 1:
         raise UserError(f"tpl cache {name}: expected one path: tpl cache {name} PATH.")
     from tpl_lightning.data.cache_shards import open_cache

@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.outputs import Outputs
 
 __all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "writing_cache"]
 
@@ -86,7 +88,8 @@ def embed(arguments: list[str]) -> int:
     if options.annotations is not None:
         clips, names = annotate(clips, read_annotations(options.annotations))
     source = f"videos: {len(clips)} files in {', '.join(Path(path).name for path in inputs)}"
-    return _run(clips, names, options, Path(options.out), options.dataset or Path(options.out).stem, source)
+    outputs = Outputs("cache embed", [*inputs, options.annotations, *(clip.path for clip in clips)])
+    return _run(clips, names, options, Path(options.out), options.dataset or Path(options.out).stem, source, outputs)
 
 
 def import_data(arguments: list[str]) -> int:
@@ -106,7 +109,7 @@ def import_data(arguments: list[str]) -> int:
     if name == "npy":
         from tpl_lightning.data.importers.embedding_files import import_embeddings
 
-        check_out(out, options.overwrite)
+        check_out(out, options.overwrite, Outputs("cache import", [place, options.annotations]))
         made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
         with writing_cache(out):
             import_embeddings(
@@ -117,59 +120,46 @@ def import_data(arguments: list[str]) -> int:
     if not place.is_dir():
         raise UserError(f"{place}: expected the folder of {name} ({importer.expected}), but there is none.")
     clips, names = importer.read(place, None if options.annotations is None else Path(options.annotations))
-    return _run(clips, names, options, out, dataset, f"{name}: {len(clips)} videos as handed out")
+    outputs = Outputs("cache import", [options.annotations, *(clip.path for clip in clips)])
+    return _run(clips, names, options, out, dataset, f"{name}: {len(clips)} videos as handed out", outputs)
 
 
 def merge(arguments: list[str]) -> int:
     """Merge shards into a cache."""
-    flags = [argument for argument in arguments if "=" in argument]
-    paths = [argument.removeprefix("out=") for argument in arguments if argument not in flags or argument[:4] == "out="]
-    options = _parse([flag for flag in flags if not flag.startswith("out=")], "merge")[1]
+    paths, options = _parse(arguments, "merge")
+    paths += [] if options.out is None else [options.out]
     if len(paths) != 1:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
     from tpl_lightning.data.embed import merge_shards
 
+    check_out(Path(paths[0]), True, Outputs("cache merge"))
     with plain_warnings(), writing_cache(Path(paths[0])):
         return _say(merge_shards(paths[0], skip_broken=options.skip_broken))
 
 
 def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]:
     """Return paths and options; what names an existing file is a path, even with an equals sign in it."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    inputs = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
-    tree = OmegaConf.structured(EmbedOptions)
-    for argument in arguments:
-        if argument in inputs:
-            continue
-        key = argument.removeprefix("--").split("=")[0]
-        try:
-            tree = OmegaConf.merge(tree, OmegaConf.from_dotlist([argument.removeprefix("--")]))
-        except (OmegaConfBaseException, ValueError, TypeError) as error:
-            known = ", ".join(item.name for item in fields(EmbedOptions))
-            problem = (str(error).splitlines() or [""])[0]
-            reason = (
-                f"wrong value for `{key}`: {problem}"
-                if key in known.split(", ")
-                else f"unknown key; there are: {known}"
-            )
-            raise UserError(f"tpl cache {command} {argument}: {reason}.") from error
-    options: Any = OmegaConf.to_object(tree)
+    inputs, options = parse_options(f"cache {command}", arguments, EmbedOptions)
     if options.dtype not in ("float16", "float32"):
         raise UserError(f"Expected dtype=float16 or float32, but got {options.dtype!r}.")
     return inputs, options
 
 
 def _run(
-    clips: list[Any], names: dict[str, list[str]], options: EmbedOptions, out: Path, dataset: str, source: str
+    clips: list[Any],
+    names: dict[str, list[str]],
+    options: EmbedOptions,
+    out: Path,
+    dataset: str,
+    source: str,
+    outputs: Outputs,
 ) -> int:
     from tpl_lightning.data.embed import embed_clips
     from tpl_lightning.data.extractors import make_extractor
     from tpl_lightning.data.video_files import check_fps
 
     check_fps(options.fps)
-    check_out(out, options.overwrite)
+    check_out(out, options.overwrite, outputs)
     extractor = make_extractor(
         options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
     )
@@ -193,16 +183,31 @@ def _run(
     return _say(made)
 
 
-def check_out(out: Path, overwrite: bool) -> None:
+def check_out(out: Path, overwrite: bool, outputs: Outputs) -> None:
     """Check where a cache is to be written.
 
     Raises:
-        UserError: If the name is not one of a cache, or there is one that may not be replaced.
+        UserError: If the name is not one of a cache, or there is a file that may not be replaced.
     """
     if out.suffix != ".h5":
         raise UserError(f"{out}: expected a name that ends in .h5, as out={out.with_suffix('.h5')}.")
+    outputs.refuse_input(out)
     if out.exists() and not overwrite:
         raise UserError(f"{out}: there is such a cache; give another out=PATH.h5, or overwrite=true to replace it.")
+    if out.exists() and not _is_cache(out):
+        raise UserError(f"{out}: there is something else than an embedding cache; give another out=PATH.h5.")
+
+
+def _is_cache(path: Path) -> bool:
+    import h5py
+
+    from tpl_lightning.data.cache_writer import FORMAT
+
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get("format")) == FORMAT
+    except OSError:
+        return False
 
 
 def _say(path: Path) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tpl_lightning.commands.options import options_help
 from tpl_lightning.commands.resume import load_fit_config
 from tpl_lightning.config import Config
+from tpl_lightning.errors import best_effort
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners.base import Features
@@ -85,7 +86,7 @@ def _follow_training(config: Config, run_dir: Path, splits: "Splits", mirror: "M
 def _mirror_results(
     config: Config, run_dir: Path, cache: "EmbeddingCache", metrics: dict[str, Any], mirror: "Mirror"
 ) -> None:
-    """Log what the run directory holds: metrics, figures, a clip, the checkpoint and which cache it was made of."""
+    """Log what the run directory holds: metrics, the checkpoint and which cache it was made of."""
     if not mirror.is_active:
         return
     facts = {"dataset": cache.dataset, "extractor": cache.extractor, "source": cache.source, "videos": len(cache)}
@@ -93,13 +94,18 @@ def _mirror_results(
     mirror.log_metrics(metrics)
     mirror.log_cache(cache.files, fingerprint, {**facts, "channels": cache.num_channels})
     mirror.log_checkpoint(run_dir / "checkpoints", {**facts, "method": config.method, "cache_fingerprint": fingerprint})
-    if config.run.figures:
-        from tpl_lightning.sync.preview import write_preview
 
-        mirror.log_images(run_dir / "figures")
-        clip = write_preview(run_dir, run_dir / "figures" / "preview.mp4")
-        if clip is not None:
-            mirror.log_video(clip, "preview", metrics["data_source"])
+
+def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -> None:
+    """Log the figures and a clip of a few videos in step."""
+    if not mirror.is_active:
+        return
+    from tpl_lightning.sync.preview import write_preview
+
+    mirror.log_images(run_dir / "figures")
+    clip = write_preview(run_dir, run_dir / "figures" / "preview.mp4")
+    if clip is not None:
+        mirror.log_video(clip, "preview", metrics["data_source"])
 
 
 def run(config: Config) -> int:
@@ -186,11 +192,16 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     }
     metrics |= _validation_scores(alignment, videos)
     write_metrics(run_dir, metrics)
+    _mirror_results(config, run_dir, cache, metrics, mirror)
     if config.run.figures:
-        from tpl_lightning.figures import draw_run
+        with best_effort("figures are not drawn"):
+            from tpl_lightning.figures import draw_run
 
-        draw_run(run_dir, aligner, alignment, videos, own, source)
-    print_scores(scores, source)
+            draw_run(run_dir, aligner, alignment, videos, own, source)
+        with best_effort("pictures are not mirrored"):
+            _mirror_pictures(run_dir, metrics, mirror)
+    with best_effort("the table is not shown"):
+        print_scores(scores, source)
     print(
         f"Without labels: score {quality.score:.3f} = agreement {quality.agreement:.3f} (0: as linear rescaling) "
         f"- 0.1 x roughness {quality.roughness:.3f}."
@@ -202,7 +213,6 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     print(f"Run directory: {run_dir}")
     plp, cbc = own.overall["test/plp"], own.overall["train/cbc"]
     print(f"RESULT test/plp={plp:.4f} train/cbc={cbc:.4f} run={run_dir}")
-    _mirror_results(config, run_dir, cache, metrics, mirror)
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.commands.embedding import check_out, writing_cache
 from tpl_lightning.errors import UserError
+from tpl_lightning.outputs import Outputs
 
 __all__ = ["RenderOptions", "main"]
 
@@ -56,11 +57,13 @@ def run(options: RenderOptions) -> int:
     """Draw, embed and write."""
     from tpl_lightning.data.cache import EmbeddingCache
     from tpl_lightning.data.procedural import ACTIONS
-    from tpl_lightning.data.procedural.build import build_procedural_set
+    from tpl_lightning.data.procedural.build import build_procedural_set, video_paths
 
-    out = Path(options.out)
-    check_out(out, options.overwrite)
+    out, outputs = Path(options.out), Outputs("render")
+    check_out(out, options.overwrite, outputs)
     videos = Path(options.videos) if options.videos is not None else out.with_suffix("")
+    actions = ACTIONS if options.actions is None else options.actions
+    outputs.check(video_paths(videos, options.num_clips, seed=options.seed, actions=actions))
     with writing_cache(out):
         build_procedural_set(
             out,
@@ -68,7 +71,7 @@ def run(options: RenderOptions) -> int:
             num_clips=options.num_clips,
             seed=options.seed,
             tempo_strength=options.tempo_strength,
-            actions=ACTIONS if options.actions is None else options.actions,
+            actions=actions,
             size=options.size,
             num_workers=options.num_workers,
             channels=options.channels,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.names import canonical
+from tpl_lightning.outputs import Outputs
 
 if TYPE_CHECKING:
     from tpl_lightning.sync.clips import Clip
@@ -78,11 +80,14 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     from tpl_lightning.run_videos import Run
     from tpl_lightning.sync.clips import open_clips
     from tpl_lightning.sync.contact_sheet import draw_sheet, find_matches
-    from tpl_lightning.sync.output import write_bytes, write_csv
     from tpl_lightning.sync.phases import phases_of_run
 
     source = Run(folder, cache=options.cache)
-    videos = source.videos(names, action=options.action)
+    files = source.files(names, action=options.action)
+    own = [options.video] if Path(options.video).is_file() else []
+    outputs, out = Outputs("retrieve", [*own, *(f.path for f in files), *source.cache.files]), Path(options.out)
+    outputs.check([out, out.with_suffix(".csv")])
+    videos = source.open(files)
     asked = options.video
     if Path(asked).is_file():
         here = [video for video in videos if video.path is not None and video.path.samefile(asked)]
@@ -90,7 +95,7 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
         asked = extra.video_id
         if asked not in {video.video_id for video in videos}:
             videos.insert(0, extra)
-    query = next((video for video in videos if video.video_id == asked), None)
+    query = next((video for video in videos if canonical(video.video_id) == canonical(asked)), None)
     if query is None:
         known = ", ".join(video.video_id for video in videos)
         raise UserError(f"video={asked}: not among the videos ({known}); give its name or its file.")
@@ -101,7 +106,7 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     phase = phases.name(int(phases.labels[phases.point(time)]))
     note = source.data_source if source.cache.is_procedural else ""
     sheet = draw_sheet(matches, time, phases, columns=options.columns, height=options.height, note=note)
-    out = write_bytes(options.out, sheet)
+    outputs.write_bytes(out, sheet)
     common = (f"{time:.6f}", phase)
     rows = [
         (
@@ -115,7 +120,7 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
         )
         for m in matches
     ]
-    table = write_csv(out.with_suffix(".csv"), _COLUMNS, rows)
+    table = outputs.write_csv(out.with_suffix(".csv"), _COLUMNS, rows)
     print(f"{out}, {table}: {len(matches)} matching frames at prototype time {time:.3f}")
     return 0
 

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config import Config
-from tpl_lightning.errors import UserError
+from tpl_lightning.config import Config, is_file, split_argument
+from tpl_lightning.errors import UserError, best_effort
+from tpl_lightning.outputs import Outputs
 
 __all__ = ["main"]
 
@@ -25,10 +26,10 @@ _COUNT = 20
 
 def _split(arguments: list[str]) -> tuple[Path, int | None, bool, list[str]]:
     """Return the file, the number of trials, whether W&B runs the sweep, and what is meant for the trials."""
-    arguments = [a.removeprefix("--") if "=" in a else a for a in arguments]  # as agents of W&B write them
-    files = [argument for argument in arguments if "=" not in argument]
-    options = dict(argument.split("=", 1) for argument in arguments if argument.startswith(("count=", "server=")))
-    overrides = [a for a in arguments if "=" in a and not a.startswith(("count=", "server="))]
+    files = [argument for argument in arguments if is_file(argument)]
+    given = [split_argument(argument) for argument in arguments if argument not in files]
+    options = {key: value for key, value in given if key in ("count", "server")}
+    overrides = [f"{key}={value}" for key, value in given if key not in ("count", "server")]
     if len(files) != 1 or files[0].startswith("-"):
         found = f"got {', '.join(files)}" if files else "got none"
         raise UserError(f"tpl sweep: expected one sweep file, but {found}; see tpl sweep --help.")
@@ -86,6 +87,8 @@ def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
     local = LocalSweep(
         sweep, folder, [o for o in overrides if not o.startswith(("run.dir=", "run.name="))], config.seed
     )
+    outputs = Outputs("sweep")
+    outputs.check(folder / name for name in ("sweep.md", "sweep.json", "sweep.csv", "sweep.png", "best.yaml"))
     console = Console(stderr=True)
 
     def after_each(row: dict[str, Any]) -> None:
@@ -99,13 +102,13 @@ def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
             markup=False,
             soft_wrap=True,
         )
-        write_table(folder, sweep, rows, _source(rows))
+        write_table(folder, outputs, sweep, rows, _source(rows))
         if best is not None and best["trial"] == row["trial"]:
-            write_best(folder, best, sweep)
+            write_best(folder, outputs, best, sweep)
 
     local.run(count, after_each)
     rows, best = local.rows(), local.best()
-    table = write_table(folder, sweep, rows, _source(rows))
+    table = write_table(folder, outputs, sweep, rows, _source(rows))
     print(f"Table: {table}")
     if best is None and not rows:
         print("tpl: other processes run the trials of this sweep", file=sys.stderr)
@@ -113,9 +116,10 @@ def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
     if best is None:
         print("tpl: no trial came to its end", file=sys.stderr)
         return 1
-    print(f"Plot: {write_plot(folder, sweep, rows, _source(rows))}")
+    with best_effort("the plot is not drawn"):
+        print(f"Plot: {write_plot(folder, outputs, sweep, rows, _source(rows))}")
     print(f"Best: {best_line(best, sweep)}")
-    shown = write_best(folder, best, sweep)
+    shown = write_best(folder, outputs, best, sweep)
     value = round(best[sweep.metric], 4) + 0.0  # no -0.0000
     print(f"RESULT {sweep.metric}={value:.4f} trial={best['trial']} config={shown}")
     return 0

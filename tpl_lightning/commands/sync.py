@@ -1,15 +1,18 @@
 """``tpl sync``: videos in, one video in which all move in step out."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.names import unique_stems
+from tpl_lightning.outputs import Outputs
 
 if TYPE_CHECKING:
-    from tpl_lightning.run_videos import Run
+    from tpl_lightning.run_videos import Run, RunFile
     from tpl_lightning.sync.clips import Clip
 
 __all__ = ["SyncOptions", "main"]
@@ -30,6 +33,8 @@ options (key=default):
   speed=1.0              0.5 plays at half the speed
   fps=null               frames per second; empty: the videos' own
   reference=prototype    the clock: prototype, or the name of a video that plays at its own tempo
+  skip_broken=false      leave out videos that cannot be read
+  progress=true          show progress
   separate=false         also write each synced video as a file of its own, into a folder named like `out`, with
                          frames.csv: which frame of the source each shows
   cache=null             the run's embedding cache, if it has moved
@@ -51,6 +56,8 @@ class SyncOptions:
     reference: str = "prototype"
     separate: bool = False
     cache: str | None = None
+    skip_broken: bool = False
+    progress: bool = True
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -66,16 +73,19 @@ class SyncOptions:
             raise UserError(f"tpl sync: expected `out` to end in .mp4, .mov, .mkv, .avi or .webm, but got {self.out}.")
 
 
-def _write_action(run: "Run", action: str, clips: "list[Clip]", out: Path, options: SyncOptions) -> list[Path]:
+def _write_action(
+    run: "Run", action: str, clips: "list[Clip]", out: Path, options: SyncOptions, outputs: Outputs
+) -> list[Path]:
     """Write the grid of one action, and maybe its videos one by one."""
     import numpy as np
 
+    from tpl_lightning.data.pool import Progress
     from tpl_lightning.data.video_files import write_video
     from tpl_lightning.sync.clock import make_clock
     from tpl_lightning.sync.grid import Grid
     from tpl_lightning.sync.layout import plan_layout
     from tpl_lightning.sync.phases import phases_of_run
-    from tpl_lightning.sync.separate import write_separate
+    from tpl_lightning.sync.separate import counted, separate_targets, write_separate
 
     clock = make_clock(run, action, clips, options.reference)
     rates = sorted(clip.probe.clock.usual_fps for clip in clips)
@@ -103,37 +113,69 @@ def _write_action(run: "Run", action: str, clips: "list[Clip]", out: Path, optio
         title=action,
         note=run.data_source if run.cache.is_procedural else "",
     )
-    written = [write_video(out, grid.frames(), fps)]
+    alone = elapsed(clock.duration_s)
+    count = len(grid.elapsed_s) + options.separate * len(clips) * len(alone)
+    with Progress(f"Writing frames of {action}", count, enabled=options.progress) as bar:
+        with outputs.writing(out) as part:
+            write_video(part, counted(grid.frames(), bar), fps)
+        if not options.separate:
+            return [out]
+        targets = separate_targets(out.with_suffix(""), [clip.video.video_id for clip in clips])
+        return [out, *write_separate(targets, clips, clock, alone, fps, outputs, bar)]
+
+
+def _targets(options: SyncOptions, videos: Mapping[str, Sequence[str]]) -> dict[str, Path]:
+    """Return the file of each action, given its videos."""
+    out, actions = Path(options.out), sorted(videos)
+    if len(actions) == 1:
+        return {actions[0]: out}
+    stems = unique_stems(actions)
+    return {a: out.with_name(f"{out.stem}_{stem}{out.suffix}") for a, stem in zip(actions, stems, strict=True)}
+
+
+def _guard(source: "Run", files: "Sequence[RunFile]", options: SyncOptions) -> tuple[Outputs, dict[str, Path]]:
+    """Check all that is to be written before any work; return the guard, and the file of each action."""
+    from tpl_lightning.sync.separate import separate_targets
+
+    outputs = Outputs("sync", [*(file.path for file in files), *source.cache.files])
+    videos: dict[str, list[str]] = {}
+    for file in files:
+        videos.setdefault(file.action, []).append(file.video_id)
+    targets = _targets(options, videos)
+    outputs.check(targets.values())
     if options.separate:
-        written += write_separate(out.with_suffix(""), clips, clock, elapsed(clock.duration_s), fps)
-    return written
+        for action, target in targets.items():
+            outputs.check(separate_targets(target.with_suffix(""), videos[action]))
+    return outputs, targets
 
 
 def run(folder: Path, names: list[str], options: SyncOptions) -> int:
     """Write one synced video per action."""
+    from tpl_lightning.broken import report_broken
     from tpl_lightning.run_videos import Run
     from tpl_lightning.sync.clips import open_clips
-    from tpl_lightning.sync.output import file_stem
 
     source = Run(folder, cache=options.cache)
-    clips = open_clips(source.videos(names, action=options.action))
+    files = source.files(names, action=options.action)
+    outputs, targets = _guard(source, files, options)
+
+    def broken(problems: Mapping[Path, str], total: int) -> None:
+        report_broken(list(problems.values()), total, options.out, outputs, skip=options.skip_broken)
+
+    clips = open_clips(source.open(files, broken=broken), broken=broken)
     actions = sorted({clip.video.action for clip in clips})
+    if not clips:
+        raise UserError("tpl sync: none of the videos can be read.")
     if options.reference != "prototype" and len(actions) > 1:
         raise UserError(f"reference={options.reference}: the videos show {len(actions)} actions; add action=NAME.")
     audio = sum(clip.probe.has_audio for clip in clips)
     if audio:
         print(f"note: audio is dropped ({audio} of {len(clips)} files have it).", file=sys.stderr)
-    out = Path(options.out)
     for action in actions:
-        target = out if len(actions) == 1 else out.with_name(f"{out.stem}_{file_stem(action)}{out.suffix}")
         members = [clip for clip in clips if clip.video.action == action]
-        try:
-            written = _write_action(source, action, members, target, options)
-        except OSError as error:  # files that cannot be read are reported as such where they are read
-            raise UserError(
-                f"{target}: cannot be written ({error.strerror or error}); give another out=PATH."
-            ) from error
-        more = f", and {len(written) - 2} videos with frames.csv in {target.with_suffix('')}" if written[1:] else ""
+        written = _write_action(source, action, members, targets[action], options, outputs)
+        folder = targets[action].with_suffix("")
+        more = f", and {len(written) - 2} videos with frames.csv in {folder}" if written[1:] else ""
         print(f"{written[0]}: {len(members)} videos of {action} in step{more}")
     return 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning.config import Config, config_to_dict, load_config
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.run_directory import find_cache
 
 __all__ = ["checkpoint_path", "main"]
@@ -100,7 +100,8 @@ def run(path: Path, arguments: list[str]) -> int:
             metrics |= {f"{key}/{action}": value for key, value in values.items()}
         about = {"data_source": source, "cache": str(cache.path), "videos/test": len(videos)}
         write_metrics(run_dir, {**metrics, **about})
-    print_scores({config.method: scores}, source)
+    with best_effort("the table is not shown"):
+        print_scores({config.method: scores}, source)
     print(f"Run directory: {run_dir}")
     print(f"RESULT test/plp={scores.overall['test/plp']:.4f} run={run_dir}")
     return 0
@@ -111,6 +112,6 @@ def main(arguments: list[str]) -> int:
     if set(arguments) & {"-h", "--help"}:
         print(_USAGE)
         return 0
-    if not arguments or "=" in arguments[0]:
+    if not arguments or ("=" in arguments[0] and not Path(arguments[0]).exists()):
         raise UserError("tpl test: expected a run directory or a checkpoint first: tpl test RUN [key=value ...].")
     return run(checkpoint_path(arguments[0]), arguments[1:])

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.names import canonical
+from tpl_lightning.outputs import Outputs
 
 if TYPE_CHECKING:
     from tpl_lightning.run_videos import Run, RunVideo
@@ -48,11 +50,18 @@ class TransferOptions:
 
 
 def _find_source(run: "Run", name: str, known: "dict[str, RunVideo]", action: str | None) -> "RunVideo":
-    if name in known:
-        return known[name]
+    if canonical(name) in known:
+        return known[canonical(name)]
     if Path(name).is_file():
         return run.videos([name], action=action)[0]
     raise UserError(f"from={name}: neither a video of the run {run.folder}, nor one of those given, nor a file.")
+
+
+def _label_files(options: TransferOptions) -> list[Path]:
+    """Return the files that labels=, and the video that from= names."""
+    labels = Path(options.labels) if options.labels else None
+    found = [] if labels is None else [path for path in [labels, *labels.rglob("*.eaf")] if path.is_file()]
+    return found + ([Path(options.source)] if options.source and Path(options.source).is_file() else [])
 
 
 def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "dict[str, Phases]":
@@ -71,8 +80,8 @@ def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "
     from tpl_lightning.data.annotations import read_annotations
     from tpl_lightning.sync.transfer import phases_of_annotations
 
-    known = {video.video_id: video for action in run.actions for video in run.known_videos(action)}
-    known |= {video.video_id: video for video in videos}
+    known = {canonical(video.video_id): video for action in run.actions for video in run.known_videos(action)}
+    known |= {canonical(video.video_id): video for video in videos}
     only = None if options.source is None else _find_source(run, options.source, known, options.action)
     return phases_of_annotations(run, read_annotations(options.labels), list(known.values()), only=only)
 
@@ -80,22 +89,24 @@ def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "
 def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     """Carry the labels and write them."""
     from tpl_lightning.run_videos import Run
-    from tpl_lightning.sync.label_files import write_labels
+    from tpl_lightning.sync.label_files import label_targets, write_labels
     from tpl_lightning.sync.transfer import carry_labels
 
     source = Run(folder, cache=options.cache)
     chosen: Any = [options.action] if options.action else source.actions
-    if names:
-        videos = source.videos(names, action=options.action)
-    else:
-        videos = [video for action in chosen for video in source.known_videos(action)]
+    known = [] if names else [video for action in chosen for video in source.known_videos(action)]
+    files = source.files(names, action=options.action) if names else []
+    read = [*(file.path for file in files), *source.cache.files, *_label_files(options)]
+    outputs, out = Outputs("transfer", read), Path(options.out)
+    outputs.check(label_targets(out, [*(video.video_id for video in known), *(file.video_id for file in files)]))
+    videos = source.open(files) if names else known
     phases = _phases(source, videos, options)
     labelled = [carry_labels(video, phases[video.action]) for video in videos if video.action in phases]
     if not labelled:
         raise UserError(f"{options.labels}: labels of {', '.join(phases)}, but the videos show other actions.")
-    written = write_labels(Path(options.out), labelled)
+    written = write_labels(out, labelled, outputs)
     spans = [span for video in labelled for span in video.spans]
-    where = str(written[0]) if len(written) == 1 else f"{Path(options.out).with_suffix('')} ({len(written)} files)"
+    where = str(written[0]) if len(written) == 1 else f"{out.with_suffix('')} ({len(written)} files)"
     sure = sum(span.confidence for span in spans) / max(len(spans), 1)
     left = f"; {len(videos) - len(labelled)} of other actions left out" if len(labelled) < len(videos) else ""
     print(f"{where}: {len(spans)} phases of {len(labelled)} videos, mean confidence {sure:.2f}{left}")

@@ -1,22 +1,29 @@
 """Phases of videos from key events or segments: the JSON layout of GenAI-MVS, CSV, ELAN's .eaf."""
 
 import json
+import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
-from xml.etree import ElementTree
 
 import numpy as np
 
-from tpl_lightning.data.tables import read_table
+from tpl_lightning.data.elan import read_eaf
+from tpl_lightning.data.label_tables import read_label_table
 from tpl_lightning.data.video_clock import VideoClock
+from tpl_lightning.data.video_search import VIDEO_EXTENSIONS
 from tpl_lightning.errors import UserError
+from tpl_lightning.names import canonical
 
-__all__ = ["Annotations", "PhaseSpans", "read_annotations", "spans_of_labels"]
+__all__ = ["Annotations", "PhaseSpans", "doubt_of", "read_annotations", "spans_of_labels", "warn_of_names"]
 
 Unit = Literal["frames", "seconds", "share"]
+_SHOWN = 5  # names that a warning gives
+_ROUNDING = 0.002  # seconds
 
 
 @dataclass(frozen=True)
@@ -81,10 +88,33 @@ class Annotations:
     num_frames: Mapping[str, int] = field(default_factory=dict)
     """Frames that belong to the action; what follows them is no content (a frozen tail, say)."""
 
+    @cached_property
+    def _by_bare_name(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for key in self.named:
+            found[_bare(key)].append(key)
+            folder, slash, file = _bare(key).rpartition("/")
+            if slash and (folder == "" or folder.startswith("/") or folder[1:2] == ":"):
+                found[file].append(key)  # a whole path, as other programs write it
+        return found
+
     def name_of(self, video: str, action: str) -> str | None:
-        """Return the name that a video has here: its own, or ``<action>/<file>`` without ending; None if neither."""
-        stem = Path(video).stem if "/" in video else video
-        return next((name for name in (video, f"{action}/{stem}") if name in self.named), None)
+        """Return the name that a video has here: its own, or ``<action>/<file>``, each with or without its ending.
+
+        Names are compared in one Unicode form. None if there is none.
+        """
+        bare = _bare(video)
+        forms = [canonical(video), bare, f"{action}/{bare.rpartition('/')[2]}"]
+        exact = next((form for form in forms if form in self.named), None)
+        if exact is not None:
+            return exact
+        return next((keys[0] for form in forms if len(keys := self._by_bare_name.get(form, [])) == 1), None)
+
+    def warn_of_unmatched(self, used: Collection[str | None], example: str) -> None:
+        """Warn of names here that are those of no video; ``example`` is the name of one."""
+        left = [name for name in self.named if name not in used]
+        if left:
+            warn_of_names(self.path, f"labels match no video (videos are named as {example!r})", left)
 
     def phases_of(self, actions: Mapping[str, str]) -> dict[str, list[str]]:
         """Return the names of each action's phases in order.
@@ -125,13 +155,55 @@ class Annotations:
         return PhaseSpans(tuple((start, end, index[name]) for start, end, name in self.named[video]), self.unit)
 
 
+def _bare(name: str) -> str:
+    """Return a name without the ending of a video, in one Unicode form, with slashes between folders."""
+    name = canonical(name if "/" in name else name.replace("\\", "/"))
+    base, dot, ending = name.rpartition(".")
+    return base if dot and ending.lower() in VIDEO_EXTENSIONS else name
+
+
+def warn_of_names(path: Path | str, what: str, names: Collection[str]) -> None:
+    """Warn in one line, with the first names."""
+    shown = ", ".join(list(names)[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    warnings.warn(f"{path}: {what}: {shown}", stacklevel=3)
+
+
+def doubt_of(spans: PhaseSpans, clock: VideoClock, frames: np.ndarray | None = None) -> str:
+    """Return what is odd about the stretches of a video, empty if nothing is.
+
+    Args:
+        spans: the stretches.
+        clock: when each of the T rows is shown, as for :meth:`PhaseSpans.labels`.
+        frames: (T,) the frame of the file that each row is; None: 0, 1, 2 ...
+    """
+    times = {time for start, end, _ in spans.spans for time in (start, end) if 0 < time < float("inf")}
+    if spans.unit == "share" or not times:
+        return ""
+    if spans.unit == "frames":
+        places = np.arange(clock.num_frames) if frames is None else frames
+        frame = float(np.diff(places).max()) if len(places) > 1 else 1.0
+        whole = float(places[-1]) + frame
+    else:
+        frame = 1.0 / clock.usual_fps
+        whole = clock.last_s + frame
+    latest = max(times)
+    if latest <= whole + 2 * frame:
+        return ""
+    # One far end may mean "to the end"; of milliseconds all lie far out.
+    all_far = len(times) > 1 and min(times) > whole and latest > 20 * whole
+    if spans.unit == "seconds" and all_far and latest / 1000 <= 1.5 * whole:
+        return "times look like milliseconds, expected seconds"
+    return "labels lie past the end of the video"
+
+
 def read_annotations(path: str | Path) -> Annotations:
     """Read phases or key events.
 
     - ``.json``: ``phases`` {action: names}, ``clips`` {video: {action, events: frame numbers, num_frames, split}}; the
       frame of the k-th event is the first of phase k + 1.
-    - ``.csv``: one line per stretch (``video_id``, ``phase``, ``start_s`` and ``end_s``, or ``start_frame`` and
-      ``end_frame``, the end not included), or one per key event (``video_id``, ``event``, ``time_s`` or ``frame``).
+    - ``.csv``, ``.tsv``, ``.txt``: a table (:func:`read_label_table`): one line per stretch (``video_id``, ``phase``,
+      ``start_s`` and ``end_s``, or ``start_frame`` and ``end_frame``, the end not included), or one per key event
+      (``video_id``, ``event``, ``time_s`` or ``frame``), or what BORIS or ELAN export.
     - ``.eaf`` (ELAN), or a folder of them, ``<video>.eaf`` or ``<action>/<video>.eaf``: the file's name is the video's;
       the tier ``phases``, or the only one.
 
@@ -146,25 +218,45 @@ def read_annotations(path: str | Path) -> Annotations:
         files = sorted(path.rglob("*.eaf"))
         if not files:
             raise _wrong(path, "expected .eaf files in this folder, but there are none")
-        named = {file.relative_to(path).with_suffix("").as_posix(): _eaf(file) for file in files}
-        return Annotations(path, "seconds", named)
+        named = {file.relative_to(path).as_posix()[: -len(".eaf")]: read_eaf(file) for file in files}
+        return _checked(Annotations(path, "seconds", named))
     if not path.is_file():
         raise UserError(f"{path}: no such file of annotations; give an existing .json, .csv or .eaf, or leave it out.")
-    readers = {".json": _json, ".csv": _csv}
-    if path.suffix.lower() == ".eaf":
-        return Annotations(path, "seconds", {path.stem: _eaf(path)})
+    readers = {".json": _json, ".eaf": _eaf, **dict.fromkeys((".csv", ".tsv", ".tab", ".txt"), _table)}
     if path.suffix.lower() not in readers:
-        raise _wrong(path, "expected a name that ends in .json, .csv or .eaf")
-    return readers[path.suffix.lower()](path)
+        raise _wrong(path, "expected a name that ends in .json, .csv or .eaf (tables also in .tsv or .txt)")
+    return _checked(readers[path.suffix.lower()](path))
 
 
 def _wrong(path: Path, found: str) -> UserError:
     return UserError(f"{path}: {found}; mend it (data/README.md describes the layouts).")
 
 
-def _between_events(events: Sequence[float], names: Sequence[str]) -> list[tuple[float, float, str]]:
-    bounds = [0.0, *map(float, events), float("inf")]
-    return list(zip(bounds[:-1], bounds[1:], names, strict=True))
+def _checked(annotations: Annotations) -> Annotations:
+    """Bring names into one form and stretches in order; refuse those that overlap.
+
+    Times that programs have rounded may overlap by a little.
+    """
+    slack = _ROUNDING if annotations.unit == "seconds" else 0.0
+    named: dict[str, list[tuple[float, float, str]]] = {}
+    for video, spans in annotations.named.items():
+        if canonical(video) in named:
+            raise _wrong(annotations.path, f"video {video!r} is there twice, with accents in two Unicode forms")
+        named[canonical(video)] = found = sorted(set(spans))
+        for (start, end, name), (later, until, other) in pairwise(s for s in found if s[0] < s[1]):
+            if later < end - slack:
+                raise _wrong(
+                    annotations.path,
+                    f"video {video!r}: {name!r} from {start:g} to {end:g} and {other!r} from {later:g} to {until:g} "
+                    "overlap, expected one phase at a time",
+                )
+    return replace(
+        annotations,
+        named=named,
+        action={canonical(video): action for video, action in annotations.action.items()},
+        split={canonical(video): split for video, split in annotations.split.items()},
+        num_frames={canonical(video): count for video, count in annotations.num_frames.items()},
+    )
 
 
 def _json(path: Path) -> Annotations:
@@ -177,7 +269,8 @@ def _json(path: Path) -> Annotations:
             names, events = phases[clip["action"]], clip["events"]
             if len(events) != len(names) - 1 or sorted(events) != events:
                 raise _wrong(path, f"video {video!r}: expected {len(names) - 1} rising events, but found {events}")
-            named[video] = _between_events(events, names)
+            bounds = [0.0, *map(float, events), float("inf")]
+            named[video] = list(zip(bounds[:-1], bounds[1:], names, strict=True))
     except UserError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -193,54 +286,11 @@ def _json(path: Path) -> Annotations:
     )
 
 
-def _csv(path: Path) -> Annotations:
-    columns, rows = read_table(path)
-    by_time = {"start_s", "end_s"} <= set(columns) or "time_s" in columns
-    at = ("start_s", "end_s", "time_s") if by_time else ("start_frame", "end_frame", "frame")
-    segments = {"video_id", "phase", *at[:2]} <= set(columns)
-    if not segments and not {"video_id", "event", at[2]} <= set(columns):
-        raise _wrong(
-            path,
-            "expected the columns video_id, phase, start_s, end_s (or start_frame, end_frame), or "
-            f"video_id, event, time_s (or frame), but found {', '.join(sorted(columns)) or 'none'}",
-        )
-    found: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
-    for line, row in enumerate(rows, start=2):
-        try:
-            if segments:
-                found[row["video_id"]].append((float(row[at[0]]), float(row[at[1]]), row["phase"]))
-            else:
-                found[row["video_id"]].append((float(row[at[2]]), 0.0, row["event"]))
-        except (TypeError, ValueError) as error:
-            raise _wrong(path, f"line {line}: expected numbers, but found {row}") from error
-    if not segments:
-        # A phase is named after the event that opens it.
-        for video, events in found.items():
-            events.sort()
-            found[video] = _between_events([e[0] for e in events], ["start", *(e[2] for e in events)])
-    actions = {row["video_id"]: row["action"] for row in rows if row.get("action")}
-    splits = {row["video_id"]: row["split"] for row in rows if row.get("split")}
-    return Annotations(path, "seconds" if by_time else "frames", dict(found), {}, actions, splits)
+def _table(path: Path) -> Annotations:
+    table = read_label_table(path)
+    unit: Unit = "seconds" if table.in_seconds else "frames"
+    return Annotations(path, unit, dict(table.named), {}, table.action, table.split)
 
 
-def _eaf(path: Path) -> list[tuple[float, float, str]]:
-    try:
-        root = ElementTree.parse(path).getroot()
-        slots = {slot.attrib["TIME_SLOT_ID"]: int(slot.attrib["TIME_VALUE"]) / 1000 for slot in root.iter("TIME_SLOT")}
-        tiers = {}
-        for tier in root.iter("TIER"):
-            tiers[tier.attrib["TIER_ID"]] = [
-                (
-                    slots[a.attrib["TIME_SLOT_REF1"]],
-                    slots[a.attrib["TIME_SLOT_REF2"]],
-                    (a.findtext("ANNOTATION_VALUE") or "").strip(),
-                )
-                for a in tier.iter("ALIGNABLE_ANNOTATION")
-            ]
-    except (ElementTree.ParseError, KeyError, ValueError, OSError) as error:
-        raise _wrong(path, f"not a readable ELAN file ({error!r})") from error
-    filled = {name: spans for name, spans in tiers.items() if spans}
-    chosen = [name for name in filled if name.lower() == "phases"] or list(filled)
-    if len(chosen) != 1:
-        raise _wrong(path, f"expected one tier named 'phases', or one alone, but found {', '.join(filled) or 'none'}")
-    return filled[chosen[0]]
+def _eaf(path: Path) -> Annotations:
+    return Annotations(path, "seconds", {path.stem: read_eaf(path)})

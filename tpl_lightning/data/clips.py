@@ -1,6 +1,7 @@
 """Clips to embed: where their frames come from, what they show, and their split."""
 
 import io
+import os
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +13,16 @@ from typing import Literal, Protocol
 import numpy as np
 from PIL import Image
 
-from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotations, spans_of_labels
+from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotations, spans_of_labels, warn_of_names
 from tpl_lightning.data.cache_writer import SPLITS
-from tpl_lightning.data.tables import read_fps, read_table
+from tpl_lightning.data.tables import TableRow, read_fps, read_table
 from tpl_lightning.data.tfrecord import read_record
 from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_files import VIDEO_EXTENSIONS, VideoReader, find_videos
+from tpl_lightning.data.video_files import VideoReader
 from tpl_lightning.data.video_pixels import FrameSize
+from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, find_videos, is_video, left_out_text, note_left_out
 from tpl_lightning.errors import UserError
+from tpl_lightning.names import canonical
 
 __all__ = [
     "IMAGE_EXTENSIONS",
@@ -142,18 +145,22 @@ def _decode_image(source: Path | bytes, clip: Clip, size: FrameSize | None) -> n
 
 
 def clips_of_folder(root: str | Path) -> list[Clip]:
-    """List the videos ``<root>/<action>/<video>.<ext>``, with splits by :func:`choose_splits`.
+    """List the videos ``<root>/<action>/.../<video>.<ext>``, with splits by :func:`choose_splits`.
 
-    A video is named after its file, with its action and ending too where that is not unique.
+    A video is named after its file, with its folders and ending too where that is not unique. What is left out is said.
 
     Raises:
         UserError: if there are no videos, or an action has only one.
     """
     root = Path(root)
-    videos = find_videos(root)
+    videos, left = find_videos(root)
     if not videos:
-        endings = ", ".join(sorted(VIDEO_EXTENSIONS))
-        raise UserError(f"Expected videos <action>/<video>.<ext> (ext: {endings}) in {root}, but found none.")
+        endings, others = ", ".join(sorted(VIDEO_EXTENSIONS)), left_out_text(left)
+        raise UserError(
+            f"Expected videos <action>/<video>.<ext> (ext: {endings}) in {root}, but found none"
+            + (f" ({others})." if others else ".")
+        )
+    note_left_out(left)
     counts = Counter(action for action, _ in videos)
     lonely = [action for action, count in counts.items() if count < 2]
     if lonely:
@@ -162,13 +169,19 @@ def clips_of_folder(root: str | Path) -> list[Clip]:
             "add one or remove the folder."
         )
     return choose_splits(
-        [Clip(name, action, "", path) for (action, path), name in zip(videos, _ids(videos), strict=True)]
+        [Clip(name, action, "", path) for (action, path), name in zip(videos, _ids(videos, root), strict=True)]
     )
 
 
-def _ids(videos: Sequence[tuple[str, Path]]) -> list[str]:
-    counts = Counter(path.stem for _, path in videos)
-    return [path.stem if counts[path.stem] == 1 else f"{action}/{path.name}" for action, path in videos]
+def _ids(videos: Sequence[tuple[str, Path]], root: Path) -> list[str]:
+    """Name videos: by the file, else ``<action>/<file>`` with its ending, else by the whole path below the root."""
+    forms = [
+        [path.stem, f"{action}/{path.name}", path.relative_to(root).as_posix() if root in path.parents else str(path)]
+        for action, path in videos
+    ]
+    safe = [[canonical(form) for form in three] for three in forms]
+    counts = [Counter(column) for column in zip(*safe, strict=True)]
+    return [next((f for f, count in zip(three, counts, strict=True) if count[f] == 1), three[-1]) for three in safe]
 
 
 def choose_splits(clips: Sequence[Clip]) -> list[Clip]:
@@ -180,12 +193,12 @@ def choose_splits(clips: Sequence[Clip]) -> list[Clip]:
     test: set[str] = set()
     for members in by_action.values():
         # A hash of the name, not its order: names are often sorted by person or camera.
-        shuffled = sorted(members, key=lambda clip: (zlib.crc32(clip.path.name.encode()), clip.path.name))
+        shuffled = sorted(members, key=lambda clip: (zlib.crc32(os.fsencode(clip.path.name)), clip.path.name))
         test.update(clip.video_id for clip in shuffled[: min(round(TEST_SHARE * len(members)), len(members) - 2)])
     return [c if c.split else replace(c, split="test" if c.video_id in test else "train") for c in clips]
 
 
-def read_list(path: str | Path) -> list[dict[str, str]]:
+def read_list(path: str | Path) -> list[TableRow]:
     """Read a CSV list of files: columns ``path`` (from the list's folder) and ``action``, others optional.
 
     Returns:
@@ -203,8 +216,9 @@ def read_list(path: str | Path) -> list[dict[str, str]]:
     missing = [name for name in ("path", "action") if name not in columns]
     if missing:
         raise UserError(f"{path}: expected the columns path and action, but {', '.join(missing)} is missing; add it.")
-    rows = [{key: value for key, value in row.items() if value} for row in lines]
-    for line, row in enumerate(rows, start=2):
+    rows = [TableRow({key: value for key, value in row.items() if value}, row.line) for row in lines]
+    for row in rows:
+        line = row.line
         if "path" not in row or "action" not in row:
             raise UserError(f"{path}: line {line}: expected a path and an action, but found {row}; mend the line.")
         row["path"] = str(path.parent / row["path"])
@@ -233,9 +247,9 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
         UserError: if something is missing or inconsistent; names the line.
     """
     rows = read_list(path)
-    ids = _ids([(row["action"], Path(row["path"])) for row in rows])
+    ids = _ids([(row["action"], Path(row["path"])) for row in rows], Path(path).parent)
     clips = []
-    for line, (row, default) in enumerate(zip(rows, ids, strict=True), start=2):
+    for row, default in zip(rows, ids, strict=True):
         source = Path(row["path"])
         clips.append(
             Clip(
@@ -244,7 +258,7 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
                 row.get("split", ""),
                 source,
                 kind="images" if source.is_dir() else "video",
-                image_fps=read_fps(row.get("fps", "30"), Path(path), line),
+                image_fps=read_fps(row.get("fps", "30"), Path(path), row.line),
             )
         )
     named: dict[str, Annotations] = {}
@@ -253,12 +267,16 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
         if "labels" not in row:
             continue
         file = Path(path).parent / row["labels"]
-        if file.suffix.lower() in (".json", ".csv", ".eaf"):
+        if file.suffix.lower() in (".json", ".csv", ".tsv", ".eaf"):
             named[clip.video_id] = read_annotations(file)
             continue
-        clips[index] = replace(clip, phases=_numbered(row["labels"], file, Path(path), index + 2))
+        clips[index] = replace(clip, phases=_numbered(row["labels"], file, Path(path), row.line))
         assert clips[index].phases is not None
         counts[clip.action] = max(counts[clip.action], 1 + max(span[2] for span in clips[index].phases.spans))  # type: ignore[union-attr]
+    for row, clip in zip(rows, clips, strict=True):
+        if clip.kind == "video" and not is_video(clip.path):
+            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
+            raise UserError(f"{path}: line {row.line}: {clip.path} is no video by its ending; there are: {endings}.")
     names = {action: [f"phase {number + 1}" for number in range(count)] for action, count in counts.items()}
     return _annotate_each(choose_splits(clips), named, names)
 
@@ -267,7 +285,7 @@ def _numbered(text: str, file: Path, listed: Path, line: int) -> PhaseSpans:
     """Phases by number: of a file with one per frame, or between the frames of key events."""
     try:
         if file.suffix.lower() in (".npy", ".txt") and file.is_file():
-            values = np.load(file) if file.suffix.lower() == ".npy" else np.loadtxt(file)
+            values = np.load(file, allow_pickle=False) if file.suffix.lower() == ".npy" else np.loadtxt(file)
             if values.ndim != 1 or not np.array_equal(values, np.round(values)) or not (values >= 0).any():
                 raise ValueError(f"{file} does not hold one phase index per frame")
             return spans_of_labels(values.astype(np.int64))
@@ -292,9 +310,12 @@ def _annotate_each(
     for clip in clips:
         own = files.get(clip.video_id)
         if own is not None:
-            key = clip.path.stem if clip.path.stem in own.named else clip.video_id
+            key = own.name_of(clip.path.stem, clip.action) or own.name_of(clip.video_id, clip.action)
             # A file that is about one video only need not name it as the list does.
-            key = next(iter(own.named)) if key not in own.named and len(own.named) == 1 else key
+            key = next(iter(own.named)) if key is None and len(own.named) == 1 else key
+            if key is None:
+                warn_of_names(own.path, f"names none of its videos {clip.video_id!r}: that stays unlabelled", own.named)
+                continue
             merged[clip.video_id] = (own, key)
     by_file = {video: own.named.get(key, ()) for video, (own, key) in merged.items()}
     given = {a: n for own, _ in merged.values() for a, n in own.phase_names.items()}
@@ -338,6 +359,7 @@ def annotate(clips: Sequence[Clip], annotations: Annotations) -> tuple[list[Clip
                 f"{annotations.path}: video {clip.video_id!r} is said to show {action!r}, but lies in {clip.action!r}; "
                 "move the file or mend the annotation."
             )
+    annotations.warn_of_unmatched(set(found.values()), clips[0].video_id)
     names = annotations.phases_of({str(found[video]): clip.action for video, clip in known.items()})
     names = {action: phases for action, phases in names.items() if action in {clip.action for clip in clips}}
     result = []

@@ -17,7 +17,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from tpl_lightning.data.annotations import PhaseSpans
+from tpl_lightning.broken import report_broken
+from tpl_lightning.data.annotations import PhaseSpans, doubt_of, warn_of_names
 from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
 from tpl_lightning.data.clips import Clip, ClipReader, clips_of_folder
 from tpl_lightning.data.extractors import Extractor, Projector, StoredExtractor
@@ -28,11 +29,11 @@ from tpl_lightning.data.shards import Features, ShardWriter, read_shards, shard_
 from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_files import check_fps
 from tpl_lightning.errors import UserError
+from tpl_lightning.outputs import Outputs
 
 __all__ = ["embed_clips", "embed_folder", "merge_shards"]
 
 _MANIFEST = "manifest.json"
-_SHOWN = 3  # broken videos that an error names
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def embed_clips(
     fps: float | None = None,
     dtype: str = "float16",
     num_workers: int | None = None,
-    skip_broken: bool = False,
+    skip_broken: bool | None = False,
     progress: bool = True,
     alone: bool = False,
 ) -> Path | None:
@@ -84,7 +85,8 @@ def embed_clips(
         dtype: ``float16`` or ``float32`` on disk.
         num_workers: processes (HOG) or videos decoded ahead (networks); None for one per core. The result does not
             depend on it.
-        skip_broken: leave out videos that cannot be decoded, with a warning, in place of an error.
+        skip_broken: leave out videos that cannot be decoded, with a warning, in place of an error; None: no, and the
+            user has no such choice.
         progress: show progress on standard error.
         alone: embed all clips in this process, whatever the environment says.
 
@@ -175,7 +177,7 @@ def embed_folder(
     return Path(out)
 
 
-def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_broken: bool = False) -> Path:
+def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_broken: bool | None = False) -> Path:
     """Write a cache from the shards of all processes, and delete these.
 
     Args:
@@ -197,7 +199,7 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
             f"{folder}: expected the shards of tpl cache embed out={out}, but there are none; run that first."
         ) from error
     done, failed = read_shards(folder)
-    entries = _finished(manifest["clips"], done, failed, folder, skip_broken=skip_broken)
+    entries = _finished(manifest["clips"], done, failed, out, skip_broken=skip_broken)
     extractor = extractor or _stored_extractor(manifest["extractor"])
     if not extractor.is_fitted:
         extractor.fit([done[entry["key"]].read() for entry in entries if entry["split"] == "train"])
@@ -209,11 +211,13 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
         phase_names=manifest["phase_names"],
         dtype=manifest["dtype"],
     ) as writer:
+        doubts: dict[str, list[str]] = {}
         for entry in entries:
             features = done[entry["key"]]
             embeddings = extractor.transform(features.read())
             clock, frames = features.read_rows()
             labels = _labels(entry["phases"], clock, frames)
+            _note_doubt(doubts, entry, clock, frames)
             # Frames that belong to the action; what follows is left out.
             end = len(frames) if entry["num_frames"] is None else int(np.searchsorted(frames, entry["num_frames"]))
             writer.append(
@@ -227,6 +231,8 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
                 file_bytes=entry["file_bytes"],
             )
         writer.set_extractor_state(*extractor.state())
+    for doubt, videos in doubts.items():
+        warn_of_names(out, doubt, videos)
     for path in [*folder.glob("shard-*"), folder / _MANIFEST]:
         path.unlink(missing_ok=True)
     with suppress(OSError):  # another file lies there
@@ -283,7 +289,7 @@ def _key(clip: Clip, extractor: Extractor, fps: float | None) -> str:
     except OSError as error:
         raise UserError(f"Expected a video at {clip.path}, but it cannot be read: {error.strerror}.") from error
     text = f"{extractor.identity}|{fps}|{clip.path.parent.name}|{stamp}|{clip.image_fps}"
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:24]
 
 
 def _manifest(
@@ -322,33 +328,46 @@ def _stored_extractor(stored: dict[str, Any]) -> Projector:
     return StoredExtractor(stored["name"], stored["channels"], stored["parameters"])
 
 
-def _labels(phases: list[Any] | None, clock: VideoClock, frames: np.ndarray) -> np.ndarray | None:
+def _spans(phases: list[Any] | None) -> PhaseSpans | None:
     if phases is None:
         return None
-    spans = PhaseSpans(tuple((float(a), float(b), int(k)) for a, b, k in phases[1:]), cast(Any, phases[0]))
-    return spans.labels(clock, frames)
+    return PhaseSpans(tuple((float(a), float(b), int(k)) for a, b, k in phases[1:]), cast(Any, phases[0]))
+
+
+def _labels(phases: list[Any] | None, clock: VideoClock, frames: np.ndarray) -> np.ndarray | None:
+    spans = _spans(phases)
+    return None if spans is None else spans.labels(clock, frames)
+
+
+def _note_doubt(doubts: dict[str, list[str]], entry: dict[str, Any], clock: VideoClock, frames: np.ndarray) -> None:
+    """Note what is odd about the labels of a video."""
+    spans = _spans(entry["phases"])
+    if spans is not None and (doubt := doubt_of(spans, clock, frames)):
+        doubts.setdefault(doubt, []).append(entry["video_id"])
 
 
 def _finished(
-    entries: list[dict[str, Any]], done: dict[str, Features], failed: dict[str, str], folder: Path, *, skip_broken: bool
+    entries: list[dict[str, Any]],
+    done: dict[str, Features],
+    failed: dict[str, str],
+    out: Path,
+    *,
+    skip_broken: bool | None,
 ) -> list[dict[str, Any]]:
     missing = [entry for entry in entries if entry["key"] not in done and entry["key"] not in failed]
     if missing:
         raise UserError(
-            f"{folder}: {len(missing)} of {len(entries)} videos are not embedded yet ({missing[0]['path']} ...); run "
-            "tpl cache embed again, or wait for the other processes; what is finished is kept."
+            f"{shard_folder(out)}: {len(missing)} of {len(entries)} videos are not embedded yet "
+            f"({missing[0]['path']} ...); run the command that embeds them again, or wait for the other processes; "
+            "what is finished is kept."
         )
     broken = [failed[entry["key"]] for entry in entries if entry["key"] in failed]
-    if broken and not skip_broken:
-        raise UserError(
-            f"{len(broken)} of {len(entries)} videos cannot be embedded: {' '.join(broken[:_SHOWN])} Mend or remove "
-            "them and run the command again (what is finished is kept), or leave them out with skip_broken=true."
-        )
-    for message in broken:
-        warnings.warn(f"left out: {message}", stacklevel=3)
     kept = [entry for entry in entries if entry["key"] in done]
+    outputs = Outputs("cache embed")
+    kept_text = " (what is finished is kept)"
+    report_broken(broken, len(entries), out, outputs, skip=skip_broken, verb="embedded", kept=kept_text)
     if not kept:
-        raise UserError(f"{folder}: expected at least one video that can be embedded, but found none.")
+        raise UserError(f"{out}: expected at least one video that can be embedded, but found none.")
     return kept
 
 

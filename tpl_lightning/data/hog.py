@@ -4,6 +4,7 @@ HOG describes shapes by where edges of which direction lie, so it sees a pose wi
 and Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005. For motion see ``data.motion``.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -281,7 +282,7 @@ class HogExtractor:
         return np.concatenate([np.concatenate(shape), moved], axis=1)
 
     def fit(self, videos: Sequence[np.ndarray]) -> "HogExtractor":
-        """Find mean and components from the training videos.
+        """Find mean and components from the training videos; fewer than asked for where few frames have fewer.
 
         Args:
             videos: features of each training video, shape (T_i, F).
@@ -290,18 +291,25 @@ class HogExtractor:
             The extractor itself.
 
         Raises:
-            UserError: if there are too few frames or features for the channels.
+            UserError: if there is no video of several frames.
         """
         from sklearn.decomposition import PCA  # slow to import
 
         total = sum(len(video) for video in videos)
         # Removing each video's mean costs one degree of freedom per video.
         limit = min(total - len(videos), self.params.num_features)
-        if self.channels > limit:
+        if limit < 1:
             raise UserError(
-                f"Expected at most {max(limit, 0)} channels for {total} training frames in {len(videos)} videos with "
-                f"{self.params.num_features} features, but got {self.channels}: add videos or ask for fewer channels."
+                f"Expected more than one frame in some training video to find components of, but got {total} frames in "
+                f"{len(videos)} videos: add videos."
             )
+        if self.channels > limit:
+            warnings.warn(
+                f"{total} training frames in {len(videos)} videos have {limit} components, so that the embeddings get "
+                f"{limit} channels in place of {self.channels}.",
+                stacklevel=2,
+            )
+            self.channels = limit
         within = np.concatenate([video - video.mean(axis=0) for video in videos])
         pca = PCA(self.channels, svd_solver="covariance_eigh").fit(within)
         self.components = pca.components_.astype(np.float32)

@@ -59,11 +59,11 @@ def _importer_of(dataset: str) -> "Importer":
 
 
 def _raw_folder(root: Path, dataset: str) -> Path | None:
-    from tpl_lightning.data.video_files import find_videos
+    from tpl_lightning.data.video_search import find_videos
 
     importer = _importer_of(dataset)
     for folder in (root / dataset, root / "videos" / dataset):
-        if importer.is_at(folder) and ("*/*.*" not in importer.marks or find_videos(folder)):
+        if importer.is_at(folder) and ("*/*.*" not in importer.marks or find_videos(folder)[0]):
             return folder
     return None
 
@@ -94,6 +94,7 @@ def _embed(folder: Path, root: Path, dataset: str, *, progress: bool) -> Path:
         source=f"videos: {len(clips)} in {folder.name}",
         phase_names=names,
         progress=progress,
+        skip_broken=None,
         alone=True,
     )
     return out

@@ -15,9 +15,6 @@ from tpl_lightning.data.video_decode import FrameDecoder, pyav
 from tpl_lightning.data.video_pixels import FrameSize, RgbConverter, YuvConverter, deinterlaced
 from tpl_lightning.errors import UserError
 
-VIDEO_EXTENSIONS: frozenset[str] = frozenset({"mp4", "mov", "avi", "mkv", "webm", "gif"})
-"""Name endings of the files that count as videos, in lower case."""
-
 _ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}
 
 # Intervals between frames differ by rounding in some containers; more than this factor is a variable frame rate.
@@ -49,30 +46,6 @@ def has_pyav() -> bool:
     except UserError:
         return False
     return True
-
-
-def find_videos(root: str | Path) -> list[tuple[str, Path]]:
-    """List the videos ``<root>/<action>/<video>.<ext>``.
-
-    Args:
-        root: folder with one folder per action. Hidden files and folders are left out.
-
-    Returns:
-        Action and path of each video, sorted.
-
-    Raises:
-        UserError: if there is no such folder.
-    """
-    root = Path(root)
-    if not root.is_dir():
-        raise UserError(f"Expected a folder of videos <action>/<video>.mp4 at {root}, but there is none.")
-    return [
-        (folder.name, path)
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".")
-        for path in sorted(folder.iterdir())
-        if path.suffix[1:].lower() in VIDEO_EXTENSIONS and not path.name.startswith(".") and path.is_file()
-    ]
 
 
 class VideoReader:

@@ -97,7 +97,7 @@ class RunConfig:
     """Draw the figures."""
     progress: bool = True
     """Show progress bars."""
-    wandb: Literal["auto", "online", "offline", "disabled"] = "auto"
+    wandb: str = "auto"
     """Mirror the run to Weights & Biases; auto: online where a login is found, else offline; WANDB_MODE counts."""
     project: str | None = None
     """W&B project; empty: WANDB_PROJECT, else tpl_lightning."""
@@ -109,6 +109,9 @@ class RunConfig:
     def __post_init__(self) -> None:
         """Check that the name is one folder."""
         known = ("auto", "online", "offline", "disabled")
+        # YAML makes a boolean of the words that people type here.
+        plain = {"false": "disabled", "off": "disabled", "no": "disabled", "true": "auto", "on": "auto", "yes": "auto"}
+        object.__setattr__(self, "wandb", plain.get(str(self.wandb).lower(), self.wandb))
         require(self.wandb in known, "run.wandb", f"one of {', '.join(known)}", self.wandb)
         bad = [tag for tag in self.tags if not 1 <= len(tag) <= 64]
         require(not bad, "run.tags", "a list of names of 1 to 64 letters", bad)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.run_directory import write_atomically
+from tpl_lightning.outputs import Outputs
 from tpl_lightning.sweep.definition import Sweep
 
 __all__ = ["best_line", "write_best", "write_plot", "write_table"]
@@ -31,7 +31,7 @@ def best_line(row: dict[str, Any], sweep: Sweep) -> str:
     return " ".join(f"{p.name}={_shown(row['parameters'].get(p.name))}" for p in sweep.varied)
 
 
-def write_table(folder: Path, sweep: Sweep, rows: list[dict[str, Any]], source: str) -> Path:
+def write_table(folder: Path, outputs: Outputs, sweep: Sweep, rows: list[dict[str, Any]], source: str) -> Path:
     """Write sweep.md (best in bold), sweep.json and sweep.csv and return the first."""
     names = [p.name for p in sweep.varied]
     goal = "higher is better" if sweep.maximize else "lower is better"
@@ -46,7 +46,7 @@ def write_table(folder: Path, sweep: Sweep, rows: list[dict[str, Any]], source: 
         cells += [_shown(row["parameters"].get(name)) for name in names]
         best = place == 0 and row["outcome"] == "done"
         lines.append("| " + " | ".join(f"**{cell}**" if best else cell for cell in cells) + " |")
-    write_atomically(folder / "sweep.md", "\n".join(lines) + "\n")
+    outputs.write_text(folder / "sweep.md", "\n".join(lines) + "\n")
     best_row = ranked[0] if ranked and ranked[0]["outcome"] == "done" else None
     summary = {
         "metric": sweep.metric,
@@ -55,18 +55,18 @@ def write_table(folder: Path, sweep: Sweep, rows: list[dict[str, Any]], source: 
         "best": best_row,
         "trials": rows,
     }
-    write_atomically(folder / "sweep.json", json.dumps(summary, indent=2) + "\n")
+    outputs.write_text(folder / "sweep.json", json.dumps(summary, indent=2) + "\n")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial", sweep.metric, "outcome", "seconds", *(p.name for p in sweep.parameters), "run"])
     for row in rows:
         drawn = [row["parameters"].get(p.name) for p in sweep.parameters]
         writer.writerow([row["trial"], row[sweep.metric], row["outcome"], row["seconds"], *drawn, row["run"]])
-    write_atomically(folder / "sweep.csv", text.getvalue())
+    outputs.write_text(folder / "sweep.csv", text.getvalue())
     return folder / "sweep.md"
 
 
-def write_best(folder: Path, row: dict[str, Any], sweep: Sweep) -> Path:
+def write_best(folder: Path, outputs: Outputs, row: dict[str, Any], sweep: Sweep) -> Path:
     """Write the configuration of the best trial for ``tpl fit`` and return the file."""
     from omegaconf import OmegaConf
 
@@ -75,11 +75,11 @@ def write_best(folder: Path, row: dict[str, Any], sweep: Sweep) -> Path:
     kept = {key: value for key, value in tree.items() if key not in ("run", "bench")}
     path = folder / "best.yaml"
     head = f"# Trial {row['trial']}: {sweep.metric} {row[sweep.metric]:.4f}. Run it: tpl fit {path}\n"
-    write_atomically(path, head + OmegaConf.to_yaml(OmegaConf.create(kept)))
+    outputs.write_text(path, head + OmegaConf.to_yaml(OmegaConf.create(kept)))
     return path
 
 
-def write_plot(folder: Path, sweep: Sweep, rows: list[dict[str, Any]], source: str) -> Path:
+def write_plot(folder: Path, outputs: Outputs, sweep: Sweep, rows: list[dict[str, Any]], source: str) -> Path:
     """Draw the metric over the trials, and over each parameter, into sweep.png."""
     import numpy as np
     from matplotlib.figure import Figure
@@ -121,5 +121,6 @@ def write_plot(folder: Path, sweep: Sweep, rows: list[dict[str, Any]], source: s
         panel.set_axis_off()
     figure.suptitle(f"{sweep.path.name}: crosses were stopped early. {source}", fontsize=8)
     path = folder / "sweep.png"
-    figure.savefig(path, dpi=120)
+    with outputs.writing(path) as part:
+        figure.savefig(part, dpi=120)
     return path

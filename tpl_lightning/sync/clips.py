@@ -1,7 +1,7 @@
 """A video file behind a warp: from embedded frames to frames and seconds of the file, and its pictures in order."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,17 +120,30 @@ class Clip:
             yield picture
 
 
-def open_clips(videos: list[RunVideo]) -> list[Clip]:
+def open_clips(
+    videos: list[RunVideo], *, broken: Callable[[Mapping[Path, str], int], None] | None = None
+) -> list[Clip]:
     """Look at the files of videos; of files that are other ones than were embedded is warned.
+
+    Args:
+        videos: The videos.
+        broken: As in :meth:`Run.open`: told of files that cannot be read, which are left out if it returns.
 
     Raises:
         UserError: If a file cannot be read.
     """
-    clips = []
+    clips: list[Clip] = []
+    problems: dict[Path, str] = {}
     for video in videos:
         if video.path is None:
             raise UserError(f"{video.video_id}: the run knows this video, but its file is not here; name the file.")
-        clip = Clip(video, probe_video(video.path, known=video.times_s))
+        try:
+            clip = Clip(video, probe_video(video.path, known=video.times_s))
+        except UserError as error:
+            if broken is None:
+                raise
+            problems[video.path] = str(error)
+            continue
         found = _difference(clip)
         if found:
             warnings.warn(
@@ -139,6 +152,8 @@ def open_clips(videos: list[RunVideo]) -> list[Clip]:
                 stacklevel=2,
             )
         clips.append(clip)
+    if broken is not None and problems:
+        broken(problems, len(videos))
     return clips
 
 

@@ -9,41 +9,60 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tpl_lightning.sync.output import file_stem, write_bytes, write_csv, write_text
+from tpl_lightning.names import unique_stems, xml_text
+from tpl_lightning.outputs import Outputs
 from tpl_lightning.sync.transfer import LabelledVideo
 
-__all__ = ["LABEL_COLUMNS", "write_labels"]
+__all__ = ["LABEL_COLUMNS", "label_targets", "write_labels"]
 
 LABEL_COLUMNS = ("video_id", "action", "phase", "start_s", "end_s", "start_frame", "end_frame", "confidence")
 
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 
 
-def write_labels(path: Path, videos: Sequence[LabelledVideo]) -> list[Path]:
-    """Write the phases of videos in the format that the ending names.
+def label_targets(path: Path, video_ids: Sequence[str]) -> list[Path]:
+    """Return the files for the phases of videos in the format that the ending names.
 
     Args:
         path: ``.csv``: a line per phase. ``.json``: an object per video. ``.eaf``: for ELAN, a file per video; with
-            several videos a folder of that name without the ending.
+            several videos a folder of that name without the ending, in which a video that is named by its action and
+            file lies in a folder of the action.
+        video_ids: The videos.
+    """
+    if path.suffix.lower() != ".eaf" or len(video_ids) == 1:
+        return [path]
+    folders = [video_id.rpartition("/")[0] for video_id in video_ids]
+    named = list(dict.fromkeys(filter(None, folders)))
+    safe = {"": "", **dict(zip(named, unique_stems(named), strict=True))}
+    places: dict[int, Path] = {}
+    for folder in safe:
+        members = [i for i, own in enumerate(folders) if own == folder]
+        names = [video_ids[i].rpartition("/")[2] for i in members]
+        bare = [Path(name).stem for name in names] if folder else names
+        stems = unique_stems(bare if len(set(bare)) == len(bare) else names)
+        within = path.with_suffix("") / safe[folder] if folder else path.with_suffix("")
+        places |= {i: within / f"{stem}.eaf" for i, stem in zip(members, stems, strict=True)}
+    return [places[i] for i in range(len(video_ids))]
+
+
+def write_labels(path: Path, videos: Sequence[LabelledVideo], outputs: Outputs | None = None) -> list[Path]:
+    """Write the phases of videos.
+
+    Args:
+        path: See :func:`label_targets`.
         videos: The videos.
+        outputs: The guard of what is written; None: one that knows no inputs.
 
     Returns:
         The files.
     """
+    outputs = outputs or Outputs("transfer")
     if path.suffix.lower() == ".csv":
-        return [write_csv(path, LABEL_COLUMNS, _rows(videos))]
+        return [outputs.write_csv(path, LABEL_COLUMNS, _rows(videos))]
     if path.suffix.lower() == ".json":
-        return [write_text(path, json.dumps(_json(videos), indent=1, ensure_ascii=False) + "\n")]
-    if len(videos) == 1:
-        return [write_bytes(path, _eaf(videos[0], path))]
-    targets = [path.with_suffix("") / _eaf_name(video.video.video_id) for video in videos]
-    return [write_bytes(target, _eaf(video, target)) for target, video in zip(targets, videos, strict=True)]
-
-
-def _eaf_name(video_id: str) -> Path:
-    """Return the file's place in the folder; of a video that is named by its action and file, ``<action>/<file>``."""
-    action, slash, name = video_id.rpartition("/")
-    return Path(file_stem(action), f"{file_stem(Path(name).stem)}.eaf") if slash else Path(f"{file_stem(name)}.eaf")
+        return [outputs.write_text(path, json.dumps(_json(videos), indent=1, ensure_ascii=False) + "\n")]
+    targets = label_targets(path, [video.video.video_id for video in videos])
+    return [outputs.write_bytes(target, _eaf(video, target)) for target, video in zip(targets, videos, strict=True)]
 
 
 def _rows(videos: Sequence[LabelledVideo]) -> list[tuple[object, ...]]:
@@ -148,4 +167,4 @@ def _eaf(video: LabelledVideo, target: Path) -> bytes:
 
 def _annotation(tier: ElementTree.Element, kind: str, attributes: dict[str, str], value: str) -> None:
     parent = ElementTree.SubElement(ElementTree.SubElement(tier, "ANNOTATION"), kind, attributes)
-    ElementTree.SubElement(parent, "ANNOTATION_VALUE").text = value
+    ElementTree.SubElement(parent, "ANNOTATION_VALUE").text = xml_text(value)

@@ -1,16 +1,18 @@
 """One synced file per video, and a table of which frame each shows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tpl_lightning.data.pool import Progress
 from tpl_lightning.data.video_files import write_video
+from tpl_lightning.names import unique_stems
+from tpl_lightning.outputs import Outputs
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
-from tpl_lightning.sync.output import file_stem, write_csv
 
-__all__ = ["FRAME_COLUMNS", "write_separate"]
+__all__ = ["FRAME_COLUMNS", "separate_targets", "write_separate"]
 
 FRAME_COLUMNS = (
     "video_id",
@@ -23,7 +25,21 @@ FRAME_COLUMNS = (
 )
 
 
-def write_separate(folder: Path, clips: Sequence[Clip], clock: Clock, elapsed_s: np.ndarray, fps: float) -> list[Path]:
+def separate_targets(folder: Path, video_ids: Sequence[str]) -> list[Path]:
+    """Return the file of each video, and the table last."""
+    bare = [str(Path(name).with_suffix("")) if "/" in name else name for name in video_ids]
+    return [*(folder / f"{stem}.mp4" for stem in unique_stems(bare)), folder / "frames.csv"]
+
+
+def write_separate(
+    targets: Sequence[Path],
+    clips: Sequence[Clip],
+    clock: Clock,
+    elapsed_s: np.ndarray,
+    fps: float,
+    outputs: Outputs,
+    bar: Progress,
+) -> list[Path]:
     """Write each video on the common clock at its own size, and ``frames.csv``.
 
     Convention: row (video, frame) of the table says that this frame of the synced file is frame ``source_frame`` of
@@ -31,27 +47,34 @@ def write_separate(folder: Path, clips: Sequence[Clip], clock: Clock, elapsed_s:
     ``prototype_frame`` is in 0..L-1 and whole where the clock is the prototype's at its own frame rate.
 
     Args:
-        folder: Where to write; made if missing.
+        targets: As :func:`separate_targets` names them.
         clips: The videos.
         clock: The common clock.
         elapsed_s: Seconds of the common clock at each output frame.
         fps: Output frames per second.
+        outputs: The guard of what is written.
+        bar: Told of each frame.
 
     Returns:
         The files.
     """
     time = clock.prototype_time(elapsed_s)
     rows: list[tuple[object, ...]] = []
-    written = []
-    for clip in clips:
+    for target, clip in zip(targets, clips, strict=False):
         frames = clip.file_frame(clip.video.frame(time))
-        name = clip.video.video_id
-        target = folder / f"{file_stem(str(Path(name).with_suffix('')) if '/' in name else name)}.mp4"
-        written.append(write_video(target, clip.pictures(frames), fps))
+        with outputs.writing(target) as part:
+            write_video(part, counted(clip.pictures(frames), bar), fps)
         shown = clip.probe.clock.times_s[frames]
         rows += [
             (clip.video.video_id, k, f"{k / fps:.4f}", f"{t * (clock.length - 1):.3f}", f"{t:.6f}", f, f"{s:.4f}")
             for k, (t, f, s) in enumerate(zip(time.tolist(), frames.tolist(), shown.tolist(), strict=True))
         ]
-    written.append(write_csv(folder / "frames.csv", FRAME_COLUMNS, rows))
-    return written
+    outputs.write_csv(targets[-1], FRAME_COLUMNS, rows)
+    return list(targets)
+
+
+def counted(frames: Iterator[np.ndarray], bar: Progress) -> Iterator[np.ndarray]:
+    """Yield frames, and tell the bar of each."""
+    for frame in frames:
+        yield frame
+        bar.advance()

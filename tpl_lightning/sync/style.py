@@ -4,9 +4,12 @@ import colorsys
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from tpl_lightning.names import one_line
 
 __all__ = [
     "ACCENT",
@@ -65,8 +68,11 @@ def mix(color: Color, other: Color, share: float) -> Color:
 
 
 @lru_cache(maxsize=64)
-def _font(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(path, size)
+def _font(path: Path, size: int) -> Any:
+    try:
+        return ImageFont.truetype(path, size)
+    except OSError:  # taken out of matplotlib, as some systems do
+        return ImageFont.load_default(size)
 
 
 def _own_font(bold: bool) -> Path:
@@ -108,7 +114,7 @@ def _font_of(character: str, bold: bool) -> Path:
     return next((path for path in _system_fonts() if ord(character) in _known_characters(path)), own)
 
 
-def _runs(words: str, size: int, bold: bool) -> list[tuple[str, ImageFont.FreeTypeFont]]:
+def _runs(words: str, size: int, bold: bool) -> list[tuple[str, Any]]:
     """Cut a text into parts of one font each."""
     fonts = groupby(words, key=lambda character: _font_of(character, bold))
     return [("".join(part), _font(path, size)) for path, part in fonts]
@@ -141,6 +147,7 @@ def text(
     Returns:
         The picture (H, W, 3), uint8; H depends on the size alone.
     """
+    words = one_line(words)
     if max_width is not None and _width(words, size, bold) > max_width:
         while words and _width(words + "…", size, bold) > max_width:
             words = words[:-1]

@@ -1,11 +1,11 @@
 """Phase labels carried from a prototype, or from labelled videos, to any video."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tpl_lightning.data.annotations import Annotations
+from tpl_lightning.data.annotations import Annotations, doubt_of, warn_of_names
 from tpl_lightning.errors import UserError
 from tpl_lightning.run_videos import Run, RunVideo
 from tpl_lightning.sync.clips import Clip, open_clips
@@ -115,7 +115,10 @@ def phases_of_annotations(
             f"{annotations.path}: its videos ({known}) are not among those of the run or those given; "
             "say whose labels they are with from=VIDEO."
         )
+    if only is None:
+        annotations.warn_of_unmatched({name for _, name in voters}, videos[0].video_id)
     names = annotations.phases_of({name: video.action for video, name in voters})
+    _warn_of_doubts(annotations, voters, names)
     found = {}
     for action in sorted({video.action for video, _ in voters}):
         members = [(video, name) for video, name in voters if video.action == action]
@@ -123,6 +126,21 @@ def phases_of_annotations(
         length = run.prototype_length(action)
         found[action] = phases_from_labels([video for video, _ in members], labels, names[action], length)
     return found
+
+
+def _warn_of_doubts(
+    annotations: Annotations, voters: Sequence[tuple[RunVideo, str]], names: Mapping[str, Sequence[str]]
+) -> None:
+    """Warn of labels that lie past the end of their video, or look like milliseconds."""
+    doubts: dict[str, list[str]] = {}
+    for video, name in voters:
+        spans, clip = annotations.spans(name, names[video.action]), _clip(video)
+        rows = np.arange(video.num_frames)
+        own = (video.clock, rows) if clip is None else (clip.clock, clip.file_frame(rows))
+        if spans and (doubt := doubt_of(spans, *own)):
+            doubts.setdefault(doubt, []).append(name)
+    for doubt, found in doubts.items():
+        warn_of_names(annotations.path, doubt, found)
 
 
 def _frame_labels(video: RunVideo, annotations: Annotations, name: str, names: Sequence[str]) -> np.ndarray:

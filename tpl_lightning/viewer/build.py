@@ -1,7 +1,6 @@
 """Writes the page: one folder with index.html and the videos."""
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from html import escape
@@ -12,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from tpl_lightning.data.pool import Progress
 from tpl_lightning.data.video_files import shrink_to, write_video
-from tpl_lightning.errors import UserError
+from tpl_lightning.names import file_stem
+from tpl_lightning.outputs import Outputs
 from tpl_lightning.run_videos import Run
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import make_clock
-from tpl_lightning.sync.output import file_stem
 from tpl_lightning.sync.phases import Phases, phases_of_run
 from tpl_lightning.sync.style import phase_colors, to_hex
 
 __all__ = ["build_page"]
 
-_MARK = 'data-generator="tpl view"'
 _PLAYABLE = {
     ".mp4": {"h264", "av1", "vp9"},
     ".webm": {"vp8", "vp9", "av1"},
@@ -42,7 +41,9 @@ def is_playable(clip: Clip) -> bool:
     return codec in codecs and probe.pixel_format in _PLAYABLE_PIXELS and not probe.is_interlaced and is_in_reach
 
 
-def build_page(run: Run, clips: Sequence[Clip], out: Path, *, size: int | None = None) -> Path:
+def build_page(
+    run: Run, clips: Sequence[Clip], out: Path, outputs: Outputs, *, size: int | None = None, progress: bool = False
+) -> Path:
     """Write a folder that a browser opens without server or network.
 
     The folder appears when it is complete; an earlier page of that name is replaced.
@@ -51,7 +52,9 @@ def build_page(run: Run, clips: Sequence[Clip], out: Path, *, size: int | None =
         run: The run.
         clips: Its videos, or others; one tab per action.
         out: The folder.
+        outputs: The guard of what is written.
         size: Longest side in pixels to shrink videos to. None copies them as they are where browsers can play them.
+        progress: Show progress.
 
     Returns:
         Path of index.html.
@@ -59,31 +62,15 @@ def build_page(run: Run, clips: Sequence[Clip], out: Path, *, size: int | None =
     Raises:
         UserError: If the folder holds something else, or cannot be written.
     """
-    if out.exists() and not _is_page(out):
-        raise UserError(f"{out}: there is something else there already; give another out=FOLDER.")
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        (part / "videos").mkdir(parents=True)
+    with (
+        outputs.writing_folder(out) as part,
+        Progress("Writing the page's videos", len(clips), enabled=progress) as bar,
+    ):
+        (part / "videos").mkdir()
         actions = sorted({clip.video.action for clip in clips})
-        described = [_action(run, a, [c for c in clips if c.video.action == a], part, size) for a in actions]
-        (part / "index.html").write_text(_page(run, described), encoding="utf-8")
-        if out.exists():
-            shutil.rmtree(out)
-        part.replace(out)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); give another out=FOLDER.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        described = [_action(run, a, [c for c in clips if c.video.action == a], part, size, bar) for a in actions]
+        (part / "index.html").write_text(_page(run, described), encoding="utf-8", errors="backslashreplace")
     return out / "index.html"
-
-
-def _is_page(folder: Path) -> bool:
-    if not folder.is_dir():
-        return False
-    index = folder / "index.html"
-    return not any(folder.iterdir()) or (
-        index.is_file() and _MARK in index.read_text(encoding="utf-8", errors="ignore")
-    )
 
 
 def _page(run: Run, actions: list[dict[str, Any]]) -> str:
@@ -100,7 +87,7 @@ def _page(run: Run, actions: list[dict[str, Any]]) -> str:
     )
 
 
-def _action(run: Run, action: str, clips: list[Clip], folder: Path, size: int | None) -> dict[str, Any]:
+def _action(run: Run, action: str, clips: list[Clip], folder: Path, size: int | None, bar: Progress) -> dict[str, Any]:
     clock = make_clock(run, action, clips, "prototype")
     return {
         "name": action,
@@ -109,7 +96,7 @@ def _action(run: Run, action: str, clips: list[Clip], folder: Path, size: int | 
         "duration": round(clock.duration_s, 4),
         "longest": round(max(clip.duration_s for clip in clips), 4),
         "phases": _phases(phases_of_run(run, action)),
-        "videos": [_video(clip, clock.length, folder, size) for clip in clips],
+        "videos": [_video(clip, clock.length, folder, size, bar) for clip in clips],
     }
 
 
@@ -127,7 +114,7 @@ def _phases(phases: Phases) -> list[dict[str, Any]]:
     ]
 
 
-def _video(clip: Clip, length: int, folder: Path, size: int | None) -> dict[str, Any]:
+def _video(clip: Clip, length: int, folder: Path, size: int | None, bar: Progress) -> dict[str, Any]:
     """Copy or transcode a video, and describe it for the page."""
     video, probe = clip.video, clip.probe
     number = sum(1 for _ in (folder / "videos").iterdir())
@@ -141,6 +128,7 @@ def _video(clip: Clip, length: int, folder: Path, size: int | None) -> dict[str,
         target = folder / "videos" / f"{name}.mp4"
         pictures = clip.pictures(np.arange(clock.num_frames), shrink_to(size or _TRANSCODED_SIDE))
         write_video(target, pictures, clock.usual_fps, crf=23, times_s=clock.times_s.tolist())
+    bar.advance()
     grid = np.linspace(0.0, 1.0, length)
     own = video.prototype_time(clip.embedded_frame(clock.times_s))
     return {

@@ -56,7 +56,7 @@ def import_embeddings(
         Clip(row.get("video_id", Path(row["path"]).stem), row["action"], row.get("split", ""), Path(row["path"]))
         for row in rows
     ]
-    rates = [read_fps(row.get("fps", "24"), listed, line) for line, row in enumerate(rows, start=2)]
+    rates = [read_fps(row.get("fps", "24"), listed, row.line) for row in rows]
     clips = choose_splits(clips)
     names: dict[str, list[str]] = {}
     if annotations is not None:

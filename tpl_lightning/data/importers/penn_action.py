@@ -79,7 +79,7 @@ def _read_phases(folder: Path) -> dict[str, tuple[str, PhaseSpans]]:
     for path in sorted(folder.rglob("*.npy")):
         inside = {part.lower() for part in path.relative_to(folder).parts}
         split = next((SPLIT_NAMES[part] for part in inside if part in SPLIT_NAMES), "")
-        phases[path.stem[:4]] = (split, _spans(np.load(path), path))
+        phases[path.stem[:4]] = (split, _spans(_load(path), path))
     for path in sorted(folder.rglob("*.tfrecord*")):
         for record in iter_records(path):
             name = record.context.get("name")
@@ -94,6 +94,13 @@ def _read_phases(folder: Path) -> dict[str, tuple[str, PhaseSpans]]:
             "import without phases."
         )
     return phases
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: expected phase indices that can be read, but could not ({error}).") from error
 
 
 def _spans(labels: np.ndarray, path: Path) -> PhaseSpans:

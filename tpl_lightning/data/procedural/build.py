@@ -14,6 +14,7 @@ from tpl_lightning.data.pool import parallel_map
 from tpl_lightning.data.procedural.actions import ACTIONS, PHASE_NAMES
 from tpl_lightning.data.procedural.clips import PROCEDURAL_VERSION, SIZE, ClipSpec, clip_specs, render_clip
 from tpl_lightning.data.video_files import has_pyav, write_video
+from tpl_lightning.outputs import Outputs
 
 logger = logging.getLogger(__name__)
 
@@ -112,10 +113,17 @@ def video_path(video_dir: str | Path, spec: ClipSpec) -> Path:
     return Path(video_dir) / spec.action / f"{spec.video_id}.mp4"
 
 
+def video_paths(video_dir: str | Path, num_clips: int, *, seed: int, actions: Sequence[str]) -> list[Path]:
+    """Return where the videos of a set lie."""
+    specs = clip_specs(num_clips, seed=seed, tempo_strength=0.0, actions=actions)
+    return [video_path(video_dir, spec) for spec in specs]
+
+
 def _render_and_embed(job: _Job) -> _Embedded:
     clip = render_clip(job.spec, size=job.size)
     if job.video is not None:
-        write_video(job.video, clip.frames, job.spec.fps)
+        with Outputs("render").writing(job.video) as part:
+            write_video(part, clip.frames, job.spec.fps)
     return _Embedded(HogExtractor().features(clip.frames), clip.progress, clip.phases)
 
 
