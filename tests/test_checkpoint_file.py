@@ -22,7 +22,7 @@ def test_a_newer_version_is_refused_and_none_is_read(tmp_path):
 
 def test_options_of_other_versions_are_left_out_or_filled_in(tmp_path, capsys):
     stored = config_to_dict(load_config(["train.lr=0.5"]))
-    del stored["train"]["clip"], stored["matcher"]
+    del stored["train"]["clip"], stored["loss"]
     stored["train"]["gone"], stored["ghost"] = 1, {"a": 2}
     path = tmp_path / "last.ckpt"
     save_state({"hyper_parameters": {"config": stored}}, path)

@@ -74,7 +74,7 @@ def test_tasks_of_a_job_array_have_names_of_their_own(config, monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "77")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     with open_run_directory(config("data.folds=5", "data.fold=3")) as folder:
-        assert folder.name == "genai-tpl-s0-f3-20240101-000000-77_3"
+        assert folder.name == "genai-tpl_plus-s0-f3-20240101-000000-77_3"
 
 
 def test_ranks_left_in_the_environment_say_nothing(config, monkeypatch):

@@ -131,7 +131,7 @@ def _merge(base: Any, update: Any, origin: str) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return OmegaConf.merge(base, without_retired(update, origin))
+        return OmegaConf.merge(base, update)
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         key = getattr(error, "full_key", None) or getattr(error, "key", None) or "?"
         message = _one_line(error)
@@ -212,6 +212,7 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
     for argument in arguments:
         if not is_file(argument):
             updates.append((_typed(argument), argument))
+    updates = [(without_retired(update, origin), origin) for update, origin in updates]
     tree = OmegaConf.structured(Config)
     for update, origin in updates:
         tree = _merge(tree, update, origin)

@@ -157,7 +157,7 @@ class TPLAligner(StoredAligner):
 
     def notes(self) -> list[str]:
         """Say in words where the network ignores timing."""
-        chosen = [self.choice.note()] if self.choice is not None and self.choice.scores else []
+        chosen = [f"One pass: {self.choice.note()}"] if self.choice is not None and self.choice.scores else []
         return [*in_words(self.diagnosis()), *chosen]
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
