@@ -40,6 +40,9 @@ ladder: $(VENV)/.installed  ## from the paper to TPL+, one departure a row: make
 	@$(BIN)/tpl bench experiments/$(DATASET).yaml $(CACHE_ARG) run.name=ladder-$(DATASET) \
 		'bench.methods=[$(subst $(space),$(comma),$(LADDER))]' $(ARGS)
 
+folds: $(VENV)/.installed  ## rotated folds of several sets, write docs/folds.md: make folds ARGS="NAME=CACHE ..."
+	@$(BIN)/python benchmarks/folds.py $(ARGS)
+
 results: $(VENV)/.installed  ## write docs/results.md from the tables below runs/: make results [ARGS="FOLDER ..."]
 	@$(BIN)/python docs/make_results.py $(ARGS)
 
@@ -90,4 +93,4 @@ bench-step: $(VENV)/.installed  ## time a training step and what it is made of, 
 bench-fit: $(VENV)/.installed  ## time every method's fit at the size of Penn Action, write benchmarks/fit.md: [ARGS="--dtw-videos 200"]
 	@$(BIN)/python benchmarks/fit.py $(ARGS)
 
-.PHONY: help install train bench sweep agent ablations ladder results test test-full test-oldest lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit
+.PHONY: help install train bench sweep agent ablations ladder folds results test test-full test-oldest lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit

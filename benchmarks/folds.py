@@ -1,4 +1,4 @@
-"""Score methods on rotated folds of several sets: writes the main table of docs/results.md.
+"""Score methods on rotated folds of several sets: writes docs/folds.md, the main table of docs/results.md.
 
 Usage: python benchmarks/folds.py NAME=CACHE ... [--folds 4] [--seeds 3] [--rows TEXT]
 
