@@ -65,8 +65,8 @@ rows of our own above (trained on cached embeddings, so no rerun of the papers' 
 FOLDS = """## Four rotated folds: the main table
 
 CBC / PLP / key-event spread (/ warp error) of 23 real clips under three extractors and of 82 rendered clips; each video
-is tested once. Networks: mean and standard deviation over three seeds. No row but the last sees a label (`select=none`).
-Made by `make folds ARGS="NAME=CACHE ..."`.
+is tested once. Networks: mean and standard deviation over three seeds. No row but the last sees a label
+(`select=none`). Made by `make folds ARGS="NAME=CACHE ..."`.
 
 """
 

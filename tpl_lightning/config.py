@@ -9,7 +9,7 @@ import glob
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -166,7 +166,9 @@ def _typed(argument: str) -> Any:
     key, value = split_argument(argument)
     kind = field_type(Config, key)
     try:
-        if kind in (None, Any) or key.partition(".")[0] == "trainer":  # of those of Lightning the types are not known
+        is_group = is_dataclass(kind) and value.lstrip().startswith("{")
+        # Of the options of Lightning the types are not known.
+        if kind in (None, Any) or is_group or key.partition(".")[0] == "trainer":
             return OmegaConf.from_dotlist([f"{key}={'null' if value == 'None' else value}"])
         found = read_typed(value, kind, null=key not in _NEVER_EMPTY)
     except UserError:

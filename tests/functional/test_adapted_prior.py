@@ -97,10 +97,4 @@ def test_videos_in_step_are_kept_there():
         assert (model.stiffness > 2) == (adapt > 0)
         assert model.options.smoothness == pytest.approx(model.stiffness * JointOptions().smoothness)
     assert size[0.05] < 0.5 * size[0.0]
-    # A one-pass answer knows nothing of the prior.
-    loose = 0.5 * torch.randn(4, 15, generator=torch.Generator().manual_seed(5))
-    again = JointModel.from_state(model.state())
-    assert again.stiffness == model.stiffness
-    steadied = again.steadied(loose)
-    assert (cpab_warp(steadied, GRID) - GRID).abs().mean() < 0.7 * (cpab_warp(loose, GRID) - GRID).abs().mean()
-    assert torch.equal(JointModel(model.space, model.options, model.prototype).steadied(loose), loose)
+    assert JointModel.from_state(model.state()).stiffness == model.stiffness

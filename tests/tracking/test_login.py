@@ -67,7 +67,7 @@ def test_the_environment_counts_under_auto_alone(monkeypatch, name, value, mode)
     assert choose_mode("online")[0] == "online"
 
 
-@pytest.mark.parametrize("argument", ["run.wandb=on", "run.wandb=true", "run.tags=['']"])
+@pytest.mark.parametrize("argument", ["run.wandb=maybe", "run.wandb=2", "run.tags=['']"])
 def test_wrong_values_are_one_line(argument):
     with pytest.raises(UserError, match=r"run\.(wandb|tags)|wandb"):
         load_config([argument])

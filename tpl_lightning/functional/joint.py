@@ -17,8 +17,9 @@ Signals are sampled on a grid that all videos share, times j / (G - 1), so nothi
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab import num_parameters, velocity_basis
+from tpl_lightning.functional.cpab import num_parameters
 from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, chunks, less_level
+from tpl_lightning.functional.least_squares_warps import least_squares_warps
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 
 __all__ = [
@@ -196,26 +197,14 @@ def warps_from_positions(position: Tensor, *, num_cells: int = 16, smoothness: f
     theta = torch.zeros(len(position), size, dtype=position.dtype, device=position.device)
     problem = JointProblem(position.unsqueeze(-1), options, theta)
     for rows in chunks(len(position)):
-        problem.theta[rows] = _halfway_warps(position[rows], problem)
+        problem.theta[rows] = least_squares_warps(
+            position[rows],
+            torch.ones_like(position[rows]),
+            num_cells=num_cells,
+            smoothness=smoothness,
+            corrections=0,
+        )
     # The signal that tells its own time: compared with it, a video's signal is its position.
     clock = problem.grid.view(1, -1, 1).expand(len(position), -1, -1)
     problem.minimise(lambda rows: clock[rows], steps)
     return problem.theta
-
-
-def _halfway_warps(position: Tensor, problem: JointProblem) -> Tensor:
-    """Return theta (n, d) of positions (n, G) to second order in how far they move, by linear least squares.
-
-    A point of a flow moves as far as the velocity halfway along its way tells, T^-theta(t) - t = -v((t + T^-theta(t))
-    / 2), and v is linear in theta.
-    """
-    cells = problem.options.num_cells
-    moved = position.double() - problem.grid.double()
-    halfway = (problem.grid + 0.5 * moved).unsqueeze(-1) * cells
-    knots = torch.arange(cells + 1, dtype=torch.float64, device=position.device)
-    basis = velocity_basis(cells, dtype=torch.float64, device=position.device)
-    velocity = (1 - (halfway - knots).abs()).clamp(min=0) @ basis.T  # (n, G, d) of each unit of theta
-    matrix = velocity.transpose(1, 2) @ velocity / moved.shape[1] + problem.prior
-    matrix.diagonal(dim1=1, dim2=2).add_(1e-9)
-    found = torch.linalg.solve(matrix, -(velocity * moved.unsqueeze(-1)).mean(1))
-    return found.to(position.dtype)
