@@ -71,7 +71,8 @@ def main() -> None:
                         done[key] = scores(cache, f"{arguments} {split}")
                         options.store.write_text(json.dumps(done))
                     found[seed, fold] = done.get(key, np.nan)
-            cells.append("" if np.isnan(found[..., 0]).any() else cell(found, digits))
+            found = found[~np.isnan(found[..., 0]).any(1)]  # seeds of which all folds are there
+            cells.append(cell(found, digits) if len(found) else "")
             print(row, name, cells[-1], flush=True)
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.aligners.base import with_epochs
 from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
@@ -164,3 +164,48 @@ def test_training_is_diagnosed_and_logged(tmp_path):
             assert f"diagnosis/{name}_{split}" in log
             assert np.isfinite(metrics[f"diagnosis/{name}_{split}"])
     assert metrics["diagnosis/left_over_val"] < 0.5  # it sees timing
+
+
+def _other_tempo(path):
+    """Videos whose features run at a pace of their own, but whose phases begin at the same share of each."""
+    rng = np.random.default_rng(0)
+    waves = rng.normal(size=(4, 6))
+    names = {"jump": ["begin", "middle", "end"]}
+    with EmbeddingCacheWriter(path, dataset="tiny", extractor="waves", source="a test", phase_names=names) as writer:
+        for number in range(16):
+            time = np.linspace(0, 1, int(rng.integers(30, 50)))
+            pace = time + 0.9 * rng.uniform(-1, 1) * time * (1 - time)
+            writer.append(
+                video_id=f"v{number}",
+                action="jump",
+                split="test" if number >= 12 else "train",
+                embeddings=np.cos(np.pi * pace[:, None] * np.arange(1, 5)) @ waves
+                + 0.05 * rng.normal(size=(len(time), 6)),
+                labels=np.minimum((time * 3).astype(int), 2),
+                fps=25.0,
+            )
+    return path
+
+
+def test_labels_keep_videos_in_step_where_features_tell_another_tempo(tmp_path):
+    path = _other_tempo(tmp_path / "c.h5")
+    plp = {}
+    for select in ("none", "auto"):
+        aligner, splits = _fit(path, tmp_path / select, "refine=false", "train.max_epochs=6", f"select={select}")
+        plp[select] = evaluate(aligner.align(splits.all()), splits.all()).overall["test/plp"]
+    assert plp["none"] < 0.95
+    assert plp["auto"] > 0.98  # linear rescaling
+    assert "linear rescaling" in aligner.notes()[-1]
+    again = load_aligner(tmp_path / "auto" / "checkpoints" / "last.ckpt", aligner.config)
+    found, expected = again.align(splits.test), aligner.align(splits.test)
+    np.testing.assert_array_equal(found.prototype_position, expected.prototype_position)
+
+
+def test_the_prior_grows_where_tempos_hardly_differ(tmp_path):
+    own, in_step = (write_cache(tmp_path / f"{s}.h5", videos=24, strength=s) for s in (0.9, 0.02))
+    priors = [
+        float(_fit(path, tmp_path / path.stem, "refine=false", "select=none", "train.max_epochs=3")[0].module.prior)
+        for path in (own, in_step)
+    ]
+    assert priors[0] == 1
+    assert priors[1] > 10
