@@ -1,5 +1,6 @@
 """TPL and TPL+: D-MTAE trained by Lightning, one forward pass per video to align."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -158,7 +159,8 @@ class TPLAligner(StoredAligner):
     def notes(self) -> list[str]:
         """Say in words where the network ignores timing."""
         chosen = [f"One pass: {self.choice.note()}"] if self.choice is not None and self.choice.scores else []
-        return [*in_words(self.diagnosis()), *chosen]
+        is_linear = self.choice is not None and math.isinf(self.choice.strength)  # which ignores timing, as it is meant
+        return [*([] if is_linear else in_words(self.diagnosis())), *chosen]
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
         """Return the latent sequence Z_i (L_i, latent_dim) of each video."""
