@@ -180,8 +180,7 @@ def _other_tempo(path):
                 video_id=f"v{number}",
                 action="jump",
                 split="test" if number >= 12 else "train",
-                embeddings=np.cos(np.pi * pace[:, None] * np.arange(1, 5)) @ waves
-                + 0.05 * rng.normal(size=(len(time), 6)),
+                embeddings=signal + 0.05 * rng.normal(size=signal.shape),
                 labels=np.minimum((time * 3).astype(int), 2),
                 fps=25.0,
             )
