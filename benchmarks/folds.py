@@ -28,7 +28,7 @@ ROWS = {
     "direct fit": "method=direct",
     "direct fit, prior chosen by labels": "method=direct select=labels",
 }
-RANDOM = ("TPL", "D-MTAE")  # rows whose names begin so draw random numbers
+RANDOM = ("TPL, ", "TPL+ trained", "D-MTAE")  # rows whose names begin so draw random numbers that count
 
 
 def cell(runs: np.ndarray, digits: tuple[int, ...]) -> str:
