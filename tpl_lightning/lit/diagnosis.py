@@ -142,6 +142,12 @@ def in_words(found: dict[str, float]) -> list[str]:
 class Diagnosis(Callback):
     """Logs :func:`diagnose` under ``diagnosis/`` at every validation, and keeps it in the module at the end."""
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at a network that is resumed after its last epoch, for which no end comes."""
+        assert isinstance(pl_module, TPLModule)
+        if pl_module.is_finished:
+            self.on_train_end(trainer, pl_module)
+
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look, and log; the ranks look together, so they agree."""
         if not trainer.sanity_checking:

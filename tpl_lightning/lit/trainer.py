@@ -74,6 +74,7 @@ def _quiet() -> None:
         ".*LeafSpec.*",
         ".*overridden `on_before_batch_transfer` in `LightningModule` but have passed in.*",  # each does its own part
         ".*but have no `validation_step`.*",
+        ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged so is the same on all ranks
         ".*ended before the epoch ended and your dataloader is not resumable.*",  # ours is
         ".*`isinstance\\(treespec, LeafSpec\\)`.*",
     ):
@@ -133,7 +134,7 @@ def join_ranks(config: Config) -> None:
     Raises:
         UserError: If Lightning cannot be set up so.
     """
-    trainer = build_trainer(config, None, callbacks=[])
+    trainer = build_trainer(config, None, callbacks=[], max_epochs=1)  # how many are trained is not known yet
     launcher = trainer.strategy.launcher
     if isinstance(trainer.strategy, DDPStrategy) and isinstance(launcher, _SubprocessScriptLauncher):
         _or_one_line(config, lambda: launcher.launch(trainer.strategy.setup_environment))
