@@ -219,7 +219,8 @@ def test_a_run_of_the_former_matcher_is_not_trained_over(tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("method: tpl_plus\nmatcher:\n  size: 32\n")
     assert main(["fit", f"resume={tmp_path}"]) == 2
     error = capsys.readouterr().err
-    assert "matching network" in error and error.count("\n") == 1
+    assert "matching network" in error
+    assert error.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml"]
 
 
