@@ -16,6 +16,7 @@ from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate
+from tpl_lightning.lit.diagnosis import in_words
 
 QUIET = ["data.pca=5", "run.progress=false", "run.figures=false", "model.hidden=8"]
 
@@ -133,6 +134,11 @@ def test_epochs_are_as_many_as_make_60_steps_unless_given(monkeypatch):
     assert with_epochs(config, 1000).train.val_every == 1
     monkeypatch.setattr("tpl_lightning.aligners.base.num_ranks", lambda: 4)
     assert with_epochs(config, 1000).train.max_epochs == 4
+
+
+def test_advice_names_no_option_that_is_set():
+    assert "model.aligner=path" in in_words({"left_over_train": 1.0}, aligner="inception")[0]
+    assert "model.aligner" not in in_words({"left_over_train": 1.0}, aligner="path")[0]
 
 
 def test_more_latent_channels_than_features_are_refused(tmp_path, one_pass):

@@ -158,7 +158,7 @@ class TPLAligner(StoredAligner):
     def notes(self) -> list[str]:
         """Say in words where the network ignores timing."""
         chosen = [self.choice.note()] if self.choice is not None and self.choice.scores else []
-        return [*in_words(self.diagnosis()), *chosen]
+        return [*in_words(self.diagnosis(), aligner=self.config.model.aligner), *chosen]
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
         """Return the latent sequence Z_i (L_i, latent_dim) of each video."""

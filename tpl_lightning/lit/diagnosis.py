@@ -115,14 +115,20 @@ def _means(values: Tensor, action: Tensor, num_actions: int) -> tuple[Tensor, Te
     return total / count.clamp(min=1).view(-1, 1, 1), count
 
 
-def in_words(found: dict[str, float]) -> list[str]:
-    """Return warnings where the figures show that an aligner ignores timing or an encoder cheats."""
+def in_words(found: dict[str, float], *, aligner: str) -> list[str]:
+    """Return warnings where the figures show that an aligner ignores timing or an encoder cheats.
+
+    Args:
+        found: Of :func:`diagnose`.
+        aligner: ``model.aligner``.
+    """
     said = []
     left = found.get("left_over_val", found.get("left_over_train", 0.0))
     if left > _IGNORED:
+        way_out = "" if aligner == "path" else "; model.aligner=path sees the prototype"
         said.append(
             f"The aligner ignores timing: of a known warp of its input {left:.0%} is left over. Its warps say little "
-            "of when things happen; model.aligner=path sees the prototype."
+            f"of when things happen{way_out}."
         )
     clock = found.get("clock_val", found.get("clock_train", 0.0))
     if clock > _CLOCK:
