@@ -1,5 +1,6 @@
 """The command line end to end on a tiny cache: files, figures, last line, one-line errors, reproducibility."""
 
+import errno
 import json
 import os
 import subprocess
@@ -174,6 +175,15 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, cache_path, run, capsys
         assert named in error, error
         assert error.splitlines()[-1].startswith("tpl: error:"), error
         assert "Traceback" not in error
+
+
+def test_a_full_disk_is_one_line_wherever_it_is_met(monkeypatch, capsys):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/a.log")
+
+    monkeypatch.setattr("tpl_lightning.commands.doctor.main", full)
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err.startswith("tpl: error: runs/a.log: No space left on device; ")
 
 
 def test_module_entry_point():

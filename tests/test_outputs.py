@@ -1,6 +1,8 @@
 """The guard of what commands write."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +93,15 @@ def test_a_folder_is_replaced_whole_only_where_all_in_it_is_ours(tmp_path):
 def test_what_was_made_is_known_by_name_and_size(tmp_path):
     Outputs("sync").write_bytes(tmp_path / "o.mp4", b"12345")
     assert made_here(tmp_path) == {("o.mp4", 5): "sync"}
+
+
+def test_a_read_only_folder_is_one_clear_error(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with (
+        pytest.raises(UserError, match=r"o\.csv: cannot be written \(Read-only file system\)"),
+        Outputs("transfer").writing(tmp_path / "o.csv"),
+    ):
+        refuse()

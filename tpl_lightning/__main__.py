@@ -1,5 +1,6 @@
 """The command line: ``tpl <command> [config.yaml ...] [key=value ...]``."""
 
+import errno
 import io
 import os
 import sys
@@ -24,6 +25,8 @@ COMMANDS = {
     "view": "a page on which to look at a run's videos in step: tpl view runs/NAME",
     "doctor": "what works on this machine: versions, devices, warps",
 }
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # no place to write to: nobody's mistake in the code
 
 
 def _help() -> str:
@@ -90,6 +93,15 @@ def main(arguments: list[str] | None = None) -> int:
         if not _output_is_gone():
             raise
         return 0  # files are written before anything is said of them
+    except OSError as error:  # that no command has words of its own for
+        if error.errno not in _NO_ROOM:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(
+            f"tpl: error: {one_line(place)}{error.strerror}; free some space, or choose another folder.",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt:
         print("tpl: stopped", file=sys.stderr)
         return 130

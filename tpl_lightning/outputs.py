@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,8 @@ class Outputs:
                 f"{target}: cannot be written ({error.strerror or error}); give another out=PATH."
             ) from error
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # of a read-only folder
+                part.unlink(missing_ok=True)
 
     @contextmanager
     def writing_folder(self, target: Path) -> Iterator[Path]:

@@ -1,7 +1,6 @@
 """method=tpl_plus: trained end to end, one pass and refined, by itself and on its pieces."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate
+from tpl_lightning.lit.diagnosis import in_words
 
 QUIET = ["data.pca=5", "run.progress=false", "run.figures=false", "model.hidden=8"]
 
@@ -125,14 +125,20 @@ def test_long_recordings_end_in_full_detail(tmp_path):
     assert np.isfinite(aligner.align(splits.all()).prototype_position).all()
 
 
-def test_epochs_are_as_many_as_make_60_steps_unless_given():
+def test_epochs_are_as_many_as_make_60_steps_unless_given(monkeypatch):
     config = load_config(["data.batch_size=16"])
     assert with_epochs(config, 17).train.max_epochs == 30
     assert with_epochs(config, 1000).train.max_epochs == 1
-    assert with_epochs(replace(config, trainer={"devices": 4}), 1000).train.max_epochs == 4
     assert with_epochs(load_config(["train.max_epochs=7"]), 17).train.max_epochs == 7
     assert with_epochs(load_config(["method=tpl"]), 17).train.max_epochs == 300
     assert with_epochs(config, 1000).train.val_every == 1
+    monkeypatch.setattr("tpl_lightning.aligners.base.num_ranks", lambda: 4)
+    assert with_epochs(config, 1000).train.max_epochs == 4
+
+
+def test_advice_names_no_option_that_is_set():
+    assert "model.aligner=path" in in_words({"left_over_train": 1.0}, aligner="inception")[0]
+    assert "model.aligner" not in in_words({"left_over_train": 1.0}, aligner="path")[0]
 
 
 def test_more_latent_channels_than_features_are_refused(tmp_path, one_pass):

@@ -1,6 +1,7 @@
 """Runs that are stopped in whatever way go on, and end with the bits of a run that was not."""
 
 import csv
+import json
 import multiprocessing
 import os
 import signal
@@ -49,6 +50,11 @@ def _fit(folder, name, *options):
 
 def _resume(folder, name, *options):
     return main(["fit", f"resume={folder / 'runs' / name}", *options])
+
+
+def _scores(folder, name):
+    metrics = json.loads((folder / "runs" / name / "metrics.json").read_text())
+    return {key: value for key, value in metrics.items() if isinstance(value, float) and "seconds/" not in key}
 
 
 @pytest.fixture(scope="module")
@@ -183,11 +189,13 @@ def test_every_trained_method_resumes(folder, whole, method):
 def test_a_finished_run_is_not_trained_again(folder, whole, capsys):
     whole("tpl"), whole("tpl_plus")
     for method in ("tpl", "tpl_plus"):
-        before = _result(folder, f"whole-{method}")
+        before, scores = _result(folder, f"whole-{method}"), _scores(folder, f"whole-{method}")
         capsys.readouterr()
         assert _resume(folder, f"whole-{method}", "run.figures=false") == 0
         assert "RESULT test/plp=" in capsys.readouterr().out
         _same(_result(folder, f"whole-{method}"), before)
+        assert _scores(folder, f"whole-{method}") == scores
+    assert any(key.startswith("diagnosis/") for key in scores)
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(folder, whole, monkeypatch):
@@ -205,6 +213,15 @@ def test_a_job_that_slurm_queues_again_goes_on(folder, whole, monkeypatch, capfd
     assert _fit(folder, "job", "method=tpl") == 0
     assert "Resumed after epoch 2 of 4" in capfd.readouterr().err
     _same(_result(folder, "job"), whole("tpl"))
+
+
+def test_a_run_of_the_former_matcher_is_not_trained_over(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("method: tpl_plus\nmatcher:\n  size: 32\n")
+    assert main(["fit", f"resume={tmp_path}"]) == 2
+    error = capsys.readouterr().err
+    assert "matching network" in error
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml"]
 
 
 def test_contradictions_are_refused_by_name(folder, whole, capsys, tmp_path):

@@ -515,3 +515,15 @@ def test_workers_share_a_sweep(tmp_path, monkeypatch):
     rows = _summary(tmp_path)["trials"]
     assert [row["outcome"] for row in rows] == ["done"] * 3
     assert len({row["parameters"]["train.lr"] for row in rows}) == len(fake.seen) == 3
+
+
+def test_a_study_that_cannot_be_kept_is_one_line(tmp_path, monkeypatch, capsys):
+    FakeFit(monkeypatch)
+    path = _write(tmp_path)
+    assert _sweep(tmp_path, path, "count=1") == 0
+    (tmp_path / "runs" / "sweep-s" / "study.db").write_bytes(b"no database" * 1000)
+    capsys.readouterr()
+    assert _sweep(tmp_path, path, "count=2") == 2
+    error = capsys.readouterr().err
+    assert "sweep-s: the sweep cannot be kept (" in error
+    assert error.count("\n") == 1

@@ -58,6 +58,11 @@ def test_what_a_command_made_is_no_input_of_the_next(tmp_path):
     assert len(search_videos(tmp_path)[0]) == 2
 
 
+def test_rendered_clips_are_made_to_be_read(tmp_path):
+    Outputs("render").write_bytes(tmp_path / "dips_000.mp4", b"video")
+    assert search_videos(tmp_path) == ([tmp_path / "dips_000.mp4"], {})
+
+
 def test_the_note_is_one_line(tmp_path, capsys):
     note_left_out(
         {"hidden": [tmp_path / "a\nb", *[tmp_path / f"{k}" for k in range(4)]], "of other actions": [tmp_path]}

@@ -10,6 +10,7 @@ import torch
 
 from tests.conftest import free_port, write_cache
 from tpl_lightning.__main__ import main
+from tpl_lightning.aligners import base
 
 TINY = [
     "train.max_epochs=10",
@@ -41,8 +42,7 @@ def _make(folder, counts):
 
 def _fit(folder, name, devices, *options):
     place = [f"data.cache={folder / 'c.h5'}", f"run.dir={folder / 'runs'}", f"run.name={name}"]
-    size = [f"trainer.devices={devices}", f"data.batch_size={16 // devices}"]
-    return main(["fit", *place, *size, *TINY, *options])
+    return main(["fit", *place, f"data.batch_size={16 // devices}", *TINY, *options])
 
 
 def _rank(rank, port, *arguments):
@@ -77,7 +77,7 @@ def _results(folder, name):
 def test_two_ranks_of_eight_equal_one_of_sixteen(tmp_path, method, case):
     _make(tmp_path, CASES[case])
     assert _fit(tmp_path, "one", 1, f"method={method}") == 0
-    _fit_on_two(tmp_path, "two", 2, f"method={method}", "trainer.strategy=ddp")
+    _fit_on_two(tmp_path, "two", 2, f"method={method}", "trainer.strategy=ddp", "trainer.devices=2")
     (one, log, metrics), (two, log_two, metrics_two) = _results(tmp_path, "one"), _results(tmp_path, "two")
     assert max(row["step"] for row in log) == 19
     for key, value in one.items():
@@ -88,3 +88,14 @@ def test_two_ranks_of_eight_equal_one_of_sixteen(tmp_path, method, case):
         assert row_two == pytest.approx(row, abs=1e-4)
     for key in ("test/plp", "train/cbc", "event_spread"):
         assert metrics_two[key] == pytest.approx(metrics[key], abs=1e-6)
+
+
+def test_ranks_of_torchrun_share_the_steps_of_the_default_method(tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "_STEPS", 4)
+    _make(tmp_path, CASES["unequal"])
+    options = ["train.max_epochs=null", "refine=false"]
+    assert _fit(tmp_path, "one", 1, *options) == 0
+    _fit_on_two(tmp_path, "two", 2, *options)
+    (_, log, metrics), (_, log_two, metrics_two) = _results(tmp_path, "one"), _results(tmp_path, "two")
+    assert max(row["step"] for row in log) == max(row["step"] for row in log_two) == 3
+    assert metrics_two["test/plp"] == pytest.approx(metrics["test/plp"], abs=1e-6)

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.config import Config
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
+from tpl_lightning.functional.collectives import num_ranks
 
 __all__ = [
     "Aligner",
@@ -85,25 +85,15 @@ def with_epochs(config: Config, videos: int) -> Config:
 
     Args:
         config: The configuration; a number that it gives stays.
-        videos: Training videos; where steps are counted, an epoch has one for each batch of all devices.
+        videos: Training videos; where steps are counted, an epoch has one for each batch of all ranks.
     """
     epochs = config.train.max_epochs
     if epochs is None and config.model.aligner == "path" and config.method in ("tpl", "tpl_plus"):
-        epochs = -(-_STEPS // max(-(-videos // (config.data.batch_size * _devices(config))), 1))
+        epochs = -(-_STEPS // max(-(-videos // (config.data.batch_size * num_ranks())), 1))
     epochs = epochs or _EPOCHS
     return replace(
         config, train=replace(config.train, max_epochs=epochs, val_every=min(config.train.val_every, epochs))
     )
-
-
-def _devices(config: Config) -> int:
-    """Return the number of devices that a training is spread over."""
-    devices, nodes = config.trainer.get("devices", 1), int(config.trainer.get("num_nodes", 1))
-    if isinstance(devices, list):
-        return max(len(devices), 1) * nodes
-    if devices in ("auto", -1, "-1"):
-        return max(torch.cuda.device_count(), 1) * nodes
-    return max(int(devices), 1) * nodes
 
 
 class Features(Protocol):

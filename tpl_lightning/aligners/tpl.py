@@ -160,7 +160,8 @@ class TPLAligner(StoredAligner):
         """Say in words where the network ignores timing."""
         chosen = [f"One pass: {self.choice.note()}"] if self.choice is not None and self.choice.scores else []
         is_linear = self.choice is not None and math.isinf(self.choice.strength)  # which ignores timing, as it is meant
-        return [*([] if is_linear else in_words(self.diagnosis())), *chosen]
+        words = [] if is_linear else in_words(self.diagnosis(), aligner=self.config.model.aligner)
+        return [*words, *chosen]
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
         """Return the latent sequence Z_i (L_i, latent_dim) of each video."""

@@ -42,6 +42,11 @@ def _resumed(place: Path, arguments: Sequence[str]) -> Config:
     if not stored_file.is_file():
         raise UserError(f"{run_dir}: no run to resume there (config.yaml is missing); give resume=runs/NAME.")
     stored = load_run_config(stored_file)
+    if stored.method == "tpl_plus" and "matcher:" in stored_file.read_text(encoding="utf-8").splitlines():
+        raise UserError(
+            f"{run_dir}: of a version whose TPL+ was a matching network, which this one cannot train; start a new run "
+            "without resume."
+        )
     if stored.data.cache is not None:
         cache = find_cache(stored.data.cache, run_dir)
         stored = replace(stored, data=replace(stored.data, cache=cache))

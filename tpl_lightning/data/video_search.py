@@ -23,6 +23,7 @@ VIDEO_EXTENSIONS: frozenset[str] = frozenset({
 _BESIDE = frozenset(
     {"csv", "eaf", "etf", "h5", "ini", "json", "md", "npy", "npz", "pfsx", "pt", "tsv", "txt", "yaml", "yml"}
 )
+_SOURCES = (None, "render")  # nobody's, and rendered clips, which are made to be read
 _NAMED = 3  # files that a note names
 
 
@@ -34,7 +35,7 @@ def is_video(path: Path) -> bool:
 def search_videos(root: str | Path) -> tuple[list[Path], dict[str, list[Path]]]:
     """List the videos below a folder, at any depth, links to folders included.
 
-    Hidden files and folders are left out, and what a command of this package has made there.
+    Hidden files and folders are left out, and what a command of this package has made there, but rendered clips.
 
     Args:
         root: the folder.
@@ -71,8 +72,8 @@ def search_videos(root: str | Path) -> tuple[list[Path], dict[str, list[Path]]]:
                 left["hidden"].append(path)
             elif not path.is_file():
                 left["links to nothing"].append(path)
-            elif (path.name, path.stat().st_size) in made:
-                left[f"made by tpl {made[path.name, path.stat().st_size]}"].append(path)
+            elif (command := made.get((path.name, path.stat().st_size))) not in _SOURCES:
+                left[f"made by tpl {command}"].append(path)
             else:
                 found.append(path)
     return sorted(found), dict(left)

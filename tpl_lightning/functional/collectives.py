@@ -19,6 +19,7 @@ __all__ = [
     "is_distributed",
     "is_rank_zero",
     "most_of_ranks",
+    "num_ranks",
     "on_rank_zero",
     "part_from_ranks",
     "wait_for_all",
@@ -32,6 +33,11 @@ _PATIENCE = timedelta(days=30)  # others wait for as long as rank zero works; a 
 def is_distributed() -> bool:
     """Tell whether there is more than this one process."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def num_ranks() -> int:
+    """Return how many processes share this run."""
+    return dist.get_world_size() if is_distributed() else 1
 
 
 def is_rank_zero() -> bool:

@@ -115,14 +115,20 @@ def _means(values: Tensor, action: Tensor, num_actions: int) -> tuple[Tensor, Te
     return total / count.clamp(min=1).view(-1, 1, 1), count
 
 
-def in_words(found: dict[str, float]) -> list[str]:
-    """Return warnings where the figures show that an aligner ignores timing or an encoder cheats."""
+def in_words(found: dict[str, float], *, aligner: str) -> list[str]:
+    """Return warnings where the figures show that an aligner ignores timing or an encoder cheats.
+
+    Args:
+        found: Of :func:`diagnose`.
+        aligner: ``model.aligner``.
+    """
     said = []
     left = found.get("left_over_val", found.get("left_over_train", 0.0))
     if left > _IGNORED:
+        way_out = "" if aligner == "path" else "; model.aligner=path sees the prototype"
         said.append(
             f"The aligner ignores timing: of a known warp of its input {left:.0%} is left over. Its warps say little "
-            "of when things happen; model.aligner=path sees the prototype."
+            f"of when things happen{way_out}."
         )
     clock = found.get("clock_val", found.get("clock_train", 0.0))
     if clock > _CLOCK:
@@ -141,6 +147,12 @@ def in_words(found: dict[str, float]) -> list[str]:
 
 class Diagnosis(Callback):
     """Logs :func:`diagnose` under ``diagnosis/`` at every validation, and keeps it in the module at the end."""
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at a network that is resumed after its last epoch, for which no end comes."""
+        assert isinstance(pl_module, TPLModule)
+        if pl_module.is_finished:
+            self.on_train_end(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look, and log; the ranks look together, so they agree."""

@@ -106,7 +106,9 @@ class PathTPLModule(TPLModule):
     # The bank
 
     def on_fit_start(self) -> None:
-        """Fill the bank with the training videos under linear rescaling; a resumed run has its own."""
+        """Fill the bank with the training videos under linear rescaling; a resumed run has its own, or needs none."""
+        if self.is_finished:  # resumed after its last epoch: what it has learned stays as it is
+            return
         if self.bank is None:
             self._begin(self._training_batches)
         else:

@@ -35,6 +35,7 @@ __all__ = ["build_trainer", "check_trainer_options", "join_ranks", "train"]
 
 Result = TypeVar("Result")
 _ABSURD = 1e6  # size of a weight that no training comes to
+_NO_NUMBER = str(-(2**63))  # what NaN is as an index
 
 # What the framework sets itself; the key to use instead.
 _OURS = {
@@ -74,6 +75,7 @@ def _quiet() -> None:
         ".*LeafSpec.*",
         ".*overridden `on_before_batch_transfer` in `LightningModule` but have passed in.*",  # each does its own part
         ".*but have no `validation_step`.*",
+        ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged so is the same on all ranks
         ".*ended before the epoch ended and your dataloader is not resumable.*",  # ours is
         ".*`isinstance\\(treespec, LeafSpec\\)`.*",
     ):
@@ -133,7 +135,7 @@ def join_ranks(config: Config) -> None:
     Raises:
         UserError: If Lightning cannot be set up so.
     """
-    trainer = build_trainer(config, None, callbacks=[])
+    trainer = build_trainer(config, None, callbacks=[], max_epochs=1)  # how many are trained is not known yet
     launcher = trainer.strategy.launcher
     if isinstance(trainer.strategy, DDPStrategy) and isinstance(launcher, _SubprocessScriptLauncher):
         _or_one_line(config, lambda: launcher.launch(trainer.strategy.setup_environment))
@@ -271,10 +273,10 @@ def train(
         except SIGTERMException as end:  # without a code it would look like success
             raise SystemExit(stop.exit_code) from end
         except (IndexError, RuntimeError) as error:  # places that are not numbers are no index
-            if _largest_weight(module) < _ABSURD:
+            if _largest_weight(module) < _ABSURD and _NO_NUMBER not in str(error):
                 raise
             raise UserError(
-                f"the training diverged: weights are absurd at step {trainer.global_step} (epoch "
+                f"the training diverged: weights or warps are absurd at step {trainer.global_step} (epoch "
                 f"{trainer.current_epoch}); take a lower learning rate. What was saved before is kept in {path}."
             ) from error
         except SystemExit as end:  # Lightning's answer to a second Ctrl-C

@@ -61,9 +61,26 @@ class LocalSweep:
         self.sweep, self.folder, self.overrides, self.seed = sweep, folder, tuple(overrides), seed
         self._optuna = optuna
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # what failed is said in the table
-        with self._alone():
+        with self._storage(), self._alone():
             self._remember()
             self.study: Study = self._open()
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Say in one line that the study cannot be kept, on a full disk say.
+
+        Raises:
+            UserError: Instead of what SQLite, and what lies above it, raise.
+        """
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (SQLAlchemyError, self._optuna.exceptions.StorageInternalError) as error:
+            first = str(error.__cause__ or error).partition("\n")[0]
+            raise UserError(
+                f"{self.folder}: the sweep cannot be kept ({first}); free some space, or choose another run.dir."
+            ) from error
 
     def _remember(self) -> None:
         """Note what the folder's sweep is, or check that it is this one."""
@@ -149,12 +166,13 @@ class LocalSweep:
         Raises:
             UserError: If the first trials all fail.
         """
-        with self._alone():
+        with self._storage(), self._alone():
             self._take_up_killed()
         while (drawn := self._draw(count)) is not None:
             trial, values, lock = drawn
             try:
-                self._run_trial(trial, values)
+                with self._storage():
+                    self._run_trial(trial, values)
             finally:
                 lock.close()  # with its trial: whoever finds it free knows that nobody runs the trial
             rows = self.rows()
@@ -171,7 +189,7 @@ class LocalSweep:
 
     def _draw(self, count: int) -> "tuple[Trial, dict[str, Any], IO[str]] | None":
         """Draw the next trial and take its lock; None where there are enough, or all there is has been tried."""
-        with self._alone():
+        with self._storage(), self._alone():
             self._take_up_killed(by_others=True)
             running = [t for t in self.study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
             if len(self.rows()) + len(running) >= count:
