@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -180,6 +181,18 @@ def test_module_entry_point():
     done = subprocess.run([sys.executable, "-m", "tpl_lightning", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "fit" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_a_full_disk_behind_the_output_is_one_line(argument):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "tpl_lightning", argument]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "tpl: error: no room to write or print ([Errno 28] No space left on device); make some."
+    ]
 
 
 def test_finished_work_does_not_fail_over_pictures_and_prints(tmp_path):

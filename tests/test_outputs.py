@@ -1,6 +1,7 @@
 """The guard of what commands write."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,20 @@ def test_a_folder_is_replaced_whole_only_where_all_in_it_is_ours(tmp_path):
 def test_what_was_made_is_known_by_name_and_size(tmp_path):
     Outputs("sync").write_bytes(tmp_path / "o.mp4", b"12345")
     assert made_here(tmp_path) == {("o.mp4", 5): "sync"}
+
+
+def test_a_folder_that_one_is_in_is_refused_and_a_link_to_one_stays(tmp_path, monkeypatch):
+    inside = tmp_path / "page" / "inside"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    for name in (".", "..", str(tmp_path)):
+        with pytest.raises(UserError, match="is the folder that you are in, or holds it"):
+            Outputs("view").check_folder(Path(name))
+    link, real = tmp_path / "link", tmp_path / "real"
+    real.mkdir()
+    link.symlink_to(real)
+    with Outputs("view").writing_folder(link) as part:
+        (part / "index.html").write_text("x")
+    assert link.is_symlink()
+    assert (real / "index.html").read_text() == "x"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "page", "real"]

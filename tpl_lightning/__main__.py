@@ -1,5 +1,6 @@
 """The command line: ``tpl <command> [config.yaml ...] [key=value ...]``."""
 
+import errno
 import io
 import os
 import sys
@@ -55,6 +56,22 @@ def _output_is_gone() -> bool:
     return True
 
 
+def _run(arguments: list[str]) -> int:
+    """Run one command, or say what there is."""
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(_help())
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise UserError(f"{name}: unknown command; there are: {', '.join(COMMANDS)}.")
+    # Imported here, so that help and a typo are answered without loading torch.
+    code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
+    return code
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr about bad input."""
     if arguments is None:
@@ -65,18 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     os.environ["MPLBACKEND"] = "agg"
-    if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        print(_help())
-        return 0
-    if arguments[0] == "--version":
-        print(__version__)
-        return 0
-    name, *rest = arguments
     try:
-        if name not in COMMANDS:
-            raise UserError(f"{name}: unknown command; there are: {', '.join(COMMANDS)}.")
-        # Imported here, so that help and a typo are answered without loading torch.
-        code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
+        code = _run(arguments)
         sys.stdout.flush()
         return code
     except UserError as error:
@@ -90,6 +97,13 @@ def main(arguments: list[str] | None = None) -> int:
         if not _output_is_gone():
             raise
         return 0  # files are written before anything is said of them
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # What is not printed yet is thrown away, or Python would try once more as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"tpl: error: no room to write or print ({one_line(str(error))}); make some.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("tpl: stopped", file=sys.stderr)
         return 130
