@@ -21,8 +21,8 @@ warp error (mean absolute error of progress): lower is better. Phase accuracy an
 videos' embeddings on the prototype timeline, and before alignment. Definitions: README. Every table is made again by
 the command above it, and this page by `make results`.
 
-The tables of all methods on the stored splits are from before the direct fit was made smaller (its figures moved by .002
-at most); TPL+ of today is in the main table alone.
+The tables of all methods on the stored splits are from before the direct fit was made smaller (its figures moved by
+.002 at most); TPL+ of today is in the main table alone.
 
 What is measured here are sets of tens of videos: with six test videos a difference of .02 in PLP is noise. Networks
 trained for long (TPL, DTAN) differ between kinds of processors, whose last bits differ: PLP of TPL on mobilenet_v2 was

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -190,6 +191,18 @@ def test_module_entry_point():
     done = subprocess.run([sys.executable, "-m", "tpl_lightning", "--help"], capture_output=True, text=True)
     assert done.returncode == 0
     assert "fit" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_a_full_disk_behind_the_output_is_one_line(argument):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "tpl_lightning", argument]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "tpl: error: No space left on device; free some space, or choose another folder."
+    ]
 
 
 def test_finished_work_does_not_fail_over_pictures_and_prints(tmp_path):

@@ -105,3 +105,20 @@ def test_a_read_only_folder_is_one_clear_error(tmp_path, monkeypatch):
         Outputs("transfer").writing(tmp_path / "o.csv"),
     ):
         refuse()
+
+
+def test_a_folder_that_one_is_in_is_refused_and_a_link_to_one_stays(tmp_path, monkeypatch):
+    inside = tmp_path / "page" / "inside"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    for name in (".", "..", str(tmp_path)):
+        with pytest.raises(UserError, match="is the folder that you are in, or holds it"):
+            Outputs("view").check_folder(Path(name))
+    link, real = tmp_path / "link", tmp_path / "real"
+    real.mkdir()
+    link.symlink_to(real)
+    with Outputs("view").writing_folder(link) as part:
+        (part / "index.html").write_text("x")
+    assert link.is_symlink()
+    assert (real / "index.html").read_text() == "x"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "page", "real"]

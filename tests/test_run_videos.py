@@ -48,6 +48,15 @@ def test_a_file_in_the_folder_of_another_action_is_another_video(run, clips, tmp
         run.videos([tmp_path / "jump" / "turn_0.mp4"])
 
 
+def test_new_files_of_one_name_are_told_apart_by_their_folders(run, clips, tmp_path):
+    for name in ("day1/a.mp4", "day2/a.mp4", "day2/b.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(clips / "jump" / "jump_0.mp4", tmp_path / name)
+    found = run.files([tmp_path / "day1", tmp_path / "day2", tmp_path / "day1" / "a.mp4"], action="jump")
+    assert [file.video_id for file in found] == ["day1/a.mp4", "day2/a.mp4", "b"]
+    assert [file.path for file in found] == [tmp_path / name for name in ("day1/a.mp4", "day2/a.mp4", "day2/b.mp4")]
+
+
 def test_user_errors(run, clips, tmp_path):
     stray = tmp_path / "stray.mp4"
     shutil.copy(clips / "jump" / "jump_0.mp4", stray)

@@ -58,6 +58,22 @@ def _output_is_gone() -> bool:
     return True
 
 
+def _run(arguments: list[str]) -> int:
+    """Run one command, or say what there is."""
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(_help())
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise UserError(f"{name}: unknown command; there are: {', '.join(COMMANDS)}.")
+    # Imported here, so that help and a typo are answered without loading torch.
+    code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
+    return code
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr about bad input."""
     if arguments is None:
@@ -68,18 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     os.environ["MPLBACKEND"] = "agg"
-    if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        print(_help())
-        return 0
-    if arguments[0] == "--version":
-        print(__version__)
-        return 0
-    name, *rest = arguments
     try:
-        if name not in COMMANDS:
-            raise UserError(f"{name}: unknown command; there are: {', '.join(COMMANDS)}.")
-        # Imported here, so that help and a typo are answered without loading torch.
-        code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
+        code = _run(arguments)
         sys.stdout.flush()
         return code
     except UserError as error:
@@ -96,6 +102,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # that no command has words of its own for
         if error.errno not in _NO_ROOM:
             raise
+        if error.filename is None and isinstance(sys.stdout, io.TextIOWrapper):
+            # What is not printed yet is thrown away, or Python would try once more as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         place = f"{error.filename}: " if error.filename else ""
         print(
             f"tpl: error: {one_line(place)}{error.strerror}; free some space, or choose another folder.",

@@ -151,6 +151,7 @@ class Outputs:
             UserError: As :meth:`check_folder`; or if it cannot be written there.
         """
         self.check_folder(target)
+        target = target.resolve()  # a link stays, and what it leads to is replaced
         part, old = (target.with_name(f".{target.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
         try:
             part.mkdir(parents=True)
@@ -175,6 +176,9 @@ class Outputs:
         """
         if not os.path.lexists(target):
             return
+        here = Path.cwd()
+        if target.resolve() in (here, *here.parents):
+            raise UserError(f"{target}: is the folder that you are in, or holds it; give another out=FOLDER.")
         if not target.is_dir():
             raise UserError(f"{target}: there is something else there already; give another out=FOLDER.")
         made = {key for key, command in made_here(target).items() if command == self._command}

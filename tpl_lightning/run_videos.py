@@ -16,6 +16,7 @@ from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
+from tpl_lightning.data.clips import video_names
 from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos
 from tpl_lightning.data.video_set import VideoSet
@@ -201,7 +202,7 @@ class Run:
         if action is not None:
             self._check_action(action)
         row = {canonical(str(video)): i for i, video in enumerate(self.alignment.video_id)}
-        found: dict[str, RunFile] = {}
+        shows: dict[Path, tuple[str, int | None]] = {}
         others: list[Path] = []
         for path, root in (collect_files(names) if names else self._own_files()).items():
             index = self._find_row(path, root, row)
@@ -211,15 +212,9 @@ class Run:
             if action is not None and shown != action:
                 others.append(path)
                 continue
-            video_id = canonical(path.stem) if index is None else str(self.alignment.video_id[index])
-            if video_id in found:
-                if path.samefile(found[video_id].path):
-                    continue
-                raise UserError(
-                    f"{path}: a second file of the name {video_id!r} beside {found[video_id].path}; give only one, or "
-                    "rename it."
-                )
-            found[video_id] = RunFile(video_id, shown, path, index)
+            if not any(path.name == other.name and path.samefile(other) for other in shows):
+                shows[path] = (shown, index)
+        found = self._named(shows)
         if names:
             note_left_out({"of other actions": others} if others else {})
         if not found:
@@ -255,6 +250,22 @@ class Run:
     def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
         """Find files and their warps: :meth:`files`, then :meth:`open`."""
         return self.open(self.files(names, action=action))
+
+    def _named(self, shows: Mapping[Path, tuple[str, int | None]]) -> dict[str, RunFile]:
+        """Name files, each with its action and row: new ones after their folders too where that tells them apart."""
+        new = {path: (action, Path(os.path.abspath(path))) for path, (action, index) in shows.items() if index is None}
+        root = Path(os.path.commonpath([place.parent for _, place in new.values()])) if new else Path()
+        names = dict(zip(new, video_names(list(new.values()), root), strict=True))
+        found: dict[str, RunFile] = {}
+        for path, (action, index) in shows.items():
+            video_id = names[path] if index is None else str(self.alignment.video_id[index])
+            if video_id in found:
+                raise UserError(
+                    f"{path}: a second file of the name {video_id!r} beside {found[video_id].path}; give only one, or "
+                    "rename it."
+                )
+            found[video_id] = RunFile(video_id, action, path, index)
+        return found
 
     def _check_action(self, action: str) -> None:
         if action not in self.actions:

@@ -169,12 +169,12 @@ def clips_of_folder(root: str | Path) -> list[Clip]:
             "add one or remove the folder."
         )
     return choose_splits(
-        [Clip(name, action, "", path) for (action, path), name in zip(videos, _ids(videos, root), strict=True)]
+        [Clip(name, action, "", path) for (action, path), name in zip(videos, video_names(videos, root), strict=True)]
     )
 
 
-def _ids(videos: Sequence[tuple[str, Path]], root: Path) -> list[str]:
-    """Name videos: by the file, else ``<action>/<file>`` with its ending, else by the whole path below the root."""
+def video_names(videos: Sequence[tuple[str, Path]], root: Path) -> list[str]:
+    """Name videos (action, file): after the file, else ``<action>/<file.ext>``, else the whole path below the root."""
     forms = [
         [path.stem, f"{action}/{path.name}", path.relative_to(root).as_posix() if root in path.parents else str(path)]
         for action, path in videos
@@ -247,7 +247,7 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
         UserError: if something is missing or inconsistent; names the line.
     """
     rows = read_list(path)
-    ids = _ids([(row["action"], Path(row["path"])) for row in rows], Path(path).parent)
+    ids = video_names([(row["action"], Path(row["path"])) for row in rows], Path(path).parent)
     clips = []
     for row, default in zip(rows, ids, strict=True):
         source = Path(row["path"])

@@ -129,7 +129,7 @@ def _warn_uneven(path: Path, clock: VideoClock) -> None:
     if len(steps) and steps.max() > _UNEVEN * steps.min() + 0.011:
         warnings.warn(
             f"{path} has a variable frame rate ({1 / steps.max():.3g} to {1 / max(steps.min(), 1e-3):.3g} frames per "
-            "second): time runs evenly only with fps=NUMBER.",
+            "second): each frame keeps its own time.",
             stacklevel=3,
         )
 
