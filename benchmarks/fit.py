@@ -165,7 +165,7 @@ def report(found: dict[str, dict[str, Any]], path: Path, options: argparse.Names
         *table(found),
         "",
         "Seconds depend on what else runs on the machine, those that processors worked less so. "
-        f"TPL+ is the whole fit without refinement: the direct fit and the network it teaches. DBA and SoftDBA (gamma "
+        f"TPL+ is the whole fit without refinement. DBA and SoftDBA (gamma "
         f"{config.dtw.gamma:g}) do at most {config.dtw.max_iter} iterations, fewer where they settle before.",
     ]
     if any(found[m]["part"].endswith("videos") for m in DTW if m in found):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -33,10 +33,32 @@ __all__ = ["PathTPLModule"]
 Batches: TypeAlias = Callable[[], Iterator[Batch]]
 """Makes an iterator over the training videos, those of this rank."""
 
+_CHUNK = 64  # videos aligned at once
 _ROUNDS = 2  # passes over the training videos in which warps settle
 _ASKED = 360  # videos that are asked for their tempo; more change nothing
 _STIFFER = 10.0  # times the prior of paths for each time that of the direct fit grows, on clips in step
 _COARSE = 0.75  # of the training, for which long recordings are aligned coarsely
+
+
+class Encoded(NamedTuple):
+    """The videos of the bank that this rank holds, encoded with weights that stay as they are while it aligns them."""
+
+    video_index: Tensor
+    """(n,) number of each training video."""
+    action: Tensor
+    """(n,)."""
+    latent: Tensor
+    """(n, G, D) on the shared grid."""
+
+    def of_all_ranks(self) -> tuple[Tensor, Tensor]:
+        """Return the latents (N, G, D) and actions (N,) of all ranks, in the order of the videos."""
+        order = gather_rows(self.video_index).argsort()
+        return gather_rows(self.latent)[order], gather_rows(self.action)[order]
+
+
+def _chunks(*parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield some rows of each at a time, which bounds the memory; nothing of no rows."""
+    return zip(*(part.split(_CHUNK) for part in parts), strict=True)
 
 
 class PathTPLModule(TPLModule):
@@ -133,18 +155,19 @@ class PathTPLModule(TPLModule):
             dtype=self.latent_prototypes.dtype,
         )
         self._start_encoder(batches)
-        self._calibrate(batches)
+        encoded = self._encode(batches)
+        self._calibrate(encoded)
         self.model.space.is_plain = True
-        self._settle(batches)
+        self._settle(encoded)
         self.model.space.is_plain = False
         self._renew()
-        self._hold_back(1.0, self._tempo_factor(batches))
+        self._hold_back(1.0, self._tempo_factor(encoded))
 
-    def _tempo_factor(self, batches: Batches) -> float:
+    def _tempo_factor(self, encoded: Encoded) -> float:
         """Return how many times stronger the prior ought to be as tempos hardly differ (``direct.adapt``)."""
         if self.config["direct"]["adapt"] == 0:
             return 1.0
-        latent, action = self._on_grid(batches, encoded=True)
+        latent, action = encoded.of_all_ranks()
         rows = torch.linspace(0, len(action) - 1, min(len(action), _ASKED), device=action.device).round().long()
         signal = self.model.space(self.model.space.beside(latent[rows], self.model.path.sigma))
         return precision_factor(signal, action[rows], num_actions=len(self.actions))
@@ -154,18 +177,16 @@ class PathTPLModule(TPLModule):
         self.model.prior = strength * (1 + _STIFFER * (factor - 1))
         self.prior.fill_(self.model.prior)
 
-    def _on_grid(self, batches: Batches, *, encoded: bool) -> tuple[Tensor, Tensor]:
-        """Return the videos of the bank on the shared grid (N, G, D), as latents or as they are, and their actions."""
+    def _encode(self, batches: Batches, *, raw: bool = False) -> Encoded:
+        """Return the videos of the bank on the shared grid, as latents, or as they are."""
         assert self.bank is not None
-        found: list[tuple[Tensor, Tensor]] = []
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
         for batch in batches():
             known = self.bank.rows(batch.video_index) >= 0
-            values = batch.embeddings
-            if encoded:
-                values = self.model.encode(values, batch.lengths, batch.action)
-            found.append((resample_to_size(values, batch.lengths, self.final.grid)[known], batch.action[known]))
-        values, action = (gather_rows(torch.cat(part)) for part in zip(*found, strict=True))
-        return values, action
+            values = batch.embeddings if raw else self.model.encode(batch.embeddings, batch.lengths, batch.action)
+            on_grid = resample_to_size(values, batch.lengths, self.final.grid)
+            found.append((batch.video_index[known], batch.action[known], on_grid[known]))
+        return Encoded(*(torch.cat(part) for part in zip(*found, strict=True)))
 
     def _start_encoder(self, batches: Batches) -> None:
         """Start a linear encoder to fewer channels at the principal components of the training videos."""
@@ -173,41 +194,35 @@ class PathTPLModule(TPLModule):
         parts = list(encoder.networks) if isinstance(encoder, PerAction) else [encoder]
         if not isinstance(parts[0], LinearEncoder) or parts[0].map.out_features == parts[0].map.in_features:
             return
-        frames, action = self._on_grid(batches, encoded=False)
+        frames, action = self._encode(batches, raw=True).of_all_ranks()
         for number, part in enumerate(parts):
             assert isinstance(part, LinearEncoder)
             part.start_at(frames if len(parts) == 1 else frames[action == number])
 
-    def _features(self, batches: Batches) -> Iterator[tuple[Batch, Tensor]]:
-        """Yield batches of training videos with what is compared of them, (B, G, F)."""
-        for batch in batches():
-            latent = self.model.encode(batch.embeddings, batch.lengths, batch.action)
-            yield batch, self.model.features(latent, batch.lengths)
-
     @torch.no_grad()
-    def _calibrate(self, batches: Batches) -> None:
+    def _calibrate(self, encoded: Encoded) -> None:
         """Measure the scale of time derivatives, then put the videos into the bank by their last warps."""
         assert self.bank is not None
-        self.model.space.calibrate(self._on_grid(batches, encoded=True)[0], self.model.path.sigma)
-        for batch, features in self._features(batches):
-            times = self.bank.last_times(batch.video_index)
-            self.bank.put(batch.video_index, sample_rows(features, times), times)
+        space, sigma = self.model.space, self.model.path.sigma
+        space.calibrate(encoded.of_all_ranks()[0], sigma)
+        times = self.bank.last_times(encoded.video_index)
+        aligned = [sample_rows(space.beside(z, sigma), t) for z, t in _chunks(encoded.latent, times)]
+        self.bank.put(encoded.video_index, torch.cat(aligned), times)
         self._renew()
 
     @torch.no_grad()
-    def _settle(self, batches: Batches) -> None:
+    def _settle(self, encoded: Encoded) -> None:
         """Align all videos with one another, as often as warps take to settle; the weights stay as they are."""
         assert self.bank is not None
-        loo = self.config["loss"]["leave_one_out"]
+        loo, sigma = self.config["loss"]["leave_one_out"], self.model.path.sigma
         for _ in range(_ROUNDS):
             found = []
-            for batch, features in self._features(batches):
-                target = self.bank.barycenters(batch.video_index, batch.action, leave_one_out=loo)
+            for index, action, latent in _chunks(*encoded):
+                features = self.model.space.beside(latent, sigma)
+                target = self.bank.barycenters(index, action, leave_one_out=loo)
                 times = self.model.grid_times(self.model.find_theta(features, target, self.running_icae).unsqueeze(1))
-                known = self.bank.rows(batch.video_index) >= 0
-                aligned = sample_rows(features[known], times[known])
-                found.append((batch.video_index[known], aligned, times[known]))
-            self.bank.put(*(torch.cat(part) for part in zip(*found, strict=True)))
+                found.append((sample_rows(features, times), times))
+            self.bank.put(encoded.video_index, *(torch.cat(part) for part in zip(*found, strict=True)))
             self._renew()
 
     @torch.no_grad()
@@ -233,7 +248,7 @@ class PathTPLModule(TPLModule):
         step = self.trainer.global_step
         if self.model.path != self.final and step >= _COARSE * self.trainer.estimated_stepping_batches:
             self._use(self.final)
-            self._calibrate(self._training_batches)
+            self._calibrate(self._encode(self._training_batches))
         elif step > 0 and step & (step - 1) == 0:
             self._renew()
 
@@ -284,8 +299,9 @@ class PathTPLModule(TPLModule):
             self._begin(batches)
         assert self.bank is not None
         self._use(self.final)
-        self._calibrate(batches)
-        factor, start = self._tempo_factor(batches), self.bank.state()
+        encoded = self._encode(batches)
+        self._calibrate(encoded)
+        factor, start = self._tempo_factor(encoded), self.bank.state()
 
         def settle(strength: float = 1.0) -> None:
             self.bank = WarpBank.from_state(
@@ -293,7 +309,7 @@ class PathTPLModule(TPLModule):
             )
             self._renew()
             self._hold_back(strength, factor)
-            self._settle(batches)
+            self._settle(encoded)
             self.latent_prototypes.copy_(self.bank.prototypes())
 
         settle()
