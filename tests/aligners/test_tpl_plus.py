@@ -122,7 +122,10 @@ def test_long_recordings_end_in_full_detail(tmp_path):
     path = write_cache(tmp_path / "c.h5", videos=8, frames=(200, 300), actions=("jump",))
     aligner, splits = _fit(path, tmp_path, "refine=false", "direct.detail=fine", "train.max_epochs=4")
     assert aligner.module.model.path.num_cells == 64
-    assert np.isfinite(aligner.align(splits.all()).prototype_position).all()
+    found = aligner.align(splits.all())
+    assert np.isfinite(found.prototype_position).all()
+    again = load_aligner(tmp_path / "checkpoints" / "last.ckpt", aligner.config)
+    np.testing.assert_array_equal(again.align(splits.all()).prototype_position, found.prototype_position)
 
 
 def test_epochs_are_as_many_as_make_60_steps_unless_given(monkeypatch):

@@ -83,14 +83,14 @@ class PathTPLModule(TPLModule):
         model, sizes = config["model"], network_sizes(config["model"], catalogue)
         cells = config["warp"]["num_cells"]
         own = {"num_cells": max(cells) if isinstance(cells, list) else cells, "derivative": model["derivative"]}
-        detail = bool(catalogue.get("detail"))
-        self.final = replace(DETAIL, derivative=min(DETAIL.derivative, model["derivative"])) if detail else COARSE
-        self.final = self.final if detail else replace(COARSE, **own)
+        self.final = replace(COARSE, **own)
+        if catalogue.get("detail"):
+            self.final = replace(DETAIL, derivative=min(DETAIL.derivative, model["derivative"]))
         self.coarse = replace(COARSE, **own, grid=self.final.grid)
         network = PathDMTAE(
             catalogue["num_channels"],
             path=self.final,
-            derivative=model["derivative"],
+            derivative=self.final.derivative,
             projection=model["projection"],
             recurrences=config["warp"]["recurrences"],
             backend=config["warp"]["backend"],
