@@ -17,7 +17,6 @@ LENGTHS, ACTION = torch.tensor([30, 22, 28, 25, 34, 27]), torch.tensor([0, 1, 0,
 
 def _batch(rows):
     """Videos of one curve at paces of their own, in float64."""
-    time = torch.linspace(0, 1, 34, dtype=torch.float64)
     videos = torch.zeros(6, 34, 3, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     for i, n in enumerate(LENGTHS.tolist()):
@@ -25,7 +24,6 @@ def _batch(rows):
         progress = torch.linspace(0, 1, n, dtype=torch.float64) ** pace
         waves = torch.stack([torch.cos((2 + k + ACTION[i]) * 3 * progress) for k in range(3)], -1)
         videos[i, :n] = waves + 0.1 * torch.randn(n, 3, generator=generator, dtype=torch.float64)
-    assert len(time) == videos.shape[1]
     return Batch(
         embeddings=videos[rows],
         lengths=LENGTHS[rows],

@@ -11,6 +11,7 @@ from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.collectives import gather_rows
 from tpl_lightning.functional.cpab import cpab_warp
 from tpl_lightning.functional.diagnosis import clock_share, left_over, relative_icae
+from tpl_lightning.functional.joint import barycenters
 from tpl_lightning.functional.random_warps import random_theta
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.lit.module import TPLModule, warped_batch
@@ -95,9 +96,7 @@ def diagnose(train: Look, val: Look | None, *, num_actions: int) -> dict[str, fl
             times, position = (videos.times, videos.position) if name == "icae" else (grid, grid)
             aligned = sample_rows(videos.latent, times)
             if mean is None:
-                mean, count = _means(aligned, videos.action, num_actions)
-                own, others = mean[videos.action], count[videos.action].view(-1, 1, 1) - 1
-                prototype = own + (own - aligned) * ((others > 0) / others.clamp(min=1))
+                prototype, mean = barycenters(aligned, videos.action, num_actions=num_actions)
             else:
                 prototype = mean[videos.action]
             found[f"{name}_{split}"] = float(relative_icae(videos.latent, position, prototype))
@@ -106,13 +105,6 @@ def diagnose(train: Look, val: Look | None, *, num_actions: int) -> dict[str, fl
             found[f"left_over_{split}"] = float(left_over(videos.position, videos.warped_position, videos.warp))
             found[f"clock_{split}"] = float(clock_share(videos.latent, videos.action))
     return found
-
-
-def _means(values: Tensor, action: Tensor, num_actions: int) -> tuple[Tensor, Tensor]:
-    """Return the mean over the videos of each action, (A, ...), and how many there are, (A,)."""
-    count = torch.bincount(action, minlength=num_actions)
-    total = values.new_zeros(num_actions, *values.shape[1:]).index_add(0, action, values)
-    return total / count.clamp(min=1).view(-1, 1, 1), count
 
 
 def in_words(found: dict[str, float], *, aligner: str) -> list[str]:
