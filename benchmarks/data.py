@@ -29,7 +29,7 @@ import torch
 from lightning import Callback
 
 from tpl_lightning.commands.fit import _CHECKED_FRAMES
-from tpl_lightning.config import Config, config_to_dict, load_config
+from tpl_lightning.config.loading import Config, config_to_dict, load_config
 from tpl_lightning.data.cache import EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.datamodule import EmbeddingDataModule

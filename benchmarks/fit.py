@@ -28,7 +28,7 @@ import numpy as np
 from make_sets import _frames, _smooth
 
 from tpl_lightning.aligners.base import with_epochs
-from tpl_lightning.config import Config, load_config
+from tpl_lightning.config.loading import Config, load_config
 from tpl_lightning.data.cache import EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.splits import split_videos
@@ -176,7 +176,7 @@ def report(found: dict[str, dict[str, Any]], path: Path, options: argparse.Names
     if found.get("tpl", {}).get("part", "").startswith("epochs"):
         lines.append(
             f"TPL was trained for 1 and for {1 + options.tpl_epochs} of its {config.train.max_epochs} epochs; the "
-            "others are taken to last as long as the difference."
+            "others are taken to last as the difference."
         )
     return "\n".join(lines) + "\n"
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tpl_lightning.config import DataConfig
+from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
@@ -34,7 +34,7 @@ CHANNELS, ACTIONS, DIRECTIONS = 128, 15, 40
 # Shares of the variance within a video: of what the videos of an action have in common, of smooth changes of the
 # video's own, of noise from frame to frame. Measured on generated sports clips embedded with an image network.
 SHARED, OWN, JITTER = 0.29, 0.63, 0.08
-# The warp fit: one stage, as rough as the question. Samples of a video, principal components, prototype points.
+# The warp fit: one stage, as the question. Samples of a video, principal components, prototype points.
 GRID, COMPONENTS, POINTS = 48, 24, 200
 OPTIONS = JointOptions(num_cells=8, stages=(0.07,), smoothness=0.1, level_freedom=0.0)
 STEPS = 2

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from tpl_lightning.config import config_to_dict, load_config
+from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.data.batch import PackedBatch
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.functional.resample import resample

@@ -5,7 +5,7 @@ import torch
 
 from tpl_lightning import checkpoint_file
 from tpl_lightning.checkpoint_file import VERSION, read_checkpoint, save_state
-from tpl_lightning.config import config_to_dict, load_config
+from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.errors import UserError
 
 

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tpl_lightning.aligners import build_aligner
-from tpl_lightning.config import load_config
+from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
 from tpl_lightning.data.video_set import VideoSet

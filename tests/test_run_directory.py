@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tpl_lightning import run_directory
-from tpl_lightning.config import load_config
+from tpl_lightning.config.loading import load_config
 from tpl_lightning.errors import UserError
 from tpl_lightning.run_directory import find_cache, hold_folder, open_run_directory, write_atomically
 

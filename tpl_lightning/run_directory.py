@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from tpl_lightning.config import Config, save_config
+from tpl_lightning.config.loading import Config, save_config
 from tpl_lightning.errors import UserError
 
 __all__ = ["find_cache", "hold_folder", "open_run_directory", "write_atomically", "write_metrics"]

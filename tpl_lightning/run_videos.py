@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tpl_lightning.alignment import Alignment, prototype_grid
-from tpl_lightning.config import Config, load_run_config
+from tpl_lightning.config.loading import Config, load_run_config
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import open_cache
 from tpl_lightning.data.clips import video_names

@@ -9,7 +9,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from tpl_lightning.aligners.tpl import TPLAligner
-from tpl_lightning.config import Config
+from tpl_lightning.config.loading import Config
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import best_effort
 from tpl_lightning.evaluation import evaluate

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tpl_lightning.aligners import build_aligner, load_aligner
-from tpl_lightning.config import config_to_dict, load_config
+from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.datamodule import EmbeddingDataset
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor

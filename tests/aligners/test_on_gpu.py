@@ -6,7 +6,7 @@ import torch
 
 from tests.conftest import write_cache
 from tpl_lightning.aligners import build_aligner
-from tpl_lightning.config import load_config
+from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.datamodule import EmbeddingDataModule
 from tpl_lightning.data.preprocess import Preprocessor

@@ -9,7 +9,7 @@ import pytest
 
 from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.aligners.prior_choice import STRENGTHS, held_out_scores, labels_choose, select_prior
-from tpl_lightning.config import load_config
+from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
@@ -47,7 +47,7 @@ def test_where_the_default_is_no_better_than_linear_the_strongest_of_the_best_wi
     means = {1.0: 0.8, 4.0: 0.85, 16.0: 0.88, 64.0: 0.9, math.inf: 0.9}
     assert _choose(means)[0].strength == math.inf
     assert _choose(means | {math.inf: 0.8, 16.0: 0.903})[0].strength == 64  # half a standard error is .004
-    assert _choose(means | {1.0: 0.899, 64.0: 0.9})[0].strength == math.inf  # as good as linear: no reason to warp
+    assert _choose(means | {1.0: 0.899, 64.0: 0.9})[0].strength == math.inf  # as linear: no reason to warp
 
 
 def test_without_scores_the_default_stays():

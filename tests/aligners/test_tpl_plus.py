@@ -10,7 +10,7 @@ from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
 from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.aligners.base import with_epochs
-from tpl_lightning.config import load_config
+from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet

@@ -217,7 +217,7 @@ def test_memory_stays_bounded(tmp_path):
 
 
 def test_the_rate_is_that_of_the_videos(tmp_path):
-    """Embedded at 12 frames per second, the files have 24: what is written moves as smoothly as they do."""
+    """Embedded at 12 frames per second, the files have 24: what is written moves as they do."""
     run = make_run(tmp_path, lengths=(20, 24), strengths=(0.0, 0.2), fps=12.0, prototype=20, files=False)
     for k, length in enumerate((20, 24)):
         write_clip(tmp_path / "videos" / "tiny" / "jump" / f"jump_{k}.mp4", 2 * length, fps=24.0)

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.joint import _spread
-from tpl_lightning.config import DataConfig
+from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data import preprocess
 from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache_shards import ShardedCache, open_cache

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.config import DataConfig
+from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.clips import Clip
 from tpl_lightning.data.importers import IMPORTERS
@@ -98,7 +98,7 @@ def test_penn_action(penn_action, tmp_path, capsys):
 def test_penn_action_with_phases(penn_action, tmp_path):
     for split, number, labels in (
         ("train", 1, [0, 0, 0, 1, 1, 1, 2, 2]),
-        ("train", 2, [0, 1, 1, 2]),  # half as many as there are frames: stretched
+        ("train", 2, [0, 1, 1, 2]),  # half as there are frames: stretched
         ("val", 3, [0] * 4 + [1] * 4),
     ):
         folder = penn_action / "phase_labels" / split / "golf_swing"

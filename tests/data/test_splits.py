@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
-from tpl_lightning.config import DataConfig
+from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.splits import select_evaluation, split_videos
 from tpl_lightning.data.video_set import VideoSet

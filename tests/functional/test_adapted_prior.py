@@ -51,7 +51,7 @@ def test_variance_of_the_tempo_is_that_of_the_true_warps_and_noise_adds_nothing(
 
 
 def test_jitter_is_no_tempo():
-    """Each feature of a video early or late by as much as a tempo would move it, but for a ninth of the video only."""
+    """Each feature of a video early or late by as a tempo would move it, but for a ninth of the video only."""
     for seed in range(3):
         generator = torch.Generator().manual_seed(seed)
         signal, action, _ = _videos(0.0, noise=0.3, seed=seed)

@@ -21,7 +21,7 @@ def good(tmp_path_factory):
 
 
 def _check(path):
-    """Look at it, validate it and fit on it, as far as it goes."""
+    """Look at it, validate it and fit on it, as it goes."""
     first, _ = run("cache", "info", path)
     second, _ = run("cache", "validate", path)
     if first == second == 0:

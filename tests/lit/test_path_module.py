@@ -5,7 +5,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from tpl_lightning.config import config_to_dict, load_config
+from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.losses import annealed_weight
 from tpl_lightning.lit.callbacks import IcaeWeightAnnealing

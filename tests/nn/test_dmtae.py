@@ -117,7 +117,7 @@ def test_recurrences_compose():
 
 @pytest.mark.parametrize("options", [{}, {"recurrences": 3}, {"num_cells": [4, 8, 16]}])
 def test_times_rise_from_0_to_1_and_invert_each_other(options):
-    # In float64: warps as strong as these have slopes that float32 could not undo.
+    # In float64: warps as these have slopes that float32 could not undo.
     model = _model(**options).double()
     with torch.no_grad():
         out = model(_videos(torch.float64), LENGTHS, POINTS)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tpl_lightning.aligners.base import Aligner, StoredAligner, median_lengths
-from tpl_lightning.config import Config
+from tpl_lightning.config.loading import Config
 from tpl_lightning.errors import UserError
 
 __all__ = ["Aligner", "StoredAligner", "build_aligner", "load_aligner", "median_lengths"]

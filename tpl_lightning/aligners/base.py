@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from tpl_lightning.alignment import Alignment
-from tpl_lightning.config import Config
+from tpl_lightning.config.loading import Config
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.collectives import num_ranks

@@ -14,7 +14,7 @@ from lightning import seed_everything
 from torch import Tensor
 
 from tpl_lightning.aligners.joint import JointAligner
-from tpl_lightning.config import config_to_dict
+from tpl_lightning.config.loading import config_to_dict
 from tpl_lightning.data.datamodule import EmbeddingDataModule
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import Splits

@@ -23,7 +23,7 @@ from tpl_lightning.aligners.guides import label_channels
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, held_out_scores, labels_choose, select_prior
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.checkpoint_file import check_same_cache, load_state, save_state, training_checkpoint
-from tpl_lightning.config import Config, config_to_dict
+from tpl_lightning.config.loading import Config, config_to_dict
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import voted_labels
@@ -290,7 +290,7 @@ class JointAligner(StoredAligner):
         if grown >= _WORTH_TELLING:
             found.append(
                 "The videos are nearly in step, or the features tell little of their tempo: the prior that holds warps "
-                f"back is {grown:.0f} times as strong as set (direct.adapt=0: as set)."
+                f"back is {grown:.0f} times as set (direct.adapt=0: as set)."
             )
         return found
 

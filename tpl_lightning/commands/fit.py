@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.commands.options import options_help
 from tpl_lightning.commands.resume import load_fit_config
-from tpl_lightning.config import Config
+from tpl_lightning.config.loading import Config
 from tpl_lightning.errors import best_effort
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tpl_lightning.config import Config
+from tpl_lightning.config.loading import Config
 
 __all__ = ["joined_ranks"]
 

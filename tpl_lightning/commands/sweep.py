@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config import Config, is_file, split_argument
+from tpl_lightning.config.loading import Config, is_file, split_argument
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.outputs import Outputs
 

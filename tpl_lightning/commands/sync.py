@@ -29,7 +29,7 @@ options (key=default):
   originals=true         show the originals above
   action=null            only this action; also what new videos show, where their folder does not say it
   columns=null           videos side by side; empty: chosen
-  height=null width=null size of a cell in pixels; empty: as large as fits 1920 x 1080
+  height=null width=null size of a cell in pixels; empty: as fits 1920 x 1080
   speed=1.0              0.5 plays at half the speed
   fps=null               frames per second; empty: the videos' own
   reference=prototype    the clock: prototype, or the name of a video that plays at its own tempo

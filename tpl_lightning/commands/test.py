@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config import Config, config_to_dict, load_config
+from tpl_lightning.config.loading import Config, config_to_dict, load_config
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.run_directory import find_cache
 

@@ -430,7 +430,7 @@ def _all_finite(values: np.ndarray) -> bool:
 def _from_half(values: np.ndarray) -> np.ndarray:
     import torch  # here, as `tpl cache info` answers without it
 
-    return torch.from_numpy(values).float().numpy()  # ten times as fast as NumPy's astype
+    return torch.from_numpy(values).float().numpy()  # ten times as NumPy's astype
 
 
 def _text(value: Any) -> str:

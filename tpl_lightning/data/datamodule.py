@@ -8,7 +8,7 @@ import torch
 from lightning import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
-from tpl_lightning.config import DataConfig
+from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.batch import COMPILED_STEP, Batch, PackedBatch
 from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.read_ahead import ReadAheadLoader

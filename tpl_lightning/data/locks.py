@@ -7,7 +7,7 @@ __all__ = ["writer_of"]
 
 
 def writer_of(path: Path) -> str:
-    """Return the process that holds a lock for writing on a file, as far as the system tells (Linux, same machine)."""
+    """Return the process that holds a lock for writing on a file, as the system tells (Linux, same machine)."""
     try:
         place = path.stat()
         wanted = f"{os.major(place.st_dev):02x}:{os.minor(place.st_dev):02x}:{place.st_ino}"

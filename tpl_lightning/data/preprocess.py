@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.config import DataConfig
+from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.batch import Batch, PackedBatch
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError

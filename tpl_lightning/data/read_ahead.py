@@ -18,7 +18,7 @@ class ReadAheadLoader(DataLoader[PackedBatch]):
     """Serves the batches of a dataset in the order of its sampler.
 
     Threads, not processes: reading a file needs no Python lock, and a batch need not be copied from one process to
-    another, which takes several times as long as to read it.
+    another, which takes several times as to read it.
 
     Args:
         dataset: Makes whole batches (``__getitems__``), from several threads at a time.

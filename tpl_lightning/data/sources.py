@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import h5py
 
-from tpl_lightning.config import DataConfig
+from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.errors import UserError
 
 if TYPE_CHECKING:

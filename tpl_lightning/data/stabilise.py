@@ -119,7 +119,7 @@ def halved(pictures: np.ndarray) -> np.ndarray:
 
 
 def _blurred(pictures: np.ndarray) -> np.ndarray:
-    """Return pictures blurred by 1 4 6 4 1: gradients reach as far as edges are wide."""
+    """Return pictures blurred by 1 4 6 4 1: gradients reach as edges are wide."""
     padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2)), mode="edge")
     rows = padded[:, :-4] + padded[:, 4:] + 4 * (padded[:, 1:-3] + padded[:, 3:-1]) + 6 * padded[:, 2:-2]
     blurred: np.ndarray = rows[:, :, :-4] + rows[:, :, 4:] + 4 * (rows[:, :, 1:-3] + rows[:, :, 3:-1])

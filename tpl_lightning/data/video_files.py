@@ -53,7 +53,7 @@ class VideoReader:
     """The frames of a video file as they are shown, to be iterated once; afterwards it knows when each was shown.
 
     Pictures are upright and have square pixels, HDR is mapped to what screens show, interlaced fields are joined.
-    Damaged packets are left out and a file that breaks off is read as far as it goes, with a warning.
+    Damaged packets are left out and a file that breaks off is read as it goes, with a warning.
 
     Convention:
         Frames come in order of presentation. With ``fps``, the k-th one is the frame nearest to ``k / fps`` seconds

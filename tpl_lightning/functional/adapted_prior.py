@@ -1,7 +1,7 @@
 """How strong the prior of a joint fit ought to be, found without labels (empirical Bayes).
 
 Two questions. Before the last fit: how far do tempos differ at all? Small warps are fitted, and what of their variance
-is as rough as timing jitter is taken off. Clips that are in step already get a prior that keeps them there. Between its
+is as timing jitter is taken off. Clips that are in step already get a prior that keeps them there. Between its
 stages: how clean are the features? The cleaner, the weaker the prior ought to be.
 """
 

@@ -27,7 +27,7 @@ __all__ = [
 
 Result = TypeVar("Result")
 
-_PATIENCE = timedelta(days=30)  # others wait for as long as rank zero works; a rank that dies is noticed at once
+_PATIENCE = timedelta(days=30)  # others wait for as rank zero works; a rank that dies is noticed at once
 
 
 def is_distributed() -> bool:

@@ -19,7 +19,7 @@ log(r) / (r - 1), and to w in (e^w - 1) / w, is below their rounding, and makes 
 
 On a CPU the time goes into memory traffic and mispredicted branches, hence three habits. A choice between two
 tensors is made by torch.lerp with a weight of exactly 0 or 1, which takes either side as it is (both must be finite)
-and is several times as fast as torch.where. Dead tensors are written over: touching fresh memory costs more than the
+and is several times as torch.where. Dead tensors are written over: touching fresh memory costs more than the
 arithmetic. And the answers to the field are taken along the way, so that 8 numbers per point are kept, not 16.
 """
 

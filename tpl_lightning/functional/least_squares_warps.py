@@ -15,7 +15,7 @@ def least_squares_warps(
 ) -> Tensor:
     """Return theta that minimises sum_t w_t (T^-theta(t) - x_t)^2 + smoothness * mean_c a_c^2.
 
-    A point of a flow moves as far as the velocity halfway along its way tells, T^-theta(t) - t = -v((t + x_t) / 2) to
+    A point of a flow moves as the velocity halfway along its way tells, T^-theta(t) - t = -v((t + x_t) / 2) to
     second order, and v is linear in theta: the first theta comes from one linear solve. Each correction is a
     Gauss-Newton step, one more solve about the warp that was found.
 

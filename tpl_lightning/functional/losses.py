@@ -67,7 +67,7 @@ def icae_loss(
 class _LinearError(torch.autograd.Function):
     """sum_n s_n || W h_n + b - u_n ||^2 over frames n, for a map to many more channels than it comes from.
 
-    Multiplied out, so that the differences, as large as the embeddings, are never made: what is left are products with
+    Multiplied out, so that the differences, as the embeddings, are never made: what is left are products with
     H columns, which the gradients are made of as well. Rounding leaves an error of some 1e-7 of sum_n s_n |u_n|^2.
     """
 

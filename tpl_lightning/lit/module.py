@@ -40,7 +40,7 @@ class AlignmentModule(LightningModule):
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
         catalogue: Primitives that describe the training set: ``actions`` (sorted), ``prototype_lengths``
             (one per action), ``phase_names``, ``num_channels``, ``dataset``, ``extractor``, ``data_source``.
-        latent_channels: Channels of what the network aligns; None: as many as the embeddings have.
+        latent_channels: Channels of what the network aligns; None: as the embeddings have.
         latent_points: Points of the latent prototypes; None: of the longest prototype.
     """
 

@@ -212,7 +212,7 @@ class PathTPLModule(TPLModule):
 
     @torch.no_grad()
     def _settle(self, encoded: Encoded) -> None:
-        """Align all videos with one another, as often as warps take to settle; the weights stay as they are."""
+        """Align all videos with one another, as warps take to settle; the weights stay as they are."""
         assert self.bank is not None
         loo, sigma = self.config["loss"]["leave_one_out"], self.model.path.sigma
         for _ in range(_ROUNDS):

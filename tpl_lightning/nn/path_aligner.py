@@ -59,7 +59,7 @@ DETAIL = PathOptions(
 )
 """For long recordings of many short phases: warps there are steep, and sharp signals tell more than derivatives."""
 
-_AXES = 64  # of the discriminant projection, as many as the direct fit keeps
+_AXES = 64  # of the discriminant projection, as the direct fit keeps
 _FLOOR = 1e-4  # variance of a path's position that counts as certain: (.01 of the timeline)^2
 
 

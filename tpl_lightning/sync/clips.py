@@ -80,7 +80,7 @@ class Clip:
         return self.probe.clock.frame(self.seconds(frame))
 
     def is_as_embedded(self) -> bool:
-        """Whether the file has, as far as is known, the frames that were embedded at the times that they had."""
+        """Whether the file has, as is known, the frames that were embedded at the times that they had."""
         clock, known = self.probe.clock, self.video.times_s
         if known is None:
             embedded, whole = self.video.num_frames / self.video.fps, clock.num_frames / clock.fps

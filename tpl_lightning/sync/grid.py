@@ -97,7 +97,7 @@ class Grid:
     def _original(self, clip: Clip) -> _Row:
         last = clip.video.num_frames - 1
         frame = clip.embedded_frame(np.minimum(self.elapsed_s, clip.duration_s)).clip(0, last)
-        # The last frame is on screen for as long as any other.
+        # The last frame is on screen for as any other.
         ended = self.elapsed_s > clip.duration_s + 1 / clip.probe.clock.usual_fps
         return _Row(clip.file_frame(frame), clip.video.prototype_time(frame), clip.seconds(frame), ended)
 

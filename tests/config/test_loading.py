@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tpl_lightning.config import Config, config_to_dict, load_config, save_config
+from tpl_lightning.config.loading import Config, config_to_dict, load_config, save_config
 from tpl_lightning.errors import UserError
 
 ROOT = Path(__file__).parent.parent

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 import pytest
 
-from tpl_lightning.config import Config, load_config, save_config
+from tpl_lightning.config.loading import Config, load_config, save_config
 from tpl_lightning.errors import UserError
-from tpl_lightning.options.typed import field_type, read_typed
+from tpl_lightning.config.typed import field_type, read_typed
 
 TEXTS = ["007", "1e-5", "2024-01-01", "12:30:45", "yes", "0x10", "1_000", "a: b", "exp #3", "[v2]", "{x}", "'q'", "@x"]
 TEXTS += ["*x", "!x", "-", "a=b", "$HOME", "${x}", "\\${x}", " pad ", "~", "none", "日本"]

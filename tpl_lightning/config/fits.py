@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tpl_lightning.options.check import require
+from tpl_lightning.config.check import require
 
 __all__ = ["DirectConfig", "DtwConfig"]
 

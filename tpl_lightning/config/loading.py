@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.options.check import require
-from tpl_lightning.options.fits import DirectConfig, DtwConfig
-from tpl_lightning.options.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
-from tpl_lightning.options.packaged import find_yaml, packaged_names
-from tpl_lightning.options.presets import PRESETS
-from tpl_lightning.options.retired import is_retired, without_retired
-from tpl_lightning.options.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
-from tpl_lightning.options.typed import escaped, field_type, read_typed
+from tpl_lightning.config.check import require
+from tpl_lightning.config.fits import DirectConfig, DtwConfig
+from tpl_lightning.config.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
+from tpl_lightning.config.packaged import find_yaml, packaged_names
+from tpl_lightning.config.presets import PRESETS
+from tpl_lightning.config.retired import is_retired, without_retired
+from tpl_lightning.config.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
+from tpl_lightning.config.typed import escaped, field_type, read_typed
 
 __all__ = [
     "BenchConfig",

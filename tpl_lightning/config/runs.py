@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from tpl_lightning.options.check import require
+from tpl_lightning.config.check import require
 
 __all__ = ["BenchConfig", "DataConfig", "Method", "RunConfig", "Selection", "TrainConfig"]
 
@@ -59,7 +59,7 @@ class TrainConfig:
     """Optimisation."""
 
     max_epochs: int | None = None
-    """Passes over the training videos; with few videos an epoch is one step. Empty: 300, or as many as make 60 steps
+    """Passes over the training videos; with few videos an epoch is one step. Empty: 300, or as make 60 steps
     where the aligner sees the prototype (model.aligner=path)."""
     lr: float = 1e-3
     """Peak learning rate of AdamW; a cosine schedule takes it to 0. 0: the weights stay as they start."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tpl_lightning.options.check import require
+from tpl_lightning.config.check import require
 
 __all__ = ["DtanConfig", "HeadConfig", "LossConfig", "ModelConfig", "WarpConfig"]
 
@@ -40,7 +40,7 @@ class ModelConfig:
     encoder: Literal["tcn", "linear"] = "tcn"
     """tcn: three dilated convolutions; linear: a matrix that starts at the identity (the principal components)."""
     latent_dim: int | None = 1
-    """Channels of the latent sequence Z (the paper: 1); empty: as many as the embeddings have, so no bottleneck."""
+    """Channels of the latent sequence Z (the paper: 1); empty: as the embeddings have, so no bottleneck."""
     latent_norm: Literal["video", "total"] = "video"
     """video: each channel of a video's latent has mean 0 and variance 1; total: what is compared has variance 1 in
     all (aligner=path)."""
