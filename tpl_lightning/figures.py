@@ -14,7 +14,7 @@ from tpl_lightning.aligners.base import Aligner
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import Scores
-from tpl_lightning.names import one_line
+from tpl_lightning.files.names import one_line
 
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType

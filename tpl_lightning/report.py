@@ -9,7 +9,7 @@ from rich.table import Table
 
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.evaluation import Scores
-from tpl_lightning.names import one_line
+from tpl_lightning.files.names import one_line
 
 __all__ = ["REFINED", "ROW_NAMES", "data_source", "method_name", "print_scores"]
 

@@ -21,7 +21,7 @@ from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.names import canonical
+from tpl_lightning.files.names import canonical
 from tpl_lightning.run_directory import find_cache
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 from tpl_lightning.data.clips import clips_of_folder
 from tpl_lightning.data.video_search import find_videos, is_video, note_left_out, search_videos
 from tpl_lightning.errors import UserError
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.outputs import Outputs
 
 
 def touch(root, *names):

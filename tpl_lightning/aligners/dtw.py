@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 
 from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue
 from tpl_lightning.alignment import Alignment
-from tpl_lightning.checkpoint_file import load_state, save_state
+from tpl_lightning.files.checkpoint import load_state, save_state
 from tpl_lightning.config.loading import Config, config_to_dict
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet

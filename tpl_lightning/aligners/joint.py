@@ -22,7 +22,7 @@ from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.guides import label_channels
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, held_out_scores, labels_choose, select_prior
 from tpl_lightning.alignment import Alignment, prototype_grid
-from tpl_lightning.checkpoint_file import check_same_cache, load_state, save_state, training_checkpoint
+from tpl_lightning.files.checkpoint import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.config.loading import Config, config_to_dict
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet

@@ -20,7 +20,7 @@ from tpl_lightning.aligners.prior_choice import (
     select_prior,
 )
 from tpl_lightning.alignment import Alignment
-from tpl_lightning.checkpoint_file import read_checkpoint
+from tpl_lightning.files.checkpoint import read_checkpoint
 from tpl_lightning.config.loading import Config, config_to_dict
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.data.datamodule import EmbeddingDataModule

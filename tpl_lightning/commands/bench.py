@@ -16,7 +16,7 @@ from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
 from tpl_lightning.config.loading import Config, config_to_dict, differences, load_config, to_yaml
 from tpl_lightning.errors import UserError, best_effort
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.outputs import Outputs
 
 __all__ = ["main"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.outputs import Outputs
 
 __all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "writing_cache"]
 

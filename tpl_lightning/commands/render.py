@@ -6,7 +6,7 @@ from pathlib import Path
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.commands.embedding import check_out, writing_cache
 from tpl_lightning.errors import UserError
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.outputs import Outputs
 
 __all__ = ["RenderOptions", "main"]
 

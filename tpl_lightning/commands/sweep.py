@@ -7,7 +7,7 @@ from typing import Any
 
 from tpl_lightning.config.loading import Config, is_file, split_argument
 from tpl_lightning.errors import UserError, best_effort
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.outputs import Outputs
 
 __all__ = ["main"]
 

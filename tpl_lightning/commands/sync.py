@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.names import unique_stems
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.names import unique_stems
+from tpl_lightning.files.outputs import Outputs
 
 if TYPE_CHECKING:
     from tpl_lightning.run_videos import Run, RunFile
@@ -151,7 +151,7 @@ def _guard(source: "Run", files: "Sequence[RunFile]", options: SyncOptions) -> t
 
 def run(folder: Path, names: list[str], options: SyncOptions) -> int:
     """Write one synced video per action."""
-    from tpl_lightning.broken import report_broken
+    from tpl_lightning.files.broken import report_broken
     from tpl_lightning.run_videos import Run
     from tpl_lightning.sync.clips import open_clips
 

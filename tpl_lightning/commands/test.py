@@ -29,7 +29,7 @@ def checkpoint_path(argument: str) -> Path:
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
-    from tpl_lightning.checkpoint_file import as_checkpoint, read_checkpoint
+    from tpl_lightning.files.checkpoint import as_checkpoint, read_checkpoint
 
     checkpoint = read_checkpoint(path)
     with as_checkpoint(path):
@@ -71,7 +71,7 @@ def run(path: Path, arguments: list[str]) -> int:
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
-    from tpl_lightning.checkpoint_file import as_checkpoint
+    from tpl_lightning.files.checkpoint import as_checkpoint
     from tpl_lightning.data.cache_shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import select_evaluation

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.names import canonical
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.names import canonical
+from tpl_lightning.files.outputs import Outputs
 
 if TYPE_CHECKING:
     from tpl_lightning.run_videos import Run, RunVideo

@@ -17,7 +17,7 @@ from tpl_lightning.data.label_tables import read_label_table
 from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_search import VIDEO_EXTENSIONS
 from tpl_lightning.errors import UserError
-from tpl_lightning.names import canonical
+from tpl_lightning.files.names import canonical
 
 __all__ = ["Annotations", "PhaseSpans", "doubt_of", "read_annotations", "spans_of_labels", "warn_of_names"]
 

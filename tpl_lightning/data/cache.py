@@ -22,7 +22,7 @@ from tpl_lightning.data.cache_writer import (
     are_frame_times,
     writable,
 )
-from tpl_lightning.data.locks import writer_of
+from tpl_lightning.files.locks import writer_of
 from tpl_lightning.data.parts import check_parts
 from tpl_lightning.data.row_reader import RowReader
 from tpl_lightning.errors import UserError, plain_warnings

@@ -15,14 +15,14 @@ from PIL import Image
 
 from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotations, spans_of_labels, warn_of_names
 from tpl_lightning.data.cache_writer import SPLITS
-from tpl_lightning.data.tables import TableRow, read_fps, read_table
+from tpl_lightning.files.tables import TableRow, read_fps, read_table
 from tpl_lightning.data.tfrecord import read_record
 from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_files import VideoReader
 from tpl_lightning.data.video_pixels import FrameSize
 from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, find_videos, is_video, left_out_text, note_left_out
 from tpl_lightning.errors import UserError
-from tpl_lightning.names import canonical
+from tpl_lightning.files.names import canonical
 
 __all__ = [
     "IMAGE_EXTENSIONS",

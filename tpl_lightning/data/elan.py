@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 from tpl_lightning.data.video_search import VIDEO_EXTENSIONS
 from tpl_lightning.errors import UserError
-from tpl_lightning.names import canonical
+from tpl_lightning.files.names import canonical
 
 __all__ = ["read_eaf"]
 

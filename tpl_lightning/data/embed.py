@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from tpl_lightning.broken import report_broken
+from tpl_lightning.files.broken import report_broken
 from tpl_lightning.data.annotations import PhaseSpans, doubt_of, warn_of_names
 from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
 from tpl_lightning.data.clips import Clip, ClipReader, clips_of_folder
@@ -29,7 +29,7 @@ from tpl_lightning.data.shards import Features, ShardWriter, read_shards, shard_
 from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_files import check_fps
 from tpl_lightning.errors import UserError
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.outputs import Outputs
 
 __all__ = ["embed_clips", "embed_folder", "merge_shards"]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tpl_lightning.data.tables import TableRow, column_name, read_cells, read_number, read_seconds, table_rows
+from tpl_lightning.files.tables import TableRow, column_name, read_cells, read_number, read_seconds, table_rows
 from tpl_lightning.errors import UserError
 
 __all__ = ["LabelTable", "between_events", "read_label_table"]

@@ -7,8 +7,8 @@ import numpy as np
 
 from tpl_lightning.data.pool import Progress
 from tpl_lightning.data.video_files import write_video
-from tpl_lightning.names import unique_stems
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.names import unique_stems
+from tpl_lightning.files.outputs import Outputs
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from tpl_lightning.data.pool import Progress
 from tpl_lightning.data.video_files import shrink_to, write_video
-from tpl_lightning.names import file_stem
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.names import file_stem
+from tpl_lightning.files.outputs import Outputs
 from tpl_lightning.run_videos import Run
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import make_clock

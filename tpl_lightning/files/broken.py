@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.outputs import Outputs
 
 __all__ = ["report_broken"]
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tpl_lightning.names import canonical, file_stem, one_line, unique_stems, xml_text
+from tpl_lightning.files.names import canonical, file_stem, one_line, unique_stems, xml_text
 
 
 def test_stems_that_would_meet_are_told_apart():

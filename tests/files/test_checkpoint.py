@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tpl_lightning import checkpoint_file
-from tpl_lightning.checkpoint_file import VERSION, read_checkpoint, save_state
+from tpl_lightning.files import checkpoint as checkpoint_file
+from tpl_lightning.files.checkpoint import VERSION, read_checkpoint, save_state
 from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.errors import UserError
 

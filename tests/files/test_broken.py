@@ -2,9 +2,9 @@
 
 import pytest
 
-from tpl_lightning.broken import report_broken
+from tpl_lightning.files.broken import report_broken
 from tpl_lightning.errors import UserError
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files.outputs import Outputs
 
 PROBLEMS = [f"v{k}.mp4 is no video." for k in range(5)]
 

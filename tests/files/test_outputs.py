@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.outputs import MANIFEST, Outputs, made_here
+from tpl_lightning.files.outputs import MANIFEST, Outputs, made_here
 
 
 def test_an_input_is_never_a_target_whatever_its_name(tmp_path):
