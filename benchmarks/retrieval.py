@@ -21,7 +21,7 @@ from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, barycenters, fit_jointly, fit_to_prototypes
 from tpl_lightning.functional.masks import frame_times
 from tpl_lightning.functional.phase_scores import prototype_index

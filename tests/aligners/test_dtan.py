@@ -11,7 +11,7 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.data.batch import Batch
-from tpl_lightning.functional.warp_prior import prior_energy
+from tpl_lightning.functional.warps.prior import prior_energy
 from tpl_lightning.lit.dtan import DTANModule
 
 ABLATIONS = sorted((Path(__file__).parents[2] / "experiments" / "ablations").glob("*.yaml"))

@@ -6,7 +6,7 @@ import pytest
 
 from tpl_lightning.__main__ import main
 from tpl_lightning.commands import doctor
-from tpl_lightning.functional import warp_check
+from tpl_lightning.functional.warps import check as warp_check
 
 
 @pytest.fixture

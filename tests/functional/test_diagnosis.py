@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.diagnosis import clock_share, left_over, relative_icae
-from tpl_lightning.functional.random_warps import random_theta
+from tpl_lightning.functional.warps.random import random_theta
 from tpl_lightning.functional.smoothing import sample_rows
 
 GRID = torch.linspace(0, 1, 128, dtype=torch.float64)

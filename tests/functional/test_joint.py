@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tpl_lightning.functional import joint, joint_problem
-from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
+from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
 from tpl_lightning.functional.joint_model import JointModel, JointStart
 from tpl_lightning.functional.joint_problem import FINE_CELLS, in_detail

@@ -2,7 +2,7 @@
 
 import torch
 
-from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions
 from tpl_lightning.functional.joint_model import JointModel
 from tpl_lightning.functional.smoothing import sample_rows

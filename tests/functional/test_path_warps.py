@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tpl_lightning.functional import path_warps as paths
-from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.joint_problem import JointOptions
 from tpl_lightning.functional.path_warps import path_warps, sharpened
 from tpl_lightning.functional.smoothing import sample_rows

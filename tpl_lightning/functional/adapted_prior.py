@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
+from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.joint import JointOptions, barycenters, disagreement, fit_jointly
 from tpl_lightning.functional.joint_problem import less_level
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size, time_slope

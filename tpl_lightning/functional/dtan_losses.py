@@ -1,7 +1,7 @@
 """The losses of DTAN, on the prototype timeline: variance within an action, and a prior on the warps.
 
 Shapira Weber, Eyal, Skafte Detlefsen, Shriki, Freifeld, "Diffeomorphic temporal alignment nets", NeurIPS 2019,
-equations 6 to 9. The prior is :func:`tpl_lightning.functional.warp_prior.prior_energy`; the third objective of DTAN
+equations 6 to 9. The prior is :func:`tpl_lightning.functional.warps.prior.prior_energy`; the third objective of DTAN
 here, ICAE, is :func:`tpl_lightning.functional.losses.icae_loss`.
 """
 

@@ -17,9 +17,9 @@ Signals are sampled on a grid that all videos share, times j / (G - 1), so nothi
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab import num_parameters
+from tpl_lightning.functional.warps.cpab import num_parameters
 from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, chunks, less_level
-from tpl_lightning.functional.least_squares_warps import least_squares_warps
+from tpl_lightning.functional.warps.least_squares import least_squares_warps
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 
 __all__ = [

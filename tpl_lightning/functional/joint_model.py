@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.adapted_prior import precision_factor, regularised
-from tpl_lightning.functional.cpab import cpab_warp, num_parameters
+from tpl_lightning.functional.warps.cpab import cpab_warp, num_parameters
 from tpl_lightning.functional.joint import (
     JointOptions,
     barycenters,

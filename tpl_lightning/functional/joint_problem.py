@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab import cell_slopes, cpab_warp, cpab_warp_jacobian
+from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp, cpab_warp_jacobian
 from tpl_lightning.functional.smoothing import sample_each, sample_rows, time_slope
 
 __all__ = ["FINE_CELLS", "JointOptions", "JointProblem", "chunks", "in_detail", "less_level"]

@@ -10,9 +10,9 @@ from torch import Tensor
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.adapted_prior import precision_factor
 from tpl_lightning.functional.collectives import gather_rows, global_mean
-from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.losses import video_errors
-from tpl_lightning.functional.random_warps import random_theta
+from tpl_lightning.functional.warps.random import random_theta
 from tpl_lightning.functional.resample import resample_to_size
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.lit.bank import WarpBank

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.resample import resample, resample_to_size
 from tpl_lightning.functional.smoothing import sample_rows

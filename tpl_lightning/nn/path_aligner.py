@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.functional.expected_path import expected_path
-from tpl_lightning.functional.least_squares_warps import least_squares_warps
+from tpl_lightning.functional.warps.least_squares import least_squares_warps
 from tpl_lightning.functional.smoothing import sample_each, smoothed, time_slope
 from tpl_lightning.functional.timing_space import timing_metric
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.tessellation import velocity_basis
+from tpl_lightning.functional.warps.tessellation import velocity_basis
 
 __all__ = ["build_folder", "cpab_warp_difw", "load_difw"]
 

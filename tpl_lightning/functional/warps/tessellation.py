@@ -29,7 +29,7 @@ def load_difw_tessellation() -> ModuleType:
     """Return difw's module ``core.tessellation``.
 
     Loaded from its file: importing the package ``difw`` would compile its C++ with flags that break the
-    warps (see functional/difw_backend.py), take half a minute and print.
+    warps (see functional/warps/difw_backend.py), take half a minute and print.
     """
     package = find_spec("difw")
     if package is None or package.origin is None:

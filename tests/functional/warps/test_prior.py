@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.linalg import null_space
 
-from tpl_lightning.functional.cpab import cpab_warp, knot_velocity, num_parameters, warp_time
-from tpl_lightning.functional.warp_prior import cpa_covariance, prior_energy, sample_warps
+from tpl_lightning.functional.warps.cpab import cpab_warp, knot_velocity, num_parameters, warp_time
+from tpl_lightning.functional.warps.prior import cpa_covariance, prior_energy, sample_warps
 
 
 def _generator(seed=0):

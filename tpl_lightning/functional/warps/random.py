@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab import cell_slopes, num_parameters
+from tpl_lightning.functional.warps.cpab import cell_slopes, num_parameters
 
 __all__ = ["random_theta"]
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
-from tpl_lightning.functional.least_squares_warps import least_squares_warps
-from tpl_lightning.functional.random_warps import random_theta
+from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
+from tpl_lightning.functional.warps.least_squares import least_squares_warps
+from tpl_lightning.functional.warps.random import random_theta
 
 GRID = torch.linspace(0, 1, 64, dtype=torch.float64)
 

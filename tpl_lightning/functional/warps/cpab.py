@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab_flow import (
+from tpl_lightning.functional.warps.flow import (
     CPABFlow,
     Field,
     Path,
@@ -19,7 +19,7 @@ from tpl_lightning.functional.cpab_flow import (
     path_jacobian,
     trace,
 )
-from tpl_lightning.functional.tessellation import num_parameters, velocity_basis
+from tpl_lightning.functional.warps.tessellation import num_parameters, velocity_basis
 
 __all__ = [
     "cell_slopes",
@@ -174,7 +174,7 @@ def warp_time(
             f"Expected `theta` to hold {len(levels)} warps for num_cells={num_cells}, but got {theta.shape[1]}."
         )
     if backend == "difw":
-        from tpl_lightning.functional.difw_backend import cpab_warp_difw as flow
+        from tpl_lightning.functional.warps.difw_backend import cpab_warp_difw as flow
     else:
         flow = cpab_warp
     steps = list(zip(theta.unbind(1), levels, strict=True))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from tpl_lightning.functional.cpab import (
+from tpl_lightning.functional.warps.cpab import (
     cell_slopes,
     cpab_warp,
     cpab_warp_and_slope,
@@ -17,8 +17,8 @@ from tpl_lightning.functional.cpab import (
     velocity_basis,
     warp_time,
 )
-from tpl_lightning.functional.cpab_flow import CPABFlow, knots_in_cells
-from tpl_lightning.functional.tessellation import load_difw_tessellation
+from tpl_lightning.functional.warps.flow import CPABFlow, knots_in_cells
+from tpl_lightning.functional.warps.tessellation import load_difw_tessellation
 
 
 def _ode(velocity, points):

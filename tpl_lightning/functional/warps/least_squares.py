@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.cpab import cell_slopes, cpab_warp_jacobian, velocity_basis
+from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp_jacobian, velocity_basis
 
 __all__ = ["least_squares_warps"]
 

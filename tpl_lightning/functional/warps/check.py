@@ -3,8 +3,8 @@
 import torch
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.difw_backend import cpab_warp_difw, load_difw
+from tpl_lightning.functional.warps.cpab import cpab_warp
+from tpl_lightning.functional.warps.difw_backend import cpab_warp_difw, load_difw
 
 __all__ = ["backend_status", "warp_self_test"]
 

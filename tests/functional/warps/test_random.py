@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tpl_lightning.functional.cpab import cell_slopes, cpab_warp
-from tpl_lightning.functional.random_warps import random_theta
+from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
+from tpl_lightning.functional.warps.random import random_theta
 
 
 @pytest.mark.parametrize("num_cells", [8, 16, 32])
