@@ -7,7 +7,7 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from tpl_lightning.functional.collectives import all_reduce_sum, global_mean, is_distributed
-from tpl_lightning.functional.losses import icae_loss, reconstruction_loss, tpl_loss
+from tpl_lightning.functional.losses.tpl import icae_loss, reconstruction_loss, tpl_loss
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.prototypes import PrototypeAccumulator, group_mean
 from tpl_lightning.functional.resample import resample

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.functional.losses import icae_loss, reconstruction_loss
+from tpl_lightning.functional.losses.tpl import icae_loss, reconstruction_loss
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
 from tpl_lightning.functional.resample import resample

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.data.datamodule import EmbeddingDataModule
-from tpl_lightning.functional.losses import annealed_weight
+from tpl_lightning.functional.losses.tpl import annealed_weight
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.phase_scores import prototype_labels
 from tpl_lightning.functional.prototypes import PrototypeAccumulator

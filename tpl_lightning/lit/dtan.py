@@ -6,8 +6,8 @@ from torch import Tensor
 
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.collectives import global_mean
-from tpl_lightning.functional.dtan_losses import wcss_loss
-from tpl_lightning.functional.losses import icae_loss
+from tpl_lightning.functional.losses.dtan import wcss_loss
+from tpl_lightning.functional.losses.tpl import icae_loss
 from tpl_lightning.functional.warps.prior import prior_energy
 from tpl_lightning.lit.module import AlignmentModule
 from tpl_lightning.nn.dtan import DTAN, DTANOutput

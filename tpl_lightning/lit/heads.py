@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.resample import resample
-from tpl_lightning.functional.soft_dtw import contrastive_idm, soft_dtw
-from tpl_lightning.functional.tcc import cycle_back_regression
+from tpl_lightning.functional.losses.soft_dtw import contrastive_idm, soft_dtw
+from tpl_lightning.functional.losses.tcc import cycle_back_regression
 from tpl_lightning.nn.heads import EmbeddingHead
 
 __all__ = ["HeadModule", "same_action_pairs"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tpl_lightning.data.batch import COMPILED_STEP, Batch
 from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.functional.losses import icae_loss, mean_of_total, reconstruction_error, tpl_loss
+from tpl_lightning.functional.losses.tpl import icae_loss, mean_of_total, reconstruction_error, tpl_loss
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.prototypes import group_mean, leave_one_out_mean
 from tpl_lightning.functional.warps.random import random_theta

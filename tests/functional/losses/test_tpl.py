@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tpl_lightning.functional.losses import annealed_weight, icae_loss, reconstruction_loss, tpl_loss, video_errors
+from tpl_lightning.functional.losses.tpl import annealed_weight, icae_loss, reconstruction_loss, tpl_loss, video_errors
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.resample import resample, resample_nearest
 

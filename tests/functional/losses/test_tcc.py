@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tpl_lightning.functional.tcc import cycle_back_regression
+from tpl_lightning.functional.losses.tcc import cycle_back_regression
 
 
 def _slow(query, other, times, temperature, weight):

@@ -8,7 +8,7 @@ here, ICAE, is :func:`tpl_lightning.functional.losses.icae_loss`.
 from torch import Tensor
 
 from tpl_lightning.functional.collectives import global_mean
-from tpl_lightning.functional.losses import video_errors
+from tpl_lightning.functional.losses.tpl import video_errors
 
 __all__ = ["wcss_loss"]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tpl_lightning.functional.dtan_losses import wcss_loss
+from tpl_lightning.functional.losses.dtan import wcss_loss
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
 
