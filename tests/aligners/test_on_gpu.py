@@ -13,7 +13,7 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.functional.kendall import pairwise_kendall_tau
+from tpl_lightning.functional.scores.kendall import pairwise_kendall_tau
 
 pytestmark = [
     pytest.mark.gpu,

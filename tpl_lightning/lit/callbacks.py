@@ -13,7 +13,7 @@ from tpl_lightning.data.batch import Batch
 from tpl_lightning.data.datamodule import EmbeddingDataModule
 from tpl_lightning.functional.losses.tpl import annealed_weight
 from tpl_lightning.functional.masks import length_mask
-from tpl_lightning.functional.phase_scores import prototype_labels
+from tpl_lightning.functional.scores.phases import prototype_labels
 from tpl_lightning.functional.prototypes import PrototypeAccumulator
 from tpl_lightning.functional.resample import resample
 from tpl_lightning.lit.checkpoints import save_checkpoint

@@ -10,7 +10,7 @@ from torch import Tensor
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.collectives import gather_rows
 from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.functional.diagnosis import clock_share, left_over, relative_icae
+from tpl_lightning.functional.scores.diagnosis import clock_share, left_over, relative_icae
 from tpl_lightning.functional.joint import barycenters
 from tpl_lightning.functional.warps.random import random_theta
 from tpl_lightning.functional.smoothing import sample_rows

@@ -95,7 +95,7 @@ def phases_from_labels(
     """
     import torch
 
-    from tpl_lightning.functional.phase_scores import prototype_labels, prototype_votes
+    from tpl_lightning.functional.scores.phases import prototype_labels, prototype_votes
 
     counts = torch.tensor([video.num_frames for video in videos])
     padded = torch.full((len(videos), int(counts.max())), -1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tpl_lightning.functional import retrieval
-from tpl_lightning.functional.retrieval import frames_on_prototype, lookup_matches, nearest_rows, typical_videos
+from tpl_lightning.functional.scores import retrieval
+from tpl_lightning.functional.scores.retrieval import frames_on_prototype, lookup_matches, nearest_rows, typical_videos
 
 
 @pytest.mark.parametrize("backend", ["faiss", "torch", "auto"])

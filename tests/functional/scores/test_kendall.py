@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.stats import kendalltau
 
-from tpl_lightning.functional import kendall
-from tpl_lightning.functional.kendall import kendall_tau, nearest_frames, order_counts, pairwise_kendall_tau
+from tpl_lightning.functional.scores import kendall
+from tpl_lightning.functional.scores.kendall import kendall_tau, nearest_frames, order_counts, pairwise_kendall_tau
 
 METRICS = {"l2": "euclidean", "sqeuclidean": "sqeuclidean", "cosine": "cosine"}
 

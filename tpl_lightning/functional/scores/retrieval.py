@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.phase_scores import prototype_index
+from tpl_lightning.functional.scores.phases import prototype_index
 
 __all__ = ["SearchBackend", "frames_on_prototype", "lookup_matches", "nearest_rows", "typical_videos"]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.functional.diagnosis import clock_share, left_over, relative_icae
+from tpl_lightning.functional.scores.diagnosis import clock_share, left_over, relative_icae
 from tpl_lightning.functional.warps.random import random_theta
 from tpl_lightning.functional.smoothing import sample_rows
 
