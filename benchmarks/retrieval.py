@@ -25,7 +25,7 @@ from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.joint import JointOptions, barycenters, fit_jointly, fit_to_prototypes
 from tpl_lightning.functional.masks import frame_times
 from tpl_lightning.functional.scores.phases import prototype_index
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
 from tpl_lightning.functional.scores.retrieval import frames_on_prototype, lookup_matches, nearest_rows, typical_videos
 from tpl_lightning.functional.smoothing import sample_rows
 

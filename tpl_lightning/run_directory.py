@@ -138,7 +138,7 @@ def open_run_directory(config: Config) -> Iterator[Path]:
     Raises:
         UserError: If the folder cannot be made, or another process writes into it.
     """
-    from tpl_lightning.functional.collectives import on_rank_zero  # late: it loads torch
+    from tpl_lightning.functional.distributed import on_rank_zero  # late: it loads torch
 
     held: list[IO[str]] = []
 

@@ -11,7 +11,7 @@ from tpl_lightning.alignment import Alignment
 from tpl_lightning.config.loading import Config
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.collectives import num_ranks
+from tpl_lightning.functional.distributed import num_ranks
 
 __all__ = [
     "Aligner",

@@ -20,7 +20,7 @@ from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import voted_labels
 from tpl_lightning.functional.masks import frame_times
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
 
 try:
     from tslearn.barycenters import dtw_barycenter_averaging, softdtw_barycenter

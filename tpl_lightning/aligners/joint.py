@@ -27,12 +27,12 @@ from tpl_lightning.config.loading import Config, config_to_dict
 from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import voted_labels
-from tpl_lightning.functional.collectives import compute_device, is_rank_zero, on_rank_zero
+from tpl_lightning.functional.distributed import compute_device, is_rank_zero, on_rank_zero
 from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.joint import warps_from_positions
 from tpl_lightning.functional.joint_model import JointModel, JointStart
 from tpl_lightning.functional.joint_problem import FINE_CELLS, chunks
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
 
 __all__ = ["JointAligner", "wants_detail"]
 

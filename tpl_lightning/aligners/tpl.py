@@ -28,7 +28,7 @@ from tpl_lightning.data.preprocess import Preprocessor
 from tpl_lightning.data.splits import Splits
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.collectives import compute_device
+from tpl_lightning.functional.distributed import compute_device
 from tpl_lightning.lit import TPLModule
 from tpl_lightning.lit.callbacks import IcaeWeightAnnealing, PrototypeBuilder
 from tpl_lightning.lit.diagnosis import Diagnosis, in_words

@@ -115,7 +115,7 @@ def run(config: Config) -> int:
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.data.splits import split_videos
     from tpl_lightning.data.video_set import VideoSet
-    from tpl_lightning.functional.collectives import is_rank_zero, on_rank_zero
+    from tpl_lightning.functional.distributed import is_rank_zero, on_rank_zero
     from tpl_lightning.report import data_source
     from tpl_lightning.run_directory import open_run_directory
     from tpl_lightning.tracking import mirror_run
@@ -140,7 +140,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data.preprocess import Preprocessor
     from tpl_lightning.evaluation import evaluate, unmeasured
-    from tpl_lightning.functional.collectives import is_rank_zero
+    from tpl_lightning.functional.distributed import is_rank_zero
     from tpl_lightning.quality import assess
     from tpl_lightning.report import REFINED, data_source, print_scores
     from tpl_lightning.run_directory import write_metrics

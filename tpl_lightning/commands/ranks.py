@@ -34,7 +34,7 @@ def joined_ranks(config: Config) -> Iterator[None]:
         from tpl_lightning.lit.trainer import check_trainer_options
 
         check_trainer_options(config.trainer)
-    from tpl_lightning.functional.collectives import part_from_ranks, wait_for_all
+    from tpl_lightning.functional.distributed import part_from_ranks, wait_for_all
 
     try:
         yield

@@ -7,7 +7,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from tpl_lightning.data.batch import Batch
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
 from tpl_lightning.functional.losses.soft_dtw import contrastive_idm, soft_dtw
 from tpl_lightning.functional.losses.tcc import cycle_back_regression
 from tpl_lightning.nn.heads import EmbeddingHead

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.adapted_prior import precision_factor
-from tpl_lightning.functional.collectives import gather_rows, global_mean
+from tpl_lightning.functional.distributed import gather_rows, global_mean
 from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.losses.tpl import video_errors
 from tpl_lightning.functional.warps.random import random_theta
-from tpl_lightning.functional.resample import resample_to_size
+from tpl_lightning.functional.resampling import resample_to_size
 from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.lit.bank import WarpBank
 from tpl_lightning.lit.module import (

@@ -23,7 +23,7 @@ from torch import nn
 from tpl_lightning.files.checkpoint import check_same_cache, first_epoch, training_checkpoint
 from tpl_lightning.config.loading import Config
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.collectives import most_of_ranks
+from tpl_lightning.functional.distributed import most_of_ranks
 from tpl_lightning.lit.callbacks import EpochProgress
 from tpl_lightning.lit.checkpoints import Checkpoints, StepSeeds, WholeFiles
 from tpl_lightning.lit.csv_log import open_csv_log

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.masks import frame_times, length_mask
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
 from tpl_lightning.metrics.base import SumMetric
 
 __all__ = ["ROUGHNESS_WEIGHT", "AlignmentScore"]
@@ -64,7 +64,7 @@ class AlignmentScore(SumMetric):
     ) -> None:
         """Add a batch of videos.
 
-        Convention: as :func:`~tpl_lightning.functional.resample.resample`.
+        Convention: as :func:`~tpl_lightning.functional.resampling.resample`.
 
         Args:
             features: (B, T, C), padded at the end.

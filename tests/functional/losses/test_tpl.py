@@ -7,7 +7,7 @@ import torch
 
 from tpl_lightning.functional.losses.tpl import annealed_weight, icae_loss, reconstruction_loss, tpl_loss, video_errors
 from tpl_lightning.functional.masks import frame_times, length_mask
-from tpl_lightning.functional.resample import resample, resample_nearest
+from tpl_lightning.functional.resampling import resample, resample_nearest
 
 LENGTHS, ACTION, POINTS = torch.tensor([9, 5, 7, 4]), torch.tensor([0, 2, 0, 2]), torch.tensor([6, 4, 6, 4])
 

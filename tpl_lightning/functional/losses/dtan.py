@@ -7,7 +7,7 @@ here, ICAE, is :func:`tpl_lightning.functional.losses.icae_loss`.
 
 from torch import Tensor
 
-from tpl_lightning.functional.collectives import global_mean
+from tpl_lightning.functional.distributed import global_mean
 from tpl_lightning.functional.losses.tpl import video_errors
 
 __all__ = ["wcss_loss"]
@@ -26,7 +26,7 @@ def wcss_loss(aligned: Tensor, prototype: Tensor, action: Tensor, prototype_leng
         prototype_length: (B,) points L of the prototype of each video's action.
 
     Returns:
-        Scalar; under DDP see :func:`~tpl_lightning.functional.collectives.global_mean`.
+        Scalar; under DDP see :func:`~tpl_lightning.functional.distributed.global_mean`.
     """
     expected = prototype.index_select(0, action)[:, : aligned.shape[1]]
     return global_mean(video_errors(aligned, expected, prototype_length))

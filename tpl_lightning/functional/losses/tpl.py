@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tpl_lightning.functional.collectives import global_mean
+from tpl_lightning.functional.distributed import global_mean
 from tpl_lightning.functional.masks import length_mask
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
 
 __all__ = [
     "annealed_weight",
@@ -57,7 +57,7 @@ def icae_loss(
         prototype_length: (B,) points of the prototype of each video's action.
 
     Returns:
-        Scalar; under DDP see :func:`~tpl_lightning.functional.collectives.global_mean`.
+        Scalar; under DDP see :func:`~tpl_lightning.functional.distributed.global_mean`.
     """
     with torch.autocast(latent.device.type, enabled=False):
         expected = resample(prototype.index_select(0, action), position, prototype_length)
@@ -124,7 +124,7 @@ def reconstruction_loss(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings
     Arguments as of :func:`reconstruction_error`.
 
     Returns:
-        Scalar; under DDP see :func:`~tpl_lightning.functional.collectives.global_mean`.
+        Scalar; under DDP see :func:`~tpl_lightning.functional.distributed.global_mean`.
     """
     return mean_of_total(reconstruction_error(hidden, weight, bias, embeddings, lengths), len(hidden))
 

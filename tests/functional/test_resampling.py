@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.integrate import trapezoid
 
-from tpl_lightning.functional.resample import resample_to_size
+from tpl_lightning.functional.resampling import resample_to_size
 
 
 @pytest.mark.parametrize(("frames", "size"), [(5, 9), (9, 9), (10, 9), (600, 192), (50, 7)])

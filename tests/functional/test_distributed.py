@@ -6,11 +6,11 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
-from tpl_lightning.functional.collectives import all_reduce_sum, global_mean, is_distributed
+from tpl_lightning.functional.distributed import all_reduce_sum, global_mean, is_distributed
 from tpl_lightning.functional.losses.tpl import icae_loss, reconstruction_loss, tpl_loss
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.prototypes import PrototypeAccumulator, group_mean
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
 from tpl_lightning.nn import DMTAE
 
 LENGTHS, ACTION, POINTS = torch.tensor([14, 9, 12, 7, 11]), torch.tensor([0, 2, 0, 2, 1]), torch.tensor([9, 6, 9, 6, 8])
