@@ -22,7 +22,7 @@ from tpl_lightning.data.cache import EmbeddingCache
 from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.functional.joint import JointOptions, barycenters, fit_jointly, fit_to_prototypes
+from tpl_lightning.groupwise.fit import JointOptions, barycenters, fit_jointly, fit_to_prototypes
 from tpl_lightning.functional.masks import frame_times
 from tpl_lightning.functional.scores.phases import prototype_index
 from tpl_lightning.functional.resampling import resample

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.joint_problem import chunks
+from tpl_lightning.groupwise.energy import chunks
 from tpl_lightning.functional.resampling import resample, resample_nearest
 from tpl_lightning.metrics import (
     CycleBackConsistency,

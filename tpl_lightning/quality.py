@@ -9,7 +9,7 @@ import torch
 
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.joint import disagreement
+from tpl_lightning.groupwise.fit import disagreement
 from tpl_lightning.metrics.alignment_score import ROUGHNESS_WEIGHT
 
 __all__ = ["Quality", "assess"]

@@ -17,7 +17,7 @@ from tpl_lightning.data.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate
-from tpl_lightning.functional import joint_model
+from tpl_lightning.groupwise import model as joint_model
 
 SMALL = [
     "train.max_epochs=2",

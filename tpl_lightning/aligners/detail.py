@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from tpl_lightning.functional.joint import JointOptions, agreement
-from tpl_lightning.functional.joint_problem import in_detail
-from tpl_lightning.functional.timing_space import channel_energy
+from tpl_lightning.groupwise.fit import JointOptions, agreement
+from tpl_lightning.groupwise.energy import in_detail
+from tpl_lightning.groupwise.discriminant import channel_energy
 from tpl_lightning.config.fits import DirectConfig
 
 __all__ = ["FINE_GRID", "detail_pays", "joint_options"]

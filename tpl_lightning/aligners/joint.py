@@ -29,9 +29,9 @@ from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import voted_labels
 from tpl_lightning.functional.distributed import compute_device, is_rank_zero, on_rank_zero
 from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.functional.joint import warps_from_positions
-from tpl_lightning.functional.joint_model import JointModel, JointStart
-from tpl_lightning.functional.joint_problem import FINE_CELLS, chunks
+from tpl_lightning.groupwise.fit import warps_from_positions
+from tpl_lightning.groupwise.model import JointModel, JointStart
+from tpl_lightning.groupwise.energy import FINE_CELLS, chunks
 from tpl_lightning.functional.resampling import resample
 
 __all__ = ["JointAligner", "wants_detail"]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.warps.cpab import num_parameters
-from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, chunks, less_level
+from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
 from tpl_lightning.functional.warps.least_squares import least_squares_warps
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 

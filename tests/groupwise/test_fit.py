@@ -7,9 +7,9 @@ import torch
 
 from tpl_lightning.functional import joint, joint_problem
 from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
-from tpl_lightning.functional.joint import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
-from tpl_lightning.functional.joint_model import JointModel, JointStart
-from tpl_lightning.functional.joint_problem import FINE_CELLS, in_detail
+from tpl_lightning.groupwise.fit import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
+from tpl_lightning.groupwise.model import JointModel, JointStart
+from tpl_lightning.groupwise.energy import FINE_CELLS, in_detail
 from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, smoothed
 
 GRID = torch.linspace(0, 1, 128)

@@ -11,19 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.adapted_prior import precision_factor, regularised
+from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
 from tpl_lightning.functional.warps.cpab import cpab_warp, num_parameters
-from tpl_lightning.functional.joint import (
+from tpl_lightning.groupwise.fit import (
     JointOptions,
     barycenters,
     centred,
     fit_jointly,
     fit_to_prototypes,
 )
-from tpl_lightning.functional.joint_problem import FINE_CELLS, less_level
-from tpl_lightning.functional.path_warps import path_warps
+from tpl_lightning.groupwise.energy import FINE_CELLS, less_level
+from tpl_lightning.groupwise.path_warps import path_warps
 from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.functional.timing_space import TimingSpace
+from tpl_lightning.groupwise.discriminant import TimingSpace
 
 __all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
