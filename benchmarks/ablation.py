@@ -17,8 +17,8 @@ import torch
 
 from tpl_lightning.aligners import build_aligner
 from tpl_lightning.config.loading import load_config
-from tpl_lightning.data.cache_shards import open_cache
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.cache.shards import open_cache
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation import evaluate
 

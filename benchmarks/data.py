@@ -30,11 +30,11 @@ from lightning import Callback
 
 from tpl_lightning.commands.fit import _CHECKED_FRAMES
 from tpl_lightning.config.loading import Config, config_to_dict, load_config
-from tpl_lightning.data.cache import EmbeddingCacheWriter
-from tpl_lightning.data.cache_shards import open_cache
-from tpl_lightning.data.datamodule import EmbeddingDataModule
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
+from tpl_lightning.data.cache.shards import open_cache
+from tpl_lightning.data.loading.datamodule import EmbeddingDataModule
+from tpl_lightning.data.loading.preprocessing import Preprocessor
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 
 FOLDER = Path(__file__).parent

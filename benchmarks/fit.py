@@ -29,9 +29,9 @@ from make_sets import _frames, _smooth
 
 from tpl_lightning.aligners.base import with_epochs
 from tpl_lightning.config.loading import Config, load_config
-from tpl_lightning.data.cache import EmbeddingCacheWriter
-from tpl_lightning.data.cache_shards import open_cache
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
+from tpl_lightning.data.cache.shards import open_cache
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 
 FOLDER = Path(__file__).parent

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.config.loading import DataConfig
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.groupwise.fit import JointOptions, barycenters, fit_jointly, fit_to_prototypes

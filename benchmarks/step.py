@@ -19,8 +19,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tpl_lightning.config.loading import config_to_dict, load_config
-from tpl_lightning.data.batch import PackedBatch
-from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
+from tpl_lightning.data.loading.batch import PackedBatch
+from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
 from tpl_lightning.functional.resampling import resample
 from tpl_lightning.lit.module import TPLModule
 from tpl_lightning.nn import dmtae

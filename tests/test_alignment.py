@@ -10,7 +10,7 @@ from tests.conftest import write_cache
 from tpl_lightning.aligners.linear import LinearAligner
 from tpl_lightning.aligners.pad import PadAligner
 from tpl_lightning.alignment import Alignment
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate, voted_labels

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.video_files import write_video
 
 pytest.importorskip("av")

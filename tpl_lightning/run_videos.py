@@ -14,8 +14,8 @@ import numpy as np
 
 from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.config.loading import Config, load_run_config
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.cache_shards import open_cache
+from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.shards import open_cache
 from tpl_lightning.data.clips import video_names
 from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos

@@ -6,10 +6,10 @@ import torch
 
 from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.config.loading import config_to_dict, load_config
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.datamodule import EmbeddingDataset
-from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.loading.datamodule import EmbeddingDataset
+from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate

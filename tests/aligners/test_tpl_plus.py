@@ -11,8 +11,8 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.aligners.base import with_epochs
 from tpl_lightning.config.loading import load_config
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import evaluate

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.procedural import ACTIONS
 from tpl_lightning.data.procedural.build import video_paths
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tpl_lightning.data import samplers
-from tpl_lightning.data.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler
+from tpl_lightning.data.loading import samplers
+from tpl_lightning.data.loading.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler
 
 
 @given(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.clips import clips_of_folder, clips_of_list
 from tpl_lightning.data.embed import embed_clips, embed_folder, merge_shards
 from tpl_lightning.data.extractors import embed_video, extractor_of_cache, make_extractor

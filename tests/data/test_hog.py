@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.hog import HogExtractor, HogParams, fit_square, hog_features
 from tpl_lightning.data.motion import cell_motion
 from tpl_lightning.errors import UserError

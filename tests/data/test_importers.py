@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from tpl_lightning.__main__ import main
 from tpl_lightning.config.loading import DataConfig
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.clips import Clip
 from tpl_lightning.data.importers import IMPORTERS
 from tpl_lightning.data.sources import find_or_make_cache

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.hog import HogExtractor
 from tpl_lightning.data.procedural import ACTIONS, PHASE_NAMES, clip_specs, render_clip
 from tpl_lightning.data.procedural.actions import ACTION_TABLE, Style

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from tpl_lightning.aligners.joint import JointAligner
 from tpl_lightning.config.loading import config_to_dict
-from tpl_lightning.data.datamodule import EmbeddingDataModule
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.splits import Splits
+from tpl_lightning.data.loading.datamodule import EmbeddingDataModule
+from tpl_lightning.data.loading.preprocessing import Preprocessor
+from tpl_lightning.data.loading.splits import Splits
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.lit.heads import HeadModule
 from tpl_lightning.lit.trainer import train as train_module

@@ -22,10 +22,10 @@ from tpl_lightning.aligners.prior_choice import (
 from tpl_lightning.alignment import Alignment
 from tpl_lightning.files.checkpoint import read_checkpoint
 from tpl_lightning.config.loading import Config, config_to_dict
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.data.datamodule import EmbeddingDataModule
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.splits import Splits
+from tpl_lightning.data.loading.batch import Batch
+from tpl_lightning.data.loading.datamodule import EmbeddingDataModule
+from tpl_lightning.data.loading.preprocessing import Preprocessor
+from tpl_lightning.data.loading.splits import Splits
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.distributed import compute_device

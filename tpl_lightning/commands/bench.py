@@ -151,7 +151,7 @@ def run(config: Config) -> int:
     """Run all rows, writing the table after each."""
     from rich.console import Console
 
-    from tpl_lightning.data.cache_shards import open_cache
+    from tpl_lightning.data.cache.shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
     from tpl_lightning.report import data_source
 

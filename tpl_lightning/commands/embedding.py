@@ -201,7 +201,7 @@ def check_out(out: Path, overwrite: bool, outputs: Outputs) -> None:
 def _is_cache(path: Path) -> bool:
     import h5py
 
-    from tpl_lightning.data.cache_writer import FORMAT
+    from tpl_lightning.data.cache.writer import FORMAT
 
     try:
         with h5py.File(path, "r") as file:
@@ -211,7 +211,7 @@ def _is_cache(path: Path) -> bool:
 
 
 def _say(path: Path) -> int:
-    from tpl_lightning.data.cache import EmbeddingCache
+    from tpl_lightning.data.cache.reader import EmbeddingCache
 
     cache = EmbeddingCache(path)
     frames = int(cache.offsets[-1])

@@ -14,8 +14,8 @@ from tpl_lightning.errors import best_effort
 if TYPE_CHECKING:
     from tpl_lightning.aligners.base import Features
     from tpl_lightning.alignment import Alignment
-    from tpl_lightning.data.cache import EmbeddingCache
-    from tpl_lightning.data.splits import Splits
+    from tpl_lightning.data.cache.reader import EmbeddingCache
+    from tpl_lightning.data.loading.splits import Splits
     from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.evaluation import Scores
     from tpl_lightning.tracking import Mirror
@@ -111,9 +111,9 @@ def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
     from tpl_lightning.aligners.base import with_epochs
-    from tpl_lightning.data.cache_shards import open_cache
+    from tpl_lightning.data.cache.shards import open_cache
     from tpl_lightning.data.sources import find_or_make_cache
-    from tpl_lightning.data.splits import split_videos
+    from tpl_lightning.data.loading.splits import split_videos
     from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.functional.distributed import is_rank_zero, on_rank_zero
     from tpl_lightning.report import data_source
@@ -138,7 +138,7 @@ def run(config: Config) -> int:
 def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mirror") -> int:
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import build_aligner
-    from tpl_lightning.data.preprocess import Preprocessor
+    from tpl_lightning.data.loading.preprocessing import Preprocessor
     from tpl_lightning.evaluation import evaluate, unmeasured
     from tpl_lightning.functional.distributed import is_rank_zero
     from tpl_lightning.quality import assess

@@ -55,7 +55,7 @@ class RenderOptions:
 
 def run(options: RenderOptions) -> int:
     """Draw, embed and write."""
-    from tpl_lightning.data.cache import EmbeddingCache
+    from tpl_lightning.data.cache.reader import EmbeddingCache
     from tpl_lightning.data.procedural import ACTIONS
     from tpl_lightning.data.procedural.build import build_procedural_set, video_paths
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotations, spans_of_labels, warn_of_names
-from tpl_lightning.data.cache_writer import SPLITS
+from tpl_lightning.data.cache.writer import SPLITS
 from tpl_lightning.files.tables import TableRow, read_fps, read_table
 from tpl_lightning.data.tfrecord import read_record
 from tpl_lightning.data.video_clock import VideoClock

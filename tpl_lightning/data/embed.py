@@ -19,7 +19,7 @@ import numpy as np
 
 from tpl_lightning.files.broken import report_broken
 from tpl_lightning.data.annotations import PhaseSpans, doubt_of, warn_of_names
-from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.clips import Clip, ClipReader, clips_of_folder
 from tpl_lightning.data.extractors import Extractor, Projector, StoredExtractor
 from tpl_lightning.data.hog import HogExtractor, HogParams

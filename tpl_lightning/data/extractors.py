@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.hog import HogExtractor
 from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_files import VideoReader

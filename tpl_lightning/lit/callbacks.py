@@ -9,8 +9,8 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.data.datamodule import EmbeddingDataModule
+from tpl_lightning.data.loading.batch import Batch
+from tpl_lightning.data.loading.datamodule import EmbeddingDataModule
 from tpl_lightning.functional.losses.tpl import annealed_weight
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.scores.phases import prototype_labels

@@ -7,7 +7,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from tpl_lightning.data.batch import Batch
+from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.functional.distributed import gather_rows
 from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.scores.diagnosis import clock_share, left_over, relative_icae

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tpl_lightning.data.batch import Batch
+from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.functional.distributed import global_mean
 from tpl_lightning.functional.losses.dtan import wcss_loss
 from tpl_lightning.functional.losses.tpl import icae_loss

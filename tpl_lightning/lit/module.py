@@ -8,7 +8,7 @@ from lightning import LightningModule
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 
-from tpl_lightning.data.batch import COMPILED_STEP, Batch
+from tpl_lightning.data.loading.batch import COMPILED_STEP, Batch
 from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.losses.tpl import icae_loss, mean_of_total, reconstruction_error, tpl_loss
 from tpl_lightning.functional.masks import frame_times, length_mask

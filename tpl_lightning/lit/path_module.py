@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from tpl_lightning.data.batch import Batch
+from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.groupwise.empirical_bayes import precision_factor
 from tpl_lightning.functional.distributed import gather_rows, global_mean
 from tpl_lightning.functional.warps.cpab import cpab_warp

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.data.annotations import read_annotations
-from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.clips import Clip, annotate, choose_splits, read_list
 from tpl_lightning.files.tables import read_fps
 from tpl_lightning.data.video_clock import VideoClock

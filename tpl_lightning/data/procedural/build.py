@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.data.cache import EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
 from tpl_lightning.data.hog import HogExtractor
 from tpl_lightning.data.pool import parallel_map
 from tpl_lightning.data.procedural.actions import ACTIONS, PHASE_NAMES

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from tpl_lightning.data.batch import PackedBatch
+from tpl_lightning.data.loading.batch import PackedBatch
 
 __all__ = ["ReadAheadLoader"]
 

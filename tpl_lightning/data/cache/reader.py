@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tpl_lightning.data.cache_writer import (
+from tpl_lightning.data.cache.writer import (
     FORMAT,
     SPLITS,
     VERSION,
@@ -23,8 +23,8 @@ from tpl_lightning.data.cache_writer import (
     writable,
 )
 from tpl_lightning.files.locks import writer_of
-from tpl_lightning.data.parts import check_parts
-from tpl_lightning.data.row_reader import RowReader
+from tpl_lightning.data.cache.parts import check_parts
+from tpl_lightning.data.cache.rows import RowReader
 from tpl_lightning.errors import UserError, plain_warnings
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter"]

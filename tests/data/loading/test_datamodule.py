@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader
 
 from tests.conftest import free_port, write_cache
 from tpl_lightning.config.loading import DataConfig
-from tpl_lightning.data import datamodule
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.datamodule import EmbeddingDataModule, EmbeddingDataset
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.samplers import STAND_IN
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.data.loading import datamodule
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.loading.datamodule import EmbeddingDataModule, EmbeddingDataset
+from tpl_lightning.data.loading.preprocessing import Preprocessor
+from tpl_lightning.data.loading.samplers import STAND_IN
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation

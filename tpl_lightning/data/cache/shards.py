@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
 
 __all__ = ["ShardedCache", "open_cache"]

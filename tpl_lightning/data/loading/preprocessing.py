@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.config.loading import DataConfig
-from tpl_lightning.data.batch import Batch, PackedBatch
+from tpl_lightning.data.loading.batch import Batch, PackedBatch
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.masks import length_mask

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tpl_lightning.data.read_ahead import ReadAheadLoader
+from tpl_lightning.data.loading.read_ahead import ReadAheadLoader
 
 
 class Numbers:

@@ -9,11 +9,11 @@ from lightning import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from tpl_lightning.config.loading import DataConfig
-from tpl_lightning.data.batch import COMPILED_STEP, Batch, PackedBatch
-from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
-from tpl_lightning.data.read_ahead import ReadAheadLoader
-from tpl_lightning.data.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
-from tpl_lightning.data.splits import Splits
+from tpl_lightning.data.loading.batch import COMPILED_STEP, Batch, PackedBatch
+from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
+from tpl_lightning.data.loading.read_ahead import ReadAheadLoader
+from tpl_lightning.data.loading.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
+from tpl_lightning.data.loading.splits import Splits
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 

@@ -5,8 +5,8 @@ import pytest
 
 from tests.conftest import write_cache
 from tpl_lightning.config.loading import DataConfig
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.splits import select_evaluation, split_videos
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.loading.splits import select_evaluation, split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tpl_lightning.data.row_reader import RowReader
+from tpl_lightning.data.cache.rows import RowReader
 
 VALUES = np.random.default_rng(0).normal(size=(500, 6)).astype(np.float32)
 
@@ -92,7 +92,7 @@ def test_a_place_that_does_not_hold_is_left_to_hdf5(tmp_path, monkeypatch, row):
     with h5py.File(tmp_path / "a.h5") as file:
         place = file["x"].id.get_offset()
         assert RowReader(file["x"]).is_plain
-        monkeypatch.setattr("tpl_lightning.data.row_reader._place", lambda _: (place - 24, np.dtype("<f4")))
+        monkeypatch.setattr("tpl_lightning.data.cache.rows._place", lambda _: (place - 24, np.dtype("<f4")))
         reader, out = RowReader(file["x"]), np.empty_like(values)
         assert not reader.is_plain
         reader.read_into(out, 0)
