@@ -7,7 +7,7 @@ import pytest
 
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.data.video_files import write_video
+from tpl_lightning.video.files import write_video
 
 pytest.importorskip("av")
 

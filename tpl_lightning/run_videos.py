@@ -17,8 +17,8 @@ from tpl_lightning.config.loading import Config, load_run_config
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache.shards import open_cache
 from tpl_lightning.data.clips import video_names
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.search import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.names import canonical
@@ -382,7 +382,7 @@ def embed_and_align(
         The alignment, a row per video (None: there is none left), and when the embedded frames of each appear.
     """
     from tpl_lightning.data.extractors import embed_video, extractor_of_cache
-    from tpl_lightning.data.video_probe import probe_video
+    from tpl_lightning.video.probe import probe_video
 
     extractor, usual = extractor_of_cache(run.cache), float(run.cache.fps.max())
     clocks: list[VideoClock] = []

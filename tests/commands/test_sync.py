@@ -9,7 +9,7 @@ import pytest
 
 from tests.run_factory import inverse_warp, make_run, read_code, warp, write_clip
 from tpl_lightning.__main__ import main
-from tpl_lightning.data.video_files import read_video, video_info
+from tpl_lightning.video.files import read_video, video_info
 from tpl_lightning.files.outputs import MANIFEST
 from tpl_lightning.run_videos import Run
 from tpl_lightning.sync.clips import open_clips

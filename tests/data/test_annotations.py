@@ -7,7 +7,7 @@ import pytest
 
 from tpl_lightning.data.annotations import PhaseSpans, doubt_of, read_annotations, spans_of_labels
 from tpl_lightning.data.clips import Clip, annotate
-from tpl_lightning.data.video_clock import VideoClock
+from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.errors import UserError
 
 EAF = """<?xml version="1.0" encoding="UTF-8"?>

@@ -18,8 +18,8 @@ from tpl_lightning.data.clips import clips_of_folder, clips_of_list
 from tpl_lightning.data.embed import embed_clips, embed_folder, merge_shards
 from tpl_lightning.data.extractors import embed_video, extractor_of_cache, make_extractor
 from tpl_lightning.data.hog import HogExtractor
-from tpl_lightning.data.prefetch import prefetched
-from tpl_lightning.data.video_files import read_video, write_video
+from tpl_lightning.video.prefetch import prefetched
+from tpl_lightning.video.files import read_video, write_video
 from tpl_lightning.errors import UserError
 
 pytest.importorskip("av")

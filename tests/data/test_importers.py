@@ -17,8 +17,8 @@ from tpl_lightning.data.clips import Clip
 from tpl_lightning.data.importers import IMPORTERS
 from tpl_lightning.data.sources import find_or_make_cache
 from tpl_lightning.data.tfrecord import message_class
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_files import write_video
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.files import write_video
 from tpl_lightning.errors import UserError
 
 google_crc32c = pytest.importorskip("google_crc32c")

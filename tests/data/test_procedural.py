@@ -261,7 +261,7 @@ def test_result_does_not_depend_on_workers(built, tmp_path):
 
 def test_a_rendered_video_embeds_as_in_the_cache(built):
     """Only compression lies between the two: far less than between the poses of the action."""
-    from tpl_lightning.data.video_files import read_video
+    from tpl_lightning.video.files import read_video
 
     cache, videos = built
     extractor = HogExtractor.from_state(*cache.extractor_state())

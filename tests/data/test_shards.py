@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tpl_lightning.data.shards import ShardWriter, read_shards, shard_folder
-from tpl_lightning.data.video_clock import VideoClock
+from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.errors import UserError
 
 

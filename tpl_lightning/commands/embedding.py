@@ -156,7 +156,7 @@ def _run(
 ) -> int:
     from tpl_lightning.data.embed import embed_clips
     from tpl_lightning.data.extractors import make_extractor
-    from tpl_lightning.data.video_files import check_fps
+    from tpl_lightning.video.files import check_fps
 
     check_fps(options.fps)
     check_out(out, options.overwrite, outputs)

@@ -80,7 +80,7 @@ def _write_action(
     import numpy as np
 
     from tpl_lightning.data.pool import Progress
-    from tpl_lightning.data.video_files import write_video
+    from tpl_lightning.video.files import write_video
     from tpl_lightning.sync.clock import make_clock
     from tpl_lightning.sync.grid import Grid
     from tpl_lightning.sync.layout import plan_layout

@@ -14,8 +14,8 @@ import numpy as np
 
 from tpl_lightning.data.elan import read_eaf
 from tpl_lightning.data.label_tables import read_label_table
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_search import VIDEO_EXTENSIONS
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.search import VIDEO_EXTENSIONS
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.names import canonical
 

@@ -17,10 +17,10 @@ from tpl_lightning.data.annotations import Annotations, PhaseSpans, read_annotat
 from tpl_lightning.data.cache.writer import SPLITS
 from tpl_lightning.files.tables import TableRow, read_fps, read_table
 from tpl_lightning.data.tfrecord import read_record
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_files import VideoReader
-from tpl_lightning.data.video_pixels import FrameSize
-from tpl_lightning.data.video_search import VIDEO_EXTENSIONS, find_videos, is_video, left_out_text, note_left_out
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.files import VideoReader
+from tpl_lightning.video.pixels import FrameSize
+from tpl_lightning.video.search import VIDEO_EXTENSIONS, find_videos, is_video, left_out_text, note_left_out
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.names import canonical
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tpl_lightning.data.video_search import VIDEO_EXTENSIONS
+from tpl_lightning.video.search import VIDEO_EXTENSIONS
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.names import canonical
 

@@ -24,10 +24,10 @@ from tpl_lightning.data.clips import Clip, ClipReader, clips_of_folder
 from tpl_lightning.data.extractors import Extractor, Projector, StoredExtractor
 from tpl_lightning.data.hog import HogExtractor, HogParams
 from tpl_lightning.data.pool import Progress, parallel_imap, usable_cores
-from tpl_lightning.data.prefetch import prefetched
+from tpl_lightning.video.prefetch import prefetched
 from tpl_lightning.data.shards import Features, ShardWriter, read_shards, shard_folder
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_files import check_fps
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.files import check_fps
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.outputs import Outputs
 

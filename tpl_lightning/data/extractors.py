@@ -8,8 +8,8 @@ import numpy as np
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.hog import HogExtractor
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_files import VideoReader
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.files import VideoReader
 from tpl_lightning.errors import UserError
 
 if TYPE_CHECKING:

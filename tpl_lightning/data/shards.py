@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.video_clock import VideoClock
+from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.errors import UserError
 
 __all__ = ["Features", "ShardWriter", "read_shards", "shard_folder"]

@@ -59,7 +59,7 @@ def _importer_of(dataset: str) -> "Importer":
 
 
 def _raw_folder(root: Path, dataset: str) -> Path | None:
-    from tpl_lightning.data.video_search import find_videos
+    from tpl_lightning.video.search import find_videos
 
     importer = _importer_of(dataset)
     for folder in (root / dataset, root / "videos" / dataset):

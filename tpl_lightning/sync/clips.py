@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_decode import FrameDecoder
-from tpl_lightning.data.video_files import read_timed_frames
-from tpl_lightning.data.video_pixels import FrameSize
-from tpl_lightning.data.video_probe import VideoProbe, probe_video
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.decoding import FrameDecoder
+from tpl_lightning.video.files import read_timed_frames
+from tpl_lightning.video.pixels import FrameSize
+from tpl_lightning.video.probe import VideoProbe, probe_video
 from tpl_lightning.errors import UserError
 from tpl_lightning.run_videos import RunVideo
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.data.video_files import write_video
+from tpl_lightning.video.files import write_video
 from tpl_lightning.errors import UserError
 from tpl_lightning.run_videos import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tpl_lightning.data.pool import Progress
-from tpl_lightning.data.video_files import write_video
+from tpl_lightning.video.files import write_video
 from tpl_lightning.files.names import unique_stems
 from tpl_lightning.files.outputs import Outputs
 from tpl_lightning.sync.clips import Clip

@@ -13,7 +13,7 @@ from tpl_lightning.data.hog import HogExtractor
 from tpl_lightning.data.pool import parallel_map
 from tpl_lightning.data.procedural.actions import ACTIONS, PHASE_NAMES
 from tpl_lightning.data.procedural.clips import PROCEDURAL_VERSION, SIZE, ClipSpec, clip_specs, render_clip
-from tpl_lightning.data.video_files import has_pyav, write_video
+from tpl_lightning.video.files import has_pyav, write_video
 from tpl_lightning.files.outputs import Outputs
 
 logger = logging.getLogger(__name__)

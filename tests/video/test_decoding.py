@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.run_factory import read_code
-from tpl_lightning.data.video_decode import FrameDecoder
-from tpl_lightning.data.video_files import VideoReader, read_frames, write_video
-from tpl_lightning.data.video_probe import probe_video
+from tpl_lightning.video.decoding import FrameDecoder
+from tpl_lightning.video.files import VideoReader, read_frames, write_video
+from tpl_lightning.video.probe import probe_video
 
 av = pytest.importorskip("av")
 

@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tpl_lightning.data.video_files import read_frames, read_video, video_info, write_video
-from tpl_lightning.data.video_hdr import HLG, PQ, tone_mapped
-from tpl_lightning.data.video_probe import probe_video
+from tpl_lightning.video.files import read_frames, read_video, video_info, write_video
+from tpl_lightning.video.hdr import HLG, PQ, tone_mapped
+from tpl_lightning.video.probe import probe_video
 
 av = pytest.importorskip("av")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_decode import FrameDecoder, open_video, pyav, video_stream
-from tpl_lightning.data.video_pixels import RgbConverter
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.decoding import FrameDecoder, open_video, pyav, video_stream
+from tpl_lightning.video.pixels import RgbConverter
 
 __all__ = ["VideoProbe", "probe_video"]
 
@@ -34,7 +34,7 @@ class VideoProbe:
 def probe_video(path: str | Path, *, known: np.ndarray | None = None) -> VideoProbe:
     """Find the time of every frame by decoding the file: what cannot be decoded, or is hidden, has no time.
 
-    Convention: as :class:`~tpl_lightning.data.video_files.VideoReader`, so that entry k of the clock is the k-th frame
+    Convention: as :class:`~tpl_lightning.video.files.VideoReader`, so that entry k of the clock is the k-th frame
     that it yields without ``fps``.
 
     Args:

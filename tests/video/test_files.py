@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tpl_lightning.data.video_files import (
+from tpl_lightning.video.files import (
     has_pyav,
     read_frames,
     read_video,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tpl_lightning.data.video_clock import VideoClock
+from tpl_lightning.video.clock import VideoClock
 
 UNEVEN = VideoClock(np.array([0.0, 0.1, 0.2, 2.0, 2.05]), stated_fps=1000.0)
 

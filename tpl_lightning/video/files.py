@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_decode import FrameDecoder, pyav
-from tpl_lightning.data.video_pixels import FrameSize, RgbConverter, YuvConverter, deinterlaced
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.decoding import FrameDecoder, pyav
+from tpl_lightning.video.pixels import FrameSize, RgbConverter, YuvConverter, deinterlaced
 from tpl_lightning.errors import UserError
 
 _ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.video_clock import DEFAULT_FPS, VideoClock
+from tpl_lightning.video.clock import DEFAULT_FPS, VideoClock
 from tpl_lightning.errors import UserError
 
 __all__ = ["FrameDecoder", "open_video", "pyav", "stated_rate", "video_stream"]

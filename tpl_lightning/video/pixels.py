@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.video_hdr import HLG, PQ, tone_mapped
+from tpl_lightning.video.hdr import HLG, PQ, tone_mapped
 
 __all__ = ["FrameSize", "RgbConverter", "YuvConverter", "deinterlaced"]
 
