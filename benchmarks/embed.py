@@ -18,10 +18,10 @@ import av
 import numpy as np
 from skimage.feature import hog
 
-from tpl_lightning.data.clips import clips_of_folder
-from tpl_lightning.data.embed import embed_clips
-from tpl_lightning.data.hog import HogExtractor, fit_square, hog_features
-from tpl_lightning.data.pool import usable_cores
+from tpl_lightning.features.clips import clips_of_folder
+from tpl_lightning.features.embedding import embed_clips
+from tpl_lightning.features.hog import HogExtractor, fit_square, hog_features
+from tpl_lightning.features.pool import usable_cores
 from tpl_lightning.video.prefetch import prefetched
 from tpl_lightning.video.files import read_frames, write_video
 

@@ -98,7 +98,7 @@ def square(count, bend, seed=0, size=48):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run of the direct fit on clips embedded by HOG."""
-    from tpl_lightning.data.embed import embed_folder
+    from tpl_lightning.features.embedding import embed_folder
 
     root = tmp_path_factory.mktemp("trained")
     for k, bend in enumerate((0.0, 0.5, -0.5, 0.3)):

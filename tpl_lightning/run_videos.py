@@ -16,7 +16,7 @@ from tpl_lightning.alignment import Alignment, prototype_grid
 from tpl_lightning.config.loading import Config, load_run_config
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache.shards import open_cache
-from tpl_lightning.data.clips import video_names
+from tpl_lightning.features.clips import video_names
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.search import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos
 from tpl_lightning.data.video_set import VideoSet
@@ -381,7 +381,7 @@ def embed_and_align(
     Returns:
         The alignment, a row per video (None: there is none left), and when the embedded frames of each appear.
     """
-    from tpl_lightning.data.extractors import embed_video, extractor_of_cache
+    from tpl_lightning.features.extractors import embed_video, extractor_of_cache
     from tpl_lightning.video.probe import probe_video
 
     extractor, usual = extractor_of_cache(run.cache), float(run.cache.fps.max())

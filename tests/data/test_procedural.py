@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.data.hog import HogExtractor
+from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.data.procedural import ACTIONS, PHASE_NAMES, clip_specs, render_clip
 from tpl_lightning.data.procedural.actions import ACTION_TABLE, Style
 from tpl_lightning.data.procedural.body import BodyShape, two_bone

@@ -75,7 +75,7 @@ def embed(arguments: list[str]) -> int:
     if options.out is None:
         raise UserError(f"tpl cache embed: expected where to write: tpl cache embed {inputs[0]} out=PATH.h5.")
     from tpl_lightning.data.annotations import read_annotations
-    from tpl_lightning.data.clips import Clip, annotate, clips_of_folder, clips_of_list
+    from tpl_lightning.features.clips import Clip, annotate, clips_of_folder, clips_of_list
 
     clips: list[Clip] = []
     names: dict[str, list[str]] = {}
@@ -130,7 +130,7 @@ def merge(arguments: list[str]) -> int:
     paths += [] if options.out is None else [options.out]
     if len(paths) != 1:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
-    from tpl_lightning.data.embed import merge_shards
+    from tpl_lightning.features.embedding import merge_shards
 
     check_out(Path(paths[0]), True, Outputs("cache merge"))
     with plain_warnings(), writing_cache(Path(paths[0])):
@@ -154,8 +154,8 @@ def _run(
     source: str,
     outputs: Outputs,
 ) -> int:
-    from tpl_lightning.data.embed import embed_clips
-    from tpl_lightning.data.extractors import make_extractor
+    from tpl_lightning.features.embedding import embed_clips
+    from tpl_lightning.features.extractors import make_extractor
     from tpl_lightning.video.files import check_fps
 
     check_fps(options.fps)

@@ -79,7 +79,7 @@ def _write_action(
     """Write the grid of one action, and maybe its videos one by one."""
     import numpy as np
 
-    from tpl_lightning.data.pool import Progress
+    from tpl_lightning.features.pool import Progress
     from tpl_lightning.video.files import write_video
     from tpl_lightning.sync.clock import make_clock
     from tpl_lightning.sync.grid import Grid

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.data.pool import Progress
+from tpl_lightning.features.pool import Progress
 from tpl_lightning.video.files import write_video
 from tpl_lightning.files.names import unique_stems
 from tpl_lightning.files.outputs import Outputs

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.pool import Progress
+from tpl_lightning.features.pool import Progress
 from tpl_lightning.video.files import shrink_to, write_video
 from tpl_lightning.files.names import file_stem
 from tpl_lightning.files.outputs import Outputs

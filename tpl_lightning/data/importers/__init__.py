@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpl_lightning.data.clips import Clip
+from tpl_lightning.features.clips import Clip
 from tpl_lightning.data.importers.penn_action import read_penn_action
 from tpl_lightning.data.importers.pouring import read_pouring
 from tpl_lightning.data.importers.video_tree import read_video_tree

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tpl_lightning.data.motion import DIRECTIONS, REACH, cell_motion, with_neighbours
+from tpl_lightning.features.motion import DIRECTIONS, REACH, cell_motion, with_neighbours
 
 WINDOWS = np.full((1, 32), 1 / 32, np.float32)  # one cell
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tpl_lightning.data.shards import ShardWriter, read_shards, shard_folder
+from tpl_lightning.features.shards import ShardWriter, read_shards, shard_folder
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.errors import UserError
 

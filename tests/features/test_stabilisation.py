@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform, gaussian_filter
 
-from tpl_lightning.data.stabilise import halved, stabilised
+from tpl_lightning.features.stabilisation import halved, stabilised
 
 SIZE = 128
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.data.hog import HogExtractor
+from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.files import VideoReader
 from tpl_lightning.errors import UserError
 
 if TYPE_CHECKING:
-    from tpl_lightning.data.image_models import ImageModelExtractor
+    from tpl_lightning.features.image_models import ImageModelExtractor
 
 __all__ = [
     "ALIASES",
@@ -118,7 +118,7 @@ def make_extractor(
     """
     if name == "hog":
         return HogExtractor(channels=channels)
-    from tpl_lightning.data.image_models import ImageModelExtractor  # needs torch
+    from tpl_lightning.features.image_models import ImageModelExtractor  # needs torch
 
     model = str(Path(name).expanduser()) if name.startswith("~") else ALIASES.get(name, name)
     return ImageModelExtractor(model, device=device, batch_size=batch_size)
@@ -133,7 +133,7 @@ def extractor_from_state(
         UserError: if the state is of no known kind or incomplete, or a network's weights are other ones now.
     """
     if parameters.get("kind") == "image-model":
-        from tpl_lightning.data.image_models import ImageModelExtractor  # needs torch
+        from tpl_lightning.features.image_models import ImageModelExtractor  # needs torch
 
         return ImageModelExtractor.from_state(parameters, device=device, batch_size=batch_size)
     return HogExtractor.from_state(arrays, parameters)

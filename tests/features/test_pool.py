@@ -11,7 +11,7 @@ import pytest
 
 SCRIPT = """
 from tests.data.test_pool import report_and_work
-from tpl_lightning.data.pool import parallel_imap
+from tpl_lightning.features.pool import parallel_imap
 
 if __name__ == "__main__":
     list(parallel_imap(report_and_work, [%r] * 2, num_workers=2))

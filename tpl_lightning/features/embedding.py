@@ -20,12 +20,12 @@ import numpy as np
 from tpl_lightning.files.broken import report_broken
 from tpl_lightning.data.annotations import PhaseSpans, doubt_of, warn_of_names
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
-from tpl_lightning.data.clips import Clip, ClipReader, clips_of_folder
-from tpl_lightning.data.extractors import Extractor, Projector, StoredExtractor
-from tpl_lightning.data.hog import HogExtractor, HogParams
-from tpl_lightning.data.pool import Progress, parallel_imap, usable_cores
+from tpl_lightning.features.clips import Clip, ClipReader, clips_of_folder
+from tpl_lightning.features.extractors import Extractor, Projector, StoredExtractor
+from tpl_lightning.features.hog import HogExtractor, HogParams
+from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores
 from tpl_lightning.video.prefetch import prefetched
-from tpl_lightning.data.shards import Features, ShardWriter, read_shards, shard_folder
+from tpl_lightning.features.shards import Features, ShardWriter, read_shards, shard_folder
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.files import check_fps
 from tpl_lightning.errors import UserError

@@ -14,10 +14,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.data.clips import clips_of_folder, clips_of_list
-from tpl_lightning.data.embed import embed_clips, embed_folder, merge_shards
-from tpl_lightning.data.extractors import embed_video, extractor_of_cache, make_extractor
-from tpl_lightning.data.hog import HogExtractor
+from tpl_lightning.features.clips import clips_of_folder, clips_of_list
+from tpl_lightning.features.embedding import embed_clips, embed_folder, merge_shards
+from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
+from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.video.prefetch import prefetched
 from tpl_lightning.video.files import read_video, write_video
 from tpl_lightning.errors import UserError
@@ -367,7 +367,7 @@ def test_shards_of_a_network_are_merged_without_its_weights(folder, tmp_path, di
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
         run(folder, tmp_path / "x.h5", make_extractor(dinov2))
-    monkeypatch.setattr("tpl_lightning.data.extractors.make_extractor", None)
+    monkeypatch.setattr("tpl_lightning.features.extractors.make_extractor", None)
     cache = EmbeddingCache(merge_shards(tmp_path / "x.h5"))
     assert (cache.extractor, cache.extractor_state()[1]["model"]) == ("tiny-dinov2", dinov2)
 
