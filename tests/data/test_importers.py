@@ -14,9 +14,9 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.features.clips import Clip
-from tpl_lightning.data.importers import IMPORTERS
-from tpl_lightning.data.sources import find_or_make_cache
-from tpl_lightning.data.tfrecord import message_class
+from tpl_lightning.datasets.importers import IMPORTERS
+from tpl_lightning.datasets.sources import find_or_make_cache
+from tpl_lightning.datasets.tfrecord import message_class
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.files import write_video
 from tpl_lightning.errors import UserError

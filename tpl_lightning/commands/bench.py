@@ -152,7 +152,7 @@ def run(config: Config) -> int:
     from rich.console import Console
 
     from tpl_lightning.data.cache.shards import open_cache
-    from tpl_lightning.data.sources import find_or_make_cache
+    from tpl_lightning.datasets.sources import find_or_make_cache
     from tpl_lightning.report import data_source
 
     plan = bench_rows(config.bench.methods, config.method)

@@ -74,7 +74,7 @@ def embed(arguments: list[str]) -> int:
         raise UserError("tpl cache embed: expected videos: tpl cache embed FOLDER out=PATH.h5.")
     if options.out is None:
         raise UserError(f"tpl cache embed: expected where to write: tpl cache embed {inputs[0]} out=PATH.h5.")
-    from tpl_lightning.data.annotations import read_annotations
+    from tpl_lightning.datasets.annotations import read_annotations
     from tpl_lightning.features.clips import Clip, annotate, clips_of_folder, clips_of_list
 
     clips: list[Clip] = []
@@ -94,7 +94,7 @@ def embed(arguments: list[str]) -> int:
 
 def import_data(arguments: list[str]) -> int:
     """Import a data set as it is handed out."""
-    from tpl_lightning.data.importers import IMPORTERS
+    from tpl_lightning.datasets.importers import IMPORTERS
 
     inputs, options = _parse(arguments, "import")
     known = [*IMPORTERS, "npy"]
@@ -107,7 +107,7 @@ def import_data(arguments: list[str]) -> int:
     dataset = options.dataset or (name if name != "npy" else Path(options.out or place).stem)
     out = Path(options.out or f"data/{dataset}.h5")
     if name == "npy":
-        from tpl_lightning.data.importers.embedding_files import import_embeddings
+        from tpl_lightning.datasets.importers.embedding_files import import_embeddings
 
         check_out(out, options.overwrite, Outputs("cache import", [place, options.annotations]))
         made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"

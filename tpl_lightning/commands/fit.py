@@ -112,7 +112,7 @@ def run(config: Config) -> int:
     """Fit, align, score and draw."""
     from tpl_lightning.aligners.base import with_epochs
     from tpl_lightning.data.cache.shards import open_cache
-    from tpl_lightning.data.sources import find_or_make_cache
+    from tpl_lightning.datasets.sources import find_or_make_cache
     from tpl_lightning.data.loading.splits import split_videos
     from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.functional.distributed import is_rank_zero, on_rank_zero

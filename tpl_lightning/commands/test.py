@@ -73,7 +73,7 @@ def run(path: Path, arguments: list[str]) -> int:
     from tpl_lightning.aligners import load_aligner
     from tpl_lightning.files.checkpoint import as_checkpoint
     from tpl_lightning.data.cache.shards import open_cache
-    from tpl_lightning.data.sources import find_or_make_cache
+    from tpl_lightning.datasets.sources import find_or_make_cache
     from tpl_lightning.data.loading.splits import select_evaluation
     from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.evaluation import evaluate

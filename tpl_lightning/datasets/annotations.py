@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tpl_lightning.data.elan import read_eaf
-from tpl_lightning.data.label_tables import read_label_table
+from tpl_lightning.datasets.elan import read_eaf
+from tpl_lightning.datasets.label_tables import read_label_table
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.search import VIDEO_EXTENSIONS
 from tpl_lightning.errors import UserError

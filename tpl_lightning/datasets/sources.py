@@ -17,7 +17,7 @@ from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.errors import UserError
 
 if TYPE_CHECKING:
-    from tpl_lightning.data.importers import Importer
+    from tpl_lightning.datasets.importers import Importer
 
 __all__ = ["find_or_make_cache"]
 
@@ -53,7 +53,7 @@ def _own_cache(root: Path, dataset: str) -> Path | None:
 
 
 def _importer_of(dataset: str) -> "Importer":
-    from tpl_lightning.data.importers import IMPORTERS
+    from tpl_lightning.datasets.importers import IMPORTERS
 
     return IMPORTERS.get(dataset, IMPORTERS["internet"])  # any set may come as folders of videos
 
