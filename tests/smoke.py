@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tpl_lightning.data.procedural.build import build_procedural_set
+from tpl_lightning.synthetic.build import build_procedural_set
 
 
 def _tpl(*arguments: str) -> str:

@@ -7,11 +7,11 @@ import pytest
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.features.hog import HogExtractor
-from tpl_lightning.data.procedural import ACTIONS, PHASE_NAMES, clip_specs, render_clip
-from tpl_lightning.data.procedural.actions import ACTION_TABLE, Style
-from tpl_lightning.data.procedural.body import BodyShape, two_bone
-from tpl_lightning.data.procedural.build import build_procedural_set, video_path
-from tpl_lightning.data.procedural.tempo import random_progress
+from tpl_lightning.synthetic import ACTIONS, PHASE_NAMES, clip_specs, render_clip
+from tpl_lightning.synthetic.actions import ACTION_TABLE, Style
+from tpl_lightning.synthetic.body import BodyShape, two_bone
+from tpl_lightning.synthetic.build import build_procedural_set, video_path
+from tpl_lightning.synthetic.tempo import random_progress
 from tpl_lightning.errors import UserError
 
 SMALL = {"num_clips": 6, "actions": ("pullups", "dips"), "size": 48, "channels": 8, "progress": False}
@@ -278,7 +278,7 @@ def test_a_rendered_video_embeds_as_in_the_cache(built):
 
 
 def test_missing_pyav_leaves_out_the_videos(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("tpl_lightning.data.procedural.build.has_pyav", lambda: False)
+    monkeypatch.setattr("tpl_lightning.synthetic.build.has_pyav", lambda: False)
     options = {**SMALL, "num_clips": 2, "actions": ("dips",), "size": 16, "channels": 4}
     out = build_procedural_set(tmp_path / "set.h5", video_dir=tmp_path / "videos", num_workers=0, **options)
     assert len(EmbeddingCache(out)) == 2

@@ -56,8 +56,8 @@ class RenderOptions:
 def run(options: RenderOptions) -> int:
     """Draw, embed and write."""
     from tpl_lightning.data.cache.reader import EmbeddingCache
-    from tpl_lightning.data.procedural import ACTIONS
-    from tpl_lightning.data.procedural.build import build_procedural_set, video_paths
+    from tpl_lightning.synthetic import ACTIONS
+    from tpl_lightning.synthetic.build import build_procedural_set, video_paths
 
     out, outputs = Path(options.out), Outputs("render")
     check_out(out, options.overwrite, outputs)

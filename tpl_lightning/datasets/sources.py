@@ -123,7 +123,7 @@ def find_or_make_cache(data: DataConfig, *, progress: bool = True) -> Path:
             f"or the data set at {root / data.dataset}/ ({_importer_of(data.dataset).expected}), or give "
             "data.cache=PATH (data/README.md says where data sets come from)."
         )
-    from tpl_lightning.data.procedural.build import build_procedural_set
+    from tpl_lightning.synthetic.build import build_procedural_set
 
     out = root / PROCEDURAL / "genai.h5"
     if not out.is_file():

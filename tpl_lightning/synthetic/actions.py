@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from tpl_lightning.data.procedural.body import BodyShape, Rig, Skeleton, ahead, side
+from tpl_lightning.synthetic.body import BodyShape, Rig, Skeleton, ahead, side
 
 SIDES = (("_r", 1.0), ("_l", -1.0))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tpl_lightning.data.procedural.canvas import Camera, Colour, shade
+from tpl_lightning.synthetic.canvas import Camera, Colour, shade
 
 MARGIN = 1.5
 """The background is this many times larger than the picture, so that drift never shows its end."""

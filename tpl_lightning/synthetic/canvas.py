@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tpl_lightning.data.procedural.body import side
+from tpl_lightning.synthetic.body import side
 
 SUPERSAMPLING = 3
 """Shapes are filled on a raster this many times finer, then averaged."""

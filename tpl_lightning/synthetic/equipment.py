@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpl_lightning.data.procedural.actions import DIP_BAR_HEIGHT, PAD_HEIGHT, PLATE_RADIUS, pullup_bar_height
-from tpl_lightning.data.procedural.body import BodyShape, Skeleton, side
-from tpl_lightning.data.procedural.canvas import Blob, Colour, Part, box, disc, limb, shade
+from tpl_lightning.synthetic.actions import DIP_BAR_HEIGHT, PAD_HEIGHT, PLATE_RADIUS, pullup_bar_height
+from tpl_lightning.synthetic.body import BodyShape, Skeleton, side
+from tpl_lightning.synthetic.canvas import Blob, Colour, Part, box, disc, limb, shade
 
 STEEL: tuple[Colour, ...] = ((150, 156, 164), (96, 102, 112), (58, 60, 66), (176, 172, 160))
 PAINT: tuple[Colour, ...] = ((52, 54, 62), (190, 56, 52), (44, 96, 168), (226, 174, 52), (70, 132, 92), (226, 228, 230))

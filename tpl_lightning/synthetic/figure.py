@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpl_lightning.data.procedural.actions import SIDES
-from tpl_lightning.data.procedural.body import BodyShape, Skeleton, side
-from tpl_lightning.data.procedural.canvas import Blob, Colour, Part, limb, shade
+from tpl_lightning.synthetic.actions import SIDES
+from tpl_lightning.synthetic.body import BodyShape, Skeleton, side
+from tpl_lightning.synthetic.canvas import Blob, Colour, Part, limb, shade
 
 SKIN: tuple[Colour, ...] = (
     (244, 208, 177),
