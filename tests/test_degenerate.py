@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.alignment import Alignment
+from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 
 

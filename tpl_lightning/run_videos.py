@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tpl_lightning.alignment import Alignment, prototype_grid
+from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
 from tpl_lightning.config.loading import Config, load_run_config
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache.shards import open_cache

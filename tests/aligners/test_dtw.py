@@ -12,7 +12,7 @@ from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation.scores import evaluate
 
 METHODS = [["method=dba"], ["method=softdba", "dtw.gamma=0.01"], ["method=softdba"]]
 

@@ -12,7 +12,7 @@ from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preproce
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.lit.heads import HeadModule, same_action_pairs
 
 SMALL = ["head.epochs=25", "head.hidden=16", "head.channels=6", "head.lr=0.005", "run.progress=false", "data.pca=5"]

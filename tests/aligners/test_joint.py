@@ -16,7 +16,7 @@ from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.groupwise import model as joint_model
 
 SMALL = [

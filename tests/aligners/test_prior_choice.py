@@ -14,7 +14,7 @@ from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation.scores import evaluate
 
 OFFSET = np.array([-0.1, -0.05, 0.0, 0.05, 0.1, 0.0])  # how videos differ, whatever the prior
 WOBBLE = np.array([0.02, -0.02, 0.02, -0.02, 0.01, -0.01])  # and how much more under another prior

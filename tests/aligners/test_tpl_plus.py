@@ -15,7 +15,7 @@ from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.lit.diagnosis import in_words
 
 QUIET = ["data.pca=5", "run.progress=false", "run.figures=false", "model.hidden=8"]

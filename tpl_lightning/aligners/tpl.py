@@ -19,7 +19,7 @@ from tpl_lightning.aligners.prior_choice import (
     labels_choose,
     select_prior,
 )
-from tpl_lightning.alignment import Alignment
+from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.files.checkpoint import read_checkpoint
 from tpl_lightning.config.loading import Config, config_to_dict
 from tpl_lightning.data.loading.batch import Batch

@@ -13,11 +13,11 @@ from tpl_lightning.errors import best_effort
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners.base import Features
-    from tpl_lightning.alignment import Alignment
+    from tpl_lightning.evaluation.alignment import Alignment
     from tpl_lightning.data.cache.reader import EmbeddingCache
     from tpl_lightning.data.loading.splits import Splits
     from tpl_lightning.data.video_set import VideoSet
-    from tpl_lightning.evaluation import Scores
+    from tpl_lightning.evaluation.scores import Scores
     from tpl_lightning.tracking import Mirror
 
 __all__ = ["main"]
@@ -37,7 +37,7 @@ def _baselines(
 ) -> "dict[str, Scores]":
     """Score the rows that no method may fall below."""
     from tpl_lightning.aligners import build_aligner
-    from tpl_lightning.evaluation import evaluate
+    from tpl_lightning.evaluation.scores import evaluate
 
     rows = {}
     for method in ("linear", "pad"):
@@ -63,7 +63,7 @@ def _validation_scores(alignment: "Alignment", videos: "VideoSet") -> dict[str, 
     """Score the validation videos as the test videos are, where there are any."""
     import numpy as np
 
-    from tpl_lightning.evaluation import evaluate
+    from tpl_lightning.evaluation.scores import evaluate
 
     if not (alignment.split == "val").any():
         return {}
@@ -139,9 +139,9 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data.loading.preprocessing import Preprocessor
-    from tpl_lightning.evaluation import evaluate, unmeasured
+    from tpl_lightning.evaluation.scores import evaluate, unmeasured
     from tpl_lightning.functional.distributed import is_rank_zero
-    from tpl_lightning.quality import assess
+    from tpl_lightning.evaluation.quality import assess
     from tpl_lightning.report import REFINED, data_source, print_scores
     from tpl_lightning.run_directory import write_metrics
 

@@ -17,7 +17,7 @@ _FLAT = 1e-3  # slopes below count as this
 
 
 class AlignmentScore(SumMetric):
-    """agreement - 0.1 roughness, what :func:`tpl_lightning.quality.assess` finds, from sums over the videos.
+    """agreement - 0.1 roughness, what :func:`tpl_lightning.evaluation.quality.assess` finds, from sums over the videos.
 
     agreement = 1 - r / r0 with r the mean squared distance of a video to the mean of the others of its action on the
     prototype timeline, levels aside, and r0 the same under linear rescaling; roughness is the mean square of the
