@@ -137,7 +137,7 @@ def _document(table: dict[str, dict[str, Any]], source: str, command: str) -> st
 
 def _named(row: BenchRow, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the lines that a row makes in the table, by the name shown: two where it was refined."""
-    from tpl_lightning.report import REFINED, method_name
+    from tpl_lightning.reports.tables import REFINED, method_name
 
     base = row.name.removesuffix(REFINED)
     shown = row.folder if row.name.endswith((".yaml", ".yml")) else method_name(base)
@@ -153,7 +153,7 @@ def run(config: Config) -> int:
 
     from tpl_lightning.data.cache.shards import open_cache
     from tpl_lightning.datasets.sources import find_or_make_cache
-    from tpl_lightning.report import data_source
+    from tpl_lightning.reports.tables import data_source
 
     plan = bench_rows(config.bench.methods, config.method)
     for row in plan:

@@ -76,8 +76,8 @@ def _follow_training(config: Config, run_dir: Path, splits: "Splits", mirror: "M
     """Have figures drawn while a network is trained, where there is a log to put them into."""
     if not (mirror.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan")):
         return
-    from tpl_lightning.report import data_source
-    from tpl_lightning.snapshots import Snapshots, snapshot_epochs
+    from tpl_lightning.reports.tables import data_source
+    from tpl_lightning.reports.snapshots import Snapshots, snapshot_epochs
 
     epochs, source = snapshot_epochs(config.train.max_epochs or 1), data_source(splits.train.cache)
     mirror.callbacks.append(Snapshots(config, run_dir, splits.train, mirror=mirror, source=source, epochs=epochs))
@@ -116,7 +116,7 @@ def run(config: Config) -> int:
     from tpl_lightning.data.loading.splits import split_videos
     from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.functional.distributed import is_rank_zero, on_rank_zero
-    from tpl_lightning.report import data_source
+    from tpl_lightning.reports.tables import data_source
     from tpl_lightning.run_directory import open_run_directory
     from tpl_lightning.tracking import mirror_run
 
@@ -142,7 +142,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     from tpl_lightning.evaluation.scores import evaluate, unmeasured
     from tpl_lightning.functional.distributed import is_rank_zero
     from tpl_lightning.evaluation.quality import assess
-    from tpl_lightning.report import REFINED, data_source, print_scores
+    from tpl_lightning.reports.tables import REFINED, data_source, print_scores
     from tpl_lightning.run_directory import write_metrics
 
     cache = splits.train.cache
@@ -195,7 +195,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     _mirror_results(config, run_dir, cache, metrics, mirror)
     if config.run.figures:
         with best_effort("figures are not drawn"):
-            from tpl_lightning.figures import draw_run
+            from tpl_lightning.reports.figures import draw_run
 
             draw_run(run_dir, aligner, alignment, videos, own, source)
         with best_effort("pictures are not mirrored"):

@@ -77,7 +77,7 @@ def run(path: Path, arguments: list[str]) -> int:
     from tpl_lightning.data.loading.splits import select_evaluation
     from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.evaluation.scores import evaluate
-    from tpl_lightning.report import data_source, print_scores
+    from tpl_lightning.reports.tables import data_source, print_scores
     from tpl_lightning.run_directory import open_run_directory, write_metrics
 
     cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
