@@ -11,7 +11,7 @@ from tests.run_factory import inverse_warp, make_run, read_code, warp, write_cli
 from tpl_lightning.__main__ import main
 from tpl_lightning.video.files import read_video, video_info
 from tpl_lightning.files.outputs import MANIFEST
-from tpl_lightning.run_videos import Run
+from tpl_lightning.runs.videos import Run
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.layout import plan_layout
 

@@ -24,7 +24,7 @@ from tpl_lightning.errors import UserError
 
 pytest.importorskip("av")
 
-from tests.data.video_factory import write_at
+from tests.video_factory import write_at
 
 QUIET = {"num_workers": 0, "progress": False}
 

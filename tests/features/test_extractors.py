@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.data.conftest import save_model
+from tests.features.conftest import save_model
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.features.extractors import embed_video, extractor_from_state, extractor_of_cache, make_extractor
 from tpl_lightning.features.hog import HogExtractor, HogParams

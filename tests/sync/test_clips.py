@@ -13,7 +13,7 @@ from tpl_lightning.video import decoding as video_decode
 from tpl_lightning.video.files import VideoReader
 from tpl_lightning.video.probe import probe_video
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.runs.videos import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
 
 av = pytest.importorskip("av")

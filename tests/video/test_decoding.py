@@ -12,7 +12,7 @@ from tpl_lightning.video.probe import probe_video
 
 av = pytest.importorskip("av")
 
-from tests.data.video_factory import damaged, numbered, write_at  # noqa: E402 - needs PyAV
+from tests.video_factory import damaged, numbered, write_at  # noqa: E402 - needs PyAV
 
 
 def times_of(path):

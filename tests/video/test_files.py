@@ -19,7 +19,7 @@ from tpl_lightning.errors import UserError
 
 av = pytest.importorskip("av")
 
-from tests.data.video_factory import write_at  # noqa: E402 - needs PyAV
+from tests.video_factory import write_at  # noqa: E402 - needs PyAV
 
 
 def make_frames(count, height=48, width=64):

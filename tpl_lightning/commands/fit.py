@@ -117,7 +117,7 @@ def run(config: Config) -> int:
     from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.functional.distributed import is_rank_zero, on_rank_zero
     from tpl_lightning.reports.tables import data_source
-    from tpl_lightning.run_directory import open_run_directory
+    from tpl_lightning.runs.directory import open_run_directory
     from tpl_lightning.tracking import mirror_run
 
     cache = open_cache(on_rank_zero(lambda: find_or_make_cache(config.data, progress=config.run.progress)))
@@ -143,7 +143,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     from tpl_lightning.functional.distributed import is_rank_zero
     from tpl_lightning.evaluation.quality import assess
     from tpl_lightning.reports.tables import REFINED, data_source, print_scores
-    from tpl_lightning.run_directory import write_metrics
+    from tpl_lightning.runs.directory import write_metrics
 
     cache = splits.train.cache
     source = data_source(cache)

@@ -77,7 +77,7 @@ def _instant(query: "Clip", options: RetrieveOptions) -> float:
 
 def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     """Look the frames up, draw and list them."""
-    from tpl_lightning.run_videos import Run
+    from tpl_lightning.runs.videos import Run
     from tpl_lightning.sync.clips import open_clips
     from tpl_lightning.sync.contact_sheet import draw_sheet, find_matches
     from tpl_lightning.sync.phases import phases_of_run

@@ -12,7 +12,7 @@ from tpl_lightning.files.names import unique_stems
 from tpl_lightning.files.outputs import Outputs
 
 if TYPE_CHECKING:
-    from tpl_lightning.run_videos import Run, RunFile
+    from tpl_lightning.runs.videos import Run, RunFile
     from tpl_lightning.sync.clips import Clip
 
 __all__ = ["SyncOptions", "main"]
@@ -152,7 +152,7 @@ def _guard(source: "Run", files: "Sequence[RunFile]", options: SyncOptions) -> t
 def run(folder: Path, names: list[str], options: SyncOptions) -> int:
     """Write one synced video per action."""
     from tpl_lightning.files.broken import report_broken
-    from tpl_lightning.run_videos import Run
+    from tpl_lightning.runs.videos import Run
     from tpl_lightning.sync.clips import open_clips
 
     source = Run(folder, cache=options.cache)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tpl_lightning.config.loading import Config, config_to_dict, load_config
 from tpl_lightning.errors import UserError, best_effort
-from tpl_lightning.run_directory import find_cache
+from tpl_lightning.runs.directory import find_cache
 
 __all__ = ["checkpoint_path", "main"]
 
@@ -78,7 +78,7 @@ def run(path: Path, arguments: list[str]) -> int:
     from tpl_lightning.data.video_set import VideoSet
     from tpl_lightning.evaluation.scores import evaluate
     from tpl_lightning.reports.tables import data_source, print_scores
-    from tpl_lightning.run_directory import open_run_directory, write_metrics
+    from tpl_lightning.runs.directory import open_run_directory, write_metrics
 
     cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
     cache.validate()

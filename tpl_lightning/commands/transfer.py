@@ -10,7 +10,7 @@ from tpl_lightning.files.names import canonical
 from tpl_lightning.files.outputs import Outputs
 
 if TYPE_CHECKING:
-    from tpl_lightning.run_videos import Run, RunVideo
+    from tpl_lightning.runs.videos import Run, RunVideo
     from tpl_lightning.sync.phases import Phases
 
 __all__ = ["TransferOptions", "main"]
@@ -88,7 +88,7 @@ def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "
 
 def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     """Carry the labels and write them."""
-    from tpl_lightning.run_videos import Run
+    from tpl_lightning.runs.videos import Run
     from tpl_lightning.sync.label_files import label_targets, write_labels
     from tpl_lightning.sync.transfer import carry_labels
 

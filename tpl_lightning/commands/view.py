@@ -45,7 +45,7 @@ class ViewOptions:
 def run(folder: Path, names: list[str], options: ViewOptions) -> int:
     """Write the page."""
     from tpl_lightning.files.broken import report_broken
-    from tpl_lightning.run_videos import Run
+    from tpl_lightning.runs.videos import Run
     from tpl_lightning.sync.clips import open_clips
     from tpl_lightning.viewer import build_page
 

@@ -14,7 +14,7 @@ from tpl_lightning.video.files import read_timed_frames
 from tpl_lightning.video.pixels import FrameSize
 from tpl_lightning.video.probe import VideoProbe, probe_video
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_videos import RunVideo
+from tpl_lightning.runs.videos import RunVideo
 
 __all__ = ["Clip", "fit_within", "open_clips"]
 

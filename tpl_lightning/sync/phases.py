@@ -7,7 +7,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.runs.videos import Run, RunVideo
 
 __all__ = ["Phases", "Segment", "phases_from_labels", "phases_of_run"]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from tpl_lightning.video.files import write_video
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.runs.videos import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.clock import PROTOTYPE, make_clock
 from tpl_lightning.sync.grid import Grid

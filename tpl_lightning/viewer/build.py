@@ -15,7 +15,7 @@ from tpl_lightning.features.pool import Progress
 from tpl_lightning.video.files import shrink_to, write_video
 from tpl_lightning.files.names import file_stem
 from tpl_lightning.files.outputs import Outputs
-from tpl_lightning.run_videos import Run
+from tpl_lightning.runs.videos import Run
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import make_clock
 from tpl_lightning.sync.phases import Phases, phases_of_run

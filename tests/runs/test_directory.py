@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from tpl_lightning import run_directory
+from tpl_lightning.runs import directory as run_directory
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_directory import find_cache, hold_folder, open_run_directory, write_atomically
+from tpl_lightning.runs.directory import find_cache, hold_folder, open_run_directory, write_atomically
 
 _HOLD = """
 import sys
 from pathlib import Path
-from tpl_lightning.run_directory import hold_folder
+from tpl_lightning.runs.directory import hold_folder
 lock = hold_folder(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

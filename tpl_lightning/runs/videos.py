@@ -22,7 +22,7 @@ from tpl_lightning.video.search import VIDEO_EXTENSIONS, is_video, note_left_out
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.names import canonical
-from tpl_lightning.run_directory import find_cache
+from tpl_lightning.runs.directory import find_cache
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Aligner
