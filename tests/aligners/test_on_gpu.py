@@ -12,8 +12,8 @@ from tpl_lightning.data.loading.datamodule import EmbeddingDataModule
 from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.scores.kendall import pairwise_kendall_tau
+from tpl_lightning.functional.warps.cpab import cpab_warp
 
 pytestmark = [
     pytest.mark.gpu,

@@ -9,11 +9,11 @@ import pytest
 
 from tests.run_factory import inverse_warp, make_run, read_code, warp, write_clip
 from tpl_lightning.__main__ import main
-from tpl_lightning.video.files import read_video, video_info
 from tpl_lightning.files.outputs import MANIFEST
 from tpl_lightning.runs.videos import Run
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.layout import plan_layout
+from tpl_lightning.video.files import read_video, video_info
 
 av = pytest.importorskip("av")
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.conftest import write_cache
 from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.packaged import find_yaml
 from tpl_lightning.datasets.sources import find_or_make_cache
 from tpl_lightning.errors import UserError
-from tpl_lightning.config.packaged import find_yaml
 from tpl_lightning.sweep.definition import read_sweep
 
 

@@ -5,8 +5,8 @@ from typing import Any, Literal
 import pytest
 
 from tpl_lightning.config.loading import Config, load_config, save_config
-from tpl_lightning.errors import UserError
 from tpl_lightning.config.typed import field_type, read_typed
+from tpl_lightning.errors import UserError
 
 TEXTS = ["007", "1e-5", "2024-01-01", "12:30:45", "yes", "0x10", "1_000", "a: b", "exp #3", "[v2]", "{x}", "'q'", "@x"]
 TEXTS += ["*x", "!x", "-", "a=b", "$HOME", "${x}", "\\${x}", " pad ", "~", "none", "日本"]

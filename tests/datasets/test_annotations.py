@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tpl_lightning.datasets.annotations import PhaseSpans, doubt_of, read_annotations, spans_of_labels
+from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip, annotate
 from tpl_lightning.video.clock import VideoClock
-from tpl_lightning.errors import UserError
 
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT AUTHOR="" DATE="2024-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0">

@@ -13,13 +13,13 @@ from scipy.io import savemat
 from tpl_lightning.__main__ import main
 from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.features.clips import Clip
 from tpl_lightning.datasets.importers import IMPORTERS
 from tpl_lightning.datasets.sources import find_or_make_cache
 from tpl_lightning.datasets.tfrecord import message_class
+from tpl_lightning.errors import UserError
+from tpl_lightning.features.clips import Clip
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.files import write_video
-from tpl_lightning.errors import UserError
 
 google_crc32c = pytest.importorskip("google_crc32c")
 pytest.importorskip("av")
@@ -284,7 +284,9 @@ def test_damaged_labels_are_named(penn_action):
 
 
 def test_training_finds_a_data_set_as_it_is_handed_out(pouring, tmp_path, monkeypatch):
-    monkeypatch.setattr("tpl_lightning.features.hog.HogExtractor.__init__.__kwdefaults__", {"params": None, "channels": 3})
+    monkeypatch.setattr(
+        "tpl_lightning.features.hog.HogExtractor.__init__.__kwdefaults__", {"params": None, "channels": 3}
+    )
     data = DataConfig(dataset="pouring", root=str(tmp_path))
     path = find_or_make_cache(data, progress=False)
     assert path.parent == tmp_path / "embedded"

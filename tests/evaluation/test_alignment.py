@@ -9,10 +9,10 @@ import pytest
 from tests.conftest import write_cache
 from tpl_lightning.aligners.linear import LinearAligner
 from tpl_lightning.aligners.pad import PadAligner
-from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
+from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.evaluation.scores import evaluate, voted_labels
 
 

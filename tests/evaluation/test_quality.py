@@ -8,11 +8,11 @@ import pytest
 
 from tpl_lightning.aligners.joint import JointAligner
 from tpl_lightning.aligners.linear import LinearAligner
-from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
 from tpl_lightning.evaluation.quality import _disagreement, assess
 
 

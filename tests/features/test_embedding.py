@@ -14,13 +14,13 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import clips_of_folder, clips_of_list
 from tpl_lightning.features.embedding import embed_clips, embed_folder, merge_shards
 from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
 from tpl_lightning.features.hog import HogExtractor
-from tpl_lightning.video.prefetch import prefetched
 from tpl_lightning.video.files import read_video, write_video
-from tpl_lightning.errors import UserError
+from tpl_lightning.video.prefetch import prefetched
 
 pytest.importorskip("av")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor, HogParams, fit_square, hog_features
 from tpl_lightning.features.motion import cell_motion
-from tpl_lightning.errors import UserError
 
 SMALL = HogParams(size=32, cell=8, block=2, orientations=6)
 

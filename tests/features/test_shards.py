@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from tpl_lightning.errors import UserError
 from tpl_lightning.features.shards import ShardWriter, read_shards, shard_folder
 from tpl_lightning.video.clock import VideoClock
-from tpl_lightning.errors import UserError
 
 
 def rows(seed, count=5, columns=3):

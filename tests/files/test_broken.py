@@ -2,8 +2,8 @@
 
 import pytest
 
-from tpl_lightning.files.broken import report_broken
 from tpl_lightning.errors import UserError
+from tpl_lightning.files.broken import report_broken
 from tpl_lightning.files.outputs import Outputs
 
 PROBLEMS = [f"v{k}.mp4 is no video." for k in range(5)]

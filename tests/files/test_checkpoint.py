@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from tpl_lightning.files import checkpoint as checkpoint_file
-from tpl_lightning.files.checkpoint import VERSION, read_checkpoint, save_state
 from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.errors import UserError
+from tpl_lightning.files import checkpoint as checkpoint_file
+from tpl_lightning.files.checkpoint import VERSION, read_checkpoint, save_state
 
 
 def test_a_newer_version_is_refused_and_none_is_read(tmp_path):

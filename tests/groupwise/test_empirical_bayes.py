@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from tpl_lightning.groupwise.empirical_bayes import precision_factor, tempo
+from tpl_lightning.functional.smoothing import sample_rows, smoothed
 from tpl_lightning.functional.warps.cpab import cpab_warp
+from tpl_lightning.groupwise.discriminant import TimingSpace
+from tpl_lightning.groupwise.empirical_bayes import precision_factor, tempo
 from tpl_lightning.groupwise.fit import JointOptions
 from tpl_lightning.groupwise.model import JointModel
-from tpl_lightning.functional.smoothing import sample_rows, smoothed
-from tpl_lightning.groupwise.discriminant import TimingSpace
 
 GRID = torch.linspace(0, 1, 128)
 PLAIN = TimingSpace(derivative=0.5, sigma=0.0125)

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tpl_lightning.functional import joint, joint_problem
+from tpl_lightning.groupwise import energy, fit
+from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, smoothed
 from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
+from tpl_lightning.groupwise.energy import FINE_CELLS, in_detail
 from tpl_lightning.groupwise.fit import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
 from tpl_lightning.groupwise.model import JointModel, JointStart
-from tpl_lightning.groupwise.energy import FINE_CELLS, in_detail
-from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, smoothed
 
 GRID = torch.linspace(0, 1, 128)
 
@@ -47,7 +47,7 @@ def test_energy_and_gradient_are_those_of_the_objective(num_cells):
     options = JointOptions(num_cells=num_cells, smoothness=0.3)
     theta = 0.3 * torch.randn(6, num_cells - 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     prototype = signal.roll(2, 0)
-    problem = joint_problem.JointProblem(signal, options, theta)
+    problem = energy.JointProblem(signal, options, theta)
     # The true slope of a piecewise linear prototype, where the fit takes central differences.
     fine = gaussian_smoother(0.05, 128, 128, like=signal) @ prototype
     slope = torch.gradient(fine, dim=1)[0] * 127
@@ -77,7 +77,7 @@ def test_known_warps_are_recovered():
 
 def _prototypes(signal, action, theta):
     aligned = sample_rows(signal, cpab_warp(theta, GRID))
-    return joint.barycenters(aligned, action, num_actions=int(action.max()) + 1)[1]
+    return fit.barycenters(aligned, action, num_actions=int(action.max()) + 1)[1]
 
 
 def test_a_strong_prior_keeps_the_identity():
@@ -103,7 +103,7 @@ def test_new_videos_do_not_change_one_another(monkeypatch):
         alone = fit_to_prototypes(signal[12 + i : 13 + i], action[12 + i : 13 + i], prototypes, options=options)
         assert torch.allclose(together[i], alone[0][0], atol=1e-3)
         assert torch.allclose(error[i], alone[1][0], rtol=1e-3)
-    monkeypatch.setattr(joint_problem, "_CHUNK", 3)
+    monkeypatch.setattr(energy, "_CHUNK", 3)
     chunked, _ = fit_to_prototypes(signal[12:], action[12:], prototypes, options=options)
     assert torch.allclose(together, chunked, atol=1e-3)
 
@@ -120,7 +120,7 @@ def test_barycenters_leave_a_video_out_and_know_what_others_lack():
     values = torch.tensor([[1.0, 5.0], [2.0, 0.0], [6.0, 9.0], [4.0, 4.0]]).unsqueeze(1)
     weight = torch.tensor([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 1.0]]).unsqueeze(1)
     action = torch.tensor([0, 0, 0, 1])
-    others, mean = joint.barycenters(values, action, num_actions=2, weight=weight)
+    others, mean = fit.barycenters(values, action, num_actions=2, weight=weight)
     assert others[:, 0].tolist() == [[4.0, 9.0], [3.5, 0.0], [1.5, 5.0], [4.0, 4.0]]  # alone: compared with itself
     assert mean[:, 0].tolist() == [[3.0, 7.0], [4.0, 4.0]]
 
@@ -130,7 +130,7 @@ def test_error_is_the_distance_to_the_prototype():
     options = JointOptions(stages=(0.02,))
     prototypes = _prototypes(signal, action, fit_jointly(signal, action, num_actions=2, options=options))
     theta, error = fit_to_prototypes(signal, action, prototypes, options=options)
-    smooth = joint._stage_signal(signal, 0.02)
+    smooth = fit._stage_signal(signal, 0.02)
     near = smoothed(prototypes, 0.02, smooth.shape[1])[action]
     expected = _energy(smooth, near, theta, JointOptions(smoothness=0.0))
     assert torch.allclose(error.float(), expected, rtol=1e-4, atol=1e-6)
@@ -148,10 +148,10 @@ def test_agreement_is_what_a_loop_over_videos_finds():
         return total
 
     expected = 1 - distance(sample_rows(signal, times)) / distance(signal)
-    assert joint.agreement(signal, times, action, num_actions=2) == pytest.approx(expected, abs=1e-5)
+    assert fit.agreement(signal, times, action, num_actions=2) == pytest.approx(expected, abs=1e-5)
     assert expected > 0.3
-    assert joint.agreement(signal, GRID.expand_as(times), action, num_actions=2) == pytest.approx(0, abs=1e-5)
-    assert joint.agreement(signal[:1], times[:1], action[:1], num_actions=2) == 0
+    assert fit.agreement(signal, GRID.expand_as(times), action, num_actions=2) == pytest.approx(0, abs=1e-5)
+    assert fit.agreement(signal[:1], times[:1], action[:1], num_actions=2) == 0
 
 
 @pytest.mark.parametrize("num_cells", [8, 16])
@@ -232,7 +232,7 @@ def test_an_infinite_prior_is_linear_rescaling():
     for found in (still, again.align(again.space(signal), action)[0]):
         assert found.shape == theta.shape
         assert found.abs().max() == 0
-    expected = joint.barycenters(model.space(signal), action, num_actions=2)[1]
+    expected = fit.barycenters(model.space(signal), action, num_actions=2)[1]
     level = model.options.level_freedom * expected.mean(1, keepdim=True)
     torch.testing.assert_close(again.prototype, expected - level)
 
@@ -274,7 +274,7 @@ def test_the_prior_is_adapted_to_what_the_fit_finds():
         return JointModel.fit(signal, action, num_actions=2, options=options)
 
     signal, action, truth = _videos(16)
-    truth = joint.centred(truth, action, num_actions=2)
+    truth = fit.centred(truth, action, num_actions=2)
 
     def error(theta):
         return float((cpab_warp(theta, GRID) - cpab_warp(truth, GRID)).abs().mean())

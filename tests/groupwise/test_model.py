@@ -2,10 +2,10 @@
 
 import torch
 
+from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.groupwise.fit import JointOptions
 from tpl_lightning.groupwise.model import JointModel
-from tpl_lightning.functional.smoothing import sample_rows
 
 GRID = torch.linspace(0, 1, 128)
 

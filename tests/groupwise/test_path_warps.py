@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from tpl_lightning.groupwise import path_warps as paths
+from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.warps.cpab import cpab_warp
+from tpl_lightning.groupwise import path_warps as paths
 from tpl_lightning.groupwise.energy import JointOptions
 from tpl_lightning.groupwise.path_warps import path_warps, sharpened
-from tpl_lightning.functional.smoothing import sample_rows
 
 GRID = torch.linspace(0, 1, 65)
 NOISY = 0.1

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.losses.tpl import icae_loss, reconstruction_loss
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
 from tpl_lightning.functional.resampling import resample
+from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.nn import DMTAE
 
 LENGTHS, POINTS, ACTION = torch.tensor([30, 12, 21]), torch.tensor([18, 10, 18]), torch.tensor([0, 1, 0])

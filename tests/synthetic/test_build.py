@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.synthetic import ACTIONS, PHASE_NAMES, clip_specs, render_clip
 from tpl_lightning.synthetic.actions import ACTION_TABLE, Style
 from tpl_lightning.synthetic.body import BodyShape, two_bone
 from tpl_lightning.synthetic.build import build_procedural_set, video_path
 from tpl_lightning.synthetic.tempo import random_progress
-from tpl_lightning.errors import UserError
 
 SMALL = {"num_clips": 6, "actions": ("pullups", "dips"), "size": 48, "channels": 8, "progress": False}
 

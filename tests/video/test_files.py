@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tpl_lightning.errors import UserError
 from tpl_lightning.video.files import (
     has_pyav,
     read_frames,
@@ -15,7 +16,6 @@ from tpl_lightning.video.files import (
     video_info,
     write_video,
 )
-from tpl_lightning.errors import UserError
 
 av = pytest.importorskip("av")
 

@@ -19,8 +19,6 @@ from tpl_lightning.aligners.prior_choice import (
     labels_choose,
     select_prior,
 )
-from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.files.checkpoint import read_checkpoint
 from tpl_lightning.config.loading import Config, config_to_dict
 from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.data.loading.datamodule import EmbeddingDataModule
@@ -28,6 +26,8 @@ from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.loading.splits import Splits
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
+from tpl_lightning.evaluation.alignment import Alignment
+from tpl_lightning.files.checkpoint import read_checkpoint
 from tpl_lightning.functional.distributed import compute_device
 from tpl_lightning.lit import TPLModule
 from tpl_lightning.lit.callbacks import IcaeWeightAnnealing, PrototypeBuilder

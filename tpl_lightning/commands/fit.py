@@ -13,10 +13,10 @@ from tpl_lightning.errors import best_effort
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners.base import Features
-    from tpl_lightning.evaluation.alignment import Alignment
     from tpl_lightning.data.cache.reader import EmbeddingCache
     from tpl_lightning.data.loading.splits import Splits
     from tpl_lightning.data.video_set import VideoSet
+    from tpl_lightning.evaluation.alignment import Alignment
     from tpl_lightning.evaluation.scores import Scores
     from tpl_lightning.tracking import Mirror
 
@@ -76,8 +76,8 @@ def _follow_training(config: Config, run_dir: Path, splits: "Splits", mirror: "M
     """Have figures drawn while a network is trained, where there is a log to put them into."""
     if not (mirror.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan")):
         return
-    from tpl_lightning.reports.tables import data_source
     from tpl_lightning.reports.snapshots import Snapshots, snapshot_epochs
+    from tpl_lightning.reports.tables import data_source
 
     epochs, source = snapshot_epochs(config.train.max_epochs or 1), data_source(splits.train.cache)
     mirror.callbacks.append(Snapshots(config, run_dir, splits.train, mirror=mirror, source=source, epochs=epochs))
@@ -112,9 +112,9 @@ def run(config: Config) -> int:
     """Fit, align, score and draw."""
     from tpl_lightning.aligners.base import with_epochs
     from tpl_lightning.data.cache.shards import open_cache
-    from tpl_lightning.datasets.sources import find_or_make_cache
     from tpl_lightning.data.loading.splits import split_videos
     from tpl_lightning.data.video_set import VideoSet
+    from tpl_lightning.datasets.sources import find_or_make_cache
     from tpl_lightning.functional.distributed import is_rank_zero, on_rank_zero
     from tpl_lightning.reports.tables import data_source
     from tpl_lightning.runs.directory import open_run_directory
@@ -139,9 +139,9 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data.loading.preprocessing import Preprocessor
+    from tpl_lightning.evaluation.quality import assess
     from tpl_lightning.evaluation.scores import evaluate, unmeasured
     from tpl_lightning.functional.distributed import is_rank_zero
-    from tpl_lightning.evaluation.quality import assess
     from tpl_lightning.reports.tables import REFINED, data_source, print_scores
     from tpl_lightning.runs.directory import write_metrics
 

@@ -80,12 +80,12 @@ def _write_action(
     import numpy as np
 
     from tpl_lightning.features.pool import Progress
-    from tpl_lightning.video.files import write_video
     from tpl_lightning.sync.clock import make_clock
     from tpl_lightning.sync.grid import Grid
     from tpl_lightning.sync.layout import plan_layout
     from tpl_lightning.sync.phases import phases_of_run
     from tpl_lightning.sync.separate import counted, separate_targets, write_separate
+    from tpl_lightning.video.files import write_video
 
     clock = make_clock(run, action, clips, options.reference)
     rates = sorted(clip.probe.clock.usual_fps for clip in clips)

@@ -71,12 +71,12 @@ def run(path: Path, arguments: list[str]) -> int:
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
-    from tpl_lightning.files.checkpoint import as_checkpoint
     from tpl_lightning.data.cache.shards import open_cache
-    from tpl_lightning.datasets.sources import find_or_make_cache
     from tpl_lightning.data.loading.splits import select_evaluation
     from tpl_lightning.data.video_set import VideoSet
+    from tpl_lightning.datasets.sources import find_or_make_cache
     from tpl_lightning.evaluation.scores import evaluate
+    from tpl_lightning.files.checkpoint import as_checkpoint
     from tpl_lightning.reports.tables import data_source, print_scores
     from tpl_lightning.runs.directory import open_run_directory, write_metrics
 

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from tpl_lightning.errors import UserError
 from tpl_lightning.config.check import require
 from tpl_lightning.config.fits import DirectConfig, DtwConfig
 from tpl_lightning.config.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
@@ -22,6 +21,7 @@ from tpl_lightning.config.presets import PRESETS
 from tpl_lightning.config.retired import is_retired, without_retired
 from tpl_lightning.config.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
 from tpl_lightning.config.typed import escaped, field_type, read_typed
+from tpl_lightning.errors import UserError
 
 __all__ = [
     "BenchConfig",

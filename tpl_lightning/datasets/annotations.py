@@ -14,10 +14,10 @@ import numpy as np
 
 from tpl_lightning.datasets.elan import read_eaf
 from tpl_lightning.datasets.label_tables import read_label_table
-from tpl_lightning.video.clock import VideoClock
-from tpl_lightning.video.search import VIDEO_EXTENSIONS
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.names import canonical
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.search import VIDEO_EXTENSIONS
 
 __all__ = ["Annotations", "PhaseSpans", "doubt_of", "read_annotations", "spans_of_labels", "warn_of_names"]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tpl_lightning.errors import UserError
 from tpl_lightning.features.motion import DIRECTIONS, cell_motion, with_neighbours
 from tpl_lightning.features.stabilisation import halved, stabilised
-from tpl_lightning.errors import UserError
 
 KIND = "hog-motion-pca"
 """Names the state of the extractor in a cache."""

@@ -17,10 +17,10 @@ Signals are sampled on a grid that all videos share, times j / (G - 1), so nothi
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.warps.cpab import num_parameters
-from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
-from tpl_lightning.functional.warps.least_squares import least_squares_warps
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
+from tpl_lightning.functional.warps.cpab import num_parameters
+from tpl_lightning.functional.warps.least_squares import least_squares_warps
+from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
 
 __all__ = [
     "JointOptions",
@@ -120,7 +120,7 @@ def fit_jointly(
 ) -> Tensor:
     """Align the videos of each action with one another.
 
-    Convention: T^theta maps prototype time to video time, both in [0, 1]; see ``functional.cpab.cpab_warp``.
+    Convention: T^theta maps prototype time to video time, both in [0, 1]; see ``functional.warps.cpab.cpab_warp``.
 
     Args:
         signal: (N, G, C) features on the shared grid, total variance about 1.

@@ -11,8 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
+from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.warps.cpab import cpab_warp, num_parameters
+from tpl_lightning.groupwise.discriminant import TimingSpace
+from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
+from tpl_lightning.groupwise.energy import FINE_CELLS, less_level
 from tpl_lightning.groupwise.fit import (
     JointOptions,
     barycenters,
@@ -20,10 +23,7 @@ from tpl_lightning.groupwise.fit import (
     fit_jointly,
     fit_to_prototypes,
 )
-from tpl_lightning.groupwise.energy import FINE_CELLS, less_level
 from tpl_lightning.groupwise.path_warps import path_warps
-from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.groupwise.discriminant import TimingSpace
 
 __all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
@@ -132,7 +132,7 @@ class JointStart:
         options: How warps are fitted.
         signal: (N, G, K) the videos in the space.
         beside: (N, G, K + L) the same with supervised channels behind them.
-        weight: (N, 1, K + L) which channels a video has, see ``functional.joint.barycenters``; None: all.
+        weight: (N, 1, K + L) which channels a video has, see ``groupwise.fit.barycenters``; None: all.
         action: (N,).
         num_actions: A.
         theta: (N, d) warps of the best paths.

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.dtw import dtw_positions
-from tpl_lightning.groupwise.fit import warps_from_positions
-from tpl_lightning.groupwise.energy import JointOptions, chunks, less_level
 from tpl_lightning.functional.smoothing import sample_each, sample_rows, time_slope
+from tpl_lightning.groupwise.energy import JointOptions, chunks, less_level
+from tpl_lightning.groupwise.fit import warps_from_positions
 
 __all__ = ["path_warps", "sharpened"]
 

@@ -16,8 +16,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from tpl_lightning.files.checkpoint import save_state
 from tpl_lightning.errors import UserError
+from tpl_lightning.files.checkpoint import save_state
 from tpl_lightning.functional.distributed import most_of_ranks
 from tpl_lightning.lit.stop import StopSignals
 

@@ -7,9 +7,9 @@ from lightning import LightningModule
 from torch import Tensor
 
 from tpl_lightning.data.loading.batch import Batch
-from tpl_lightning.functional.resampling import resample
 from tpl_lightning.functional.losses.soft_dtw import contrastive_idm, soft_dtw
 from tpl_lightning.functional.losses.tcc import cycle_back_regression
+from tpl_lightning.functional.resampling import resample
 from tpl_lightning.nn.heads import EmbeddingHead
 
 __all__ = ["HeadModule", "same_action_pairs"]

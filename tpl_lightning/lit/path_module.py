@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.data.loading.batch import Batch
-from tpl_lightning.groupwise.empirical_bayes import precision_factor
 from tpl_lightning.functional.distributed import gather_rows, global_mean
-from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.losses.tpl import video_errors
-from tpl_lightning.functional.warps.random import random_theta
 from tpl_lightning.functional.resampling import resample_to_size
 from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional.warps.cpab import cpab_warp
+from tpl_lightning.functional.warps.random import random_theta
+from tpl_lightning.groupwise.empirical_bayes import precision_factor
 from tpl_lightning.lit.bank import WarpBank
 from tpl_lightning.lit.module import (
     AlignmentModule,

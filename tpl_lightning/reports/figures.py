@@ -11,8 +11,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from tpl_lightning.aligners.base import Aligner
-from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
 from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
 from tpl_lightning.evaluation.scores import Scores
 from tpl_lightning.files.names import one_line
 

@@ -13,8 +13,8 @@ from tpl_lightning.config.loading import Config
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import best_effort
 from tpl_lightning.evaluation.scores import evaluate
-from tpl_lightning.reports.figures import draw_alignment
 from tpl_lightning.lit.module import AlignmentModule
+from tpl_lightning.reports.figures import draw_alignment
 from tpl_lightning.tracking import Mirror
 
 __all__ = ["Snapshots", "snapshot_epochs"]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning.config.loading import Config, load_config
-from tpl_lightning.errors import UserError
 from tpl_lightning.config.packaged import find_yaml, packaged_names
+from tpl_lightning.errors import UserError
 from tpl_lightning.sweep.space import Parameter, as_argument, read_parameter
 
 __all__ = ["EarlyStop", "Sweep", "read_sweep"]

@@ -11,10 +11,10 @@ import numpy as np
 from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
 from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.features.pool import parallel_map
+from tpl_lightning.files.outputs import Outputs
 from tpl_lightning.synthetic.actions import ACTIONS, PHASE_NAMES
 from tpl_lightning.synthetic.clips import PROCEDURAL_VERSION, SIZE, ClipSpec, clip_specs, render_clip
 from tpl_lightning.video.files import has_pyav, write_video
-from tpl_lightning.files.outputs import Outputs
 
 logger = logging.getLogger(__name__)
 

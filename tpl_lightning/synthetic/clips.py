@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from tpl_lightning.errors import UserError
 from tpl_lightning.synthetic.actions import ACTION_TABLE, ACTIONS, Style
 from tpl_lightning.synthetic.body import BodyShape
 from tpl_lightning.synthetic.canvas import Camera, Painter, Part, hull_outline
@@ -14,7 +15,6 @@ from tpl_lightning.synthetic.equipment import Gear, equipment_parts
 from tpl_lightning.synthetic.figure import Outfit, figure_parts
 from tpl_lightning.synthetic.scenery import MARGIN, draw_background
 from tpl_lightning.synthetic.tempo import random_progress
-from tpl_lightning.errors import UserError
 
 PROCEDURAL_VERSION = 2
 """Counts up whenever a change gives other pixels for the same specification."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.video.clock import DEFAULT_FPS, VideoClock
 from tpl_lightning.errors import UserError
+from tpl_lightning.video.clock import DEFAULT_FPS, VideoClock
 
 __all__ = ["FrameDecoder", "open_video", "pyav", "stated_rate", "video_stream"]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tpl_lightning.errors import UserError
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.decoding import FrameDecoder, pyav
 from tpl_lightning.video.pixels import FrameSize, RgbConverter, YuvConverter, deinterlaced
-from tpl_lightning.errors import UserError
 
 _ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}
 

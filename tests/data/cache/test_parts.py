@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
-from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.cache.parts import check_parts
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
 
 VALUES = np.arange(60, dtype=np.float32).reshape(20, 3)

@@ -11,9 +11,9 @@ from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.joint import _spread
 from tpl_lightning.config.loading import DataConfig
-from tpl_lightning.data.loading import preprocessing as preprocess
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache.shards import ShardedCache, open_cache
+from tpl_lightning.data.loading import preprocessing as preprocess
 from tpl_lightning.data.loading.datamodule import EmbeddingDataset
 from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet

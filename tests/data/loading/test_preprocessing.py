@@ -6,8 +6,8 @@ import torch
 from sklearn.decomposition import PCA
 
 from tpl_lightning.config.loading import DataConfig
-from tpl_lightning.data.loading.batch import PackedBatch
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.loading.batch import PackedBatch
 from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor, _largest_eigenpairs
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.scores.diagnosis import clock_share, left_over, relative_icae
-from tpl_lightning.functional.warps.random import random_theta
 from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional.warps.cpab import cpab_warp
+from tpl_lightning.functional.warps.random import random_theta
 
 GRID = torch.linspace(0, 1, 128, dtype=torch.float64)
 

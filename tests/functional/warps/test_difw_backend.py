@@ -7,9 +7,9 @@ import torch
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.warps import difw_backend
+from tpl_lightning.functional.warps.check import warp_self_test
 from tpl_lightning.functional.warps.cpab import cpab_warp, warp_time
 from tpl_lightning.functional.warps.difw_backend import cpab_warp_difw, load_difw
-from tpl_lightning.functional.warps.check import warp_self_test
 
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
 

@@ -14,6 +14,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tpl_lightning.data.cache.parts import check_parts
+from tpl_lightning.data.cache.rows import RowReader
 from tpl_lightning.data.cache.writer import (
     FORMAT,
     SPLITS,
@@ -22,10 +24,8 @@ from tpl_lightning.data.cache.writer import (
     are_frame_times,
     writable,
 )
-from tpl_lightning.files.locks import writer_of
-from tpl_lightning.data.cache.parts import check_parts
-from tpl_lightning.data.cache.rows import RowReader
 from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.files.locks import writer_of
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpl_lightning.features.clips import Clip
 from tpl_lightning.datasets.importers.penn_action import read_penn_action
 from tpl_lightning.datasets.importers.pouring import read_pouring
 from tpl_lightning.datasets.importers.video_tree import read_video_tree
+from tpl_lightning.features.clips import Clip
 
 __all__ = ["IMPORTERS", "Importer"]
 

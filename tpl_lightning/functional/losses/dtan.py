@@ -2,7 +2,7 @@
 
 Shapira Weber, Eyal, Skafte Detlefsen, Shriki, Freifeld, "Diffeomorphic temporal alignment nets", NeurIPS 2019,
 equations 6 to 9. The prior is :func:`tpl_lightning.functional.warps.prior.prior_energy`; the third objective of DTAN
-here, ICAE, is :func:`tpl_lightning.functional.losses.icae_loss`.
+here, ICAE, is :func:`tpl_lightning.functional.losses.tpl.icae_loss`.
 """
 
 from torch import Tensor

@@ -142,7 +142,7 @@ class _Flow(torch.autograd.Function):
 
 
 def cpab_warp_difw(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
-    """Return T^theta(x) by difw's compiled flow; arguments and convention as ``functional.cpab.cpab_warp``.
+    """Return T^theta(x) by difw's compiled flow; arguments and convention as ``functional.warps.cpab.cpab_warp``.
 
     float32 on the CPU only: tensors elsewhere, or in float64, are brought there and back. The gradient is difw's.
 

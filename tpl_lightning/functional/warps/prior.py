@@ -159,7 +159,7 @@ def sample_warps(
 ) -> Tensor:
     """Draw theta ~ N(0, Sigma), for augmentation and for tests.
 
-    Convention: ``functional.cpab.cpab_warp(theta, points)`` is a random warp of [0, 1], ``warp_time`` a random
+    Convention: ``functional.warps.cpab.cpab_warp(theta, points)`` is a random warp of [0, 1], ``warp_time`` a random
     composition; as theta and -theta are equally likely, T^theta and its inverse are.
 
     Args:
