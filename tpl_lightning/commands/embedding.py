@@ -74,7 +74,7 @@ def embed(arguments: list[str]) -> int:
         raise UserError("tpl cache embed: expected videos: tpl cache embed FOLDER out=PATH.h5.")
     if options.out is None:
         raise UserError(f"tpl cache embed: expected where to write: tpl cache embed {inputs[0]} out=PATH.h5.")
-    from tpl_lightning.datasets.annotations import read_annotations
+    from tpl_lightning.labels.annotations import read_annotations
     from tpl_lightning.features.clips import Clip, annotate, clips_of_folder, clips_of_list
 
     clips: list[Clip] = []

@@ -77,7 +77,7 @@ def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "
                 f"{run.cache.path}: no labels of action {bare[0]!r}; label one video and give labels=FILE from=VIDEO."
             )
         return found
-    from tpl_lightning.datasets.annotations import read_annotations
+    from tpl_lightning.labels.annotations import read_annotations
     from tpl_lightning.sync.transfer import phases_of_annotations
 
     known = {canonical(video.video_id): video for action in run.actions for video in run.known_videos(action)}

@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image
 
 from tpl_lightning.data.cache.writer import SPLITS
-from tpl_lightning.datasets.annotations import Annotations, PhaseSpans, read_annotations, spans_of_labels, warn_of_names
-from tpl_lightning.datasets.tfrecord import read_record
+from tpl_lightning.labels.annotations import Annotations, PhaseSpans, read_annotations, spans_of_labels, warn_of_names
+from tpl_lightning.files.tfrecord import read_record
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.names import canonical
-from tpl_lightning.files.tables import TableRow, read_fps, read_table
+from tpl_lightning.labels.tables import TableRow, read_fps, read_table
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.files import VideoReader
 from tpl_lightning.video.pixels import FrameSize

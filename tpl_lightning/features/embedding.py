@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
-from tpl_lightning.datasets.annotations import PhaseSpans, doubt_of, warn_of_names
+from tpl_lightning.labels.annotations import PhaseSpans, doubt_of, warn_of_names
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip, ClipReader, clips_of_folder
 from tpl_lightning.features.extractors import Extractor, Projector, StoredExtractor

@@ -1,4 +1,4 @@
-"""Writing phases: CSV, JSON, and ELAN's .eaf. ``tpl_lightning.datasets.annotations`` reads all three."""
+"""Writing phases: CSV, JSON, and ELAN's .eaf. ``tpl_lightning.labels.annotations`` reads all three."""
 
 import json
 import mimetypes

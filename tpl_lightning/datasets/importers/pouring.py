@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.datasets.annotations import spans_of_labels
+from tpl_lightning.labels.annotations import spans_of_labels
 from tpl_lightning.datasets.importers.splits import split_of_name, without_val
 from tpl_lightning.datasets.importers.video_tree import read_video_tree
-from tpl_lightning.datasets.tfrecord import iter_records
+from tpl_lightning.files.tfrecord import iter_records
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip, choose_splits
 

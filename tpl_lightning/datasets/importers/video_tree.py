@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tpl_lightning.datasets.annotations import read_annotations
+from tpl_lightning.labels.annotations import read_annotations
 from tpl_lightning.features.clips import Clip, annotate, clips_of_folder
 
 __all__ = ["find_annotations", "read_video_tree"]

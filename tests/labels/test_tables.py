@@ -3,7 +3,7 @@
 import pytest
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.files.tables import read_number, read_seconds, read_table
+from tpl_lightning.labels.tables import read_number, read_seconds, read_table
 
 ROWS = [{"video_id": "b0", "phase": "go up", "start_s": "0,5"}, {"video_id": "ü", "phase": "", "start_s": "2"}]
 

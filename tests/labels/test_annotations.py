@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tpl_lightning.datasets.annotations import PhaseSpans, doubt_of, read_annotations, spans_of_labels
+from tpl_lightning.labels.annotations import PhaseSpans, doubt_of, read_annotations, spans_of_labels
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip, annotate
 from tpl_lightning.video.clock import VideoClock

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tpl_lightning.datasets.annotations import read_annotations
+from tpl_lightning.labels.annotations import read_annotations
 from tpl_lightning.errors import UserError
 
 STRETCHES = [(0.0, 0.7, "up"), (0.7, 2.0, "down")]

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tpl_lightning.datasets.elan import read_eaf
-from tpl_lightning.datasets.label_tables import read_label_table
+from tpl_lightning.labels.elan import read_eaf
+from tpl_lightning.labels.label_tables import read_label_table
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.names import canonical
 from tpl_lightning.video.clock import VideoClock

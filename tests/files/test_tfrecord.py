@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from tpl_lightning.datasets.tfrecord import iter_records, message_class, read_record
+from tpl_lightning.files.tfrecord import iter_records, message_class, read_record
 from tpl_lightning.errors import UserError
 
 pytest.importorskip("google_crc32c")

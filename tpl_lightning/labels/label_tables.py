@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.files.tables import TableRow, column_name, read_cells, read_number, read_seconds, table_rows
+from tpl_lightning.labels.tables import TableRow, column_name, read_cells, read_number, read_seconds, table_rows
 
 __all__ = ["LabelTable", "between_events", "read_label_table"]
 
