@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from tpl_lightning.aligners import build_aligner
-from tpl_lightning.config.loading import load_config
-from tpl_lightning.data.cache.shards import open_cache
-from tpl_lightning.data.loading.splits import split_videos
-from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.evaluation.scores import evaluate
+from tpl_lightning.config import load_config
+from tpl_lightning.data import open_cache
+from tpl_lightning.data import split_videos
+from tpl_lightning.data import VideoSet
+from tpl_lightning.evaluation import evaluate
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "ablation.md"
 METRICS = {

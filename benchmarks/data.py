@@ -29,13 +29,13 @@ import torch
 from lightning import Callback
 
 from tpl_lightning.commands.fit import _CHECKED_FRAMES
-from tpl_lightning.config.loading import Config, config_to_dict, load_config
-from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
-from tpl_lightning.data.cache.shards import open_cache
-from tpl_lightning.data.loading.datamodule import EmbeddingDataModule
-from tpl_lightning.data.loading.preprocessing import Preprocessor
-from tpl_lightning.data.loading.splits import split_videos
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.config import Config, config_to_dict, load_config
+from tpl_lightning.data import EmbeddingCacheWriter
+from tpl_lightning.data import open_cache
+from tpl_lightning.data import EmbeddingDataModule
+from tpl_lightning.data import Preprocessor
+from tpl_lightning.data import split_videos
+from tpl_lightning.data import VideoSet
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, SHARDS = 128, 15, 4
@@ -156,7 +156,7 @@ def train_some(config: Config, steps: int) -> dict[str, float]:
     """Train TPL for some steps and return memory and waiting."""
     from lightning import Trainer, seed_everything
 
-    from tpl_lightning.aligners.base import make_catalogue
+    from tpl_lightning.aligners import make_catalogue
     from tpl_lightning.lit import TPLModule
 
     seed_everything(0, verbose=False)

@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 from make_sets import _frames, _smooth
 
-from tpl_lightning.aligners.base import with_epochs
-from tpl_lightning.config.loading import Config, load_config
-from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
-from tpl_lightning.data.cache.shards import open_cache
-from tpl_lightning.data.loading.splits import split_videos
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.aligners import with_epochs
+from tpl_lightning.config import Config, load_config
+from tpl_lightning.data import EmbeddingCacheWriter
+from tpl_lightning.data import open_cache
+from tpl_lightning.data import split_videos
+from tpl_lightning.data import VideoSet
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, PHASES, SHORTEST, LONGEST = 768, 15, 5, 20, 600

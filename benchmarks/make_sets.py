@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data import VideoSet
 
 _FPS = 25.0
 

@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tpl_lightning.config.loading import DataConfig
-from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.data.loading.splits import split_videos
-from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.masks import frame_times
-from tpl_lightning.functional.resampling import resample
-from tpl_lightning.functional.scores.phases import prototype_index
-from tpl_lightning.functional.scores.retrieval import frames_on_prototype, lookup_matches, nearest_rows, typical_videos
-from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.groupwise.fit import JointOptions, barycenters, fit_jointly, fit_to_prototypes
+from tpl_lightning.config import DataConfig
+from tpl_lightning.data import EmbeddingCache
+from tpl_lightning.data import split_videos
+from tpl_lightning.data import VideoSet
+from tpl_lightning.functional import frame_times
+from tpl_lightning.functional import resample
+from tpl_lightning.functional.scores import prototype_index
+from tpl_lightning.functional.scores import frames_on_prototype, lookup_matches, nearest_rows, typical_videos
+from tpl_lightning.functional import sample_rows
+from tpl_lightning.functional.warps import cpab_warp
+from tpl_lightning.groupwise import JointOptions, barycenters, fit_jointly, fit_to_prototypes
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, DIRECTIONS = 128, 15, 40

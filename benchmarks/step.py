@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from tpl_lightning.config.loading import config_to_dict, load_config
-from tpl_lightning.data.loading.batch import PackedBatch
-from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
-from tpl_lightning.functional.resampling import resample
-from tpl_lightning.lit.module import TPLModule
+from tpl_lightning.config import config_to_dict, load_config
+from tpl_lightning.data import PackedBatch
+from tpl_lightning.data import BatchPreprocessor, Preprocessor
+from tpl_lightning.functional import resample
+from tpl_lightning.lit import TPLModule
 from tpl_lightning.nn import dmtae
 
 FOLDER = Path(__file__).parent

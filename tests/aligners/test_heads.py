@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tpl_lightning.aligners import build_aligner, load_aligner
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.datamodule import EmbeddingDataset

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.conftest import write_cache
-from tpl_lightning.aligners import build_aligner
+from tpl_lightning.aligners.registry import build_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.datamodule import EmbeddingDataModule

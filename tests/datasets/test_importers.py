@@ -13,7 +13,7 @@ from scipy.io import savemat
 from tpl_lightning.__main__ import main
 from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.datasets.importers import IMPORTERS
+from tpl_lightning.datasets.importers.registry import IMPORTERS
 from tpl_lightning.datasets.sources import find_or_make_cache
 from tpl_lightning.files.tfrecord import message_class
 from tpl_lightning.errors import UserError

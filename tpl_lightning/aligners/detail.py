@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from tpl_lightning.config.fits import DirectConfig
-from tpl_lightning.groupwise.discriminant import channel_energy
-from tpl_lightning.groupwise.energy import in_detail
-from tpl_lightning.groupwise.fit import JointOptions, agreement
+from tpl_lightning.config import DirectConfig
+from tpl_lightning.groupwise import channel_energy
+from tpl_lightning.groupwise import in_detail
+from tpl_lightning.groupwise import JointOptions, agreement
 
 __all__ = ["FINE_GRID", "detail_pays", "joint_options"]
 

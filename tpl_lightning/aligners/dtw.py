@@ -12,15 +12,15 @@ import torch
 from joblib import Parallel, delayed
 
 from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue
-from tpl_lightning.config.loading import Config, config_to_dict
-from tpl_lightning.data.loading.preprocessing import Preprocessor
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.config import Config, config_to_dict
+from tpl_lightning.data import Preprocessor
+from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.evaluation.scores import voted_labels
-from tpl_lightning.files.checkpoint import load_state, save_state
-from tpl_lightning.functional.masks import frame_times
-from tpl_lightning.functional.resampling import resample
+from tpl_lightning.evaluation import Alignment
+from tpl_lightning.evaluation import voted_labels
+from tpl_lightning.files import load_state, save_state
+from tpl_lightning.functional import frame_times
+from tpl_lightning.functional import resample
 
 try:
     from tslearn.barycenters import dtw_barycenter_averaging, softdtw_barycenter

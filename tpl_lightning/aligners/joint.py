@@ -21,18 +21,18 @@ from tpl_lightning.aligners.detail import FINE_GRID, detail_pays, joint_options
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.guides import label_channels
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, held_out_scores, labels_choose, select_prior
-from tpl_lightning.config.loading import Config, config_to_dict
-from tpl_lightning.data.loading.preprocessing import Preprocessor
-from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
-from tpl_lightning.evaluation.scores import voted_labels
-from tpl_lightning.files.checkpoint import check_same_cache, load_state, save_state, training_checkpoint
-from tpl_lightning.functional.distributed import compute_device, is_rank_zero, on_rank_zero
-from tpl_lightning.functional.resampling import resample
-from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.groupwise.energy import FINE_CELLS, chunks
-from tpl_lightning.groupwise.fit import warps_from_positions
-from tpl_lightning.groupwise.model import JointModel, JointStart
+from tpl_lightning.config import Config, config_to_dict
+from tpl_lightning.data import Preprocessor
+from tpl_lightning.data import VideoSet
+from tpl_lightning.evaluation import Alignment, prototype_grid
+from tpl_lightning.evaluation import voted_labels
+from tpl_lightning.files import check_same_cache, load_state, save_state, training_checkpoint
+from tpl_lightning.functional import compute_device, is_rank_zero, on_rank_zero
+from tpl_lightning.functional import resample
+from tpl_lightning.functional.warps import cpab_warp
+from tpl_lightning.groupwise import FINE_CELLS, chunks
+from tpl_lightning.groupwise import warps_from_positions
+from tpl_lightning.groupwise import JointModel, JointStart
 
 __all__ = ["JointAligner", "wants_detail"]
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tpl_lightning.config.typed import field_type, read_typed
+from tpl_lightning.config import field_type, read_typed
 from tpl_lightning.errors import UserError
 
 __all__ = ["parse_arguments", "parse_options"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config.packaged import find_yaml
+from tpl_lightning.config import find_yaml
 from tpl_lightning.errors import UserError
 
 __all__ = ["BenchRow", "bench_row", "bench_rows"]

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.commands.options import options_help
 from tpl_lightning.commands.resume import load_fit_config
-from tpl_lightning.config.loading import Config
+from tpl_lightning.config import Config
 from tpl_lightning.errors import best_effort
 
 if TYPE_CHECKING:
-    from tpl_lightning.aligners.base import Features
-    from tpl_lightning.data.cache.reader import EmbeddingCache
-    from tpl_lightning.data.loading.splits import Splits
-    from tpl_lightning.data.video_set import VideoSet
-    from tpl_lightning.evaluation.alignment import Alignment
-    from tpl_lightning.evaluation.scores import Scores
+    from tpl_lightning.aligners import Features
+    from tpl_lightning.data import EmbeddingCache
+    from tpl_lightning.data import Splits
+    from tpl_lightning.data import VideoSet
+    from tpl_lightning.evaluation import Alignment
+    from tpl_lightning.evaluation import Scores
     from tpl_lightning.tracking import Mirror
 
 __all__ = ["main"]
@@ -37,7 +37,7 @@ def _baselines(
 ) -> "dict[str, Scores]":
     """Score the rows that no method may fall below."""
     from tpl_lightning.aligners import build_aligner
-    from tpl_lightning.evaluation.scores import evaluate
+    from tpl_lightning.evaluation import evaluate
 
     rows = {}
     for method in ("linear", "pad"):
@@ -63,7 +63,7 @@ def _validation_scores(alignment: "Alignment", videos: "VideoSet") -> dict[str, 
     """Score the validation videos as the test videos are, where there are any."""
     import numpy as np
 
-    from tpl_lightning.evaluation.scores import evaluate
+    from tpl_lightning.evaluation import evaluate
 
     if not (alignment.split == "val").any():
         return {}
@@ -76,8 +76,8 @@ def _follow_training(config: Config, run_dir: Path, splits: "Splits", mirror: "M
     """Have figures drawn while a network is trained, where there is a log to put them into."""
     if not (mirror.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan")):
         return
-    from tpl_lightning.reports.snapshots import Snapshots, snapshot_epochs
-    from tpl_lightning.reports.tables import data_source
+    from tpl_lightning.reports import Snapshots, snapshot_epochs
+    from tpl_lightning.reports import data_source
 
     epochs, source = snapshot_epochs(config.train.max_epochs or 1), data_source(splits.train.cache)
     mirror.callbacks.append(Snapshots(config, run_dir, splits.train, mirror=mirror, source=source, epochs=epochs))
@@ -100,7 +100,7 @@ def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -
     """Log the figures and a clip of a few videos in step."""
     if not mirror.is_active:
         return
-    from tpl_lightning.sync.preview import write_preview
+    from tpl_lightning.sync import write_preview
 
     mirror.log_images(run_dir / "figures")
     clip = write_preview(run_dir, run_dir / "figures" / "preview.mp4")
@@ -110,14 +110,14 @@ def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    from tpl_lightning.aligners.base import with_epochs
-    from tpl_lightning.data.cache.shards import open_cache
-    from tpl_lightning.data.loading.splits import split_videos
-    from tpl_lightning.data.video_set import VideoSet
-    from tpl_lightning.datasets.sources import find_or_make_cache
-    from tpl_lightning.functional.distributed import is_rank_zero, on_rank_zero
-    from tpl_lightning.reports.tables import data_source
-    from tpl_lightning.runs.directory import open_run_directory
+    from tpl_lightning.aligners import with_epochs
+    from tpl_lightning.data import open_cache
+    from tpl_lightning.data import split_videos
+    from tpl_lightning.data import VideoSet
+    from tpl_lightning.datasets import find_or_make_cache
+    from tpl_lightning.functional import is_rank_zero, on_rank_zero
+    from tpl_lightning.reports import data_source
+    from tpl_lightning.runs import open_run_directory
     from tpl_lightning.tracking import mirror_run
 
     cache = open_cache(on_rank_zero(lambda: find_or_make_cache(config.data, progress=config.run.progress)))
@@ -138,12 +138,12 @@ def run(config: Config) -> int:
 def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mirror") -> int:
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import build_aligner
-    from tpl_lightning.data.loading.preprocessing import Preprocessor
-    from tpl_lightning.evaluation.quality import assess
-    from tpl_lightning.evaluation.scores import evaluate, unmeasured
-    from tpl_lightning.functional.distributed import is_rank_zero
-    from tpl_lightning.reports.tables import REFINED, data_source, print_scores
-    from tpl_lightning.runs.directory import write_metrics
+    from tpl_lightning.data import Preprocessor
+    from tpl_lightning.evaluation import assess
+    from tpl_lightning.evaluation import evaluate, unmeasured
+    from tpl_lightning.functional import is_rank_zero
+    from tpl_lightning.reports import REFINED, data_source, print_scores
+    from tpl_lightning.runs import write_metrics
 
     cache = splits.train.cache
     source = data_source(cache)
@@ -195,7 +195,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     _mirror_results(config, run_dir, cache, metrics, mirror)
     if config.run.figures:
         with best_effort("figures are not drawn"):
-            from tpl_lightning.reports.figures import draw_run
+            from tpl_lightning.reports import draw_run
 
             draw_run(run_dir, aligner, alignment, videos, own, source)
         with best_effort("pictures are not mirrored"):

@@ -4,7 +4,7 @@ import ast
 import inspect
 from dataclasses import MISSING, fields, is_dataclass
 
-from tpl_lightning.config.loading import Config
+from tpl_lightning.config import Config
 
 __all__ = ["field_docs", "options_help"]
 

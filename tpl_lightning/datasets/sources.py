@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import h5py
 
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config import DataConfig
 from tpl_lightning.errors import UserError
 
 if TYPE_CHECKING:
-    from tpl_lightning.datasets.importers import Importer
+    from tpl_lightning.datasets.importers.registry import Importer
 
 __all__ = ["find_or_make_cache"]
 
@@ -53,13 +53,13 @@ def _own_cache(root: Path, dataset: str) -> Path | None:
 
 
 def _importer_of(dataset: str) -> "Importer":
-    from tpl_lightning.datasets.importers import IMPORTERS
+    from tpl_lightning.datasets.importers.registry import IMPORTERS
 
     return IMPORTERS.get(dataset, IMPORTERS["internet"])  # any set may come as folders of videos
 
 
 def _raw_folder(root: Path, dataset: str) -> Path | None:
-    from tpl_lightning.video.search import find_videos
+    from tpl_lightning.video import find_videos
 
     importer = _importer_of(dataset)
     for folder in (root / dataset, root / "videos" / dataset):
@@ -69,9 +69,9 @@ def _raw_folder(root: Path, dataset: str) -> Path | None:
 
 
 def _embed(folder: Path, root: Path, dataset: str, *, progress: bool) -> Path:
-    from tpl_lightning.features.clips import IMAGE_EXTENSIONS
-    from tpl_lightning.features.embedding import embed_clips
-    from tpl_lightning.features.hog import HogExtractor
+    from tpl_lightning.features import IMAGE_EXTENSIONS
+    from tpl_lightning.features import embed_clips
+    from tpl_lightning.features import HogExtractor
 
     # The folder of a video's images changes when they do; they themselves may be many.
     paths = (path for path in folder.rglob("*") if path.suffix[1:].lower() not in IMAGE_EXTENSIONS)
@@ -123,7 +123,7 @@ def find_or_make_cache(data: DataConfig, *, progress: bool = True) -> Path:
             f"or the data set at {root / data.dataset}/ ({_importer_of(data.dataset).expected}), or give "
             "data.cache=PATH (data/README.md says where data sets come from)."
         )
-    from tpl_lightning.synthetic.build import build_procedural_set
+    from tpl_lightning.synthetic import build_procedural_set
 
     out = root / PROCEDURAL / "genai.h5"
     if not out.is_file():

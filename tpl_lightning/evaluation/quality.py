@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
-from tpl_lightning.groupwise.fit import disagreement
-from tpl_lightning.metrics.alignment_score import ROUGHNESS_WEIGHT
+from tpl_lightning.groupwise import disagreement
+from tpl_lightning.metrics import ROUGHNESS_WEIGHT
 
 __all__ = ["Quality", "assess"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.functional.resampling import resample, resample_nearest
-from tpl_lightning.groupwise.energy import chunks
+from tpl_lightning.functional import resample, resample_nearest
+from tpl_lightning.groupwise import chunks
 from tpl_lightning.metrics import (
     CycleBackConsistency,
     KendallsTau,

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data import EmbeddingCache
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor
-from tpl_lightning.video.clock import VideoClock
-from tpl_lightning.video.files import VideoReader
+from tpl_lightning.video import VideoClock
+from tpl_lightning.video import VideoReader
 
 if TYPE_CHECKING:
     from tpl_lightning.features.image_models import ImageModelExtractor

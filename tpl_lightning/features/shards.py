@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video import VideoClock
 
 __all__ = ["Features", "ShardWriter", "read_shards", "shard_folder"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tpl_lightning.config.loading import complete_config
+from tpl_lightning.config import complete_config
 from tpl_lightning.errors import UserError
 
 __all__ = [

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.smoothing import smoothed
+from tpl_lightning.functional import smoothed
 
 __all__ = ["SHRINKAGE", "TimingSpace", "channel_energy", "timing_metric"]
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size, time_slope
-from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
+from tpl_lightning.functional import sample_rows, smoothed, stage_size, time_slope
+from tpl_lightning.functional.warps import cell_slopes, cpab_warp
 from tpl_lightning.groupwise.discriminant import channel_energy
 from tpl_lightning.groupwise.energy import less_level
 from tpl_lightning.groupwise.fit import JointOptions, barycenters, disagreement, fit_jointly

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.smoothing import sample_each, sample_rows, time_slope
-from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp, cpab_warp_jacobian
+from tpl_lightning.functional import sample_each, sample_rows, time_slope
+from tpl_lightning.functional.warps import cell_slopes, cpab_warp, cpab_warp_jacobian
 
 __all__ = ["FINE_CELLS", "JointOptions", "JointProblem", "chunks", "in_detail", "less_level"]
 

@@ -17,9 +17,9 @@ Signals are sampled on a grid that all videos share, times j / (G - 1), so nothi
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
-from tpl_lightning.functional.warps.cpab import num_parameters
-from tpl_lightning.functional.warps.least_squares import least_squares_warps
+from tpl_lightning.functional import sample_rows, smoothed, stage_size
+from tpl_lightning.functional.warps import num_parameters
+from tpl_lightning.functional.warps import least_squares_warps
 from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
 
 __all__ = [

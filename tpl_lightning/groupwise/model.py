@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.functional.warps.cpab import cpab_warp, num_parameters
+from tpl_lightning.functional import sample_rows
+from tpl_lightning.functional.warps import cpab_warp, num_parameters
 from tpl_lightning.groupwise.discriminant import TimingSpace
 from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
 from tpl_lightning.groupwise.energy import FINE_CELLS, less_level

@@ -15,9 +15,9 @@ import numpy as np
 from tpl_lightning.labels.elan import read_eaf
 from tpl_lightning.labels.label_tables import read_label_table
 from tpl_lightning.errors import UserError
-from tpl_lightning.files.names import canonical
-from tpl_lightning.video.clock import VideoClock
-from tpl_lightning.video.search import VIDEO_EXTENSIONS
+from tpl_lightning.files import canonical
+from tpl_lightning.video import VideoClock
+from tpl_lightning.video import VIDEO_EXTENSIONS
 
 __all__ = ["Annotations", "PhaseSpans", "doubt_of", "read_annotations", "spans_of_labels", "warn_of_names"]
 

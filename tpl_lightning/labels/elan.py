@@ -4,8 +4,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.files.names import canonical
-from tpl_lightning.video.search import VIDEO_EXTENSIONS
+from tpl_lightning.files import canonical
+from tpl_lightning.video import VIDEO_EXTENSIONS
 
 __all__ = ["read_eaf"]
 

@@ -6,11 +6,11 @@ import torch
 from lightning import LightningModule
 from torch import Tensor
 
-from tpl_lightning.data.loading.batch import Batch
-from tpl_lightning.functional.losses.soft_dtw import contrastive_idm, soft_dtw
-from tpl_lightning.functional.losses.tcc import cycle_back_regression
-from tpl_lightning.functional.resampling import resample
-from tpl_lightning.nn.heads import EmbeddingHead
+from tpl_lightning.data import Batch
+from tpl_lightning.functional.losses import contrastive_idm, soft_dtw
+from tpl_lightning.functional.losses import cycle_back_regression
+from tpl_lightning.functional import resample
+from tpl_lightning.nn import EmbeddingHead
 
 __all__ = ["HeadModule", "same_action_pairs"]
 

@@ -8,17 +8,17 @@ from lightning import LightningModule
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 
-from tpl_lightning.data.loading.batch import COMPILED_STEP, Batch
-from tpl_lightning.functional.losses.tpl import icae_loss, mean_of_total, reconstruction_error, tpl_loss
-from tpl_lightning.functional.masks import frame_times, length_mask
-from tpl_lightning.functional.prototypes import group_mean, leave_one_out_mean
-from tpl_lightning.functional.resampling import resample, resample_to_size
-from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.functional.warps.random import random_theta
+from tpl_lightning.data import COMPILED_STEP, Batch
+from tpl_lightning.functional.losses import icae_loss, mean_of_total, reconstruction_error, tpl_loss
+from tpl_lightning.functional import frame_times, length_mask
+from tpl_lightning.functional import group_mean, leave_one_out_mean
+from tpl_lightning.functional import resample, resample_to_size
+from tpl_lightning.functional.warps import cpab_warp
+from tpl_lightning.functional.warps import random_theta
 from tpl_lightning.metrics import AlignmentScore, CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
 from tpl_lightning.nn import DMTAE, DMTAEOutput
-from tpl_lightning.nn.dmtae import Autoencoder
-from tpl_lightning.nn.warp_network import WarpNetwork
+from tpl_lightning.nn import Autoencoder
+from tpl_lightning.nn import WarpNetwork
 
 __all__ = ["AlignmentModule", "Losses", "TPLModule", "network_sizes", "reconstruction_of", "warped_batch"]
 

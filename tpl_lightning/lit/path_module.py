@@ -7,14 +7,14 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from tpl_lightning.data.loading.batch import Batch
-from tpl_lightning.functional.distributed import gather_rows, global_mean
-from tpl_lightning.functional.losses.tpl import video_errors
-from tpl_lightning.functional.resampling import resample_to_size
-from tpl_lightning.functional.smoothing import sample_rows
-from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.functional.warps.random import random_theta
-from tpl_lightning.groupwise.empirical_bayes import precision_factor
+from tpl_lightning.data import Batch
+from tpl_lightning.functional import gather_rows, global_mean
+from tpl_lightning.functional.losses import video_errors
+from tpl_lightning.functional import resample_to_size
+from tpl_lightning.functional import sample_rows
+from tpl_lightning.functional.warps import cpab_warp
+from tpl_lightning.functional.warps import random_theta
+from tpl_lightning.groupwise import precision_factor
 from tpl_lightning.lit.bank import WarpBank
 from tpl_lightning.lit.module import (
     AlignmentModule,
@@ -24,9 +24,9 @@ from tpl_lightning.lit.module import (
     reconstruction_of,
     warped_batch,
 )
-from tpl_lightning.nn.dmtae import DMTAEOutput, PathDMTAE
-from tpl_lightning.nn.encoders import LinearEncoder, PerAction
-from tpl_lightning.nn.path_aligner import COARSE, DETAIL, PathOptions
+from tpl_lightning.nn import DMTAEOutput, PathDMTAE
+from tpl_lightning.nn import LinearEncoder, PerAction
+from tpl_lightning.nn import COARSE, DETAIL, PathOptions
 
 __all__ = ["PathTPLModule"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import Module
 from torchmetrics import Metric
 
-from tpl_lightning.functional.scores.phases import agreement_sum, label_shares, prototype_labels, prototype_votes
+from tpl_lightning.functional.scores import agreement_sum, label_shares, prototype_labels, prototype_votes
 
 __all__ = ["PrototypeLabelMetric", "SumMetric"]
 

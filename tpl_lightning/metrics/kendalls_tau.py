@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.scores.kendall import Distance, TauVariant, pairwise_kendall_tau
+from tpl_lightning.functional.scores import Distance, TauVariant, pairwise_kendall_tau
 from tpl_lightning.metrics.rows import VideoMetric
 
 __all__ = ["KendallsTau"]

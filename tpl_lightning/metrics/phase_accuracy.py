@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.scores.phase_classifier import fit_phase_classifier
+from tpl_lightning.functional.scores import fit_phase_classifier
 from tpl_lightning.metrics.rows import VideoMetric, VideoRows
 
 __all__ = ["PhaseAccuracy"]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional.expected_path import expected_path
-from tpl_lightning.functional.smoothing import sample_each, smoothed, time_slope
-from tpl_lightning.functional.warps.least_squares import least_squares_warps
-from tpl_lightning.groupwise.discriminant import timing_metric
+from tpl_lightning.functional import expected_path
+from tpl_lightning.functional import sample_each, smoothed, time_slope
+from tpl_lightning.functional.warps import least_squares_warps
+from tpl_lightning.groupwise import timing_metric
 
 __all__ = ["COARSE", "DETAIL", "ComparisonSpace", "PathAligner", "PathOptions"]
 

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from tpl_lightning.aligners.base import Aligner
-from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
-from tpl_lightning.evaluation.scores import Scores
-from tpl_lightning.files.names import one_line
+from tpl_lightning.aligners import Aligner
+from tpl_lightning.data import VideoSet
+from tpl_lightning.evaluation import Alignment, prototype_grid
+from tpl_lightning.evaluation import Scores
+from tpl_lightning.files import one_line
 
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType

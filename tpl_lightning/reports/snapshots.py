@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from tpl_lightning.aligners.tpl import TPLAligner
-from tpl_lightning.config.loading import Config
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.aligners import TPLAligner
+from tpl_lightning.config import Config
+from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import best_effort
-from tpl_lightning.evaluation.scores import evaluate
-from tpl_lightning.lit.module import AlignmentModule
+from tpl_lightning.evaluation import evaluate
+from tpl_lightning.lit import AlignmentModule
 from tpl_lightning.reports.figures import draw_alignment
 from tpl_lightning.tracking import Mirror
 

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.evaluation.scores import Scores
-from tpl_lightning.files.names import one_line
+from tpl_lightning.data import EmbeddingCache
+from tpl_lightning.evaluation import Scores
+from tpl_lightning.files import one_line
 
 __all__ = ["REFINED", "ROW_NAMES", "data_source", "method_name", "print_scores"]
 

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from tpl_lightning.config.loading import Config, save_config
+from tpl_lightning.config import Config, save_config
 from tpl_lightning.errors import UserError
 
 __all__ = ["find_cache", "hold_folder", "open_run_directory", "write_atomically", "write_metrics"]
@@ -138,7 +138,7 @@ def open_run_directory(config: Config) -> Iterator[Path]:
     Raises:
         UserError: If the folder cannot be made, or another process writes into it.
     """
-    from tpl_lightning.functional.distributed import on_rank_zero  # late: it loads torch
+    from tpl_lightning.functional import on_rank_zero  # late: it loads torch
 
     held: list[IO[str]] = []
 

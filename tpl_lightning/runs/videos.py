@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tpl_lightning.config.loading import Config, load_run_config
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.cache.shards import open_cache
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.config import Config, load_run_config
+from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data import open_cache
+from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
-from tpl_lightning.features.clips import video_names
-from tpl_lightning.files.names import canonical
+from tpl_lightning.evaluation import Alignment, prototype_grid
+from tpl_lightning.features import video_names
+from tpl_lightning.files import canonical
 from tpl_lightning.runs.directory import find_cache
-from tpl_lightning.video.clock import VideoClock
-from tpl_lightning.video.search import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos
+from tpl_lightning.video import VideoClock
+from tpl_lightning.video import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Aligner
@@ -381,8 +381,8 @@ def embed_and_align(
     Returns:
         The alignment, a row per video (None: there is none left), and when the embedded frames of each appear.
     """
-    from tpl_lightning.features.extractors import embed_video, extractor_of_cache
-    from tpl_lightning.video.probe import probe_video
+    from tpl_lightning.features import embed_video, extractor_of_cache
+    from tpl_lightning.video import probe_video
 
     extractor, usual = extractor_of_cache(run.cache), float(run.cache.fps.max())
     clocks: list[VideoClock] = []

@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.runs.videos import RunVideo
-from tpl_lightning.video.clock import VideoClock
-from tpl_lightning.video.decoding import FrameDecoder
-from tpl_lightning.video.files import read_timed_frames
-from tpl_lightning.video.pixels import FrameSize
-from tpl_lightning.video.probe import VideoProbe, probe_video
+from tpl_lightning.runs import RunVideo
+from tpl_lightning.video import VideoClock
+from tpl_lightning.video import FrameDecoder
+from tpl_lightning.video import read_timed_frames
+from tpl_lightning.video import FrameSize
+from tpl_lightning.video import VideoProbe, probe_video
 
 __all__ = ["Clip", "fit_within", "open_clips"]
 

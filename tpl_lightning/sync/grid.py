@@ -10,7 +10,7 @@ from tpl_lightning.sync.clock import Clock
 from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, PANEL_TITLE, Layout
 from tpl_lightning.sync.phases import Phases
 from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, UNLABELLED, mix, paste, phase_colors, text
-from tpl_lightning.video.pixels import FrameSize
+from tpl_lightning.video import FrameSize
 
 __all__ = ["Grid", "cell_size"]
 

@@ -1,6 +1,5 @@
-"""Videos for a machine that has none: a figure does five exercises at a random tempo; the truth is known."""
+"""Rendered clips of moving figures, with the progress of every frame known."""
 
-from tpl_lightning.synthetic.actions import ACTIONS, PHASE_NAMES
-from tpl_lightning.synthetic.clips import ClipSpec, RenderedClip, clip_specs, render_clip
+import lazy_loader
 
-__all__ = ["ACTIONS", "PHASE_NAMES", "ClipSpec", "RenderedClip", "clip_specs", "render_clip"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

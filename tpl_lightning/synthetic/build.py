@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
-from tpl_lightning.features.hog import HogExtractor
-from tpl_lightning.features.pool import parallel_map
-from tpl_lightning.files.outputs import Outputs
+from tpl_lightning.data import EmbeddingCacheWriter
+from tpl_lightning.features import HogExtractor
+from tpl_lightning.features import parallel_map
+from tpl_lightning.files import Outputs
 from tpl_lightning.synthetic.actions import ACTIONS, PHASE_NAMES
 from tpl_lightning.synthetic.clips import PROCEDURAL_VERSION, SIZE, ClipSpec, clip_specs, render_clip
-from tpl_lightning.video.files import has_pyav, write_video
+from tpl_lightning.video import has_pyav, write_video
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tpl_lightning.config.loading import Config, config_to_dict
+from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.tracking.login import choose_mode
 from tpl_lightning.tracking.scores import BestScores
 

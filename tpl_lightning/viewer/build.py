@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.features.pool import Progress
-from tpl_lightning.files.names import file_stem
-from tpl_lightning.files.outputs import Outputs
-from tpl_lightning.runs.videos import Run
-from tpl_lightning.sync.clips import Clip
-from tpl_lightning.sync.clock import make_clock
-from tpl_lightning.sync.phases import Phases, phases_of_run
-from tpl_lightning.sync.style import phase_colors, to_hex
-from tpl_lightning.video.files import shrink_to, write_video
+from tpl_lightning.features import Progress
+from tpl_lightning.files import file_stem
+from tpl_lightning.files import Outputs
+from tpl_lightning.runs import Run
+from tpl_lightning.sync import Clip
+from tpl_lightning.sync import make_clock
+from tpl_lightning.sync import Phases, phases_of_run
+from tpl_lightning.sync import phase_colors, to_hex
+from tpl_lightning.video import shrink_to, write_video
 
 __all__ = ["build_page"]
 

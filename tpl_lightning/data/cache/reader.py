@@ -25,7 +25,7 @@ from tpl_lightning.data.cache.writer import (
     writable,
 )
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.files.locks import writer_of
+from tpl_lightning.files import writer_of
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter"]
 

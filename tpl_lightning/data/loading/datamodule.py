@@ -8,7 +8,7 @@ import torch
 from lightning import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config import DataConfig
 from tpl_lightning.data.loading.batch import COMPILED_STEP, Batch, PackedBatch
 from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.loading.read_ahead import ReadAheadLoader

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config import DataConfig
 from tpl_lightning.data.loading.batch import Batch, PackedBatch
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.functional import length_mask
 
 __all__ = ["BatchPreprocessor", "Preprocessor"]
 

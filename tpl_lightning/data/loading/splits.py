@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config import DataConfig
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 

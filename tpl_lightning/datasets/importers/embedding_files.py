@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
-from tpl_lightning.labels.annotations import read_annotations
+from tpl_lightning.data import EmbeddingCacheWriter
+from tpl_lightning.labels import read_annotations
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.clips import Clip, annotate, choose_splits, read_list
-from tpl_lightning.labels.tables import read_fps
-from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.features import Clip, annotate, choose_splits, read_list
+from tpl_lightning.labels import read_fps
+from tpl_lightning.video import VideoClock
 
 __all__ = ["import_embeddings"]
 

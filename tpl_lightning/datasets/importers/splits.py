@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tpl_lightning.features.clips import Clip
+from tpl_lightning.features import Clip
 
 __all__ = ["SPLIT_NAMES", "split_of_name", "without_val"]
 

@@ -7,7 +7,7 @@ here, ICAE, is :func:`tpl_lightning.functional.losses.tpl.icae_loss`.
 
 from torch import Tensor
 
-from tpl_lightning.functional.distributed import global_mean
+from tpl_lightning.functional import global_mean
 from tpl_lightning.functional.losses.tpl import video_errors
 
 __all__ = ["wcss_loss"]

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tpl_lightning.functional.distributed import global_mean
-from tpl_lightning.functional.masks import length_mask
-from tpl_lightning.functional.resampling import resample
+from tpl_lightning.functional import global_mean
+from tpl_lightning.functional import length_mask
+from tpl_lightning.functional import resample
 
 __all__ = [
     "annealed_weight",

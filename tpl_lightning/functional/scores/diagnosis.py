@@ -8,7 +8,7 @@ rather than measure their timing. See docs/methods.md, "Why TPL as written does 
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional import sample_rows
 
 __all__ = ["clock_share", "left_over", "relative_icae"]
 

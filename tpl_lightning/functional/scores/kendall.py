@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.functional import length_mask
 
 __all__ = ["Distance", "TauVariant", "kendall_tau", "nearest_frames", "order_counts", "pairwise_kendall_tau"]
 

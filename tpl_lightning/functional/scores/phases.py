@@ -8,7 +8,7 @@ All sums are float64 or int64. Nothing here waits for the device.
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.functional import length_mask
 
 __all__ = [
     "agreement_sum",

@@ -1,0 +1,3 @@
+from .build import build_page as build_page
+
+__all__ = ["build_page"]
