@@ -6,7 +6,7 @@ import pytest
 import torch
 from tslearn.metrics import soft_dtw as tslearn_soft_dtw
 
-from tpl_lightning.functional.losses.soft_dtw import contrastive_idm, soft_dtw
+from tpl_lightning.functional.losses.lav import contrastive_idm, soft_dtw
 
 
 def _cost(rows, columns, seed=0):

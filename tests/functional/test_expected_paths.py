@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tpl_lightning.functional.dtw import dtw_positions
-from tpl_lightning.functional.expected_path import expected_path, path_posterior
-from tpl_lightning.functional.losses.soft_dtw import soft_dtw
+from tpl_lightning.functional.expected_paths import expected_path, path_posterior
+from tpl_lightning.functional.losses.lav import soft_dtw
 
 
 def _by_enumeration(cost, gamma):
