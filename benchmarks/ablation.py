@@ -17,9 +17,7 @@ import torch
 
 from tpl_lightning.aligners import build_aligner
 from tpl_lightning.config import load_config
-from tpl_lightning.data import open_cache
-from tpl_lightning.data import split_videos
-from tpl_lightning.data import VideoSet
+from tpl_lightning.data import VideoSet, open_cache, split_videos
 from tpl_lightning.evaluation import evaluate
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "ablation.md"

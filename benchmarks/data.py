@@ -30,12 +30,14 @@ from lightning import Callback
 
 from tpl_lightning.commands.fit import _CHECKED_FRAMES
 from tpl_lightning.config import Config, config_to_dict, load_config
-from tpl_lightning.data import EmbeddingCacheWriter
-from tpl_lightning.data import open_cache
-from tpl_lightning.data import EmbeddingDataModule
-from tpl_lightning.data import Preprocessor
-from tpl_lightning.data import split_videos
-from tpl_lightning.data import VideoSet
+from tpl_lightning.data import (
+    EmbeddingCacheWriter,
+    EmbeddingDataModule,
+    Preprocessor,
+    VideoSet,
+    open_cache,
+    split_videos,
+)
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, SHARDS = 128, 15, 4

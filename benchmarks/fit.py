@@ -29,10 +29,7 @@ from make_sets import _frames, _smooth
 
 from tpl_lightning.aligners import with_epochs
 from tpl_lightning.config import Config, load_config
-from tpl_lightning.data import EmbeddingCacheWriter
-from tpl_lightning.data import open_cache
-from tpl_lightning.data import split_videos
-from tpl_lightning.data import VideoSet
+from tpl_lightning.data import EmbeddingCacheWriter, VideoSet, open_cache, split_videos
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, PHASES, SHORTEST, LONGEST = 768, 15, 5, 20, 600

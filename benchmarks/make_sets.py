@@ -21,8 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data import VideoSet
+from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet
 
 _FPS = 25.0
 

@@ -18,14 +18,15 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data import EmbeddingCache
-from tpl_lightning.data import split_videos
-from tpl_lightning.data import VideoSet
-from tpl_lightning.functional import frame_times
-from tpl_lightning.functional import resample
-from tpl_lightning.functional.scores import prototype_index
-from tpl_lightning.functional.scores import frames_on_prototype, lookup_matches, nearest_rows, typical_videos
-from tpl_lightning.functional import sample_rows
+from tpl_lightning.data import EmbeddingCache, VideoSet, split_videos
+from tpl_lightning.functional import frame_times, resample, sample_rows
+from tpl_lightning.functional.scores import (
+    frames_on_prototype,
+    lookup_matches,
+    nearest_rows,
+    prototype_index,
+    typical_videos,
+)
 from tpl_lightning.functional.warps import cpab_warp
 from tpl_lightning.groupwise import JointOptions, barycenters, fit_jointly, fit_to_prototypes
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.aligners.dtw import path_positions, path_weights
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.splits import split_videos

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.aligners.guides import label_channels
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.loading.splits import split_videos

@@ -8,8 +8,8 @@ import torch
 
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.aligners.base import with_epochs
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.loading.splits import split_videos

@@ -15,9 +15,9 @@ from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.datasets.importers.registry import IMPORTERS
 from tpl_lightning.datasets.sources import find_or_make_cache
-from tpl_lightning.files.tfrecord import message_class
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip
+from tpl_lightning.files.tfrecord import message_class
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.files import write_video
 

@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from tpl_lightning.files.tfrecord import iter_records, message_class, read_record
 from tpl_lightning.errors import UserError
+from tpl_lightning.files.tfrecord import iter_records, message_class, read_record
 
 pytest.importorskip("google_crc32c")
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tpl_lightning.groupwise import energy, fit
 from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, smoothed
 from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
+from tpl_lightning.groupwise import energy, fit
 from tpl_lightning.groupwise.energy import FINE_CELLS, in_detail
 from tpl_lightning.groupwise.fit import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
 from tpl_lightning.groupwise.model import JointModel, JointStart
@@ -51,9 +51,9 @@ def test_energy_and_gradient_are_those_of_the_objective(num_cells):
     # The true slope of a piecewise linear prototype, where the fit takes central differences.
     fine = gaussian_smoother(0.05, 128, 128, like=signal) @ prototype
     slope = torch.gradient(fine, dim=1)[0] * 127
-    energy, gradient, matrix = problem.linearise(signal, fine, slope, theta)
-    assert torch.allclose(energy, _energy(signal, fine, theta, options), atol=1e-10)
-    assert torch.allclose(problem.energy(signal, fine, theta), energy, atol=1e-12)
+    value, gradient, matrix = problem.linearise(signal, fine, slope, theta)
+    assert torch.allclose(value, _energy(signal, fine, theta, options), atol=1e-10)
+    assert torch.allclose(problem.energy(signal, fine, theta), value, atol=1e-12)
     step = 1e-5
     for k in range(num_cells - 1):
         shift = torch.zeros_like(theta)

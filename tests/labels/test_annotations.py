@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from tpl_lightning.labels.annotations import PhaseSpans, doubt_of, read_annotations, spans_of_labels
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip, annotate
+from tpl_lightning.labels.annotations import PhaseSpans, doubt_of, read_annotations, spans_of_labels
 from tpl_lightning.video.clock import VideoClock
 
 EAF = """<?xml version="1.0" encoding="UTF-8"?>

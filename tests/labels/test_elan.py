@@ -2,8 +2,8 @@
 
 import pytest
 
-from tpl_lightning.labels.elan import read_eaf
 from tpl_lightning.errors import UserError
+from tpl_lightning.labels.elan import read_eaf
 
 MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///x/{name}" MIME_TYPE="video/mp4" TIME_ORIGIN="{origin}"/>'
 

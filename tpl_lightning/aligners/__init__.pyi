@@ -1,5 +1,13 @@
-from .base import Aligner as Aligner, Features as Features, make_catalogue as make_catalogue, with_epochs as with_epochs
-from .registry import build_aligner as build_aligner, load_aligner as load_aligner
-from .tpl import TPLAligner as TPLAligner
+from .base import Aligner, Features, make_catalogue, with_epochs
+from .registry import build_aligner, load_aligner
+from .tpl import TPLAligner
 
-__all__ = ["Aligner", "Features", "TPLAligner", "build_aligner", "load_aligner", "make_catalogue", "with_epochs"]
+__all__ = [
+    "Aligner",
+    "Features",
+    "TPLAligner",
+    "build_aligner",
+    "load_aligner",
+    "make_catalogue",
+    "with_epochs",
+]

@@ -5,9 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from tpl_lightning.config import DirectConfig
-from tpl_lightning.groupwise import channel_energy
-from tpl_lightning.groupwise import in_detail
-from tpl_lightning.groupwise import JointOptions, agreement
+from tpl_lightning.groupwise import JointOptions, agreement, channel_energy, in_detail
 
 __all__ = ["FINE_GRID", "detail_pays", "joint_options"]
 

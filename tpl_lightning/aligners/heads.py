@@ -15,10 +15,7 @@ from torch import Tensor
 
 from tpl_lightning.aligners.joint import JointAligner
 from tpl_lightning.config import config_to_dict
-from tpl_lightning.data import EmbeddingDataModule
-from tpl_lightning.data import Preprocessor
-from tpl_lightning.data import Splits
-from tpl_lightning.data import VideoSet
+from tpl_lightning.data import EmbeddingDataModule, Preprocessor, Splits, VideoSet
 from tpl_lightning.lit import HeadModule
 from tpl_lightning.lit import train as train_module
 from tpl_lightning.nn import EmbeddingHead

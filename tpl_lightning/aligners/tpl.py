@@ -20,20 +20,20 @@ from tpl_lightning.aligners.prior_choice import (
     select_prior,
 )
 from tpl_lightning.config import Config, config_to_dict
-from tpl_lightning.data import Batch
-from tpl_lightning.data import EmbeddingDataModule
-from tpl_lightning.data import Preprocessor
-from tpl_lightning.data import Splits
-from tpl_lightning.data import VideoSet
+from tpl_lightning.data import Batch, EmbeddingDataModule, Preprocessor, Splits, VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment
 from tpl_lightning.files import read_checkpoint
 from tpl_lightning.functional import compute_device
-from tpl_lightning.lit import TPLModule
-from tpl_lightning.lit import IcaeWeightAnnealing, PrototypeBuilder
-from tpl_lightning.lit import Diagnosis, in_words
-from tpl_lightning.lit import AlignmentModule
-from tpl_lightning.lit import PathTPLModule
+from tpl_lightning.lit import (
+    AlignmentModule,
+    Diagnosis,
+    IcaeWeightAnnealing,
+    PathTPLModule,
+    PrototypeBuilder,
+    TPLModule,
+    in_words,
+)
 from tpl_lightning.lit import train as train_module
 from tpl_lightning.tracking import current_mirror
 

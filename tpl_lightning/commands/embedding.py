@@ -74,8 +74,8 @@ def embed(arguments: list[str]) -> int:
         raise UserError("tpl cache embed: expected videos: tpl cache embed FOLDER out=PATH.h5.")
     if options.out is None:
         raise UserError(f"tpl cache embed: expected where to write: tpl cache embed {inputs[0]} out=PATH.h5.")
-    from tpl_lightning.labels import read_annotations
     from tpl_lightning.features import Clip, annotate, clips_of_folder, clips_of_list
+    from tpl_lightning.labels import read_annotations
 
     clips: list[Clip] = []
     names: dict[str, list[str]] = {}
@@ -154,8 +154,7 @@ def _run(
     source: str,
     outputs: Outputs,
 ) -> int:
-    from tpl_lightning.features import embed_clips
-    from tpl_lightning.features import make_extractor
+    from tpl_lightning.features import embed_clips, make_extractor
     from tpl_lightning.video import check_fps
 
     check_fps(options.fps)

@@ -13,11 +13,8 @@ from tpl_lightning.errors import best_effort
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Features
-    from tpl_lightning.data import EmbeddingCache
-    from tpl_lightning.data import Splits
-    from tpl_lightning.data import VideoSet
-    from tpl_lightning.evaluation import Alignment
-    from tpl_lightning.evaluation import Scores
+    from tpl_lightning.data import EmbeddingCache, Splits, VideoSet
+    from tpl_lightning.evaluation import Alignment, Scores
     from tpl_lightning.tracking import Mirror
 
 __all__ = ["main"]
@@ -76,8 +73,7 @@ def _follow_training(config: Config, run_dir: Path, splits: "Splits", mirror: "M
     """Have figures drawn while a network is trained, where there is a log to put them into."""
     if not (mirror.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan")):
         return
-    from tpl_lightning.reports import Snapshots, snapshot_epochs
-    from tpl_lightning.reports import data_source
+    from tpl_lightning.reports import Snapshots, data_source, snapshot_epochs
 
     epochs, source = snapshot_epochs(config.train.max_epochs or 1), data_source(splits.train.cache)
     mirror.callbacks.append(Snapshots(config, run_dir, splits.train, mirror=mirror, source=source, epochs=epochs))
@@ -111,9 +107,7 @@ def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
     from tpl_lightning.aligners import with_epochs
-    from tpl_lightning.data import open_cache
-    from tpl_lightning.data import split_videos
-    from tpl_lightning.data import VideoSet
+    from tpl_lightning.data import VideoSet, open_cache, split_videos
     from tpl_lightning.datasets import find_or_make_cache
     from tpl_lightning.functional import is_rank_zero, on_rank_zero
     from tpl_lightning.reports import data_source
@@ -139,8 +133,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data import Preprocessor
-    from tpl_lightning.evaluation import assess
-    from tpl_lightning.evaluation import evaluate, unmeasured
+    from tpl_lightning.evaluation import assess, evaluate, unmeasured
     from tpl_lightning.functional import is_rank_zero
     from tpl_lightning.reports import REFINED, data_source, print_scores
     from tpl_lightning.runs import write_metrics

@@ -56,8 +56,7 @@ class RenderOptions:
 def run(options: RenderOptions) -> int:
     """Draw, embed and write."""
     from tpl_lightning.data import EmbeddingCache
-    from tpl_lightning.synthetic import ACTIONS
-    from tpl_lightning.synthetic import build_procedural_set, video_paths
+    from tpl_lightning.synthetic import ACTIONS, build_procedural_set, video_paths
 
     out, outputs = Path(options.out), Outputs("render")
     check_out(out, options.overwrite, outputs)

@@ -72,9 +72,7 @@ def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -
 def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
     from rich.console import Console
 
-    from tpl_lightning.sweep import read_sweep
-    from tpl_lightning.sweep import best_line, write_best, write_plot, write_table
-    from tpl_lightning.sweep import LocalSweep
+    from tpl_lightning.sweep import LocalSweep, best_line, read_sweep, write_best, write_plot, write_table
 
     sweep = read_sweep(path).without(overrides)
     config = sweep.base_config(overrides)

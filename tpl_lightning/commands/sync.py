@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.files import unique_stems
-from tpl_lightning.files import Outputs
+from tpl_lightning.files import Outputs, unique_stems
 
 if TYPE_CHECKING:
     from tpl_lightning.runs import Run, RunFile
@@ -80,11 +79,15 @@ def _write_action(
     import numpy as np
 
     from tpl_lightning.features import Progress
-    from tpl_lightning.sync import make_clock
-    from tpl_lightning.sync import Grid
-    from tpl_lightning.sync import plan_layout
-    from tpl_lightning.sync import phases_of_run
-    from tpl_lightning.sync import counted, separate_targets, write_separate
+    from tpl_lightning.sync import (
+        Grid,
+        counted,
+        make_clock,
+        phases_of_run,
+        plan_layout,
+        separate_targets,
+        write_separate,
+    )
     from tpl_lightning.video import write_video
 
     clock = make_clock(run, action, clips, options.reference)

@@ -71,9 +71,7 @@ def run(path: Path, arguments: list[str]) -> int:
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
-    from tpl_lightning.data import open_cache
-    from tpl_lightning.data import select_evaluation
-    from tpl_lightning.data import VideoSet
+    from tpl_lightning.data import VideoSet, open_cache, select_evaluation
     from tpl_lightning.datasets import find_or_make_cache
     from tpl_lightning.evaluation import evaluate
     from tpl_lightning.files import as_checkpoint

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.files import canonical
-from tpl_lightning.files import Outputs
+from tpl_lightning.files import Outputs, canonical
 
 if TYPE_CHECKING:
     from tpl_lightning.runs import Run, RunVideo
@@ -89,8 +88,7 @@ def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "
 def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     """Carry the labels and write them."""
     from tpl_lightning.runs import Run
-    from tpl_lightning.sync import label_targets, write_labels
-    from tpl_lightning.sync import carry_labels
+    from tpl_lightning.sync import carry_labels, label_targets, write_labels
 
     source = Run(folder, cache=options.cache)
     chosen: Any = [options.action] if options.action else source.actions

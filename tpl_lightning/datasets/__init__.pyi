@@ -1,5 +1,9 @@
-from .importers.embedding_files import import_embeddings as import_embeddings
-from .importers.registry import IMPORTERS as IMPORTERS
-from .sources import find_or_make_cache as find_or_make_cache
+from .importers.embedding_files import import_embeddings
+from .importers.registry import IMPORTERS
+from .sources import find_or_make_cache
 
-__all__ = ["IMPORTERS", "find_or_make_cache", "import_embeddings"]
+__all__ = [
+    "IMPORTERS",
+    "find_or_make_cache",
+    "import_embeddings",
+]

@@ -69,9 +69,7 @@ def _raw_folder(root: Path, dataset: str) -> Path | None:
 
 
 def _embed(folder: Path, root: Path, dataset: str, *, progress: bool) -> Path:
-    from tpl_lightning.features import IMAGE_EXTENSIONS
-    from tpl_lightning.features import embed_clips
-    from tpl_lightning.features import HogExtractor
+    from tpl_lightning.features import IMAGE_EXTENSIONS, HogExtractor, embed_clips
 
     # The folder of a video's images changes when they do; they themselves may be many.
     paths = (path for path in folder.rglob("*") if path.suffix[1:].lower() not in IMAGE_EXTENSIONS)

@@ -14,15 +14,28 @@ import numpy as np
 from PIL import Image
 
 from tpl_lightning.data import SPLITS
-from tpl_lightning.labels import Annotations, PhaseSpans, read_annotations, spans_of_labels, warn_of_names
-from tpl_lightning.files import read_record
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import canonical
-from tpl_lightning.labels import TableRow, read_fps, read_table
-from tpl_lightning.video import VideoClock
-from tpl_lightning.video import VideoReader
-from tpl_lightning.video import FrameSize
-from tpl_lightning.video import VIDEO_EXTENSIONS, find_videos, is_video, left_out_text, note_left_out
+from tpl_lightning.files import canonical, read_record
+from tpl_lightning.labels import (
+    Annotations,
+    PhaseSpans,
+    TableRow,
+    read_annotations,
+    read_fps,
+    read_table,
+    spans_of_labels,
+    warn_of_names,
+)
+from tpl_lightning.video import (
+    VIDEO_EXTENSIONS,
+    FrameSize,
+    VideoClock,
+    VideoReader,
+    find_videos,
+    is_video,
+    left_out_text,
+    note_left_out,
+)
 
 __all__ = [
     "IMAGE_EXTENSIONS",

@@ -18,18 +18,15 @@ from typing import Any, cast
 import numpy as np
 
 from tpl_lightning.data import EmbeddingCacheWriter
-from tpl_lightning.labels import PhaseSpans, doubt_of, warn_of_names
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip, ClipReader, clips_of_folder
 from tpl_lightning.features.extractors import Extractor, Projector, StoredExtractor
 from tpl_lightning.features.hog import HogExtractor, HogParams
 from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores
 from tpl_lightning.features.shards import Features, ShardWriter, read_shards, shard_folder
-from tpl_lightning.files import report_broken
-from tpl_lightning.files import Outputs
-from tpl_lightning.video import VideoClock
-from tpl_lightning.video import check_fps
-from tpl_lightning.video import prefetched
+from tpl_lightning.files import Outputs, report_broken
+from tpl_lightning.labels import PhaseSpans, doubt_of, warn_of_names
+from tpl_lightning.video import VideoClock, check_fps, prefetched
 
 __all__ = ["embed_clips", "embed_folder", "merge_shards"]
 

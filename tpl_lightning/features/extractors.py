@@ -9,8 +9,7 @@ import numpy as np
 from tpl_lightning.data import EmbeddingCache
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor
-from tpl_lightning.video import VideoClock
-from tpl_lightning.video import VideoReader
+from tpl_lightning.video import VideoClock, VideoReader
 
 if TYPE_CHECKING:
     from tpl_lightning.features.image_models import ImageModelExtractor

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import sample_rows, smoothed, stage_size
-from tpl_lightning.functional.warps import num_parameters
-from tpl_lightning.functional.warps import least_squares_warps
+from tpl_lightning.functional.warps import least_squares_warps, num_parameters
 from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
 
 __all__ = [

@@ -8,8 +8,7 @@ to all of them is the answer.
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import dtw_positions
-from tpl_lightning.functional import sample_each, sample_rows, time_slope
+from tpl_lightning.functional import dtw_positions, sample_each, sample_rows, time_slope
 from tpl_lightning.groupwise.energy import JointOptions, chunks, less_level
 from tpl_lightning.groupwise.fit import warps_from_positions
 

@@ -12,12 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tpl_lightning.labels.elan import read_eaf
-from tpl_lightning.labels.label_tables import read_label_table
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import canonical
-from tpl_lightning.video import VideoClock
-from tpl_lightning.video import VIDEO_EXTENSIONS
+from tpl_lightning.labels.elan import read_eaf
+from tpl_lightning.labels.label_tables import read_label_table
+from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock
 
 __all__ = ["Annotations", "PhaseSpans", "doubt_of", "read_annotations", "spans_of_labels", "warn_of_names"]
 

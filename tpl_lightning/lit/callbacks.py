@@ -9,12 +9,9 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tpl_lightning.data import Batch
-from tpl_lightning.data import EmbeddingDataModule
+from tpl_lightning.data import Batch, EmbeddingDataModule
+from tpl_lightning.functional import PrototypeAccumulator, length_mask, resample
 from tpl_lightning.functional.losses import annealed_weight
-from tpl_lightning.functional import length_mask
-from tpl_lightning.functional import PrototypeAccumulator
-from tpl_lightning.functional import resample
 from tpl_lightning.functional.scores import prototype_labels
 from tpl_lightning.lit.checkpoints import save_checkpoint
 from tpl_lightning.lit.module import AlignmentModule, TPLModule

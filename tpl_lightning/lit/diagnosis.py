@@ -8,11 +8,9 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from tpl_lightning.data import Batch
-from tpl_lightning.functional import gather_rows
+from tpl_lightning.functional import gather_rows, sample_rows
 from tpl_lightning.functional.scores import clock_share, left_over, relative_icae
-from tpl_lightning.functional import sample_rows
-from tpl_lightning.functional.warps import cpab_warp
-from tpl_lightning.functional.warps import random_theta
+from tpl_lightning.functional.warps import cpab_warp, random_theta
 from tpl_lightning.groupwise import barycenters
 from tpl_lightning.lit.module import TPLModule, warped_batch
 

@@ -6,8 +6,7 @@ from torch import Tensor
 
 from tpl_lightning.data import Batch
 from tpl_lightning.functional import global_mean
-from tpl_lightning.functional.losses import wcss_loss
-from tpl_lightning.functional.losses import icae_loss
+from tpl_lightning.functional.losses import icae_loss, wcss_loss
 from tpl_lightning.functional.warps import prior_energy
 from tpl_lightning.lit.module import AlignmentModule
 from tpl_lightning.nn import DTAN, DTANOutput

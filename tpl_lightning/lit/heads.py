@@ -7,9 +7,8 @@ from lightning import LightningModule
 from torch import Tensor
 
 from tpl_lightning.data import Batch
-from tpl_lightning.functional.losses import contrastive_idm, soft_dtw
-from tpl_lightning.functional.losses import cycle_back_regression
 from tpl_lightning.functional import resample
+from tpl_lightning.functional.losses import contrastive_idm, cycle_back_regression, soft_dtw
 from tpl_lightning.nn import EmbeddingHead
 
 __all__ = ["HeadModule", "same_action_pairs"]

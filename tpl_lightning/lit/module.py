@@ -9,16 +9,18 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 
 from tpl_lightning.data import COMPILED_STEP, Batch
+from tpl_lightning.functional import (
+    frame_times,
+    group_mean,
+    leave_one_out_mean,
+    length_mask,
+    resample,
+    resample_to_size,
+)
 from tpl_lightning.functional.losses import icae_loss, mean_of_total, reconstruction_error, tpl_loss
-from tpl_lightning.functional import frame_times, length_mask
-from tpl_lightning.functional import group_mean, leave_one_out_mean
-from tpl_lightning.functional import resample, resample_to_size
-from tpl_lightning.functional.warps import cpab_warp
-from tpl_lightning.functional.warps import random_theta
+from tpl_lightning.functional.warps import cpab_warp, random_theta
 from tpl_lightning.metrics import AlignmentScore, CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
-from tpl_lightning.nn import DMTAE, DMTAEOutput
-from tpl_lightning.nn import Autoencoder
-from tpl_lightning.nn import WarpNetwork
+from tpl_lightning.nn import DMTAE, Autoencoder, DMTAEOutput, WarpNetwork
 
 __all__ = ["AlignmentModule", "Losses", "TPLModule", "network_sizes", "reconstruction_of", "warped_batch"]
 

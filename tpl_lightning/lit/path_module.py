@@ -8,12 +8,9 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.data import Batch
-from tpl_lightning.functional import gather_rows, global_mean
+from tpl_lightning.functional import gather_rows, global_mean, resample_to_size, sample_rows
 from tpl_lightning.functional.losses import video_errors
-from tpl_lightning.functional import resample_to_size
-from tpl_lightning.functional import sample_rows
-from tpl_lightning.functional.warps import cpab_warp
-from tpl_lightning.functional.warps import random_theta
+from tpl_lightning.functional.warps import cpab_warp, random_theta
 from tpl_lightning.groupwise import precision_factor
 from tpl_lightning.lit.bank import WarpBank
 from tpl_lightning.lit.module import (
@@ -24,9 +21,7 @@ from tpl_lightning.lit.module import (
     reconstruction_of,
     warped_batch,
 )
-from tpl_lightning.nn import DMTAEOutput, PathDMTAE
-from tpl_lightning.nn import LinearEncoder, PerAction
-from tpl_lightning.nn import COARSE, DETAIL, PathOptions
+from tpl_lightning.nn import COARSE, DETAIL, DMTAEOutput, LinearEncoder, PathDMTAE, PathOptions, PerAction
 
 __all__ = ["PathTPLModule"]
 

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import frame_times, length_mask
-from tpl_lightning.functional import resample
+from tpl_lightning.functional import frame_times, length_mask, resample
 from tpl_lightning.metrics.base import SumMetric
 
 __all__ = ["ROUGHNESS_WEIGHT", "AlignmentScore"]

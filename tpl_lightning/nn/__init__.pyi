@@ -1,10 +1,26 @@
-from .dmtae import Autoencoder as Autoencoder, DMTAE as DMTAE, DMTAEOutput as DMTAEOutput, PathDMTAE as PathDMTAE
-from .dtan import DTAN as DTAN, DTANOutput as DTANOutput
-from .encoders import LinearEncoder as LinearEncoder, PerAction as PerAction
-from .heads import EmbeddingHead as EmbeddingHead
-from .inception import InceptionTime as InceptionTime
-from .path_aligner import COARSE as COARSE, DETAIL as DETAIL, PathOptions as PathOptions
-from .tcn import TCN as TCN
-from .warp_network import WarpNetwork as WarpNetwork
+from .dmtae import DMTAE, Autoencoder, DMTAEOutput, PathDMTAE
+from .dtan import DTAN, DTANOutput
+from .encoders import LinearEncoder, PerAction
+from .heads import EmbeddingHead
+from .inception import InceptionTime
+from .path_aligner import COARSE, DETAIL, PathOptions
+from .tcn import TCN
+from .warp_network import WarpNetwork
 
-__all__ = ["Autoencoder", "COARSE", "DETAIL", "DMTAE", "DMTAEOutput", "DTAN", "DTANOutput", "EmbeddingHead", "InceptionTime", "LinearEncoder", "PathDMTAE", "PathOptions", "PerAction", "TCN", "WarpNetwork"]
+__all__ = [
+    "COARSE",
+    "DETAIL",
+    "DMTAE",
+    "DTAN",
+    "TCN",
+    "Autoencoder",
+    "DMTAEOutput",
+    "DTANOutput",
+    "EmbeddingHead",
+    "InceptionTime",
+    "LinearEncoder",
+    "PathDMTAE",
+    "PathOptions",
+    "PerAction",
+    "WarpNetwork",
+]

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional import frame_times, length_mask
-from tpl_lightning.functional import resample, resample_to_size
-from tpl_lightning.functional import sample_rows
+from tpl_lightning.functional import frame_times, length_mask, resample, resample_to_size, sample_rows
 from tpl_lightning.functional.warps import cpab_warp
 from tpl_lightning.nn.encoders import LinearEncoder, PerAction
 from tpl_lightning.nn.inception import InceptionTime

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional import expected_paths as expected_path
-from tpl_lightning.functional import sample_each, smoothed, time_slope
+from tpl_lightning.functional import expected_path, sample_each, smoothed, time_slope
 from tpl_lightning.functional.warps import least_squares_warps
 from tpl_lightning.groupwise import timing_metric
 

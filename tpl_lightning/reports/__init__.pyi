@@ -1,5 +1,13 @@
-from .figures import draw_run as draw_run
-from .snapshots import Snapshots as Snapshots, snapshot_epochs as snapshot_epochs
-from .tables import REFINED as REFINED, data_source as data_source, method_name as method_name, print_scores as print_scores
+from .figures import draw_run
+from .snapshots import Snapshots, snapshot_epochs
+from .tables import REFINED, data_source, method_name, print_scores
 
-__all__ = ["REFINED", "Snapshots", "data_source", "draw_run", "method_name", "print_scores", "snapshot_epochs"]
+__all__ = [
+    "REFINED",
+    "Snapshots",
+    "data_source",
+    "draw_run",
+    "method_name",
+    "print_scores",
+    "snapshot_epochs",
+]

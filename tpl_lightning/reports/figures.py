@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from tpl_lightning.aligners import Aligner
 from tpl_lightning.data import VideoSet
-from tpl_lightning.evaluation import Alignment, prototype_grid
-from tpl_lightning.evaluation import Scores
+from tpl_lightning.evaluation import Alignment, Scores, prototype_grid
 from tpl_lightning.files import one_line
 
 if TYPE_CHECKING:

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tpl_lightning.config import Config, load_run_config
-from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data import open_cache
-from tpl_lightning.data import VideoSet
+from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet, open_cache
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, prototype_grid
 from tpl_lightning.features import video_names
 from tpl_lightning.files import canonical
 from tpl_lightning.runs.directory import find_cache
-from tpl_lightning.video import VideoClock
-from tpl_lightning.video import VIDEO_EXTENSIONS, is_video, note_left_out, search_videos
+from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock, is_video, note_left_out, search_videos
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Aligner

@@ -10,11 +10,7 @@ from PIL import Image
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs import RunVideo
-from tpl_lightning.video import VideoClock
-from tpl_lightning.video import FrameDecoder
-from tpl_lightning.video import read_timed_frames
-from tpl_lightning.video import FrameSize
-from tpl_lightning.video import VideoProbe, probe_video
+from tpl_lightning.video import FrameDecoder, FrameSize, VideoClock, VideoProbe, probe_video, read_timed_frames
 
 __all__ = ["Clip", "fit_within", "open_clips"]
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tpl_lightning.files import unique_stems, xml_text
-from tpl_lightning.files import Outputs
+from tpl_lightning.files import Outputs, unique_stems, xml_text
 from tpl_lightning.sync.transfer import LabelledVideo
 
 __all__ = ["LABEL_COLUMNS", "label_targets", "write_labels"]

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tpl_lightning.features import Progress
-from tpl_lightning.files import unique_stems
-from tpl_lightning.files import Outputs
+from tpl_lightning.files import Outputs, unique_stems
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
 from tpl_lightning.video import write_video

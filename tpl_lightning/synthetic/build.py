@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tpl_lightning.data import EmbeddingCacheWriter
-from tpl_lightning.features import HogExtractor
-from tpl_lightning.features import parallel_map
+from tpl_lightning.features import HogExtractor, parallel_map
 from tpl_lightning.files import Outputs
 from tpl_lightning.synthetic.actions import ACTIONS, PHASE_NAMES
 from tpl_lightning.synthetic.clips import PROCEDURAL_VERSION, SIZE, ClipSpec, clip_specs, render_clip

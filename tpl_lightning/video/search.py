@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import one_line
-from tpl_lightning.files import made_here
+from tpl_lightning.files import made_here, one_line
 
 __all__ = ["VIDEO_EXTENSIONS", "find_videos", "is_video", "left_out_text", "note_left_out", "search_videos"]
 

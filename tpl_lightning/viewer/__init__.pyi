@@ -1,3 +1,5 @@
-from .build import build_page as build_page
+from .build import build_page
 
-__all__ = ["build_page"]
+__all__ = [
+    "build_page",
+]

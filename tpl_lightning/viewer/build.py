@@ -12,13 +12,9 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.features import Progress
-from tpl_lightning.files import file_stem
-from tpl_lightning.files import Outputs
+from tpl_lightning.files import Outputs, file_stem
 from tpl_lightning.runs import Run
-from tpl_lightning.sync import Clip
-from tpl_lightning.sync import make_clock
-from tpl_lightning.sync import Phases, phases_of_run
-from tpl_lightning.sync import phase_colors, to_hex
+from tpl_lightning.sync import Clip, Phases, make_clock, phase_colors, phases_of_run, to_hex
 from tpl_lightning.video import shrink_to, write_video
 
 __all__ = ["build_page"]

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.data import EmbeddingCacheWriter
-from tpl_lightning.labels import read_annotations
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip, annotate, choose_splits, read_list
-from tpl_lightning.labels import read_fps
+from tpl_lightning.labels import read_annotations, read_fps
 from tpl_lightning.video import VideoClock
 
 __all__ = ["import_embeddings"]

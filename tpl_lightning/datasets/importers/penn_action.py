@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.labels import PhaseSpans, spans_of_labels
 from tpl_lightning.datasets.importers.splits import SPLIT_NAMES, split_of_name, without_val
-from tpl_lightning.files import iter_records
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip
+from tpl_lightning.files import iter_records
+from tpl_lightning.labels import PhaseSpans, spans_of_labels
 
 __all__ = ["read_penn_action"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.labels import spans_of_labels
 from tpl_lightning.datasets.importers.splits import split_of_name, without_val
 from tpl_lightning.datasets.importers.video_tree import read_video_tree
-from tpl_lightning.files import iter_records
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip, choose_splits
+from tpl_lightning.files import iter_records
+from tpl_lightning.labels import spans_of_labels
 
 __all__ = ["read_pouring"]
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tpl_lightning.labels import read_annotations
 from tpl_lightning.features import Clip, annotate, clips_of_folder
+from tpl_lightning.labels import read_annotations
 
 __all__ = ["find_annotations", "read_video_tree"]
 

@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tpl_lightning.functional import global_mean
-from tpl_lightning.functional import length_mask
-from tpl_lightning.functional import resample
+from tpl_lightning.functional import global_mean, length_mask, resample
 
 __all__ = [
     "annealed_weight",

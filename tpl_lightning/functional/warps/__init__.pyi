@@ -1,8 +1,24 @@
-from .check import backend_status as backend_status, warp_self_test as warp_self_test
-from .cpab import cell_slopes as cell_slopes, cpab_warp as cpab_warp, cpab_warp_jacobian as cpab_warp_jacobian, knot_velocity as knot_velocity, num_parameters as num_parameters, warp_levels as warp_levels, warp_time as warp_time
-from .difw_backend import cpab_warp_difw as cpab_warp_difw, load_difw as load_difw
-from .least_squares import least_squares_warps as least_squares_warps
-from .prior import prior_energy as prior_energy, sample_warps as sample_warps
-from .random import random_theta as random_theta
+from .check import backend_status, warp_self_test
+from .cpab import cell_slopes, cpab_warp, cpab_warp_jacobian, knot_velocity, num_parameters, warp_levels, warp_time
+from .difw_backend import cpab_warp_difw, load_difw
+from .least_squares import least_squares_warps
+from .prior import prior_energy, sample_warps
+from .random import random_theta
 
-__all__ = ["backend_status", "cell_slopes", "cpab_warp", "cpab_warp_difw", "cpab_warp_jacobian", "knot_velocity", "least_squares_warps", "load_difw", "num_parameters", "prior_energy", "random_theta", "sample_warps", "warp_levels", "warp_self_test", "warp_time"]
+__all__ = [
+    "backend_status",
+    "cell_slopes",
+    "cpab_warp",
+    "cpab_warp_difw",
+    "cpab_warp_jacobian",
+    "knot_velocity",
+    "least_squares_warps",
+    "load_difw",
+    "num_parameters",
+    "prior_energy",
+    "random_theta",
+    "sample_warps",
+    "warp_levels",
+    "warp_self_test",
+    "warp_time",
+]
