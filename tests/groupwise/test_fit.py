@@ -7,7 +7,8 @@ import torch
 
 from tpl_lightning.functional.smoothing import gaussian_smoother, sample_rows, smoothed
 from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
-from tpl_lightning.groupwise import energy, fit
+from tpl_lightning.groupwise import energy
+from tpl_lightning.groupwise import fit as groupwise_fit
 from tpl_lightning.groupwise.energy import FINE_CELLS, in_detail
 from tpl_lightning.groupwise.fit import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
 from tpl_lightning.groupwise.model import JointModel, JointStart
@@ -77,7 +78,7 @@ def test_known_warps_are_recovered():
 
 def _prototypes(signal, action, theta):
     aligned = sample_rows(signal, cpab_warp(theta, GRID))
-    return fit.barycenters(aligned, action, num_actions=int(action.max()) + 1)[1]
+    return groupwise_fit.barycenters(aligned, action, num_actions=int(action.max()) + 1)[1]
 
 
 def test_a_strong_prior_keeps_the_identity():
@@ -120,7 +121,7 @@ def test_barycenters_leave_a_video_out_and_know_what_others_lack():
     values = torch.tensor([[1.0, 5.0], [2.0, 0.0], [6.0, 9.0], [4.0, 4.0]]).unsqueeze(1)
     weight = torch.tensor([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 1.0]]).unsqueeze(1)
     action = torch.tensor([0, 0, 0, 1])
-    others, mean = fit.barycenters(values, action, num_actions=2, weight=weight)
+    others, mean = groupwise_fit.barycenters(values, action, num_actions=2, weight=weight)
     assert others[:, 0].tolist() == [[4.0, 9.0], [3.5, 0.0], [1.5, 5.0], [4.0, 4.0]]  # alone: compared with itself
     assert mean[:, 0].tolist() == [[3.0, 7.0], [4.0, 4.0]]
 
@@ -130,7 +131,7 @@ def test_error_is_the_distance_to_the_prototype():
     options = JointOptions(stages=(0.02,))
     prototypes = _prototypes(signal, action, fit_jointly(signal, action, num_actions=2, options=options))
     theta, error = fit_to_prototypes(signal, action, prototypes, options=options)
-    smooth = fit._stage_signal(signal, 0.02)
+    smooth = groupwise_fit._stage_signal(signal, 0.02)
     near = smoothed(prototypes, 0.02, smooth.shape[1])[action]
     expected = _energy(smooth, near, theta, JointOptions(smoothness=0.0))
     assert torch.allclose(error.float(), expected, rtol=1e-4, atol=1e-6)
@@ -148,10 +149,10 @@ def test_agreement_is_what_a_loop_over_videos_finds():
         return total
 
     expected = 1 - distance(sample_rows(signal, times)) / distance(signal)
-    assert fit.agreement(signal, times, action, num_actions=2) == pytest.approx(expected, abs=1e-5)
+    assert groupwise_fit.agreement(signal, times, action, num_actions=2) == pytest.approx(expected, abs=1e-5)
     assert expected > 0.3
-    assert fit.agreement(signal, GRID.expand_as(times), action, num_actions=2) == pytest.approx(0, abs=1e-5)
-    assert fit.agreement(signal[:1], times[:1], action[:1], num_actions=2) == 0
+    assert groupwise_fit.agreement(signal, GRID.expand_as(times), action, num_actions=2) == pytest.approx(0, abs=1e-5)
+    assert groupwise_fit.agreement(signal[:1], times[:1], action[:1], num_actions=2) == 0
 
 
 @pytest.mark.parametrize("num_cells", [8, 16])
@@ -232,7 +233,7 @@ def test_an_infinite_prior_is_linear_rescaling():
     for found in (still, again.align(again.space(signal), action)[0]):
         assert found.shape == theta.shape
         assert found.abs().max() == 0
-    expected = fit.barycenters(model.space(signal), action, num_actions=2)[1]
+    expected = groupwise_fit.barycenters(model.space(signal), action, num_actions=2)[1]
     level = model.options.level_freedom * expected.mean(1, keepdim=True)
     torch.testing.assert_close(again.prototype, expected - level)
 
@@ -274,7 +275,7 @@ def test_the_prior_is_adapted_to_what_the_fit_finds():
         return JointModel.fit(signal, action, num_actions=2, options=options)
 
     signal, action, truth = _videos(16)
-    truth = fit.centred(truth, action, num_actions=2)
+    truth = groupwise_fit.centred(truth, action, num_actions=2)
 
     def error(theta):
         return float((cpab_warp(theta, GRID) - cpab_warp(truth, GRID)).abs().mean())

@@ -2,7 +2,7 @@
 
 Freifeld, Hauberg, Batmanghelich, Fisher, "Transformations based on continuous piecewise-affine velocity
 fields", PAMI 2017; closed form and gradient: Martinez, Viles, Olaizola, "Closed-form diffeomorphic
-transformations for time series alignment", ICML 2022. The flow itself is in cpab_flow.py.
+transformations for time series alignment", ICML 2022. The flow itself is in flow.py.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from torch import Tensor
 from tpl_lightning.functional.warps.flow import (
     CPABFlow,
     Field,
-    Path,
+    Trajectory,
     knots_in_cells,
     make_field,
-    path_jacobian,
     trace,
+    trajectory_jacobian,
 )
 from tpl_lightning.functional.warps.tessellation import num_parameters, velocity_basis
 
@@ -71,14 +71,11 @@ def cell_slopes(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = Tru
     return knot_velocity(theta, num_cells=num_cells, zero_boundary=zero_boundary).diff(dim=-1) * num_cells
 
 
-def _traced(
-    theta: Tensor, points: Tensor, num_cells: int, zero_boundary: bool, by_field: bool = False
-) -> tuple[Field, Path]:
+def _traced(theta: Tensor, points: Tensor, num_cells: int, zero_boundary: bool) -> tuple[Field, Trajectory]:
     _check(theta, points, num_cells, zero_boundary)
     dtype = _working_dtype(theta.device)
     field = make_field(knots_in_cells(theta.to(dtype), zero_boundary))
-    path = trace(field, points.to(dtype) * num_cells, zero_boundary=zero_boundary, by_field=by_field, by_points=True)
-    return field, path
+    return field, trace(field, points.to(dtype) * num_cells, zero_boundary=zero_boundary)
 
 
 def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
@@ -118,7 +115,7 @@ def cpab_warp_and_slope(
     """Return T^theta(x) and its slope dT/dx > 0, each (B, P), without gradients; see :func:`cpab_warp`."""
     _, path = _traced(theta, points, num_cells, zero_boundary)
     result = _result_dtype(theta, points)
-    return (path.end / num_cells).to(result), path.slope.to(result)
+    return (path.end / num_cells).to(result), path.slope().to(result)
 
 
 @torch.no_grad()
@@ -129,11 +126,11 @@ def cpab_warp_jacobian(
 
     For Gauss-Newton methods, which need the Jacobian itself; memory is O(B P K). See :func:`cpab_warp`.
     """
-    field, path = _traced(theta, points, num_cells, zero_boundary, by_field=True)
+    field, path = _traced(theta, points, num_cells, zero_boundary)
     result = _result_dtype(theta, points)
-    jacobian = path_jacobian(field, path, result).div_(num_cells)
+    jacobian = trajectory_jacobian(field, path, result) / num_cells
     jacobian = jacobian[..., 1:-1] if zero_boundary else jacobian
-    return (path.end / num_cells).to(result), path.slope.to(result), jacobian
+    return (path.end / num_cells).to(result), path.slope().to(result), jacobian
 
 
 def warp_levels(num_cells: int | Sequence[int], recurrences: int = 1) -> tuple[int, ...]:
