@@ -7,13 +7,14 @@ import pytest
 from tpl_lightning.__main__ import main
 from tpl_lightning.commands import doctor
 from tpl_lightning.functional import warps
+from tpl_lightning.functional.warps import check as warp_check
 
 
 @pytest.fixture
 def _no_build(monkeypatch):
     """Without difw nothing is compiled."""
     monkeypatch.setattr(
-        warp_check, "backend_status", lambda: {"torch": "works", "difw": "does not work: no C++ compiler"}
+        warps, "backend_status", lambda: {"torch": "works", "difw": "does not work: no C++ compiler"}
     )
     monkeypatch.setenv("COLUMNS", "200")
 

@@ -285,7 +285,7 @@ class CPABFlow(torch.autograd.Function):
             )
         saved = ctx.saved_tensors
         field, rest = Field(*saved[:4]), saved[4:]
-        path = Trajectory(*rest[:6], start=rest[6:8], to_border=rest[8:11], to_end=rest[11:])
+        path = Trajectory._make([*rest[:6], rest[6:8], rest[8:11], rest[11:]])
         by_theta = by_points = None
         if ctx.needs_input_grad[1]:
             by_points = grad * path.slope()
