@@ -13,9 +13,7 @@ from tpl_lightning.functional.warps import check as warp_check
 @pytest.fixture
 def _no_build(monkeypatch):
     """Without difw nothing is compiled."""
-    monkeypatch.setattr(
-        warps, "backend_status", lambda: {"torch": "works", "difw": "does not work: no C++ compiler"}
-    )
+    monkeypatch.setattr(warps, "backend_status", lambda: {"torch": "works", "difw": "does not work: no C++ compiler"})
     monkeypatch.setenv("COLUMNS", "200")
 
 

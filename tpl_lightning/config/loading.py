@@ -9,11 +9,11 @@ import glob
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from tpl_lightning.config.check import require
+from tpl_lightning.config.check import near_miss, require
 from tpl_lightning.config.fits import DirectConfig, DtwConfig
 from tpl_lightning.config.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
 from tpl_lightning.config.packaged import find_yaml, packaged_names
@@ -126,6 +126,15 @@ def _place_cache(loaded: Any, folder: Path) -> None:
         data["cache"] = str(folder / cache)
 
 
+def _keys(options: Any = Config, prefix: str = "") -> list[str]:
+    """Return all dotted keys."""
+    keys = []
+    for item in fields(options):
+        kind = field_type(options, item.name)
+        keys += _keys(kind, f"{prefix}{item.name}.") if is_dataclass(kind) else [f"{prefix}{item.name}"]
+    return keys
+
+
 def _merge(base: Any, update: Any, origin: str) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -136,7 +145,7 @@ def _merge(base: Any, update: Any, origin: str) -> Any:
         key = getattr(error, "full_key", None) or getattr(error, "key", None) or "?"
         message = _one_line(error)
         if "not in" in message:
-            message = f"unknown key `{key}`; `tpl fit --help` lists the keys"
+            message = f"unknown key `{key}`{near_miss(str(key), _keys())}; `tpl fit --help` lists the keys"
         elif "Cannot merge DictConfig" in message or "not in enum" in message:
             message = f"wrong value for `{key}` ({message})"
         else:
