@@ -14,7 +14,7 @@ from tpl_lightning.errors import best_effort
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Features
     from tpl_lightning.data import EmbeddingCache, Splits, VideoSet
-    from tpl_lightning.evaluation import Alignment, Scores
+    from tpl_lightning.evaluation import Alignment, Quality, Scores
     from tpl_lightning.tracking import Mirror
 
 __all__ = ["main"]
@@ -135,11 +135,9 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     from tpl_lightning.data import Preprocessor
     from tpl_lightning.evaluation import assess, evaluate, unmeasured
     from tpl_lightning.functional import is_rank_zero
-    from tpl_lightning.reports import REFINED, data_source, print_scores
+    from tpl_lightning.reports import REFINED, data_source
     from tpl_lightning.runs import write_metrics
 
-    cache = splits.train.cache
-    source = data_source(cache)
     _follow_training(config, run_dir, splits, mirror)
     aligner = build_aligner(config, run_dir)
     start = time.perf_counter()
@@ -160,53 +158,76 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         scores[config.method] = evaluate(base.align(videos), videos, features=features, raw=False)
     name = config.method if base is None else f"{config.method}{REFINED}"
     scores[name] = own
+    quality = assess(alignment, videos, features)
     metrics = {
         **_flat(scores, name),
         "seconds/fit": seconds_fit,
         "seconds/align": seconds_align,
+        **_origin(config, splits),
+        **_quality(quality),
+        "notes": [*aligner.notes(), *unmeasured(own, videos)],
+        **{f"diagnosis/{key}": value for key, value in aligner.diagnosis().items()},
+        **_validation_scores(alignment, videos),
+    }
+    write_metrics(run_dir, metrics)
+    _mirror_results(config, run_dir, videos.cache, metrics, mirror)
+    if config.run.figures:
+        with best_effort("figures are not drawn"):
+            from tpl_lightning.reports import draw_run
+
+            draw_run(run_dir, aligner, alignment, videos, own, data_source(videos.cache))
+        with best_effort("pictures are not mirrored"):
+            _mirror_pictures(run_dir, metrics, mirror)
+    _tell(run_dir, scores, own, metrics)
+    return 0
+
+
+def _origin(config: Config, splits: "Splits") -> dict[str, Any]:
+    """Return what a run was made of, for metrics.json."""
+    from tpl_lightning.reports import data_source
+
+    cache = splits.train.cache
+    return {
         "method": config.method,
         "seed": config.seed,
-        "data_source": source,
+        "data_source": data_source(cache),
         "cache": str(cache.path),
         "cache_fingerprint": cache.fingerprint(),
         "videos/train": len(splits.train),
         "videos/val": len(splits.val),
         "videos/test": len(splits.test),
     }
-    quality = assess(alignment, videos, features)
-    metrics |= {
+
+
+def _quality(quality: "Quality") -> dict[str, Any]:
+    """Return what the alignment looks like without labels, for metrics.json."""
+    return {
         "quality/score": quality.score,
         "quality/agreement": quality.agreement,
         "quality/roughness": quality.roughness,
         "warnings": quality.warnings,
         "doubtful_videos": quality.doubtful,
-        "notes": [*aligner.notes(), *unmeasured(own, videos)],
-        **{f"diagnosis/{key}": value for key, value in aligner.diagnosis().items()},
     }
-    metrics |= _validation_scores(alignment, videos)
-    write_metrics(run_dir, metrics)
-    _mirror_results(config, run_dir, cache, metrics, mirror)
-    if config.run.figures:
-        with best_effort("figures are not drawn"):
-            from tpl_lightning.reports import draw_run
 
-            draw_run(run_dir, aligner, alignment, videos, own, source)
-        with best_effort("pictures are not mirrored"):
-            _mirror_pictures(run_dir, metrics, mirror)
+
+def _tell(run_dir: Path, scores: dict[str, "Scores"], own: "Scores", metrics: dict[str, Any]) -> None:
+    """Print the table and what is to be known of the run; the last line is for programs."""
+    from tpl_lightning.reports import print_scores
+
     with best_effort("the table is not shown"):
-        print_scores(scores, source)
+        print_scores(scores, metrics["data_source"])
+    score, agreement, roughness = (metrics[f"quality/{name}"] for name in ("score", "agreement", "roughness"))
     print(
-        f"Without labels: score {quality.score:.3f} = agreement {quality.agreement:.3f} (0: as linear rescaling) "
-        f"- 0.1 x roughness {quality.roughness:.3f}."
+        f"Without labels: score {score:.3f} = agreement {agreement:.3f} (0: as linear rescaling) "
+        f"- 0.1 x roughness {roughness:.3f}."
     )
     for note in metrics["notes"]:
         print(f"Note: {note}")
-    for warning in quality.warnings:
+    for warning in metrics["warnings"]:
         print(f"Warning: {warning}")
     print(f"Run directory: {run_dir}")
     plp, cbc = own.overall["test/plp"], own.overall["train/cbc"]
     print(f"RESULT test/plp={plp:.4f} train/cbc={cbc:.4f} run={run_dir}")
-    return 0
 
 
 def main(arguments: list[str]) -> int:

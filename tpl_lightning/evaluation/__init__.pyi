@@ -1,9 +1,10 @@
 from .alignment import Alignment, prototype_grid
-from .quality import assess
+from .quality import Quality, assess
 from .scores import Scores, evaluate, unmeasured, voted_labels
 
 __all__ = [
     "Alignment",
+    "Quality",
     "Scores",
     "assess",
     "evaluate",
