@@ -1,13 +1,26 @@
 """Aligners by name: each learns from training videos and yields an Alignment."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tpl_lightning.aligners.base import Aligner, LengthAligner, StoredAligner, median_lengths
 from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment
 
-__all__ = ["Aligner", "StoredAligner", "build_aligner", "load_aligner", "median_lengths", "restore_aligner"]
+if TYPE_CHECKING:
+    from tpl_lightning.data import EmbeddingDataModule, Splits
+    from tpl_lightning.lit import AlignmentModule
+
+__all__ = [
+    "Aligner",
+    "StoredAligner",
+    "build_aligner",
+    "build_module",
+    "load_aligner",
+    "median_lengths",
+    "restore_aligner",
+]
 
 
 def build_aligner(config: Config, run_dir: Path) -> Aligner:
@@ -21,6 +34,28 @@ def build_aligner(config: Config, run_dir: Path) -> Aligner:
     from tpl_lightning.aligners.joint import JointAligner
 
     return JointAligner(config, run_dir, base=None if config.method == "direct" else _build_base(config, run_dir))
+
+
+def build_module(config: Config, splits: "Splits") -> "tuple[AlignmentModule, EmbeddingDataModule]":
+    """Return the LightningModule of a method and its data, for a Trainer of the caller's.
+
+    It needs the callbacks that :func:`tpl_lightning.lit.training_callbacks` gives, and
+    ``Trainer(use_distributed_sampler=False)``. Random numbers are seeded by ``config.seed``.
+
+    Args:
+        config: The configuration; ``method`` is ``tpl``, ``tpl_plus`` or ``dtan``.
+        splits: The videos.
+
+    Raises:
+        UserError: If the method trains no network that predicts warps.
+    """
+    from tpl_lightning.aligners.tpl import TPLAligner
+
+    if config.method not in ("tpl", "tpl_plus", "dtan"):
+        raise UserError(f"method={config.method}: trains no network that predicts warps; take tpl_plus, tpl or dtan.")
+    aligner = _build_base(config, Path())
+    assert isinstance(aligner, TPLAligner)
+    return aligner.build(splits)
 
 
 def load_aligner(path: Path, config: Config) -> StoredAligner:
