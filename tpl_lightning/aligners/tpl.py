@@ -38,6 +38,12 @@ class TPLAligner(StoredAligner):
     Args:
         config: The configuration.
         run_dir: Folder for the checkpoint and the CSV log.
+
+    Example:
+        >>> from tpl_lightning.config import load_config
+        >>> aligner = TPLAligner(load_config(["method=tpl"]), Path("runs/mine"))
+        >>> aligner.module_class.__name__
+        'TPLModule'
     """
 
     def __init__(self, config: Config, run_dir: Path) -> None:

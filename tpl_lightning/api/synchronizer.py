@@ -55,11 +55,12 @@ class Synchronizer(TransformerMixin, BaseEstimator):
     Example:
         >>> import numpy as np
         >>> time = np.linspace(0, 1, 40)
-        >>> videos = [np.stack([np.sin(3 * time**p), np.cos(3 * time**p)], 1) for p in (0.8, 1.0, 1.25)]
+        >>> videos = [np.stack([np.sin(6 * time**p), np.cos(6 * time**p)], axis=1) for p in (0.8, 1.0, 1.25)]
         >>> sync = Synchronizer(method="direct").fit(videos)
-        >>> warped = sync.transform(videos)
-        >>> [x.shape for x in warped], sync.score() > 0.9
+        >>> [warped.shape for warped in sync.transform(videos)], sync.score() > 0.9
         ([(40, 2), (40, 2), (40, 2)], True)
+        >>> sync.match(0, 20)  # the frames at which the others are as far
+        {'1': 23, '2': 25}
     """
 
     _aligner: Aligner | None

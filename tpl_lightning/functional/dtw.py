@@ -23,6 +23,11 @@ def dtw_positions(cost: Tensor) -> Tensor:
 
     Returns:
         (N, G) in [0, 1].
+
+    Example:
+        >>> cost = torch.tensor([[[0.0, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0]]])
+        >>> dtw_positions(cost).tolist()  # two frames at the first point
+        [[0.0, 0.0, 0.5, 1.0]]
     """
     reached = _table(cost)
     count, frames, points = cost.shape

@@ -7,7 +7,12 @@ __all__ = ["frame_times", "length_mask"]
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
-    """Return (B, size) bool, true at the first ``lengths[i]`` places of row i."""
+    """Return (B, size) bool, true at the first ``lengths[i]`` places of row i.
+
+    Example:
+        >>> length_mask(torch.tensor([1, 3]), 3).tolist()
+        [[True, False, False], [True, True, True]]
+    """
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
@@ -23,6 +28,10 @@ def frame_times(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32) 
 
     Returns:
         (B, size) in [0, 1], never decreasing.
+
+    Example:
+        >>> frame_times(torch.tensor([3, 5]), 5).tolist()
+        [[0.0, 0.5, 1.0, 1.0, 1.0], [0.0, 0.25, 0.5, 0.75, 1.0]]
     """
     frame = torch.arange(size, device=lengths.device, dtype=dtype)
     return (frame / (lengths.unsqueeze(1) - 1).clamp(min=1).to(dtype)).clamp(max=1.0)

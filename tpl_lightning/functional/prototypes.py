@@ -36,6 +36,12 @@ def group_mean(values: Tensor, action: Tensor, mask: Tensor, *, num_actions: int
 
     Raises:
         ValueError: If ``values`` has more than ``longest`` points.
+
+    Example:
+        >>> values = torch.tensor([1.0, 3.0, 8.0]).view(3, 1, 1)
+        >>> action, mask = torch.tensor([0, 0, 1]), torch.ones(3, 1) > 0
+        >>> group_mean(values, action, mask, num_actions=2).flatten().tolist()
+        [2.0, 8.0]
     """
     total = all_reduce_sum(_group_sum(values, action, mask, num_actions, longest or values.shape[1]))
     return total[..., :-1] / total[..., -1:].detach().clamp(min=1)
@@ -52,6 +58,11 @@ def leave_one_out_mean(values: Tensor, mean: Tensor, action: Tensor, mask: Tenso
 
     Returns:
         (B, longest, C), 0 beyond the prototypes.
+
+    Example:
+        >>> values, action, mask = torch.tensor([1.0, 3.0]).view(2, 1, 1), torch.tensor([0, 0]), torch.ones(2, 1) > 0
+        >>> leave_one_out_mean(values, values.mean(0, keepdim=True), action, mask).flatten().tolist()
+        [3.0, 1.0]
     """
     count = all_reduce_sum(torch.bincount(action, minlength=len(mean)).to(mean.dtype))[action].view(-1, 1, 1)
     padded = torch.nn.functional.pad(values * mask.unsqueeze(-1), (0, 0, 0, mean.shape[1] - values.shape[1]))
@@ -64,6 +75,13 @@ class PrototypeAccumulator:
 
     Args:
         prototypes: (A, longest, C), tells the shape and the device of the result.
+
+    Example:
+        >>> mean = PrototypeAccumulator(torch.zeros(1, 2, 1))
+        >>> for value in (1.0, 3.0):
+        ...     mean.add(torch.full((1, 2, 1), value), torch.tensor([0]), torch.ones(1, 2) > 0)
+        >>> mean.finish().flatten().tolist()
+        [2.0, 2.0]
     """
 
     def __init__(self, prototypes: Tensor) -> None:

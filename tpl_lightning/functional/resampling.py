@@ -28,6 +28,11 @@ def resample(signal: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
 
     Returns:
         (B, P, C), float32 or float64.
+
+    Example:
+        >>> signal = torch.tensor([[[0.0], [2.0], [4.0]]])
+        >>> resample(signal, torch.tensor([[0.0, 0.25, 1.0]]), torch.tensor([3])).flatten().tolist()
+        [0.0, 1.0, 4.0]
     """
     if signal.dim() != 3 or times.dim() != 2 or len(signal) != len(times):
         raise ValueError(
@@ -63,6 +68,11 @@ def resample_to_size(signal: Tensor, lengths: Tensor, size: int) -> Tensor:
 
     Returns:
         (B, size, C).
+
+    Example:
+        >>> signal = torch.tensor([[[0.0], [2.0], [4.0]]])
+        >>> resample_to_size(signal, torch.tensor([3]), 5).flatten().tolist()
+        [0.0, 1.0, 2.0, 3.0, 4.0]
     """
     last = (lengths - 1).double().view(-1, 1, 1)
     step = last / (size - 1)
@@ -101,5 +111,9 @@ def resample_nearest(values: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
 
     Returns:
         (B, P), the type of ``values``.
+
+    Example:
+        >>> resample_nearest(torch.tensor([[7, 8, 9]]), torch.tensor([[0.1, 0.6, 1.0]]), torch.tensor([3])).tolist()
+        [[7, 8, 9]]
     """
     return values.gather(1, _scaled_times(times, lengths).round().long())

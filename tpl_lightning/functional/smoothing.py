@@ -32,6 +32,11 @@ def smoothed(signal: Tensor, sigma: float, size: int, *, slope: bool = False) ->
         sigma: Standard deviation, as a share of the signal.
         size: Points of the result.
         slope: Return the derivative by time, in units of the signal per video, instead.
+
+    Example:
+        >>> step = torch.tensor([0.0, 0, 0, 1, 1, 1]).view(1, 6, 1)
+        >>> smoothed(step, 0.2, 6).flatten()
+        tensor([0.0065, 0.0622, 0.3018, 0.6982, 0.9378, 0.9935])
     """
     count, points, channels = signal.shape
     weight = gaussian_smoother(sigma, points, size, like=signal)
@@ -51,6 +56,10 @@ def stage_size(sigma: float, size: int) -> int:
     """Return the grid for signals of this smoothness: two points to a standard deviation.
 
     Beyond its Nyquist frequency a Gaussian passes exp(-2 pi^2) of an amplitude; fits on four points score the same.
+
+    Example:
+        >>> stage_size(0.1, 160), stage_size(0.001, 160)
+        (32, 160)
     """
     return min(size, max(32, round(2 / sigma)))
 
@@ -59,6 +68,10 @@ def time_slope(signal: Tensor) -> Tensor:
     """Return the derivative by time of (N, G, C), in units of the signal per video, by central differences.
 
     It is that of torch.gradient, in a third of the time.
+
+    Example:
+        >>> time_slope(torch.tensor([0.0, 1, 4, 9]).view(1, 4, 1)).flatten().tolist()
+        [3.0, 6.0, 12.0, 15.0]
     """
     intervals = signal.shape[1] - 1
     slope = torch.empty_like(signal)
@@ -69,12 +82,23 @@ def time_slope(signal: Tensor) -> Tensor:
 
 
 def sample_rows(signal: Tensor, times: Tensor) -> Tensor:
-    """Sample (N, G, C) signals on the shared grid at times (N, P): (N, P, C); linear, ends held."""
+    """Sample (N, G, C) signals on the shared grid at times (N, P): (N, P, C); linear, ends held.
+
+    Example:
+        >>> sample_rows(torch.tensor([[[0.0], [2.0], [4.0]]]), torch.tensor([[0.25, 1.0, 3.0]])).flatten().tolist()
+        [1.0, 4.0, 4.0]
+    """
     return sample_each([signal], times)[0]
 
 
 def sample_each(signals: Sequence[Tensor], times: Tensor) -> list[Tensor]:
-    """Sample several (N, G, C) at the same times (N, P), see :func:`sample_rows`: each (N, P, C)."""
+    """Sample several (N, G, C) at the same times (N, P), see :func:`sample_rows`: each (N, P, C).
+
+    Example:
+        >>> lines = torch.tensor([[[0.0], [2.0]]]), torch.tensor([[[1.0], [5.0]]])
+        >>> [x.flatten().tolist() for x in sample_each(lines, torch.tensor([[0.5, 1.0]]))]
+        [[1.0, 2.0], [3.0, 5.0]]
+    """
     batch, size, channels = signals[0].shape
     position = (times * (size - 1)).clamp(0, size - 1)
     low = position.floor().clamp(max=size - 2)

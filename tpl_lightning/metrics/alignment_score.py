@@ -33,6 +33,16 @@ class AlignmentScore(SumMetric):
         energy: (2, A) float64, sums of their squared norms, the same way.
         rough: (A,) float64, sum of the roughness of the warps.
         videos: (A,) int64, videos.
+
+    Example:
+        >>> from tpl_lightning.metrics import AlignmentScore
+        >>> metric = AlignmentScore(num_actions=1, max_length=4, num_channels=1)
+        >>> source = torch.tensor([[0, 0.2, 0.6, 1], [0, 0.4, 0.8, 1]])
+        >>> lengths, action = torch.tensor([6, 6]), torch.zeros(2, dtype=torch.long)
+        >>> videos = torch.tensor([[0.0, 1, 1, 2, 2, 3], [0, 0, 1, 1, 2, 3]])[..., None]
+        >>> metric.update(videos, source, lengths, action, torch.tensor([4, 4]), torch.tensor([True, True]))
+        >>> metric.compute().item() > 0.9
+        True
     """
 
     higher_is_better = True

@@ -25,6 +25,17 @@ class CycleBackConsistency(PrototypeLabelMetric):
 
     References:
         Naaman, Shapira Weber, Freifeld, Synchronization of Multiple Videos, ICCV 2025.
+
+    Example:
+        >>> import torch
+        >>> from tpl_lightning.metrics import CycleBackConsistency
+        >>> metric = CycleBackConsistency(num_actions=1, num_phases=2, max_length=4)
+        >>> line = torch.linspace(0, 1, 4).repeat(2, 1)
+        >>> labels = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1]])
+        >>> lengths, action = torch.tensor([4, 4]), torch.zeros(2, dtype=torch.long)
+        >>> metric.update(line, labels, lengths, action, source_position=line, prototype_length=lengths)
+        >>> metric.compute()  # a tie at the second point goes to phase 0: one frame of eight is wrong
+        tensor(0.8750, dtype=torch.float64)
     """
 
     def update(

@@ -30,6 +30,14 @@ class KendallsTau(VideoMetric):
 
     References:
         Dwibedi et al., Temporal Cycle-Consistency Learning, CVPR 2019.
+
+    Example:
+        >>> from tpl_lightning.metrics import KendallsTau
+        >>> metric = KendallsTau(num_actions=1, num_channels=1)
+        >>> walk = torch.arange(4.0).view(1, 4, 1).repeat(2, 1, 1)
+        >>> metric.update(walk, torch.tensor([4, 4]), torch.tensor([0, 0]), video_index=torch.tensor([0, 1]))
+        >>> metric.compute()
+        tensor(1., dtype=torch.float64)
     """
 
     plot_lower_bound = -1.0

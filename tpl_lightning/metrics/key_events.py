@@ -26,6 +26,16 @@ class KeyEventSpread(SumMetric):
         count: (A, K) int64, videos that have the event.
         total: (A, K) float64, sum of its prototype times.
         squares: (A, K) float64, sum of their squares.
+
+    Example:
+        >>> from tpl_lightning.metrics import KeyEventSpread
+        >>> metric = KeyEventSpread(num_actions=1, num_phases=2)
+        >>> line = torch.linspace(0, 1, 4).repeat(2, 1)
+        >>> labels = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1]])
+        >>> lengths, action = torch.tensor([4, 4]), torch.zeros(2, dtype=torch.long)
+        >>> metric.update(line, labels, lengths, action)  # phase 1 begins at 2/3 and at 1/3
+        >>> metric.compute()
+        tensor(0.1667, dtype=torch.float64)
     """
 
     higher_is_better = False

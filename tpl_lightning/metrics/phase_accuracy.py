@@ -28,6 +28,16 @@ class PhaseAccuracy(VideoMetric):
 
     References:
         Dwibedi et al., Temporal Cycle-Consistency Learning, CVPR 2019, section 4 (phase classification).
+
+    Example:
+        >>> from tpl_lightning.metrics import PhaseAccuracy
+        >>> metric = PhaseAccuracy(num_actions=1, num_channels=1)
+        >>> walk, labels = torch.arange(4.0).view(1, 4, 1), torch.tensor([[0, 0, 1, 1]])
+        >>> lengths, action = torch.tensor([4]), torch.tensor([0])
+        >>> metric.update_train(walk, lengths, action, torch.tensor([0]), labels)
+        >>> metric.update(walk, lengths, action, torch.tensor([1]), labels)
+        >>> metric.compute()
+        tensor(1., dtype=torch.float64)
     """
 
     plot_lower_bound = 0.0

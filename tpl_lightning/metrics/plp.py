@@ -29,6 +29,17 @@ class PhaseLabelPropagation(PrototypeLabelMetric):
 
     References:
         Naaman, Shapira Weber, Freifeld, Synchronization of Multiple Videos, ICCV 2025.
+
+    Example:
+        >>> from tpl_lightning.metrics import PhaseLabelPropagation
+        >>> metric = PhaseLabelPropagation(num_actions=1, num_phases=2, max_length=4)
+        >>> line = torch.linspace(0, 1, 4).repeat(2, 1)
+        >>> labels = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1]])
+        >>> lengths, action = torch.tensor([4, 4]), torch.zeros(2, dtype=torch.long)
+        >>> metric.update_prototype(labels[:1], lengths[:1], action[:1], line[:1], prototype_length=lengths[:1])
+        >>> metric.update(line[1:], labels[1:], lengths[1:], action[1:], prototype_length=lengths[1:])
+        >>> metric.compute()
+        tensor(0.7500, dtype=torch.float64)
     """
 
     def __init__(self, **options: Any) -> None:

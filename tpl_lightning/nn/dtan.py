@@ -20,6 +20,10 @@ class DTANOutput(NamedTuple):
     """What DTAN says of a batch of B videos of up to T frames; P points of the longest prototype among them.
 
     Convention: times are in [0, 1]. T^theta maps prototype time to video time.
+
+    Example:
+        >>> DTANOutput._fields
+        ('latent', 'theta', 'aligned_latent', 'source_position', 'position')
     """
 
     latent: Tensor
@@ -44,6 +48,13 @@ class DTAN(WarpNetwork):
         num_cells: See :class:`~tpl_lightning.nn.warp_network.WarpNetwork`.
         recurrences: See there.
         backend: See there.
+
+    Example:
+        >>> model = DTAN(6, aligner_filters=2, aligner_depth=3).eval()
+        >>> embeddings, lengths = torch.randn(2, 30, 6), torch.tensor([30, 20])
+        >>> out = model(embeddings, lengths, prototype_length=torch.tensor([25, 25]))
+        >>> out.position.shape, out.source_position.shape
+        (torch.Size([2, 30]), torch.Size([2, 25]))
     """
 
     def __init__(

@@ -23,6 +23,10 @@ class LinearEncoder(nn.Module):
 
     Raises:
         ValueError: If D is larger than C.
+
+    Example:
+        >>> LinearEncoder(6, 2)(torch.zeros(1, 9, 6), torch.tensor([9])).shape
+        torch.Size([1, 9, 2])
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -57,6 +61,11 @@ class PerAction(nn.Module):
 
     Args:
         networks: One for each action, in the order of their numbers.
+
+    Example:
+        >>> model = PerAction([LinearEncoder(6, 2) for _ in range(3)])
+        >>> model(torch.zeros(2, 9, 6), torch.tensor([9, 9]), action=torch.tensor([0, 2])).shape
+        torch.Size([2, 9, 2])
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:

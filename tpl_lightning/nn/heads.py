@@ -17,6 +17,10 @@ class EmbeddingHead(nn.Module):
         hidden: Channels inside.
         kernel_size: Frames, odd; 1 looks at each frame alone.
         dropout: Share of activations dropped in training.
+
+    Example:
+        >>> EmbeddingHead(6, channels=4).eval()(torch.zeros(1, 9, 6), torch.tensor([9])).shape
+        torch.Size([1, 9, 4])
     """
 
     def __init__(

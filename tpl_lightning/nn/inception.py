@@ -54,6 +54,10 @@ class InceptionTime(nn.Module):
         out_features: Numbers to predict.
         filters: Filters per branch; four branches to a module.
         depth: Modules; a shortcut bridges every third.
+
+    Example:
+        >>> InceptionTime(1, 15, filters=2, depth=3).eval()(torch.zeros(2, 30, 1), torch.tensor([30, 20])).shape
+        torch.Size([2, 15])
     """
 
     def __init__(self, in_channels: int, out_features: int, *, filters: int = 16, depth: int = 6) -> None:

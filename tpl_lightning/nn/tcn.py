@@ -53,6 +53,10 @@ class TCN(nn.Module):
 
     Raises:
         ValueError: If ``kernel_size`` is even.
+
+    Example:
+        >>> TCN(6, 1, hidden=8, kernel_size=3).eval()(torch.zeros(1, 9, 6), torch.tensor([9])).shape
+        torch.Size([1, 9, 1])
     """
 
     def __init__(

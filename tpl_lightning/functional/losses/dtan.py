@@ -27,6 +27,12 @@ def wcss_loss(aligned: Tensor, prototype: Tensor, action: Tensor, prototype_leng
 
     Returns:
         Scalar; under DDP see :func:`~tpl_lightning.functional.distributed.global_mean`.
+
+    Example:
+        >>> aligned = torch.tensor([0.0, 2.0]).view(2, 1, 1).expand(2, 3, 1)
+        >>> action, points = torch.tensor([0, 0]), torch.tensor([3, 3])
+        >>> wcss_loss(aligned, aligned.mean(0, keepdim=True), action, points).item()
+        1.0
     """
     expected = prototype.index_select(0, action)[:, : aligned.shape[1]]
     return global_mean(video_errors(aligned, expected, prototype_length))

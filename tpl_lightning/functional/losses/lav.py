@@ -24,6 +24,11 @@ def soft_dtw(cost: Tensor, gamma: float) -> Tensor:
 
     Returns:
         (B,); below the cost of the best path, the more so the larger ``gamma`` is.
+
+    Example:
+        >>> cost = torch.tensor([[[0.0, 2.0], [2.0, 0.0]]])
+        >>> soft_dtw(cost, 0.01).abs().item() < 1e-6  # the diagonal costs nothing
+        True
     """
     batch, rows, columns = cost.shape
     row = torch.arange(rows, device=cost.device)
@@ -57,6 +62,12 @@ def contrastive_idm(embedding: Tensor, times: Tensor, *, window: float = 0.15, m
 
     Returns:
         (B,).
+
+    Example:
+        >>> times = torch.tensor([[0.0, 0.1, 1.0]])
+        >>> near, far = torch.tensor([[[0.0], [0.0], [3.0]]]), torch.tensor([[[0.0], [3.0], [0.0]]])
+        >>> contrastive_idm(near, times).item() < contrastive_idm(far, times).item()
+        True
     """
     distance = torch.cdist(embedding, embedding).square()
     gap = (times.unsqueeze(2) - times.unsqueeze(1)).abs()

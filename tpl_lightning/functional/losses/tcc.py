@@ -29,6 +29,12 @@ def cycle_back_regression(
 
     Returns:
         (P,) mean over the frames of the query.
+
+    Example:
+        >>> times = torch.linspace(0, 1, 5)[None]
+        >>> walk, still = times[..., None] * 4, torch.zeros(1, 5, 1)
+        >>> cycle_back_regression(walk, walk, times).item() < cycle_back_regression(walk, still, times).item()
+        True
     """
     alpha = torch.softmax(-torch.cdist(query, other).square() / temperature, dim=-1)
     neighbour = alpha @ other

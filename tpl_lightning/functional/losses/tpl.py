@@ -29,6 +29,10 @@ def video_errors(found: Tensor, expected: Tensor, lengths: Tensor) -> Tensor:
         found: (B, T, C).
         expected: (B, T, C).
         lengths: (B,).
+
+    Example:
+        >>> video_errors(torch.ones(1, 3, 2), torch.zeros(1, 3, 2), torch.tensor([3])).tolist()
+        [2.0]
     """
     with torch.autocast(found.device.type, enabled=False):
         if found.dtype in (torch.float16, torch.bfloat16):
@@ -56,6 +60,12 @@ def icae_loss(
 
     Returns:
         Scalar; under DDP see :func:`~tpl_lightning.functional.distributed.global_mean`.
+
+    Example:
+        >>> latent, line = torch.tensor([[[0.0], [1.0], [2.0]]]), torch.tensor([[0.0, 0.5, 1.0]])
+        >>> one = torch.tensor([3])
+        >>> icae_loss(latent, line, latent + 2, torch.tensor([0]), one, one).item()
+        4.0
     """
     with torch.autocast(latent.device.type, enabled=False):
         expected = resample(prototype.index_select(0, action), position, prototype_length)
@@ -106,6 +116,11 @@ def reconstruction_error(hidden: Tensor, weight: Tensor, bias: Tensor, embedding
         bias: (C,) of the map.
         embeddings: (B, T, C) U.
         lengths: (B,).
+
+    Example:
+        >>> hidden, embeddings = torch.ones(1, 4, 2), torch.zeros(1, 4, 3)
+        >>> reconstruction_error(hidden, torch.zeros(3, 2), torch.ones(3), embeddings, torch.tensor([4])).item()
+        3.0
     """
     with torch.autocast(hidden.device.type, enabled=False):
         weight, bias, embeddings = (x.to(hidden.dtype) for x in (weight, bias, embeddings))
@@ -128,15 +143,30 @@ def reconstruction_loss(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings
 
 
 def mean_of_total(total: Tensor, count: int) -> Tensor:
-    """Return the mean per video of a sum over this rank's ``count`` videos, as ``global_mean`` of each would."""
+    """Return the mean per video of a sum over this rank's ``count`` videos, as ``global_mean`` of each would.
+
+    Example:
+        >>> mean_of_total(torch.tensor(6.0), 3).item()
+        2.0
+    """
     return global_mean((total / count).expand(count))
 
 
 def annealed_weight(epoch: float, alpha: float, t0: float) -> float:
-    """Return lambda_t = 1 / (1 + exp(-alpha (t - t0))) [6], from 0 to 1, 1/2 at t0."""
+    """Return lambda_t = 1 / (1 + exp(-alpha (t - t0))) [6], from 0 to 1, 1/2 at t0.
+
+    Example:
+        >>> [round(annealed_weight(epoch, alpha=2.0, t0=5.0), 3) for epoch in (0, 5, 6)]
+        [0.0, 0.5, 0.881]
+    """
     return 0.5 * (1.0 + math.tanh(0.5 * alpha * (epoch - t0)))  # the same function, and no overflow
 
 
 def tpl_loss(icae: Tensor, reconstruction: Tensor, icae_weight: float, reconstruction_weight: float = 1.0) -> Tensor:
-    """Return L_TPL = lambda_t L_ICAE + L_rec [5]; the paper's weight of L_rec is 1."""
+    """Return L_TPL = lambda_t L_ICAE + L_rec [5]; the paper's weight of L_rec is 1.
+
+    Example:
+        >>> tpl_loss(torch.tensor(2.0), torch.tensor(3.0), icae_weight=0.5).item()
+        4.0
+    """
     return icae_weight * icae + reconstruction_weight * reconstruction

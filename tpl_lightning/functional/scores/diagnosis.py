@@ -25,6 +25,11 @@ def relative_icae(latent: Tensor, position: Tensor, prototype: Tensor) -> Tensor
 
     Returns:
         Scalar; about 1 where prototypes explain nothing.
+
+    Example:
+        >>> line = torch.linspace(0, 1, 5).expand(1, -1)
+        >>> relative_icae(line[..., None], line, line[..., None]).item()  # the prototype explains all
+        0.0
     """
     error = (sample_rows(prototype, position) - latent).square().sum(-1).mean()
     variance = (latent - latent.mean(1, keepdim=True)).square().sum(-1).mean()
@@ -60,6 +65,11 @@ def clock_share(latent: Tensor, action: Tensor) -> Tensor:
     Args:
         latent: (N, G, D) Z on the shared grid.
         action: (N,).
+
+    Example:
+        >>> time = torch.linspace(0, 1, 20).view(1, 20, 1).expand(2, 20, 1)
+        >>> round(clock_share(time, torch.tensor([0, 0])).item(), 3)
+        1.0
     """
     time = torch.linspace(-1, 1, latent.shape[1], dtype=torch.float64, device=latent.device)
     powers = torch.stack([time**k for k in range(4)], -1)  # (G, 4)

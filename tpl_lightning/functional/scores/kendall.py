@@ -148,6 +148,11 @@ def pairwise_kendall_tau(
 
     Returns:
         (N, N) float64, row a and column b; NaN on the diagonal, and in the rows of videos of a single frame.
+
+    Example:
+        >>> walk = torch.arange(4.0).view(1, 4, 1)
+        >>> pairwise_kendall_tau(torch.cat([walk, walk.flip(1)]), torch.tensor([4, 4])).tolist()
+        [[nan, -1.0], [-1.0, nan]]
     """
     videos, frames, _ = embeddings.shape
     vectors, offset = _comparable(embeddings, lengths, distance)

@@ -86,6 +86,12 @@ def fit_phase_classifier(
 
     Returns:
         The classifier.
+
+    Example:
+        >>> frames, labels = np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([0, 0, 1, 1])
+        >>> classifier = fit_phase_classifier(frames, labels, video=np.zeros(4, dtype=int))
+        >>> classifier.predict(np.array([[2.0], [9.0]])).tolist()
+        [0, 1]
     """
     frames = frames.astype(np.float64)
     mean, deviation = frames.mean(0), frames.std(0)

@@ -56,6 +56,10 @@ def prototype_index(position: Tensor, prototype_length: Tensor) -> Tensor:
 
     Returns:
         (B, T) int64. Entries at padded frames mean nothing.
+
+    Example:
+        >>> prototype_index(torch.tensor([[0.0, 0.3, 1.0]]), torch.tensor([11])).tolist()
+        [[0, 3, 10]]
     """
     return _nearest_index(position, prototype_length)
 
@@ -92,6 +96,12 @@ def prototype_votes(
 
     Returns:
         (num_actions, max_length, num_phases) int64 votes.
+
+    Example:
+        >>> one, line = torch.tensor([4]), torch.tensor([[0.0, 1 / 3, 2 / 3, 1.0]])
+        >>> labels, action = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
+        >>> prototype_votes(labels, one, action, line, one, num_actions=1, num_phases=2, max_length=4).tolist()
+        [[[1, 0], [1, 0], [0, 1], [0, 1]]]
     """
     points = min(source_position.shape[1], max_length)
     source = source_position[:, :points]
@@ -110,6 +120,10 @@ def prototype_labels(votes: Tensor) -> Tensor:
 
     Returns:
         (A, P) int64; of labels with equally many votes the lowest, -1 where nobody voted.
+
+    Example:
+        >>> prototype_labels(torch.tensor([[[2, 1], [1, 3], [0, 0]]])).tolist()
+        [[0, 1, -1]]
     """
     return votes.argmax(-1).where(votes.amax(-1) > 0, -1)
 
@@ -139,6 +153,12 @@ def cycle_back_consistency(
 
     Returns:
         (B,) float64 in [0, 1]; NaN for a video without labelled frames.
+
+    Example:
+        >>> one, line = torch.tensor([4]), torch.tensor([[0.0, 1 / 3, 2 / 3, 1.0]])
+        >>> labels, action = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
+        >>> cycle_back_consistency(line, labels, one, action, one, torch.tensor([[0, 1, 1, 1]])).tolist()
+        [0.75]
     """
     labelled = _labelled(labels, lengths)
     transferred = prototype_labels[action.unsqueeze(1), prototype_index(position, prototype_length)]
@@ -176,6 +196,13 @@ def label_shares(
 
     Returns:
         shares (A, P, K) float64, and the number of videos with a labelled frame, (A,) int64.
+
+    Example:
+        >>> one, line = torch.tensor([4]), torch.tensor([[0.0, 1 / 3, 2 / 3, 1.0]])
+        >>> labels, action = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
+        >>> shares, videos = label_shares(line, labels, one, action, one, num_actions=1, num_phases=2, max_length=4)
+        >>> shares.tolist(), videos.tolist()
+        ([[[0.25, 0.0], [0.25, 0.0], [0.0, 0.25], [0.0, 0.25]]], [1])
     """
     labelled = _labelled(labels, lengths)
     frames = labelled.sum(1)
@@ -194,6 +221,11 @@ def agreement_sum(shares: Tensor, prototype_labels: Tensor) -> Tensor:
 
     Returns:
         (A,) float64.
+
+    Example:
+        >>> shares = torch.tensor([[[0.75, 0.0], [0.0, 0.25]]])
+        >>> agreement_sum(shares, torch.tensor([[0, 0]])).tolist()
+        [0.75]
     """
     share = shares.gather(-1, prototype_labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     return share.where(prototype_labels >= 0, 0.0).sum(-1)
@@ -239,6 +271,13 @@ def key_event_moments(
 
     Returns:
         count (A, K) int64, sum (A, K) float64, sum of squares (A, K) float64.
+
+    Example:
+        >>> one, line = torch.tensor([4]), torch.tensor([[0.0, 1 / 3, 2 / 3, 1.0]])
+        >>> labels, action = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
+        >>> count, total, squares = key_event_moments(line, labels, one, action, num_actions=1, num_phases=2)
+        >>> count.tolist(), total.round(decimals=3).tolist()  # phase 1 begins at 2/3
+        ([[0, 1]], [[0.0, 0.667]])
     """
     times, happens = key_events(position, labels, lengths, num_phases=num_phases)
     index = action.unsqueeze(1) * num_phases + torch.arange(num_phases, device=labels.device)
@@ -256,6 +295,10 @@ def spread_from_moments(count: Tensor, total: Tensor, squares: Tensor) -> Tensor
 
     Returns:
         (A, K) float64; NaN where fewer than two videos have the event.
+
+    Example:
+        >>> spread_from_moments(torch.tensor([[2]]), torch.tensor([[1.0]]), torch.tensor([[0.58]]))
+        tensor([[0.2000]])
     """
     mean = total / count
     # Rounding can push the variance of equal times below 0 (by 1e-16, so a spread below 1e-8 is noise).

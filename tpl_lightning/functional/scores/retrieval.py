@@ -34,6 +34,10 @@ def nearest_rows(queries: Tensor, rows: Tensor, *, backend: SearchBackend = "aut
 
     Returns:
         (Q,) int64 in [0, F).
+
+    Example:
+        >>> nearest_rows(torch.tensor([[0.9]]), torch.tensor([[0.0], [1.0], [2.0]]), backend="torch").tolist()
+        [1]
     """
     if backend == "auto":
         on_cpu = queries.device.type == "cpu"
@@ -66,6 +70,10 @@ def frames_on_prototype(source_position: Tensor, lengths: Tensor) -> Tensor:
 
     Returns:
         (N, L) int64 in [0, L_i).
+
+    Example:
+        >>> frames_on_prototype(torch.tensor([[0.0, 0.6, 1.0]]), torch.tensor([11])).tolist()
+        [[0, 6, 10]]
     """
     return prototype_index(source_position, lengths)
 
@@ -80,6 +88,10 @@ def typical_videos(aligned: Tensor) -> Tensor:
 
     Returns:
         (L,) int64 in [0, N).
+
+    Example:
+        >>> typical_videos(torch.tensor([0.0, 1.0, 5.0]).view(3, 1, 1)).tolist()
+        [1]
     """
     return (aligned - aligned.mean(0)).square().sum(-1).argmin(0)
 
@@ -96,6 +108,10 @@ def lookup_matches(position: Tensor, frames: Tensor) -> Tensor:
 
     Returns:
         (..., T), values of ``frames``.
+
+    Example:
+        >>> lookup_matches(torch.tensor([0.0, 0.5, 1.0]), torch.tensor([[0, 6, 10]])).tolist()
+        [[0, 6, 10]]
     """
     length = torch.tensor([frames.shape[-1]], device=position.device)
     return frames[..., prototype_index(position.unsqueeze(0), length)[0]]

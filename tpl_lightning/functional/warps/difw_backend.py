@@ -80,6 +80,9 @@ def load_difw() -> ModuleType:
 
     Raises:
         UserError: If no compiler is found, the build fails, or a known warp comes out wrong.
+
+    Example:
+        >>> functions = load_difw()  # doctest: +SKIP
     """
     target = build_folder() / f"{_NAME}.so"
     if not target.is_file():
@@ -148,6 +151,10 @@ def cpab_warp_difw(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_b
 
     Raises:
         UserError: If difw cannot be built or is wrong here.
+
+    Example:
+        >>> cpab_warp_difw(torch.zeros(1, 15), torch.linspace(0, 1, 3)).tolist()  # doctest: +SKIP
+        [[0.0, 0.5, 1.0]]
     """
     dtype, device = torch.promote_types(theta.dtype, points.dtype), theta.device
     points = points.expand(len(theta), -1) if points.dim() == 1 else points

@@ -33,6 +33,14 @@ def least_squares_warps(
 
     Returns:
         theta (B, K - 1), of the type of ``position``.
+
+    Example:
+        >>> from tpl_lightning.functional.warps import cpab_warp
+        >>> position = torch.linspace(0, 1, 32)[None] ** 1.2
+        >>> theta = least_squares_warps(position, torch.ones(1, 32), num_cells=8, smoothness=1e-6)
+        >>> found = cpab_warp(-theta, torch.linspace(0, 1, 32), num_cells=8)
+        >>> (found - position).abs().max().item() < 0.01
+        True
     """
     dtype = torch.float32 if position.device.type == "mps" else torch.float64
     with torch.autocast(position.device.type, enabled=False):

@@ -126,6 +126,10 @@ def prior_energy(
 
     Raises:
         ValueError: If the shapes do not fit, or a number is out of range.
+
+    Example:
+        >>> prior_energy(torch.zeros(2, 15)).tolist()
+        [0.0, 0.0]
     """
     _check_variance(variance)
     levels = [num_cells] * (theta.shape[1] if theta.dim() == 3 else 1) if isinstance(num_cells, int) else [*num_cells]
@@ -177,6 +181,10 @@ def sample_warps(
 
     Raises:
         ValueError: If a number is out of range.
+
+    Example:
+        >>> sample_warps(3, 8, generator=torch.Generator().manual_seed(0)).shape
+        torch.Size([3, 7])
     """
     _check_variance(variance)
     source = generator.device if generator is not None else torch.device("cpu")
