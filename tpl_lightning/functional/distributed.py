@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.shapes import Float, Shaped
 
 __all__ = [
     "all_reduce_sum",
@@ -179,7 +180,7 @@ class _AllReduceSum(torch.autograd.Function):
         return total
 
 
-def all_reduce_sum(values: Tensor) -> Tensor:
+def all_reduce_sum(values: Shaped[Tensor, "*axes"]) -> Shaped[Tensor, "*axes"]:
     """Return the sum of ``values`` over all ranks; ``values`` itself in a single process.
 
     The gradient is that of the sum of all ranks' losses. DistributedDataParallel then averages the parameters'
@@ -193,7 +194,7 @@ def all_reduce_sum(values: Tensor) -> Tensor:
     return _AllReduceSum.apply(values) if is_distributed() else values
 
 
-def global_mean(values: Tensor) -> Tensor:
+def global_mean(values: Float[Tensor, "B"]) -> Float[Tensor, ""]:
     """Return this rank's share of the mean of ``values`` (B,) over all ranks' entries, times the number of ranks.
 
     With DistributedDataParallel's averaging, gradients (and logged means over ranks) are those of the mean over the
@@ -212,7 +213,7 @@ def global_mean(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def gather_rows(values: Tensor) -> Tensor:
+def gather_rows(values: Shaped[Tensor, "B *axes"]) -> Shaped[Tensor, "rows *axes"]:
     """Return the rows of all ranks, one rank's behind the other's, (n_0 + n_1 + ..., ...); no gradient.
 
     Ranks may hold unequal counts, none too. Every rank must call this, with equal shapes but for the first axis.

@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor
 
+from tpl_lightning.shapes import Bool, Float, Int
+
 __all__ = ["frame_times", "length_mask"]
 
 
-def length_mask(lengths: Tensor, size: int) -> Tensor:
+def length_mask(lengths: Int[Tensor, "B"], size: int) -> Bool[Tensor, "B {size}"]:
     """Return (B, size) bool, true at the first ``lengths[i]`` places of row i.
 
     Example:
@@ -16,7 +18,7 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
-def frame_times(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+def frame_times(lengths: Int[Tensor, "B"], size: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "B {size}"]:
     """Return the times u / (L_i - 1) of the frames: the points of a video's, or a prototype's, own timeline.
 
     Convention: frame 0 sits at 0 and the last at 1, where the padding sits too; a single frame sits at 0.

@@ -5,6 +5,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from tpl_lightning.functional.distributed import all_reduce_sum, is_distributed
+from tpl_lightning.shapes import Bool, Float, Int
 
 __all__ = ["PrototypeAccumulator", "group_mean", "leave_one_out_mean"]
 
@@ -21,7 +22,14 @@ def _group_sum(values: Tensor, action: Tensor, mask: Tensor, num_actions: int, l
     return total.index_add(0, action, values)
 
 
-def group_mean(values: Tensor, action: Tensor, mask: Tensor, *, num_actions: int, longest: int | None = None) -> Tensor:
+def group_mean(
+    values: Float[Tensor, "B P C"],
+    action: Int[Tensor, "B"],
+    mask: Bool[Tensor, "B P"],
+    *,
+    num_actions: int,
+    longest: int | None = None,
+) -> Float[Tensor, "{num_actions} longest C"]:
     """Return the mean over the videos of each action, of the batch on all ranks: Z^ of [3].
 
     Args:
@@ -47,7 +55,12 @@ def group_mean(values: Tensor, action: Tensor, mask: Tensor, *, num_actions: int
     return total[..., :-1] / total[..., -1:].detach().clamp(min=1)
 
 
-def leave_one_out_mean(values: Tensor, mean: Tensor, action: Tensor, mask: Tensor) -> Tensor:
+def leave_one_out_mean(
+    values: Float[Tensor, "B P C"],
+    mean: Float[Tensor, "A longest C"],
+    action: Int[Tensor, "B"],
+    mask: Bool[Tensor, "B P"],
+) -> Float[Tensor, "B longest C"]:
     """Return the mean over the *other* videos of each video's action, (n m - x) / (n - 1); a lone video is its own.
 
     Args:
@@ -89,11 +102,11 @@ class PrototypeAccumulator:
         count, self.longest, channels = prototypes.shape
         self._total = prototypes.new_zeros(count, self.longest, channels + 1, dtype=torch.float64)
 
-    def add(self, values: Tensor, action: Tensor, mask: Tensor) -> None:
+    def add(self, values: Float[Tensor, "B P C"], action: Int[Tensor, "B"], mask: Bool[Tensor, "B P"]) -> None:
         """Add aligned videos (B, P, C) with their action (B,) and the mask (B, P) of their points."""
         self._total += _group_sum(values.double(), action, mask, len(self._total), self.longest)
 
-    def finish(self) -> Tensor:
+    def finish(self) -> Float[Tensor, "A longest C"]:
         """Return the means over all ranks, (A, longest, C) float32, 0 where no video has a point."""
         total = self._total.clone()
         if is_distributed():

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tpl_lightning.shapes import Float
+
 __all__ = ["gaussian_smoother", "sample_each", "sample_rows", "smoothed", "stage_size", "time_slope"]
 
 _REACH = 6.0  # standard deviations beyond which a Gaussian is lost in single precision
@@ -24,7 +26,9 @@ def gaussian_smoother(sigma: float, size_in: int, size_out: int, *, like: Tensor
     return (weight / weight.sum(1, keepdim=True)).to(like.dtype)
 
 
-def smoothed(signal: Tensor, sigma: float, size: int, *, slope: bool = False) -> Tensor:
+def smoothed(
+    signal: Float[Tensor, "N G C"], sigma: float, size: int, *, slope: bool = False
+) -> Float[Tensor, "N {size} C"]:
     """Return signals (N, G, C) smoothed by :func:`gaussian_smoother`, (N, size, C); the weights are nearly banded.
 
     Args:
@@ -64,7 +68,7 @@ def stage_size(sigma: float, size: int) -> int:
     return min(size, max(32, round(2 / sigma)))
 
 
-def time_slope(signal: Tensor) -> Tensor:
+def time_slope(signal: Float[Tensor, "N G C"]) -> Float[Tensor, "N G C"]:
     """Return the derivative by time of (N, G, C), in units of the signal per video, by central differences.
 
     It is that of torch.gradient, in a third of the time.
@@ -81,7 +85,7 @@ def time_slope(signal: Tensor) -> Tensor:
     return slope
 
 
-def sample_rows(signal: Tensor, times: Tensor) -> Tensor:
+def sample_rows(signal: Float[Tensor, "N G C"], times: Float[Tensor, "N P"]) -> Float[Tensor, "N P C"]:
     """Sample (N, G, C) signals on the shared grid at times (N, P): (N, P, C); linear, ends held.
 
     Example:
@@ -91,7 +95,7 @@ def sample_rows(signal: Tensor, times: Tensor) -> Tensor:
     return sample_each([signal], times)[0]
 
 
-def sample_each(signals: Sequence[Tensor], times: Tensor) -> list[Tensor]:
+def sample_each(signals: Sequence[Float[Tensor, "N G _"]], times: Float[Tensor, "N P"]) -> list[Float[Tensor, "N P _"]]:
     """Sample several (N, G, C) at the same times (N, P), see :func:`sample_rows`: each (N, P, C).
 
     Example:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tpl_lightning.functional import frame_times, length_mask, resample
 from tpl_lightning.metrics.base import SumMetric
+from tpl_lightning.shapes import Bool, Float, Int
 
 __all__ = ["ROUGHNESS_WEIGHT", "AlignmentScore"]
 
@@ -64,12 +65,12 @@ class AlignmentScore(SumMetric):
 
     def update(
         self,
-        features: Tensor,
-        source_position: Tensor,
-        lengths: Tensor,
-        action: Tensor,
-        prototype_length: Tensor,
-        keep: Tensor,
+        features: Float[Tensor, "B T C"],
+        source_position: Float[Tensor, "B P"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
+        keep: Bool[Tensor, "B"],
     ) -> None:
         """Add a batch of videos.
 
@@ -103,7 +104,7 @@ class AlignmentScore(SumMetric):
         self.rough = self.rough.index_add(0, action, rough.double())
         self.videos = self.videos.index_add(0, action, keep.long())
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Float[Tensor, ""]:
         """Return the score, a scalar; NaN where no action has two videos."""
         count = self.videos.double()
         mean = self.total.double() / count.clamp(min=1).view(1, -1, 1, 1)

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from tpl_lightning.metrics.base import PrototypeLabelMetric
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["CycleBackConsistency"]
 
@@ -40,12 +41,12 @@ class CycleBackConsistency(PrototypeLabelMetric):
 
     def update(
         self,
-        position: Tensor,
-        labels: Tensor,
-        lengths: Tensor,
-        action: Tensor,
-        source_position: Tensor,
-        prototype_length: Tensor,
+        position: Float[Tensor, "B T"],
+        labels: Int[Tensor, "B T"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        source_position: Float[Tensor, "B P"],
+        prototype_length: Int[Tensor, "B"],
     ) -> None:
         """Add a batch of videos, which vote and are scored.
 

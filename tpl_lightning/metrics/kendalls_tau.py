@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tpl_lightning.functional.scores import Distance, TauVariant, pairwise_kendall_tau
 from tpl_lightning.metrics.rows import VideoMetric
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["KendallsTau"]
 
@@ -55,7 +56,13 @@ class KendallsTau(VideoMetric):
         super().__init__(num_actions=num_actions, num_channels=num_channels, groups=("all",), **kwargs)
         self.distance, self.variant = distance, variant
 
-    def update(self, embeddings: Tensor, lengths: Tensor, action: Tensor, video_index: Tensor) -> None:
+    def update(
+        self,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        video_index: Int[Tensor, "B"],
+    ) -> None:
         """Add a batch of videos.
 
         Args:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.metrics.base import PrototypeLabelMetric
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PhaseLabelPropagation"]
 
@@ -48,7 +49,12 @@ class PhaseLabelPropagation(PrototypeLabelMetric):
         self._stand_apart()
 
     def update(
-        self, position: Tensor, labels: Tensor, lengths: Tensor, action: Tensor, prototype_length: Tensor
+        self,
+        position: Float[Tensor, "B T"],
+        labels: Int[Tensor, "B T"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
     ) -> None:
         """Add a batch of new videos, which are scored and do not vote.
 
@@ -63,7 +69,12 @@ class PhaseLabelPropagation(PrototypeLabelMetric):
 
     @torch.no_grad()
     def update_prototype(
-        self, labels: Tensor, lengths: Tensor, action: Tensor, source_position: Tensor, prototype_length: Tensor
+        self,
+        labels: Int[Tensor, "B T"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        source_position: Float[Tensor, "B P"],
+        prototype_length: Int[Tensor, "B"],
     ) -> None:
         """Add the votes of videos that label the prototypes; does not count as an update.
 
@@ -78,7 +89,7 @@ class PhaseLabelPropagation(PrototypeLabelMetric):
         self._add_votes(labels, lengths, action, source_position, prototype_length)
 
     @torch.no_grad()
-    def set_prototype_labels(self, labels: Tensor) -> None:
+    def set_prototype_labels(self, labels: Int[Tensor, "A P"]) -> None:
         """Replace all votes by finished labels, as one vote for each labelled point; does not count as an update.
 
         Of several processes, those without videos may leave it out; the others must give the same labels.

@@ -16,6 +16,7 @@ from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.path_aligner import ComparisonSpace, PathAligner, PathOptions
 from tpl_lightning.nn.tcn import TCN
 from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["DMTAE", "DMTAEOutput", "PathDMTAE", "standardise"]
 
@@ -175,11 +176,11 @@ class DMTAE(Autoencoder):
 
     def forward(
         self,
-        embeddings: Tensor,
-        lengths: Tensor,
-        prototype_length: Tensor,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
         points: int | None = None,
-        action: Tensor | None = None,
+        action: Int[Tensor, "B"] | None = None,
     ) -> DMTAEOutput:
         """Encode, align and decode.
 
@@ -264,14 +265,14 @@ class PathDMTAE(Autoencoder):
 
     def forward(
         self,
-        embeddings: Tensor,
-        lengths: Tensor,
-        prototype_length: Tensor,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
         points: int | None = None,
-        action: Tensor | None = None,
+        action: Int[Tensor, "B"] | None = None,
         *,
-        prototype: Tensor,
-        running_icae: Tensor,
+        prototype: Float[Tensor, "B G D"],
+        running_icae: Float[Tensor, ""],
     ) -> DMTAEOutput:
         """Encode and align.
 

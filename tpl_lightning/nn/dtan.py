@@ -12,6 +12,7 @@ from torch import Tensor
 from tpl_lightning.functional import resample
 from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["DTAN", "DTANOutput"]
 
@@ -72,7 +73,11 @@ class DTAN(WarpNetwork):
         self.aligner = InceptionTime(num_channels, self.num_parameters, filters=aligner_filters, depth=aligner_depth)
 
     def forward(
-        self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor, points: int | None = None
+        self,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
+        points: int | None = None,
     ) -> DTANOutput:
         """Predict the warps and align.
 

@@ -9,11 +9,17 @@ from torch import Tensor
 
 from tpl_lightning.functional import global_mean
 from tpl_lightning.functional.losses.tpl import video_errors
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["wcss_loss"]
 
 
-def wcss_loss(aligned: Tensor, prototype: Tensor, action: Tensor, prototype_length: Tensor) -> Tensor:
+def wcss_loss(
+    aligned: Float[Tensor, "B P C"],
+    prototype: Float[Tensor, "A longest C"],
+    action: Int[Tensor, "B"],
+    prototype_length: Int[Tensor, "B"],
+) -> Float[Tensor, ""]:
     """Return the within-class sum of squares, mean_i (1 / L) sum_j || U_i(T^theta_i(j / (L - 1))) - U^[j] ||^2.
 
     The prototype is the mean of the aligned videos, so this is their variance, summed over channels and averaged over
@@ -21,7 +27,7 @@ def wcss_loss(aligned: Tensor, prototype: Tensor, action: Tensor, prototype_leng
 
     Args:
         aligned: (B, P, C) videos on the prototype timeline of their action.
-        prototype: (A, P, C) U^ of each action; with gradient.
+        prototype: (A, longest, C) U^ of each action; with gradient.
         action: (B,).
         prototype_length: (B,) points L of the prototype of each video's action.
 

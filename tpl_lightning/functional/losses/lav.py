@@ -8,12 +8,14 @@ videos: Haresh et al., "Learning by aligning videos in time" (LAV), CVPR 2021; H
 import torch
 from torch import Tensor
 
+from tpl_lightning.shapes import Float
+
 __all__ = ["contrastive_idm", "soft_dtw"]
 
 _FAR = 1e10  # stands for infinity, whose gradient would be NaN
 
 
-def soft_dtw(cost: Tensor, gamma: float) -> Tensor:
+def soft_dtw(cost: Float[Tensor, "B N M"], gamma: float) -> Float[Tensor, "B"]:
     """Return -gamma log sum_paths exp(-cost(path) / gamma) over all monotone paths from (0, 0) to (N - 1, M - 1).
 
     R[i, j] = cost[i, j] + softmin(R[i - 1, j], R[i, j - 1], R[i - 1, j - 1]), one anti-diagonal at a time.
@@ -46,7 +48,9 @@ def soft_dtw(cost: Tensor, gamma: float) -> Tensor:
     return current[:, -1]
 
 
-def contrastive_idm(embedding: Tensor, times: Tensor, *, window: float = 0.15, margin: float = 2.0) -> Tensor:
+def contrastive_idm(
+    embedding: Float[Tensor, "B N K"], times: Float[Tensor, "B N"], *, window: float = 0.15, margin: float = 2.0
+) -> Float[Tensor, "B"]:
     """Return the contrastive inverse difference moment of LAV (Haresh et al. 2021, equation 7), within each video.
 
         mean_ij  far_ij w_ij max(0, margin - d_ij) + (1 - far_ij) d_ij / w_ij,   w_ij = (dt_ij / spacing)^2 + 1

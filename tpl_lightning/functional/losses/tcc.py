@@ -3,12 +3,19 @@
 import torch
 from torch import Tensor
 
+from tpl_lightning.shapes import Float
+
 __all__ = ["cycle_back_regression"]
 
 
 def cycle_back_regression(
-    query: Tensor, other: Tensor, times: Tensor, *, temperature: float = 0.1, variance_weight: float = 0.001
-) -> Tensor:
+    query: Float[Tensor, "P N K"],
+    other: Float[Tensor, "P M K"],
+    times: Float[Tensor, "P N"],
+    *,
+    temperature: float = 0.1,
+    variance_weight: float = 0.001,
+) -> Float[Tensor, "P"]:
     """Return the cycle-back regression loss with its variance term (section 3.2, equations 4 to 6).
 
     Frame i of the query finds its soft nearest neighbour in the other video, v~ = sum_j alpha_j v_j with alpha =

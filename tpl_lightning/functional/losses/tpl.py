@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tpl_lightning.functional import global_mean, length_mask, resample
+from tpl_lightning.shapes import Float, Int
 
 __all__ = [
     "annealed_weight",
@@ -20,7 +21,9 @@ __all__ = [
 ]
 
 
-def video_errors(found: Tensor, expected: Tensor, lengths: Tensor) -> Tensor:
+def video_errors(
+    found: Float[Tensor, "B T C"], expected: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"]
+) -> Float[Tensor, "B"]:
     """Return each video's error (B,): squared distance, summed over channels, averaged over its frames.
 
     Computed in float32 at least; padding counts for nothing.
@@ -44,8 +47,13 @@ def video_errors(found: Tensor, expected: Tensor, lengths: Tensor) -> Tensor:
 
 
 def icae_loss(
-    latent: Tensor, position: Tensor, prototype: Tensor, action: Tensor, lengths: Tensor, prototype_length: Tensor
-) -> Tensor:
+    latent: Float[Tensor, "B T D"],
+    position: Float[Tensor, "B T"],
+    prototype: Float[Tensor, "A P D"],
+    action: Int[Tensor, "B"],
+    lengths: Int[Tensor, "B"],
+    prototype_length: Int[Tensor, "B"],
+) -> Float[Tensor, ""]:
     """Return L_ICAE = mean_i || Z^ ∘ T^-theta_i - Z_i ||^2 [3].
 
     The inverse-consistency averaging error: the prototype, brought back to each video's own time, against the video.
@@ -104,7 +112,13 @@ class _LinearError(torch.autograd.Function):
         return grad * by_hidden, grad * by_weight, grad * by_bias, None, None
 
 
-def reconstruction_error(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings: Tensor, lengths: Tensor) -> Tensor:
+def reconstruction_error(
+    hidden: Float[Tensor, "B T H"],
+    weight: Float[Tensor, "C H"],
+    bias: Float[Tensor, "C"],
+    embeddings: Float[Tensor, "B T C"],
+    lengths: Int[Tensor, "B"],
+) -> Float[Tensor, ""]:
     """Return sum_i || U_i - W H_i - b ||^2, averaged over each video's frames, of videos (B, T, H) of one linear map.
 
     Computed in float32 at least. What padding holds counts for nothing, but must be finite. No gradient reaches the
@@ -142,7 +156,7 @@ def reconstruction_loss(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings
     return mean_of_total(reconstruction_error(hidden, weight, bias, embeddings, lengths), len(hidden))
 
 
-def mean_of_total(total: Tensor, count: int) -> Tensor:
+def mean_of_total(total: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
     """Return the mean per video of a sum over this rank's ``count`` videos, as ``global_mean`` of each would.
 
     Example:
@@ -162,7 +176,9 @@ def annealed_weight(epoch: float, alpha: float, t0: float) -> float:
     return 0.5 * (1.0 + math.tanh(0.5 * alpha * (epoch - t0)))  # the same function, and no overflow
 
 
-def tpl_loss(icae: Tensor, reconstruction: Tensor, icae_weight: float, reconstruction_weight: float = 1.0) -> Tensor:
+def tpl_loss(
+    icae: Float[Tensor, ""], reconstruction: Float[Tensor, ""], icae_weight: float, reconstruction_weight: float = 1.0
+) -> Float[Tensor, ""]:
     """Return L_TPL = lambda_t L_ICAE + L_rec [5]; the paper's weight of L_rec is 1.
 
     Example:

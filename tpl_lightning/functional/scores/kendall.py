@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import length_mask
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["Distance", "TauVariant", "kendall_tau", "nearest_frames", "order_counts", "pairwise_kendall_tau"]
 
@@ -133,8 +134,12 @@ def _nearest(vectors: Tensor, offset: Tensor, first: int, last: int) -> Tensor:
 
 
 def pairwise_kendall_tau(
-    embeddings: Tensor, lengths: Tensor, *, distance: Distance = "l2", variant: TauVariant = "a"
-) -> Tensor:
+    embeddings: Float[Tensor, "N T C"],
+    lengths: Int[Tensor, "N"],
+    *,
+    distance: Distance = "l2",
+    variant: TauVariant = "a",
+) -> Float[Tensor, "N N"]:
     """Return Kendall's tau of every ordered pair of videos (Dwibedi et al., CVPR 2019).
 
     For the pair (a, b) each frame u of a gets its nearest frame of b; see :func:`kendall_tau` for the tie rule.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import length_mask
+from tpl_lightning.shapes import Float, Int
 
 __all__ = [
     "agreement_sum",
@@ -44,7 +45,7 @@ def _histogram(index: Tensor, weights: Tensor, shape: tuple[int, ...]) -> Tensor
     return flat.index_add_(0, index.flatten(), weights.flatten()).view(shape)
 
 
-def prototype_index(position: Tensor, prototype_length: Tensor) -> Tensor:
+def prototype_index(position: Float[Tensor, "B T"], prototype_length: Int[Tensor, "B"]) -> Int[Tensor, "B T"]:
     """Return the prototype point of each frame, round(T^-theta(u / (L_i - 1)) (L - 1)).
 
     Convention: ``position`` is prototype time in [0, 1], where 0 is the first and 1 the last of the L points. The
@@ -65,16 +66,16 @@ def prototype_index(position: Tensor, prototype_length: Tensor) -> Tensor:
 
 
 def prototype_votes(
-    labels: Tensor,
-    lengths: Tensor,
-    action: Tensor,
-    source_position: Tensor,
-    prototype_length: Tensor,
+    labels: Int[Tensor, "B T"],
+    lengths: Int[Tensor, "B"],
+    action: Int[Tensor, "B"],
+    source_position: Float[Tensor, "B P"],
+    prototype_length: Int[Tensor, "B"],
     *,
     num_actions: int,
     num_phases: int,
     max_length: int,
-) -> Tensor:
+) -> Int[Tensor, "{num_actions} {max_length} {num_phases}"]:
     """Count, for each prototype point, the labels of the video frames that face it (inner part of eq. [8]).
 
     Point j < L of the prototype gets one vote from each video: the label of its frame
@@ -112,7 +113,7 @@ def prototype_votes(
     return _histogram(index.where(votes, 0), votes.long(), (num_actions, max_length, num_phases))
 
 
-def prototype_labels(votes: Tensor) -> Tensor:
+def prototype_labels(votes: Int[Tensor, "A P K"]) -> Int[Tensor, "A P"]:
     """Return the most frequent label of each prototype point, A^[j] (eq. [8]).
 
     Args:
@@ -129,13 +130,13 @@ def prototype_labels(votes: Tensor) -> Tensor:
 
 
 def cycle_back_consistency(
-    position: Tensor,
-    labels: Tensor,
-    lengths: Tensor,
-    action: Tensor,
-    prototype_length: Tensor,
-    prototype_labels: Tensor,
-) -> Tensor:
+    position: Float[Tensor, "B T"],
+    labels: Int[Tensor, "B T"],
+    lengths: Int[Tensor, "B"],
+    action: Int[Tensor, "B"],
+    prototype_length: Int[Tensor, "B"],
+    prototype_labels: Int[Tensor, "A P"],
+) -> Float[Tensor, "B"]:
     """Return each video's share of labelled frames that agree with the label of their prototype point.
 
     On the videos that labelled the prototype this is CBC, on others PLP (paper, section on metrics). A frame that
@@ -167,16 +168,16 @@ def cycle_back_consistency(
 
 
 def label_shares(
-    position: Tensor,
-    labels: Tensor,
-    lengths: Tensor,
-    action: Tensor,
-    prototype_length: Tensor,
+    position: Float[Tensor, "B T"],
+    labels: Int[Tensor, "B T"],
+    lengths: Int[Tensor, "B"],
+    action: Int[Tensor, "B"],
+    prototype_length: Int[Tensor, "B"],
     *,
     num_actions: int,
     num_phases: int,
     max_length: int,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float[Tensor, "{num_actions} {max_length} {num_phases}"], Int[Tensor, "{num_actions}"]]:
     """Sum up what :func:`cycle_back_consistency` needs of the videos before the prototype's labels are known.
 
     Each labelled frame of video i adds 1 / (labelled frames of i) at (action, prototype point, label). With these
@@ -212,7 +213,7 @@ def label_shares(
     return shares, _histogram(action, (frames > 0).long(), (num_actions,))
 
 
-def agreement_sum(shares: Tensor, prototype_labels: Tensor) -> Tensor:
+def agreement_sum(shares: Float[Tensor, "A P K"], prototype_labels: Int[Tensor, "A P"]) -> Float[Tensor, "A"]:
     """Return the sum over the videos of their share of frames that agree, per action.
 
     Args:
@@ -257,8 +258,18 @@ def key_events(position: Tensor, labels: Tensor, lengths: Tensor, *, num_phases:
 
 
 def key_event_moments(
-    position: Tensor, labels: Tensor, lengths: Tensor, action: Tensor, *, num_actions: int, num_phases: int
-) -> tuple[Tensor, Tensor, Tensor]:
+    position: Float[Tensor, "B T"],
+    labels: Int[Tensor, "B T"],
+    lengths: Int[Tensor, "B"],
+    action: Int[Tensor, "B"],
+    *,
+    num_actions: int,
+    num_phases: int,
+) -> tuple[
+    Int[Tensor, "{num_actions} {num_phases}"],
+    Float[Tensor, "{num_actions} {num_phases}"],
+    Float[Tensor, "{num_actions} {num_phases}"],
+]:
     """Return number, sum and sum of squares of the event times of each action and phase.
 
     Args:
@@ -285,7 +296,9 @@ def key_event_moments(
     return _histogram(index, happens.long(), shape), _histogram(index, times, shape), _histogram(index, times**2, shape)
 
 
-def spread_from_moments(count: Tensor, total: Tensor, squares: Tensor) -> Tensor:
+def spread_from_moments(
+    count: Int[Tensor, "A K"], total: Float[Tensor, "A K"], squares: Float[Tensor, "A K"]
+) -> Float[Tensor, "A K"]:
     """Return the population standard deviation (ddof 0) from :func:`key_event_moments`.
 
     Args:

@@ -20,6 +20,7 @@ from tpl_lightning.functional.warps.flow import (
     trace,
 )
 from tpl_lightning.functional.warps.tessellation import num_parameters, velocity_basis
+from tpl_lightning.shapes import Float
 
 __all__ = [
     "cell_slopes",
@@ -51,7 +52,9 @@ def _result_dtype(theta: Tensor, points: Tensor) -> torch.dtype:
     return torch.float64 if theta.dtype == points.dtype == torch.float64 else torch.float32
 
 
-def knot_velocity(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+def knot_velocity(
+    theta: Float[Tensor, "*B d"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> Float[Tensor, "*B {num_cells}+1"]:
     """Return the velocities at the cell borders.
 
     Args:
@@ -70,7 +73,9 @@ def knot_velocity(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = T
     return theta @ basis
 
 
-def cell_slopes(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+def cell_slopes(
+    theta: Float[Tensor, "*B d"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> Float[Tensor, "*B {num_cells}"]:
     """Return a_c = (v_{c+1} - v_c) K (..., K), the slope of the velocity field in each cell.
 
     Example:
@@ -90,7 +95,9 @@ def _traced(
     return field, path
 
 
-def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+def cpab_warp(
+    theta: Float[Tensor, "B d"], points: Float[Tensor, "*B P"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> Float[Tensor, "B P"]:
     """Return T^theta(x), the position after one unit of time of a point that starts at x and moves with dx/dt = v(x).
 
     Differentiable in ``theta`` and ``points`` by the analytic gradient, once.
@@ -138,8 +145,8 @@ def cpab_warp_and_slope(
 
 @torch.no_grad()
 def cpab_warp_jacobian(
-    theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True
-) -> tuple[Tensor, Tensor, Tensor]:
+    theta: Float[Tensor, "B d"], points: Float[Tensor, "*B P"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B P"], Float[Tensor, "B P d"]]:
     """Return T^theta(x) (B, P), dT/dx (B, P) and dT/dtheta (B, P, d), without gradients.
 
     For Gauss-Newton methods, which need the Jacobian itself; memory is O(B P K). See :func:`cpab_warp`.
@@ -167,13 +174,13 @@ def warp_levels(num_cells: int | Sequence[int], recurrences: int = 1) -> tuple[i
 
 
 def warp_time(
-    theta: Tensor,
-    points: Tensor,
+    theta: Float[Tensor, "B R d"],
+    points: Float[Tensor, "*B P"],
     *,
     inverse: bool = False,
     num_cells: int | Sequence[int] = 16,
     backend: str = "torch",
-) -> Tensor:
+) -> Float[Tensor, "B P"]:
     """Warp points by a composition of R warps, or by its exact inverse.
 
     T = T_1 ∘ T_2 ∘ ... ∘ T_R: the last warp is applied to the points first. So T maps prototype time to video

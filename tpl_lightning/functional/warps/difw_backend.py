@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.warps.tessellation import velocity_basis
+from tpl_lightning.shapes import Float
 
 __all__ = ["build_folder", "cpab_warp_difw", "load_difw"]
 
@@ -144,7 +145,9 @@ class _Flow(torch.autograd.Function):
         return torch.einsum("bp,bpd->bd", grad, by_theta), grad * by_x, None, None
 
 
-def cpab_warp_difw(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+def cpab_warp_difw(
+    theta: Float[Tensor, "B d"], points: Float[Tensor, "*B P"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> Float[Tensor, "B P"]:
     """Return T^theta(x) by difw's compiled flow; arguments and convention as ``functional.warps.cpab.cpab_warp``.
 
     float32 on the CPU only: tensors elsewhere, or in float64, are brought there and back. The gradient is difw's.

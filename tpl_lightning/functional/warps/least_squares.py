@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp_jacobian, velocity_basis
+from tpl_lightning.shapes import Float
 
 __all__ = ["least_squares_warps"]
 
@@ -11,8 +12,13 @@ _JITTER = 1e-9  # on the diagonal of the normal equations, against positions tha
 
 
 def least_squares_warps(
-    position: Tensor, weight: Tensor, *, num_cells: int, smoothness: float, corrections: int = 1
-) -> Tensor:
+    position: Float[Tensor, "B G"],
+    weight: Float[Tensor, "B G"],
+    *,
+    num_cells: int,
+    smoothness: float,
+    corrections: int = 1,
+) -> Float[Tensor, "B {num_cells}-1"]:
     """Return theta that minimises sum_t w_t (T^-theta(t) - x_t)^2 + smoothness * mean_c a_c^2.
 
     A point of a flow moves as the velocity halfway along its way tells, T^-theta(t) - t = -v((t + x_t) / 2) to
