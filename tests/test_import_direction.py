@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "tpl_lightning"
 LEVELS = {
     "__init__": 0,
     "errors": 0,
+    "shapes": 0,
     "files": 1,
     "config": 1,
     "functional": 2,
@@ -31,6 +32,7 @@ LEVELS = {
     "sync": 8,
     "viewer": 8,
     "sweep": 8,
+    "api": 8,
     "commands": 9,
     "__main__": 10,
 }

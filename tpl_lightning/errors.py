@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["UserError", "best_effort", "first_line", "plain_warnings"]
+__all__ = ["FileError", "UserError", "best_effort", "first_line", "plain_warnings"]
 
 
 class UserError(ValueError):
@@ -13,6 +13,10 @@ class UserError(ValueError):
 
     The message is one line that names the file, video or key, says what was expected, what was found
     and the way out. The command line prints it without a traceback and exits with code 2.
+
+    Example:
+        >>> issubclass(UserError, ValueError), issubclass(FileError, OSError)
+        (True, True)
     """
 
     def __init__(self, message: str) -> None:
@@ -21,6 +25,10 @@ class UserError(ValueError):
             message = message.strip().splitlines()[-1].partition("UserError: ")[2]
         # Names of files and keys may hold anything: a line break, half a character that cannot be printed.
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message.strip()))
+
+
+class FileError(UserError, OSError):
+    """A file or folder that is missing, cannot be read, or cannot be written."""
 
 
 def first_line(error: BaseException) -> str:

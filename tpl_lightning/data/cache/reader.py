@@ -24,7 +24,7 @@ from tpl_lightning.data.cache.writer import (
     are_frame_times,
     writable,
 )
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.errors import FileError, UserError, first_line, plain_warnings
 from tpl_lightning.files import writer_of
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter"]
@@ -63,6 +63,18 @@ class EmbeddingCache:
 
     Raises:
         UserError: If the file is no cache of this format, or its parts contradict each other.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with EmbeddingCacheWriter(
+        ...         f"{folder}/mine.h5", dataset="mine", extractor="hog", source="", phase_names={}
+        ...     ) as writer:
+        ...         writer.append(video_id="a", action="jump", split="train", embeddings=np.ones((5, 3)))
+        ...     cache = EmbeddingCache(f"{folder}/mine.h5")
+        ...     shape = cache.read(0).shape
+        >>> len(cache), cache.video_id.tolist(), shape
+        (1, ['a'], (5, 3))
     """
 
     _fingerprint: str | None = None  # known from an earlier call
@@ -76,7 +88,7 @@ class EmbeddingCache:
         self._columns: dict[str, np.ndarray] = {}  # what is known of each frame, read once
         self._pid = -1
         if not self.path.is_file():
-            raise UserError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
+            raise FileError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
         try:
             with h5py.File(self.path, "r") as file:
                 self._read_metadata(file)
@@ -88,8 +100,8 @@ class EmbeddingCache:
                 "HDF5_USE_FILE_LOCKING=FALSE if nobody writes it (network file systems may keep old locks)."
             ) from error
         except _DAMAGE as error:
-            raise UserError(
-                f"{self.path}: not a readable HDF5 file ({_first_line(error)}); copy or make it anew."
+            raise FileError(
+                f"{self.path}: not a readable HDF5 file ({first_line(error)}); copy or make it anew."
             ) from error
 
     def _wrong(self, found: str) -> UserError:
@@ -242,7 +254,7 @@ class EmbeddingCache:
                 with h5py.File(self.path, "r") as file:
                     values = file["labels"][:]
             except _DAMAGE as error:
-                raise self._wrong(f"labels cannot be read ({_first_line(error)})") from error
+                raise self._wrong(f"labels cannot be read ({first_line(error)})") from error
             if values.size and (values.min() < -1 or values.max() > np.iinfo(np.int16).max):  # before it is narrowed
                 frame = int(np.flatnonzero((values < -1) | (values > np.iinfo(np.int16).max))[0])
                 index = int(np.searchsorted(self.offsets, frame, side="right")) - 1
@@ -298,7 +310,7 @@ class EmbeddingCache:
                 reader.read_into(frames[first : first + length], start)
                 done += 1
         except _DAMAGE as error:
-            found = f"video {str(self.video_id[indices[done]])!r}: embeddings cannot be read ({_first_line(error)})"
+            found = f"video {str(self.video_id[indices[done]])!r}: embeddings cannot be read ({first_line(error)})"
             raise self._wrong(found) from error
         if labels is None:
             return
@@ -335,7 +347,7 @@ class EmbeddingCache:
                 with h5py.File(self.path, "r") as file:
                     self._columns[name] = file[name][:].astype(dtype)
             except _DAMAGE as error:
-                raise self._wrong(f"{name} cannot be read ({_first_line(error)})") from error
+                raise self._wrong(f"{name} cannot be read ({first_line(error)})") from error
         values = self._columns[name][self.offsets[index] : self.offsets[index + 1]]
         return None if np.isnan(values).all() else values
 
@@ -348,7 +360,7 @@ class EmbeddingCache:
                 group = file["extractor_state"]
                 return {name: group[name][()] for name in group}, json.loads(_text(group.attrs["parameters"]))
         except _DAMAGE as error:
-            raise self._wrong(f"group 'extractor_state' cannot be read ({_first_line(error)})") from error
+            raise self._wrong(f"group 'extractor_state' cannot be read ({first_line(error)})") from error
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with metadata, labels or (a sample of) the embeddings."""
@@ -439,7 +451,3 @@ def _text(value: Any) -> str:
         value = value.item()
     text = value.decode(errors="replace") if isinstance(value, bytes) else "" if value is None else str(value)
     return writable(text)  # bytes that were no UTF-8 come as half a character
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

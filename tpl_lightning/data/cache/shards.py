@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import FileError, UserError
 
 __all__ = ["ShardedCache", "open_cache"]
 
@@ -21,13 +21,19 @@ def open_cache(path: str | Path) -> EmbeddingCache:
 
     Raises:
         UserError: As :class:`EmbeddingCache` and :class:`ShardedCache`; or if no file fits the pattern.
+
+    Example:
+        >>> open_cache("parts/part-*.h5")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        tpl_lightning.errors.FileError: parts/part-*.h5: no embedding cache fits this pattern; ...
     """
     pattern = str(path)
     if Path(pattern).is_file() or not glob.has_magic(pattern):
         return EmbeddingCache(pattern)
     files = sorted(glob.glob(pattern, recursive=True))
     if not files:
-        raise UserError(
+        raise FileError(
             f"{pattern}: no embedding cache fits this pattern; give existing files with data.cache=PATTERN."
         )
     return EmbeddingCache(files[0]) if len(files) == 1 else ShardedCache(pattern, [EmbeddingCache(f) for f in files])
