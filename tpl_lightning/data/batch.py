@@ -15,7 +15,7 @@ class PackedBatch(NamedTuple):
     """B videos behind one another, without padding: F frames in all. What loaders yield and devices are sent."""
 
     frames: Tensor
-    """(F + 1, C) float16 or float32, as the cache holds them; the last row is 0, which padding is made of."""
+    """(F + 1, C) float16 or float32, as the cache holds them, or ready; the last row is 0, which padding is made of."""
     labels: Tensor
     """(F + 1,) int16, -1 where unlabelled, and at the end."""
     lengths: Tensor
@@ -26,6 +26,8 @@ class PackedBatch(NamedTuple):
     size: int
     """Frames T to which the videos are padded: told on the host, so that no step has to wait for a GPU to say it."""
     points: int | None = None
+    is_ready: bool = False
+    """Whether the frames are preprocessed already."""
 
     def places(self) -> Tensor:
         """Return the row of ``frames`` that frame t of each video is, (B, T); the last where it is padded."""
@@ -50,3 +52,9 @@ class Batch(NamedTuple):
     """(B,) int64, number in the set that the loader serves; -1 for a stand-in (see ``OrderedShardSampler``)."""
     points: int | None = None
     """P, length of the longest prototype among the actions, told on the host like ``PackedBatch.size``."""
+
+    def some(self, wanted: Tensor) -> "Batch":
+        """Return the videos of a mask (B,); where it has none the first one, as networks take no empty batch."""
+        rows = wanted.nonzero().squeeze(1) if bool(wanted.any()) else slice(0, 1)
+        parts = (self.embeddings, self.lengths, self.labels, self.action, self.video_index)
+        return Batch(*(part[rows] for part in parts), points=self.points)

@@ -20,6 +20,7 @@ from torch import Tensor
 from tpl_lightning.functional.cpab import num_parameters
 from tpl_lightning.functional.joint_problem import JointOptions, JointProblem, chunks, less_level
 from tpl_lightning.functional.least_squares_warps import least_squares_warps
+from tpl_lightning.functional.prototypes import mean_of_others
 from tpl_lightning.functional.smoothing import sample_rows, smoothed, stage_size
 
 __all__ = [
@@ -28,10 +29,24 @@ __all__ = [
     "barycenters",
     "centred",
     "disagreement",
+    "enough_of_each",
     "fit_jointly",
     "fit_to_prototypes",
     "warps_from_positions",
 ]
+
+
+_ENOUGH, _LEAST = 360, 24  # videos in all, but so many of each action, with more of which fits hardly get better
+
+
+def enough_of_each(num_actions: int, most: int) -> int:
+    """Return how many videos of each action make its prototype while warps are learned, two at least.
+
+    Args:
+        num_actions: A.
+        most: Videos in all (``direct.max_videos``).
+    """
+    return min(max(_ENOUGH // num_actions, _LEAST), max(most // num_actions, 2))
 
 
 def _sums(values: Tensor, action: Tensor, num_actions: int) -> Tensor:
@@ -64,10 +79,7 @@ def barycenters(
         weight = aligned.new_ones(len(aligned), 1, 1)
     total, count = _sums(aligned, action, num_actions), _sums(weight, action, num_actions)
     mean = total / count.clamp(min=1)
-    others = count[action] - weight
-    # (n m - x) / (n - 1) = m + (m - x) / (n - 1)
-    target = mean[action]
-    return torch.addcmul(target, target - aligned, (others > 0) / others.clamp(min=1)) * weight, mean
+    return mean_of_others(mean[action], aligned, count[action], weight) * weight, mean
 
 
 def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int) -> float:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tpl_lightning.functional.collectives import all_reduce_sum, is_distributed
 
-__all__ = ["PrototypeAccumulator", "group_mean", "leave_one_out_mean"]
+__all__ = ["PrototypeAccumulator", "group_mean", "leave_one_out_mean", "mean_of_others"]
 
 
 def _group_sum(values: Tensor, action: Tensor, mask: Tensor, num_actions: int, longest: int) -> Tensor:
@@ -41,8 +41,22 @@ def group_mean(values: Tensor, action: Tensor, mask: Tensor, *, num_actions: int
     return total[..., :-1] / total[..., -1:].detach().clamp(min=1)
 
 
+def mean_of_others(mean: Tensor, own: Tensor, count: Tensor, part: Tensor | float = 1.0) -> Tensor:
+    """Return the mean without one of its videos, (n m - x) / (n - 1); a lone video is its own.
+
+    Args:
+        mean: (B, P, C) m of each video's action.
+        own: (B, P, C) x; anything finite of a video that has no part in the mean.
+        count: n, of the type of ``mean``, broadcast against it.
+        part: 1 where a video has a part in the mean, 0 where it has none.
+    """
+    others = count - part
+    # (n m - x) / (n - 1) = m + (m - x) / (n - 1)
+    return torch.addcmul(mean, mean - own, part * (others > 0) / others.clamp(min=1))
+
+
 def leave_one_out_mean(values: Tensor, mean: Tensor, action: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean over the *other* videos of each video's action, (n m - x) / (n - 1); a lone video is its own.
+    """Return the mean over the *other* videos of each video's action, see :func:`mean_of_others`.
 
     Args:
         values: (B, P, C) aligned sequences of this rank.
@@ -55,8 +69,7 @@ def leave_one_out_mean(values: Tensor, mean: Tensor, action: Tensor, mask: Tenso
     """
     count = all_reduce_sum(torch.bincount(action, minlength=len(mean)).to(mean.dtype))[action].view(-1, 1, 1)
     padded = torch.nn.functional.pad(values * mask.unsqueeze(-1), (0, 0, 0, mean.shape[1] - values.shape[1]))
-    own = mean.index_select(0, action)
-    return own + (own - padded.to(own.dtype)) * ((count > 1) / (count - 1).clamp(min=1))
+    return mean_of_others(mean.index_select(0, action), padded.to(mean.dtype), count)
 
 
 class PrototypeAccumulator:

@@ -61,6 +61,7 @@ def look(module: TPLModule, batches: Iterator[Batch], count: int) -> Look:
     stride = max(-(-count // _VIDEOS), 1)
     parts: list[tuple[Tensor, ...]] = []
     for batch in batches:
+        batch = batch.some((batch.video_index >= 0) & (batch.video_index % stride == 0))
         kept = (batch.video_index >= 0) & (batch.video_index % stride == 0)
         theta = known[batch.video_index.clamp(min=0)]
         output, again = module(batch), module(warped_batch(batch, theta))

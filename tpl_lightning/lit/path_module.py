@@ -11,6 +11,7 @@ from tpl_lightning.data.batch import Batch
 from tpl_lightning.functional.adapted_prior import precision_factor
 from tpl_lightning.functional.collectives import gather_rows, global_mean
 from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.functional.joint import barycenters
 from tpl_lightning.functional.losses import video_errors
 from tpl_lightning.functional.random_warps import random_theta
 from tpl_lightning.functional.resample import resample_to_size
@@ -182,6 +183,7 @@ class PathTPLModule(TPLModule):
         assert self.bank is not None
         found: list[tuple[Tensor, Tensor, Tensor]] = []
         for batch in batches():
+            batch = batch.some(self.bank.rows(batch.video_index) >= 0)
             known = self.bank.rows(batch.video_index) >= 0
             values = batch.embeddings if raw else self.model.encode(batch.embeddings, batch.lengths, batch.action)
             on_grid = resample_to_size(values, batch.lengths, self.final.grid)
@@ -232,10 +234,9 @@ class PathTPLModule(TPLModule):
         bank, space = self.bank, self.model.space
         if not space.is_plain:
             space.renew(bank.aligned, bank.action, num_actions=len(self.actions), shrinkage=self.model.path.shrinkage)
-        compared = replace(bank, aligned=space(bank.aligned))
-        every = (bank.slot >= 0).nonzero().squeeze(1)
-        others = compared.barycenters(every, bank.action, leave_one_out=True)
-        self.running_icae.copy_((others - compared.aligned).square().sum(-1).mean())
+        compared = space(bank.aligned)
+        others = barycenters(compared, bank.action, num_actions=len(self.actions))[0]
+        self.running_icae.copy_(others.sub_(compared).square_().sum(-1).mean())
 
     def _use(self, path: PathOptions) -> None:
         self.model.use(path)
