@@ -5,8 +5,9 @@ each training video, Z~_i on the shared grid, and the warp that aligned them. Bo
 gradient. Where a batch holds all videos, the prototypes are those of the batch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from tpl_lightning.functional.joint import enough_of_each
 from tpl_lightning.functional.prototypes import mean_of_others
 
 __all__ = ["WarpBank"]
+
+Space: TypeAlias = Callable[[Tensor], Tensor]
 
 
 @dataclass
@@ -96,15 +99,25 @@ class WarpBank:
         total = self.aligned.new_zeros(self.num_actions, *self.aligned.shape[1:])
         return total.index_add_(0, self.action, self.aligned).div_(self._count().clamp(min=1))
 
-    def barycenters(self, video_index: Tensor, action: Tensor, *, leave_one_out: bool) -> Tensor:
-        """Return what videos (B,) are compared with, (B, G, F): the mean of their action, or of the others in it."""
-        return self._without_own(self.prototypes(), video_index, action, self._last(video_index), leave_one_out)
+    def barycenters(self, video_index: Tensor, action: Tensor, space: Space, *, leave_one_out: bool) -> Tensor:
+        """Return what videos (B,) are compared with, (B, G, K): the mean of their action, or of the others in it.
 
-    def live_barycenters(self, video_index: Tensor, action: Tensor, aligned: Tensor, *, leave_one_out: bool) -> Tensor:
-        """Return the same with this step's features (B, G, F) in place of the last ones; gradients reach all ranks."""
-        change = (aligned - self._last(video_index)) * (self.rows(video_index) >= 0).view(-1, 1, 1)
+        Args:
+            video_index: (B,).
+            action: (B,).
+            space: Maps features (..., F) linearly to the axes of comparison (..., K).
+            leave_one_out: Whether videos are left out of what they are compared with.
+        """
+        last = space(self._last(video_index))
+        return self._without_own(space(self.prototypes()), video_index, action, last, leave_one_out)
+
+    def live_barycenters(
+        self, video_index: Tensor, action: Tensor, aligned: Tensor, space: Space, *, leave_one_out: bool
+    ) -> Tensor:
+        """Return the same with what this step aligned (B, G, K) in place of the last; gradients reach all ranks."""
+        change = (aligned - space(self._last(video_index))) * (self.rows(video_index) >= 0).view(-1, 1, 1)
         moved = all_reduce_sum(change.new_zeros(self.num_actions, *change.shape[1:]).index_add(0, action, change))
-        mean = self.prototypes() + moved / self._count().clamp(min=1)
+        mean = space(self.prototypes()) + moved / self._count().clamp(min=1)
         return self._without_own(mean, video_index, action, aligned, leave_one_out)
 
     def _count(self) -> Tensor:

@@ -116,7 +116,7 @@ class PathTPLModule(TPLModule):
             self.prototype_lengths[batch.action],
             batch.points,
             batch.action,
-            prototype=self.latent_prototypes[batch.action],
+            prototype=self.model.space(self.latent_prototypes)[batch.action],
             running_icae=self.running_icae,
         )
         return output
@@ -216,13 +216,14 @@ class PathTPLModule(TPLModule):
     def _settle(self, encoded: Encoded) -> None:
         """Align all videos with one another, as often as warps take to settle; the weights stay as they are."""
         assert self.bank is not None
-        loo, sigma = self.config["loss"]["leave_one_out"], self.model.path.sigma
+        loo, sigma, space = self.config["loss"]["leave_one_out"], self.model.path.sigma, self.model.space
         for _ in range(_ROUNDS):
             found = []
             for index, action, latent in _chunks(*encoded):
-                features = self.model.space.beside(latent, sigma)
-                target = self.bank.barycenters(index, action, leave_one_out=loo)
-                times = self.model.grid_times(self.model.find_theta(features, target, self.running_icae).unsqueeze(1))
+                features = space.beside(latent, sigma)
+                target = self.bank.barycenters(index, action, space, leave_one_out=loo)
+                theta = self.model.find_theta(space(features), target, self.running_icae)
+                times = self.model.grid_times(theta.unsqueeze(1))
                 found.append((sample_rows(features, times), times))
             self.bank.put(encoded.video_index, *(torch.cat(part) for part in zip(*found, strict=True)))
             self._renew()
@@ -255,7 +256,7 @@ class PathTPLModule(TPLModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return L_TPL [5] of a batch, and put into the bank what it aligned."""
-        strength, options = self.config["train"]["random_warp"], self.config["loss"]
+        strength, loo = self.config["train"]["random_warp"], self.config["loss"]["leave_one_out"]
         bank, model = self.bank, self.model
         assert bank is not None
         last = bank.last_times(batch.video_index)
@@ -266,25 +267,25 @@ class PathTPLModule(TPLModule):
         latent = model.encode(batch.embeddings, batch.lengths, batch.action)
         features = model.features(latent, batch.lengths)
         bank.put(batch.video_index, sample_rows(features.detach(), last), bank.last_times(batch.video_index))
-        target = bank.barycenters(batch.video_index, batch.action, leave_one_out=options["leave_one_out"])
-        theta = model.find_theta(features, target, self.running_icae).unsqueeze(1)
+        compared = model.space(features)
+        target = bank.barycenters(batch.video_index, batch.action, model.space, leave_one_out=loo)
+        theta = model.find_theta(compared, target, self.running_icae).unsqueeze(1)
         times = model.grid_times(theta)
-        aligned = sample_rows(features, times)
-        icae = self._icae(batch, features, aligned, theta)
+        icae = self._icae(batch, compared, times, theta)
         hidden = model.decode(latent, theta, batch.lengths, batch.action)
-        stored = times if warp is None else cpab_warp(warp, times)
-        bank.put(batch.video_index, aligned.detach(), stored.detach())
+        stored = times.detach() if warp is None else cpab_warp(warp, times.detach())
+        bank.put(batch.video_index, sample_rows(features.detach(), times.detach()), stored)
         return self.total_loss(Losses(icae, reconstruction_of(model, hidden, batch)))
 
-    def _icae(self, batch: Batch, features: Tensor, aligned: Tensor, theta: Tensor) -> Tensor:
+    def _icae(self, batch: Batch, compared: Tensor, times: Tensor, theta: Tensor) -> Tensor:
         """Return L_ICAE [3]: prototypes of this step, in each video's own time, against what was compared."""
         assert self.bank is not None
-        loo = self.config["loss"]["leave_one_out"]
-        prototype = self.bank.live_barycenters(batch.video_index, batch.action, aligned, leave_one_out=loo)
-        space = self.model.space
-        expected = sample_rows(space(prototype), self.model.grid_times(theta, inverse=True))
-        size = torch.full_like(batch.lengths, features.shape[1])
-        return global_mean(video_errors(space(features), expected, size))
+        loo, aligned = self.config["loss"]["leave_one_out"], sample_rows(compared, times)
+        prototype = self.bank.live_barycenters(
+            batch.video_index, batch.action, aligned, self.model.space, leave_one_out=loo
+        )
+        expected = sample_rows(prototype, self.model.grid_times(theta, inverse=True))
+        return global_mean(video_errors(compared, expected, torch.full_like(batch.lengths, compared.shape[1])))
 
     # Prototypes
 
