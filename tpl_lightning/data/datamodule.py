@@ -1,6 +1,6 @@
 """The LightningDataModule over an embedding cache."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -160,7 +160,7 @@ class EmbeddingDataModule(LightningDataModule):
         padded: Batch = self._preprocess.to(batch.frames.device)(batch)
         return padded
 
-    def batches(self, loader: DataLoader[PackedBatch], module: LightningModule) -> Iterator[Batch]:
+    def batches(self, loader: Iterable[PackedBatch], module: LightningModule) -> Iterator[Batch]:
         """Yield the batches of a loader as the Trainer would: on the module's device, preprocessed."""
         for batch in loader:
             on_device = module.transfer_batch_to_device(module.on_before_batch_transfer(batch, 0), module.device, 0)
