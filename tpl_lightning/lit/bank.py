@@ -12,9 +12,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.collectives import all_reduce_sum, gather_rows
-from tpl_lightning.functional.joint import enough_of_each
-from tpl_lightning.functional.prototypes import mean_of_others
+from tpl_lightning.functional import all_reduce_sum, gather_rows, mean_of_others
+from tpl_lightning.groupwise import enough_of_each
 
 __all__ = ["WarpBank"]
 
