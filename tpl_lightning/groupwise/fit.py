@@ -73,11 +73,11 @@ def barycenters(
         weight: (N, 1, C) 1, or 0 for channels that a video lacks: they are 0 everywhere, and so is what they are
             compared with. None: 1.
     """
-    if weight is None:
-        weight = aligned.new_ones(len(aligned), 1, 1)
-    total, count = _sums(aligned, action, num_actions), _sums(weight, action, num_actions)
-    mean = total / count.clamp(min=1)
-    return mean_of_others(mean[action], aligned, count[action], weight) * weight, mean
+    part = aligned.new_ones(len(aligned), 1, 1) if weight is None else weight
+    count = _sums(part, action, num_actions)
+    mean = _sums(aligned, action, num_actions) / count.clamp(min=1)
+    others = mean_of_others(mean[action], aligned, count[action], part)
+    return others if weight is None else others * weight, mean
 
 
 def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int) -> float:
