@@ -5,9 +5,8 @@ each training video, Z~_i on the shared grid, and the warp that aligned them. Bo
 gradient. Where a batch holds all videos, the prototypes are those of the batch.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,8 +15,6 @@ from tpl_lightning.functional import all_reduce_sum, gather_rows, mean_of_others
 from tpl_lightning.groupwise import enough_of_each
 
 __all__ = ["WarpBank"]
-
-Space: TypeAlias = Callable[[Tensor], Tensor]
 
 
 @dataclass
@@ -98,43 +95,35 @@ class WarpBank:
         total = self.aligned.new_zeros(self.num_actions, *self.aligned.shape[1:])
         return total.index_add_(0, self.action, self.aligned).div_(self._count().clamp(min=1))
 
-    def barycenters(self, video_index: Tensor, action: Tensor, space: Space, *, leave_one_out: bool) -> Tensor:
-        """Return what videos (B,) are compared with, (B, G, K): the mean of their action, or of the others in it.
-
-        Args:
-            video_index: (B,).
-            action: (B,).
-            space: Maps features (..., F) linearly to the axes of comparison (..., K).
-            leave_one_out: Whether videos are left out of what they are compared with.
-        """
-        last = space(self._last(video_index))
-        return self._without_own(space(self.prototypes()), video_index, action, last, leave_one_out)
-
-    def live_barycenters(
-        self, video_index: Tensor, action: Tensor, aligned: Tensor, space: Space, *, leave_one_out: bool
-    ) -> Tensor:
-        """Return the same with what this step aligned (B, G, K) in place of the last; gradients reach all ranks."""
-        change = (aligned - space(self._last(video_index))) * (self.rows(video_index) >= 0).view(-1, 1, 1)
-        moved = all_reduce_sum(change.new_zeros(self.num_actions, *change.shape[1:]).index_add(0, action, change))
-        mean = space(self.prototypes()) + moved / self._count().clamp(min=1)
-        return self._without_own(mean, video_index, action, aligned, leave_one_out)
-
-    def _count(self) -> Tensor:
-        """Return how many videos of each action there are, (A, 1, 1)."""
-        return torch.bincount(self.action, minlength=self.num_actions).to(self.aligned).view(-1, 1, 1)
-
-    def _last(self, video_index: Tensor) -> Tensor:
+    def last(self, video_index: Tensor) -> Tensor:
         """Return what videos (B,) were last aligned to, (B, G, F); of those without a row, anything."""
         return self.aligned[self.rows(video_index).clamp(min=0)]
 
-    def _without_own(
-        self, mean: Tensor, video_index: Tensor, action: Tensor, own: Tensor, leave_one_out: bool
+    def barycenters(
+        self, mean: Tensor, own: Tensor, video_index: Tensor, action: Tensor, *, leave_one_out: bool
     ) -> Tensor:
-        """Return the means of the actions of videos (B,), without the videos themselves where they are left out."""
+        """Return what videos (B,) are compared with, (B, G, K): the mean of their action, or of the others in it.
+
+        Args:
+            mean: (A, G, K) :meth:`prototypes`, in any axes.
+            own: (B, G, K) what the videos have in them.
+            video_index: (B,).
+            action: (B,).
+            leave_one_out: Whether videos are left out of what they are compared with.
+        """
         if not leave_one_out:
             return mean[action]
         part = (self.rows(video_index) >= 0).to(mean).view(-1, 1, 1)
         return mean_of_others(mean[action], own, self._count()[action], part)
+
+    def moved(self, mean: Tensor, change: Tensor, video_index: Tensor, action: Tensor) -> Tensor:
+        """Return the means (A, G, K) after videos (B,) on all ranks have changed, (B, G, K); gradients reach all."""
+        change = change * (self.rows(video_index) >= 0).view(-1, 1, 1)
+        return mean + all_reduce_sum(torch.zeros_like(mean).index_add(0, action, change)) / self._count().clamp(min=1)
+
+    def _count(self) -> Tensor:
+        """Return how many videos of each action there are, (A, 1, 1)."""
+        return torch.bincount(self.action, minlength=self.num_actions).to(self.aligned).view(-1, 1, 1)
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint of a training can hold."""

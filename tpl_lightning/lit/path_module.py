@@ -212,10 +212,10 @@ class PathTPLModule(TPLModule):
         assert self.bank is not None
         loo, sigma, space = self.config["loss"]["leave_one_out"], self.model.path.sigma, self.model.space
         for _ in range(_ROUNDS):
-            found = []
+            found, mean = [], space(self.bank.prototypes())
             for index, action, latent in _chunks(*encoded):
                 features = space.beside(latent, sigma)
-                target = self.bank.barycenters(index, action, space, leave_one_out=loo)
+                target = self.bank.barycenters(mean, space(self.bank.last(index)), index, action, leave_one_out=loo)
                 theta = self.model.find_theta(space(features), target, self.running_icae)
                 times = self.model.grid_times(theta.unsqueeze(1))
                 found.append((sample_rows(features, times), times))
@@ -260,26 +260,23 @@ class PathTPLModule(TPLModule):
             last = cpab_warp(-warp, last)  # T of U ∘ W is W^-1 ∘ T of U
         latent = model.encode(batch.embeddings, batch.lengths, batch.action)
         features = model.features(latent, batch.lengths)
+        which = batch.video_index, batch.action
         bank.put(batch.video_index, sample_rows(features.detach(), last), bank.last_times(batch.video_index))
-        compared = model.space(features)
-        target = bank.barycenters(batch.video_index, batch.action, model.space, leave_one_out=loo)
+        mean, compared = model.space(bank.prototypes()), model.space(features)
+        before = sample_rows(compared.detach(), last)
+        target = bank.barycenters(mean, before, *which, leave_one_out=loo)
         theta = model.find_theta(compared, target, self.running_icae).unsqueeze(1)
         times = model.grid_times(theta)
-        icae = self._icae(batch, compared, times, theta)
+        # L_ICAE [3]: prototypes of this step, in each video's own time, against what was compared.
+        aligned = sample_rows(compared, times)
+        prototype = bank.barycenters(bank.moved(mean, aligned - before, *which), aligned, *which, leave_one_out=loo)
+        expected = sample_rows(prototype, model.grid_times(theta, inverse=True))
+        size = torch.full_like(batch.lengths, compared.shape[1])
+        icae = global_mean(video_errors(compared, expected, size))
         hidden = model.decode(latent, theta, batch.lengths, batch.action)
         stored = times.detach() if warp is None else cpab_warp(warp, times.detach())
         bank.put(batch.video_index, sample_rows(features.detach(), times.detach()), stored)
         return self.total_loss(Losses(icae, reconstruction_of(model, hidden, batch)))
-
-    def _icae(self, batch: Batch, compared: Tensor, times: Tensor, theta: Tensor) -> Tensor:
-        """Return L_ICAE [3]: prototypes of this step, in each video's own time, against what was compared."""
-        assert self.bank is not None
-        loo, aligned = self.config["loss"]["leave_one_out"], sample_rows(compared, times)
-        prototype = self.bank.live_barycenters(
-            batch.video_index, batch.action, aligned, self.model.space, leave_one_out=loo
-        )
-        expected = sample_rows(prototype, self.model.grid_times(theta, inverse=True))
-        return global_mean(video_errors(compared, expected, torch.full_like(batch.lengths, compared.shape[1])))
 
     # Prototypes
 
