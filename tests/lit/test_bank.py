@@ -87,3 +87,9 @@ def test_a_state_gives_the_same_bank():
     assert again.num_actions == bank.num_actions
     for key in ("aligned", "times", "action", "slot"):
         torch.testing.assert_close(getattr(again, key), getattr(bank, key))
+
+
+def test_a_bank_has_no_more_videos_than_are_enough():
+    bank = WarpBank.of(torch.zeros(500, dtype=torch.int64), most=1500, num_actions=1, grid=4, features=2)
+    assert bank.aligned.shape == (360, 4, 2)
+    assert bank.slot[[0, -1]].tolist() == [0, 359]  # evenly spread
