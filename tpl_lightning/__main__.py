@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 
 from tpl_lightning import __version__
+from tpl_lightning.config import near_miss
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import one_line
 
@@ -68,7 +69,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        raise UserError(f"{name}: unknown command; there are: {', '.join(COMMANDS)}.")
+        raise UserError(f"{name}: unknown command{near_miss(name, COMMANDS)}; there are: {', '.join(COMMANDS)}.")
     # Imported here, so that help and a typo are answered without loading torch.
     code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
     return code

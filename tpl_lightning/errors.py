@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["UserError", "best_effort", "plain_warnings"]
+__all__ = ["UserError", "best_effort", "first_line", "plain_warnings"]
 
 
 class UserError(ValueError):
@@ -23,6 +23,11 @@ class UserError(ValueError):
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message.strip()))
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, or its kind if it says nothing; without a full stop."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+
+
 @contextmanager
 def best_effort(what: str) -> Iterator[None]:
     """Do something that finished work must not fail over, a picture say; if it fails, warn in one line.
@@ -33,9 +38,8 @@ def best_effort(what: str) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:  # fonts, codecs, services; rich exits where a pipe is broken
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         with suppress(OSError, ValueError):
-            print(f"Warning: {what} ({first}).", file=sys.stderr)
+            print(f"Warning: {what} ({first_line(error)}).", file=sys.stderr)
 
 
 @contextmanager

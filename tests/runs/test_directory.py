@@ -7,8 +7,9 @@ import pytest
 
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.errors import UserError
+from tpl_lightning.files import write_atomically
 from tpl_lightning.runs import directory as run_directory
-from tpl_lightning.runs.directory import find_cache, hold_folder, open_run_directory, write_atomically
+from tpl_lightning.runs.directory import find_cache, hold_folder, open_run_directory
 
 _HOLD = """
 import sys

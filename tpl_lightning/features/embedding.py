@@ -24,7 +24,7 @@ from tpl_lightning.features.extractors import Extractor, Projector, StoredExtrac
 from tpl_lightning.features.hog import HogExtractor, HogParams
 from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores
 from tpl_lightning.features.shards import Features, ShardWriter, read_shards, shard_folder
-from tpl_lightning.files import Outputs, report_broken
+from tpl_lightning.files import Outputs, report_broken, write_atomically
 from tpl_lightning.labels import PhaseSpans, doubt_of, warn_of_names
 from tpl_lightning.video import VideoClock, check_fps, prefetched
 
@@ -99,7 +99,8 @@ def embed_clips(
     rank, world = (0, 1) if alone else _rank_and_world()
     keys = [_key(clip, extractor, fps) for clip in clips]
     manifest = _manifest(clips, keys, extractor, dataset, source, phase_names or {}, dtype)
-    _write_atomically(folder / _MANIFEST, json.dumps(manifest), rank)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / _MANIFEST, json.dumps(manifest))
     done, _ = read_shards(folder)
     # The share of a process does not depend on what is done, which processes may see at different times.
     mine = [index for index in range(len(clips)) if index % world == rank]
@@ -392,10 +393,3 @@ def _wait_for_others(world: int) -> None:
     distributed.init_process_group("gloo", timeout=timedelta(days=30))
     distributed.barrier()
     distributed.destroy_process_group()
-
-
-def _write_atomically(path: Path, text: str, rank: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{rank}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -10,7 +10,7 @@ from .checkpoint import (
 )
 from .locks import writer_of
 from .names import canonical, file_stem, one_line, unique_stems, xml_text
-from .outputs import Outputs, made_here
+from .outputs import Outputs, made_here, write_atomically
 from .tfrecord import iter_records, read_record
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "save_state",
     "training_checkpoint",
     "unique_stems",
+    "write_atomically",
     "writer_of",
     "xml_text",
 ]

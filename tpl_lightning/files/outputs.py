@@ -17,7 +17,7 @@ from typing import Any
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["MANIFEST", "Outputs", "made_here"]
+__all__ = ["MANIFEST", "Outputs", "made_here", "write_atomically"]
 
 MANIFEST = ".tpl-outputs.jsonl"
 """Name of the manifest of a folder."""
@@ -223,3 +223,15 @@ class Outputs:
 
 def _size(path: Path) -> int:
     return path.lstat().st_size if path.is_symlink() else path.stat().st_size
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
