@@ -56,5 +56,10 @@ class Batch(NamedTuple):
     def some(self, wanted: Tensor) -> "Batch":
         """Return the videos of a mask (B,); where it has none the first one, as networks take no empty batch."""
         rows = wanted.nonzero().squeeze(1) if bool(wanted.any()) else slice(0, 1)
-        parts = (self.embeddings, self.lengths, self.labels, self.action, self.video_index)
-        return Batch(*(part[rows] for part in parts), points=self.points)
+        return self._replace(
+            embeddings=self.embeddings[rows],
+            lengths=self.lengths[rows],
+            labels=self.labels[rows],
+            action=self.action[rows],
+            video_index=self.video_index[rows],
+        )
