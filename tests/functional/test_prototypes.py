@@ -8,7 +8,7 @@ import torch
 
 from tests.conftest import random_tensor
 from tpl_lightning.functional.masks import length_mask
-from tpl_lightning.functional.prototypes import PrototypeAccumulator, group_mean
+from tpl_lightning.functional.prototypes import PrototypeAccumulator, group_mean, mean_of_others
 
 ACTION, POINTS = torch.tensor([0, 2, 0, 2]), torch.tensor([6, 4, 6, 4])
 
@@ -77,3 +77,14 @@ def test_accumulator_adds_in_double_precision():
         accumulator.add(batch, torch.zeros(1, dtype=torch.long), torch.ones(1, 1, dtype=torch.bool))
     expected = np.float32(values.numpy().astype(np.float64).mean())
     assert accumulator.finish().item() == expected
+
+
+def test_the_mean_of_others_leaves_out_a_part_where_there_are_others():
+    values = _random(3, 5, 2)
+    mean = values.mean(0, keepdim=True).expand(3, -1, -1)
+    count = torch.tensor([3.0, 3.0, 1.0], dtype=values.dtype).view(-1, 1, 1)
+    part = torch.tensor([1.0, 0.0, 1.0], dtype=values.dtype).view(-1, 1, 1)
+    found = mean_of_others(mean, values, count, part)
+    torch.testing.assert_close(found[0], values[1:].mean(0))
+    assert torch.equal(found[1], mean[1])  # it has no part in the mean
+    assert torch.equal(found[2], mean[2])  # it is alone

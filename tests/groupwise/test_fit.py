@@ -10,7 +10,13 @@ from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
 from tpl_lightning.groupwise import energy
 from tpl_lightning.groupwise import fit as groupwise_fit
 from tpl_lightning.groupwise.energy import FINE_CELLS, in_detail
-from tpl_lightning.groupwise.fit import JointOptions, fit_jointly, fit_to_prototypes, warps_from_positions
+from tpl_lightning.groupwise.fit import (
+    JointOptions,
+    enough_of_each,
+    fit_jointly,
+    fit_to_prototypes,
+    warps_from_positions,
+)
 from tpl_lightning.groupwise.model import JointModel, JointStart
 
 GRID = torch.linspace(0, 1, 128)
@@ -286,3 +292,10 @@ def test_the_prior_is_adapted_to_what_the_fit_finds():
     assert error(weak_theta) < error(strong_theta)
     noise = 3 * torch.randn(signal.shape, generator=torch.Generator().manual_seed(4))
     assert fit(signal + noise, action, 0.05)[0].options.smoothness >= JointOptions().smoothness
+
+
+@pytest.mark.parametrize(
+    ("actions", "most", "each"), [(1, 1500, 360), (15, 1500, 24), (50, 1500, 24), (4, 2, 2), (4, 40, 10)]
+)
+def test_enough_videos_of_each_action(actions, most, each):
+    assert enough_of_each(actions, most) == each

@@ -24,21 +24,27 @@ def _slow(values, i, leave_one_out):
 @pytest.mark.parametrize("leave_one_out", [True, False])
 def test_barycenters_equal_a_slow_loop(leave_one_out):
     bank, aligned, _ = _bank()
-    found = bank.barycenters(torch.arange(6), ACTION, leave_one_out=leave_one_out)
+    every = torch.arange(6)
+    found = bank.barycenters(bank.prototypes(), bank.last(every), every, ACTION, leave_one_out=leave_one_out)
     for i in range(6):
         torch.testing.assert_close(found[i], _slow(aligned, i, leave_one_out), rtol=0, atol=1e-6)
     for a in range(3):
         torch.testing.assert_close(bank.prototypes()[a], aligned[a == ACTION].mean(0))
 
 
+def _live(bank, index, live, leave_one_out):
+    mean = bank.moved(bank.prototypes(), live - bank.last(index), index, ACTION[index])
+    return bank.barycenters(mean, live, index, ACTION[index], leave_one_out=leave_one_out)
+
+
 @pytest.mark.parametrize("leave_one_out", [True, False])
-def test_live_barycenters_take_this_steps_videos_in_place_of_the_last(leave_one_out):
+def test_moved_means_hold_this_steps_videos_in_place_of_the_last(leave_one_out):
     bank, aligned, _ = _bank()
     index = torch.tensor([3, 1])
     live = torch.randn(2, 8, 2, requires_grad=True)
     mixed = aligned.clone()
     mixed[index] = live.detach()
-    found = bank.live_barycenters(index, ACTION[index], live, leave_one_out=leave_one_out)
+    found = _live(bank, index, live, leave_one_out)
     for k, i in enumerate(index.tolist()):
         torch.testing.assert_close(found[k].detach(), _slow(mixed, i, leave_one_out), rtol=0, atol=1e-6)
     found[0].sum().backward()
@@ -51,7 +57,7 @@ def test_live_barycenters_take_this_steps_videos_in_place_of_the_last(leave_one_
 def test_a_full_batch_is_the_mean_of_the_batch():
     bank, _, _ = _bank()
     live = torch.randn(6, 8, 2)
-    found = bank.live_barycenters(torch.arange(6), ACTION, live, leave_one_out=True)
+    found = _live(bank, torch.arange(6), live, True)
     for i in range(6):
         torch.testing.assert_close(found[i], _slow(live, i, True), rtol=0, atol=1e-6)
 
@@ -61,7 +67,8 @@ def test_room_is_spread_over_actions_and_videos_without_room_are_compared_with_a
     assert (bank.slot >= 0).sum() == 5  # two of each action, one of the action that has one
     left = int((bank.slot < 0).nonzero()[0, 0])
     mine = [i for i in range(6) if ACTION[i] == ACTION[left] and i != left]
-    found = bank.barycenters(torch.tensor([left]), ACTION[[left]], leave_one_out=True)[0]
+    index = torch.tensor([left])
+    found = bank.barycenters(bank.prototypes(), bank.last(index), index, ACTION[index], leave_one_out=True)[0]
     torch.testing.assert_close(found, aligned[mine].mean(0))
     torch.testing.assert_close(bank.last_times(torch.tensor([left, -1])), torch.linspace(0, 1, 8).expand(2, -1))
     torch.testing.assert_close(bank.last_times(torch.tensor(mine)), times[mine])
@@ -80,3 +87,9 @@ def test_a_state_gives_the_same_bank():
     assert again.num_actions == bank.num_actions
     for key in ("aligned", "times", "action", "slot"):
         torch.testing.assert_close(getattr(again, key), getattr(bank, key))
+
+
+def test_a_bank_has_no_more_videos_than_are_enough():
+    bank = WarpBank.of(torch.zeros(500, dtype=torch.int64), most=1500, num_actions=1, grid=4, features=2)
+    assert bank.aligned.shape == (360, 4, 2)
+    assert bank.slot[[0, -1]].tolist() == [0, 359]  # evenly spread

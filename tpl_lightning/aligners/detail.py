@@ -43,10 +43,11 @@ def detail_pays(features: Tensor, action: Tensor, fit: Callable[[Tensor, bool], 
     features = features[..., change > _STILL * change.max()]
     if features.shape[2] < 2:
         return False
-    gain = 0.0
+    gains: list[float] = []
     for fitted, held_out in ((0, 1), (1, 0)):
         half, other = features[..., fitted::2].contiguous(), features[..., held_out::2]
-        for fine in (False, True):
-            found = agreement(other, fit(half, fine), action, num_actions=num_actions)
-            gain += found / 2 if fine else -found / 2
-    return gain > _WORTH_IT
+        coarse, fine = (agreement(other, fit(half, it), action, num_actions=num_actions) for it in (False, True))
+        gains.append(fine - coarse)
+        if gains[0] < _WORTH_IT / 2:  # the other half hardly ever makes up for it
+            return False
+    return sum(gains) / 2 > _WORTH_IT

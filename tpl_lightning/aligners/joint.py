@@ -22,31 +22,35 @@ from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.guides import label_channels
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, held_out_scores, labels_choose, select_prior
 from tpl_lightning.config import Config, config_to_dict
-from tpl_lightning.data import Preprocessor, VideoSet
+from tpl_lightning.data import KEPT_BYTES, Preprocessor, VideoSet
 from tpl_lightning.evaluation import Alignment, prototype_grid, voted_labels
 from tpl_lightning.files import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.functional import compute_device, is_rank_zero, on_rank_zero, resample
 from tpl_lightning.functional.warps import cpab_warp
-from tpl_lightning.groupwise import FINE_CELLS, JointModel, JointStart, chunks, warps_from_positions
+from tpl_lightning.groupwise import (
+    FINE_CELLS,
+    JointModel,
+    JointStart,
+    chunks,
+    enough_of_each,
+    warps_from_positions,
+)
 
 __all__ = ["JointAligner", "wants_detail"]
 
 _GRID_LIMITS = (128, 160)  # warps of few cells are fitted to signals smoothed to at most 160 points
 _LONG = 200  # frames of a prototype from which on detail is tried
-_ENOUGH, _LEAST = 360, 24  # videos in all, but so many of each action, with more of which fits hardly get better
 _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
 _WORTH_TELLING = 2  # times the prior that is set
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once
-_KEPT = 2**29  # bytes of frames that a fit keeps rather than reads again
 
 
 def _spread(videos: VideoSet, most: int) -> VideoSet:
     """Return videos that are enough for a joint fit, at most so many: as many of each action, spread evenly over it."""
-    actions = len(videos.actions)
-    each = min(max(_ENOUGH // actions, _LEAST), max(most // actions, 2))
+    each = enough_of_each(len(videos.actions), most)
     rows = [np.flatnonzero(videos.action == action) for action in videos.actions]
     chosen = [r[np.linspace(0, len(r) - 1, min(each, len(r))).round().astype(int)] for r in rows]
     return videos if sum(map(len, chosen)) == len(videos) else videos.select(np.sort(np.concatenate(chosen)))
@@ -102,7 +106,7 @@ class JointAligner(StoredAligner):
         preprocessor = self._fit_features(train)
         catalogue = make_catalogue(train, preprocessor.num_channels)
         some = _spread(train, self.config.direct.max_videos)
-        frames = FrameReader(preprocessor, _KEPT)
+        frames = FrameReader(preprocessor, KEPT_BYTES)
         choice, model, theta, size = self._fit_on_rank_zero(some, frames, catalogue)
         self.state = {
             "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
@@ -354,4 +358,4 @@ class JointAligner(StoredAligner):
 def wants_detail(train: VideoSet, preprocessor: Features, config: Config) -> bool:
     """Tell whether the warps of training videos are to be in full detail, as the direct fit decides."""
     catalogue = make_catalogue(train, preprocessor.num_channels)
-    return JointAligner(config, Path())._needs_detail(train, FrameReader(preprocessor, _KEPT), catalogue)
+    return JointAligner(config, Path())._needs_detail(train, FrameReader(preprocessor, KEPT_BYTES), catalogue)

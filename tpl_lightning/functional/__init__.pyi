@@ -13,7 +13,7 @@ from .distributed import (
 from .dtw import dtw_positions
 from .expected_paths import expected_path
 from .masks import frame_times, length_mask
-from .prototypes import PrototypeAccumulator, group_mean, leave_one_out_mean
+from .prototypes import PrototypeAccumulator, group_mean, leave_one_out_mean, mean_of_others
 from .resampling import resample, resample_nearest, resample_to_size
 from .smoothing import sample_each, sample_rows, smoothed, stage_size, time_slope
 
@@ -30,6 +30,7 @@ __all__ = [
     "is_rank_zero",
     "leave_one_out_mean",
     "length_mask",
+    "mean_of_others",
     "most_of_ranks",
     "num_ranks",
     "on_rank_zero",

@@ -7,7 +7,7 @@ from torch import Tensor
 from tpl_lightning.functional.distributed import all_reduce_sum, is_distributed
 from tpl_lightning.shapes import Bool, Float, Int
 
-__all__ = ["PrototypeAccumulator", "group_mean", "leave_one_out_mean"]
+__all__ = ["PrototypeAccumulator", "group_mean", "leave_one_out_mean", "mean_of_others"]
 
 
 def _group_sum(values: Tensor, action: Tensor, mask: Tensor, num_actions: int, longest: int) -> Tensor:
@@ -55,13 +55,37 @@ def group_mean(
     return total[..., :-1] / total[..., -1:].detach().clamp(min=1)
 
 
+def mean_of_others(
+    mean: Float[Tensor, "B P C"],
+    own: Float[Tensor, "B P C"],
+    count: Tensor,
+    part: Tensor | float = 1.0,
+) -> Float[Tensor, "B P C"]:
+    """Return the mean without one of its videos, (n m - x) / (n - 1); a lone video is its own.
+
+    Args:
+        mean: (B, P, C) m of each video's action.
+        own: (B, P, C) x; anything finite of a video that has no part in the mean.
+        count: n, of the type of ``mean``, broadcast against it.
+        part: 1 where a video has a part in the mean, 0 where it has none.
+
+    Example:
+        >>> mean, own = torch.full((1, 1, 1), 2.0), torch.ones(1, 1, 1)  # of 1 and 3
+        >>> mean_of_others(mean, own, torch.tensor(2.0)).item()
+        3.0
+    """
+    others = count - part
+    # (n m - x) / (n - 1) = m + (m - x) / (n - 1)
+    return torch.addcmul(mean, mean - own, part * (others > 0) / others.clamp(min=1))
+
+
 def leave_one_out_mean(
     values: Float[Tensor, "B P C"],
     mean: Float[Tensor, "A longest C"],
     action: Int[Tensor, "B"],
     mask: Bool[Tensor, "B P"],
 ) -> Float[Tensor, "B longest C"]:
-    """Return the mean over the *other* videos of each video's action, (n m - x) / (n - 1); a lone video is its own.
+    """Return the mean over the *other* videos of each video's action, see :func:`mean_of_others`.
 
     Args:
         values: (B, P, C) aligned sequences of this rank.
@@ -79,8 +103,7 @@ def leave_one_out_mean(
     """
     count = all_reduce_sum(torch.bincount(action, minlength=len(mean)).to(mean.dtype))[action].view(-1, 1, 1)
     padded = torch.nn.functional.pad(values * mask.unsqueeze(-1), (0, 0, 0, mean.shape[1] - values.shape[1]))
-    own = mean.index_select(0, action)
-    return own + (own - padded.to(own.dtype)) * ((count > 1) / (count - 1).clamp(min=1))
+    return mean_of_others(mean.index_select(0, action), padded.to(mean.dtype), count)
 
 
 class PrototypeAccumulator:

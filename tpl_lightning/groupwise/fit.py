@@ -17,7 +17,7 @@ Signals are sampled on a grid that all videos share, times j / (G - 1), so nothi
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import sample_rows, smoothed, stage_size
+from tpl_lightning.functional import mean_of_others, sample_rows, smoothed, stage_size
 from tpl_lightning.functional.warps import least_squares_warps, num_parameters
 from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
 
@@ -27,10 +27,24 @@ __all__ = [
     "barycenters",
     "centred",
     "disagreement",
+    "enough_of_each",
     "fit_jointly",
     "fit_to_prototypes",
     "warps_from_positions",
 ]
+
+
+_ENOUGH, _LEAST = 360, 24  # videos in all, but so many of each action, with more of which fits hardly get better
+
+
+def enough_of_each(num_actions: int, most: int) -> int:
+    """Return how many videos of each action make its prototype while warps are learned, two at least.
+
+    Args:
+        num_actions: A.
+        most: Videos in all (``direct.max_videos``).
+    """
+    return min(max(_ENOUGH // num_actions, _LEAST), max(most // num_actions, 2))
 
 
 def _sums(values: Tensor, action: Tensor, num_actions: int) -> Tensor:
@@ -59,14 +73,11 @@ def barycenters(
         weight: (N, 1, C) 1, or 0 for channels that a video lacks: they are 0 everywhere, and so is what they are
             compared with. None: 1.
     """
-    if weight is None:
-        weight = aligned.new_ones(len(aligned), 1, 1)
-    total, count = _sums(aligned, action, num_actions), _sums(weight, action, num_actions)
-    mean = total / count.clamp(min=1)
-    others = count[action] - weight
-    # (n m - x) / (n - 1) = m + (m - x) / (n - 1)
-    target = mean[action]
-    return torch.addcmul(target, target - aligned, (others > 0) / others.clamp(min=1)) * weight, mean
+    part = aligned.new_ones(len(aligned), 1, 1) if weight is None else weight
+    count = _sums(part, action, num_actions)
+    mean = _sums(aligned, action, num_actions) / count.clamp(min=1)
+    others = mean_of_others(mean[action], aligned, count[action], part)
+    return others if weight is None else others * weight, mean
 
 
 def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int) -> float:

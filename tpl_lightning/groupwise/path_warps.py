@@ -16,6 +16,7 @@ __all__ = ["path_warps", "sharpened"]
 
 _COSTS = 2**22  # that are in memory at once
 _SMOOTHNESS = 1e-6  # of the warp nearest to a path, against mean squared errors of position
+_STEPS = 3  # to that warp: paths are a start, or no surer than that
 _POINTS = 4  # points to a cell of the warps at which paths are found
 _REACH = 4.0  # points by which a frame may move from its path
 _FLAT = 0.1  # of the mean square slope of the prototype: where it is flatter, steps are short
@@ -41,7 +42,8 @@ def path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
             alpha=-2,
         )
         found.append(sharpened(dtw_positions(cost.clamp(min=0)), signal[rows], target[rows]))
-    return warps_from_positions(torch.cat(found), num_cells=options.num_cells, smoothness=_SMOOTHNESS)
+    position = torch.cat(found)
+    return warps_from_positions(position, num_cells=options.num_cells, smoothness=_SMOOTHNESS, steps=_STEPS)
 
 
 def sharpened(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 4) -> Tensor:

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import all_reduce_sum, gather_rows
+from tpl_lightning.functional import all_reduce_sum, gather_rows, mean_of_others
+from tpl_lightning.groupwise import enough_of_each
 
 __all__ = ["WarpBank"]
 
@@ -45,11 +46,11 @@ class WarpBank:
         features: int,
         dtype: torch.dtype = torch.float32,
     ) -> "WarpBank":
-        """Return a bank of at most so many videos, evenly spread over those of each action, at linear rescaling.
+        """Return a bank of enough videos, evenly spread over those of each action, at linear rescaling.
 
         Args:
             action: (V,) of the training videos.
-            most: Room for so many; two of each action in any case.
+            most: Room for so many, see :func:`~tpl_lightning.functional.joint.enough_of_each`.
             num_actions: A.
             grid: G.
             features: F.
@@ -58,7 +59,7 @@ class WarpBank:
         chosen = torch.zeros(len(action), dtype=torch.bool, device=action.device)
         for label in range(num_actions):
             rows = (action == label).nonzero().squeeze(1)
-            count = min(max(most * len(rows) // max(len(action), 1), 2), len(rows))
+            count = min(enough_of_each(num_actions, most), len(rows))
             if count:
                 chosen[rows[torch.linspace(0, len(rows) - 1, count, device=action.device).round().long()]] = True
         slot = torch.where(chosen, chosen.cumsum(0) - 1, -1)
@@ -89,34 +90,40 @@ class WarpBank:
         known = rows >= 0
         self.aligned[rows[known]], self.times[rows[known]] = aligned[known], times[known]
 
-    def totals(self) -> tuple[Tensor, Tensor]:
-        """Return the sum over the videos of each action, (A, G, F), and how many there are, (A,)."""
-        total = self.aligned.new_zeros(self.num_actions, *self.aligned.shape[1:]).index_add(
-            0, self.action, self.aligned
-        )
-        return total, torch.bincount(self.action, minlength=self.num_actions)
-
     def prototypes(self) -> Tensor:
         """Return the mean over the videos of each action, (A, G, F)."""
-        total, count = self.totals()
-        return total / count.clamp(min=1).view(-1, 1, 1)
+        total = self.aligned.new_zeros(self.num_actions, *self.aligned.shape[1:])
+        return total.index_add_(0, self.action, self.aligned).div_(self._count().clamp(min=1))
 
-    def barycenters(self, video_index: Tensor, action: Tensor, *, leave_one_out: bool) -> Tensor:
-        """Return what videos (B,) are compared with, (B, G, F): the mean of their action, or of the others in it."""
-        total, count = self.totals()
-        rows = self.rows(video_index)
-        own = self.aligned[rows.clamp(min=0)] * (rows >= 0).view(-1, 1, 1)
-        return _barycenters(total, count, own, rows >= 0, action, leave_one_out=leave_one_out)
+    def last(self, video_index: Tensor) -> Tensor:
+        """Return what videos (B,) were last aligned to, (B, G, F); of those without a row, anything."""
+        return self.aligned[self.rows(video_index).clamp(min=0)]
 
-    def live_barycenters(self, video_index: Tensor, action: Tensor, aligned: Tensor, *, leave_one_out: bool) -> Tensor:
-        """Return the same with this step's features (B, G, F) in place of the last ones; gradients reach all ranks."""
-        total, count = self.totals()
-        rows = self.rows(video_index)
-        known = rows >= 0
-        own = aligned * known.view(-1, 1, 1)
-        change = own - self.aligned[rows.clamp(min=0)] * known.view(-1, 1, 1)
-        total = total + all_reduce_sum(torch.zeros_like(total).index_add(0, action, change))
-        return _barycenters(total, count, own, known, action, leave_one_out=leave_one_out)
+    def barycenters(
+        self, mean: Tensor, own: Tensor, video_index: Tensor, action: Tensor, *, leave_one_out: bool
+    ) -> Tensor:
+        """Return what videos (B,) are compared with, (B, G, K): the mean of their action, or of the others in it.
+
+        Args:
+            mean: (A, G, K) :meth:`prototypes`, in any axes.
+            own: (B, G, K) what the videos have in them.
+            video_index: (B,).
+            action: (B,).
+            leave_one_out: Whether videos are left out of what they are compared with.
+        """
+        if not leave_one_out:
+            return mean[action]
+        part = (self.rows(video_index) >= 0).to(mean).view(-1, 1, 1)
+        return mean_of_others(mean[action], own, self._count()[action], part)
+
+    def moved(self, mean: Tensor, change: Tensor, video_index: Tensor, action: Tensor) -> Tensor:
+        """Return the means (A, G, K) after videos (B,) on all ranks have changed, (B, G, K); gradients reach all."""
+        change = change * (self.rows(video_index) >= 0).view(-1, 1, 1)
+        return mean + all_reduce_sum(torch.zeros_like(mean).index_add(0, action, change)) / self._count().clamp(min=1)
+
+    def _count(self) -> Tensor:
+        """Return how many videos of each action there are, (A, 1, 1)."""
+        return torch.bincount(self.action, minlength=self.num_actions).to(self.aligned).view(-1, 1, 1)
 
     def state(self) -> dict[str, Any]:
         """Return tensors and primitives that a checkpoint of a training can hold."""
@@ -127,14 +134,3 @@ class WarpBank:
         """Rebuild from :meth:`state`, on a device."""
         moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in state.items()}
         return cls(**moved)
-
-
-def _barycenters(
-    total: Tensor, count: Tensor, own: Tensor, known: Tensor, action: Tensor, *, leave_one_out: bool
-) -> Tensor:
-    """Return (sum - own) / (n - 1) for videos that are part of the sum of their action, else sum / n."""
-    number = count[action].view(-1, 1, 1)
-    if not leave_one_out:
-        return total[action] / number.clamp(min=1)
-    left_out = known.view(-1, 1, 1) & (number > 1)  # a video that is alone is compared with itself
-    return (total[action] - own * left_out) / (number - left_out.long()).clamp(min=1)

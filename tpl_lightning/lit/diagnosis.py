@@ -7,8 +7,8 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from tpl_lightning.data import Batch
-from tpl_lightning.functional import gather_rows, sample_rows
+from tpl_lightning.data import Batch, EmbeddingDataset, PackedBatch
+from tpl_lightning.functional import sample_rows
 from tpl_lightning.functional.scores import clock_share, left_over, relative_icae
 from tpl_lightning.functional.warps import cpab_warp, random_theta
 from tpl_lightning.groupwise import barycenters
@@ -26,7 +26,7 @@ _IN_STEP, _APART = 0.1, 3.0  # ICAE under identity warps: an encoder has memoris
 
 
 class Look(NamedTuple):
-    """What is looked at of some videos of a split, on the grid, from all ranks.
+    """What is looked at of some videos of a split, on the grid; the same on all ranks.
 
     Convention: ``times`` map prototype time to video time, the other three video time to prototype or input time.
     """
@@ -50,32 +50,35 @@ def look(module: TPLModule, batches: Iterator[Batch], count: int) -> Look:
 
     Args:
         module: In evaluation mode.
-        batches: Those of this rank.
-        count: Videos of the split; every one of a few, evenly spread.
+        batches: The videos, in order.
+        count: Videos of the split.
     """
     grid = torch.linspace(0, 1, _GRID, device=module.device)
     generator = torch.Generator().manual_seed(_SEED)
     known = random_theta(count, strength=_STRENGTH, like=torch.zeros(()), generator=generator).to(module.device)
-    stride = max(-(-count // _VIDEOS), 1)
     parts: list[tuple[Tensor, ...]] = []
     for batch in batches:
-        kept = (batch.video_index >= 0) & (batch.video_index % stride == 0)
-        theta = known[batch.video_index.clamp(min=0)]
+        theta = known[batch.video_index]
         output, again = module(batch), module(warped_batch(batch, theta))
         warped = module.model.warp_grid
-        part = (
-            module.compared(batch, output, _GRID),
-            warped(output.theta, grid),
-            warped(output.theta, grid, inverse=True),
-            warped(again.theta, grid, inverse=True),
-            cpab_warp(theta, grid),
-            batch.action,
-            batch.video_index,
+        parts.append(
+            (
+                module.compared(batch, output, _GRID),
+                warped(output.theta, grid),
+                warped(output.theta, grid, inverse=True),
+                warped(again.theta, grid, inverse=True),
+                cpab_warp(theta, grid),
+                batch.action,
+            )
         )
-        parts.append(tuple(values[kept] for values in part))
-    *whole, index = (gather_rows(torch.cat(part)) for part in zip(*parts, strict=True))
-    order = index.argsort()
-    return Look(*(values[order] for values in whole))
+    return Look(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def _some(dataset: EmbeddingDataset, size: int) -> Iterator[PackedBatch]:
+    """Yield every one of a few videos, evenly spread: so few that each rank looks at all of them."""
+    rows = torch.arange(0, len(dataset), max(-(-len(dataset) // _VIDEOS), 1))
+    for some in rows.split(size):
+        yield dataset.__getitems__(some.tolist())
 
 
 def diagnose(train: Look, val: Look | None, *, num_actions: int) -> dict[str, float]:
@@ -161,10 +164,10 @@ class Diagnosis(Callback):
     def _look(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
         assert isinstance(pl_module, TPLModule)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        looks: list[Look | None] = [
-            look(pl_module, data.batches(loader, pl_module), len(loader.dataset)) for loader in data.val_dataloader()
+        train, *val = [
+            look(pl_module, data.batches(_some(videos, data.data.batch_size), pl_module), len(videos))
+            for videos in (data.train, data.val)
+            if len(videos)
         ]
-        train, val = (*looks, None)[:2]
-        assert train is not None
-        pl_module.diagnosis = diagnose(train, val, num_actions=len(pl_module.actions))
+        pl_module.diagnosis = diagnose(train, val[0] if val else None, num_actions=len(pl_module.actions))
         return pl_module.diagnosis

@@ -11,7 +11,7 @@ from tpl_lightning.data import Batch
 from tpl_lightning.functional import gather_rows, global_mean, resample_to_size, sample_rows
 from tpl_lightning.functional.losses import video_errors
 from tpl_lightning.functional.warps import cpab_warp, random_theta
-from tpl_lightning.groupwise import precision_factor
+from tpl_lightning.groupwise import barycenters, precision_factor
 from tpl_lightning.lit.bank import WarpBank
 from tpl_lightning.lit.module import (
     AlignmentModule,
@@ -110,7 +110,7 @@ class PathTPLModule(TPLModule):
             self.prototype_lengths[batch.action],
             batch.points,
             batch.action,
-            prototype=self.latent_prototypes[batch.action],
+            prototype=self.model.space(self.latent_prototypes)[batch.action],
             running_icae=self.running_icae,
         )
         return output
@@ -177,6 +177,7 @@ class PathTPLModule(TPLModule):
         assert self.bank is not None
         found: list[tuple[Tensor, Tensor, Tensor]] = []
         for batch in batches():
+            batch = batch.some(self.bank.rows(batch.video_index) >= 0)
             known = self.bank.rows(batch.video_index) >= 0
             values = batch.embeddings if raw else self.model.encode(batch.embeddings, batch.lengths, batch.action)
             on_grid = resample_to_size(values, batch.lengths, self.final.grid)
@@ -209,13 +210,14 @@ class PathTPLModule(TPLModule):
     def _settle(self, encoded: Encoded) -> None:
         """Align all videos with one another, as warps take to settle; the weights stay as they are."""
         assert self.bank is not None
-        loo, sigma = self.config["loss"]["leave_one_out"], self.model.path.sigma
+        loo, sigma, space = self.config["loss"]["leave_one_out"], self.model.path.sigma, self.model.space
         for _ in range(_ROUNDS):
-            found = []
+            found, mean = [], space(self.bank.prototypes())
             for index, action, latent in _chunks(*encoded):
-                features = self.model.space.beside(latent, sigma)
-                target = self.bank.barycenters(index, action, leave_one_out=loo)
-                times = self.model.grid_times(self.model.find_theta(features, target, self.running_icae).unsqueeze(1))
+                features = space.beside(latent, sigma)
+                target = self.bank.barycenters(mean, space(self.bank.last(index)), index, action, leave_one_out=loo)
+                theta = self.model.find_theta(space(features), target, self.running_icae)
+                times = self.model.grid_times(theta.unsqueeze(1))
                 found.append((sample_rows(features, times), times))
             self.bank.put(encoded.video_index, *(torch.cat(part) for part in zip(*found, strict=True)))
             self._renew()
@@ -227,10 +229,9 @@ class PathTPLModule(TPLModule):
         bank, space = self.bank, self.model.space
         if not space.is_plain:
             space.renew(bank.aligned, bank.action, num_actions=len(self.actions), shrinkage=self.model.path.shrinkage)
-        compared = replace(bank, aligned=space(bank.aligned))
-        every = (bank.slot >= 0).nonzero().squeeze(1)
-        others = compared.barycenters(every, bank.action, leave_one_out=True)
-        self.running_icae.copy_((others - compared.aligned).square().sum(-1).mean())
+        compared = space(bank.aligned)
+        others = barycenters(compared, bank.action, num_actions=len(self.actions))[0]
+        self.running_icae.copy_(others.sub_(compared).square_().sum(-1).mean())
 
     def _use(self, path: PathOptions) -> None:
         self.model.use(path)
@@ -249,7 +250,7 @@ class PathTPLModule(TPLModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return L_TPL [5] of a batch, and put into the bank what it aligned."""
-        strength, options = self.config["train"]["random_warp"], self.config["loss"]
+        strength, loo = self.config["train"]["random_warp"], self.config["loss"]["leave_one_out"]
         bank, model = self.bank, self.model
         assert bank is not None
         last = bank.last_times(batch.video_index)
@@ -259,26 +260,23 @@ class PathTPLModule(TPLModule):
             last = cpab_warp(-warp, last)  # T of U ∘ W is W^-1 ∘ T of U
         latent = model.encode(batch.embeddings, batch.lengths, batch.action)
         features = model.features(latent, batch.lengths)
+        which = batch.video_index, batch.action
         bank.put(batch.video_index, sample_rows(features.detach(), last), bank.last_times(batch.video_index))
-        target = bank.barycenters(batch.video_index, batch.action, leave_one_out=options["leave_one_out"])
-        theta = model.find_theta(features, target, self.running_icae).unsqueeze(1)
+        mean, compared = model.space(bank.prototypes()), model.space(features)
+        before = sample_rows(compared.detach(), last)
+        target = bank.barycenters(mean, before, *which, leave_one_out=loo)
+        theta = model.find_theta(compared, target, self.running_icae).unsqueeze(1)
         times = model.grid_times(theta)
-        aligned = sample_rows(features, times)
-        icae = self._icae(batch, features, aligned, theta)
+        # L_ICAE [3]: prototypes of this step, in each video's own time, against what was compared.
+        aligned = sample_rows(compared, times)
+        prototype = bank.barycenters(bank.moved(mean, aligned - before, *which), aligned, *which, leave_one_out=loo)
+        expected = sample_rows(prototype, model.grid_times(theta, inverse=True))
+        size = torch.full_like(batch.lengths, compared.shape[1])
+        icae = global_mean(video_errors(compared, expected, size))
         hidden = model.decode(latent, theta, batch.lengths, batch.action)
-        stored = times if warp is None else cpab_warp(warp, times)
-        bank.put(batch.video_index, aligned.detach(), stored.detach())
+        stored = times.detach() if warp is None else cpab_warp(warp, times.detach())
+        bank.put(batch.video_index, sample_rows(features.detach(), times.detach()), stored)
         return self.total_loss(Losses(icae, reconstruction_of(model, hidden, batch)))
-
-    def _icae(self, batch: Batch, features: Tensor, aligned: Tensor, theta: Tensor) -> Tensor:
-        """Return L_ICAE [3]: prototypes of this step, in each video's own time, against what was compared."""
-        assert self.bank is not None
-        loo = self.config["loss"]["leave_one_out"]
-        prototype = self.bank.live_barycenters(batch.video_index, batch.action, aligned, leave_one_out=loo)
-        space = self.model.space
-        expected = sample_rows(space(prototype), self.model.grid_times(theta, inverse=True))
-        size = torch.full_like(batch.lengths, features.shape[1])
-        return global_mean(video_errors(space(features), expected, size))
 
     # Prototypes
 

@@ -196,6 +196,8 @@ def build_trainer(
     options["plugins"] = [*_environment(options), WholeFiles(), *(options.get("plugins") or [])]
     if config.run.progress:
         callbacks = [*callbacks, EpochProgress(min(train.val_every, max(epochs // 8, 1)))]
+    # Where algorithms are deterministic, torch writes NaN to all fresh memory: a fifth of a step, and no help to us.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return _or_one_line(
         config,
         lambda: Trainer(

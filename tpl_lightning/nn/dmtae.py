@@ -258,9 +258,9 @@ class PathDMTAE(Autoencoder):
         """Return what is compared: latents (B, T, D) on the grid with their derivatives, (B, G, F), not projected."""
         return self.space.beside(resample_to_size(latent, lengths, self.path.grid), self.path.sigma)
 
-    def find_theta(self, features: Tensor, prototype: Tensor, running_icae: Tensor) -> Tensor:
-        """Return theta (B, d) of features (B, G, F), each against a prototype (B, G, F) of its own."""
-        theta: Tensor = self.aligner(self.space(features), self.space(prototype), running_icae, self.prior)
+    def find_theta(self, compared: Tensor, prototype: Tensor, running_icae: Tensor) -> Tensor:
+        """Return theta (B, d) of what is compared (B, G, K), each against a prototype (B, G, K) of its own."""
+        theta: Tensor = self.aligner(compared, prototype, running_icae, self.prior)
         return theta
 
     def forward(
@@ -282,12 +282,12 @@ class PathDMTAE(Autoencoder):
             prototype_length: (B,).
             points: P.
             action: (B,).
-            prototype: (B, G, F) what each video is compared with.
+            prototype: (B, G, K) what each video is compared with, in the axes of comparison.
             running_icae: Scalar, see :class:`~tpl_lightning.nn.path_aligner.PathAligner`.
         """
         latent = self.encode(embeddings, lengths, action)
         features = self.features(latent, lengths)
-        theta = self.find_theta(features, prototype, running_icae).unsqueeze(1)
+        theta = self.find_theta(self.space(features), prototype, running_icae).unsqueeze(1)
         source, position = self.time_maps(theta, lengths, prototype_length, frames=embeddings.shape[1], points=points)
         aligned = sample_rows(features, self.grid_times(theta))
         return DMTAEOutput(latent, theta, aligned, source, position, latent.new_zeros(*latent.shape[:2], 0))
@@ -306,4 +306,4 @@ class PathDMTAE(Autoencoder):
         hidden = self._run(self.decoder, aligned, size, action, last=False)
         own = frame_times(lengths, latent.shape[1], theta.dtype)
         position = cpab_warp(-theta[:, 0, : self.path.num_cells - 1], own, num_cells=self.path.num_cells)
-        return resample(hidden, position, size)
+        return sample_rows(hidden, position)

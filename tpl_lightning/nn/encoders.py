@@ -52,7 +52,7 @@ class LinearEncoder(nn.Module):
     def forward(self, x: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"]) -> Float[Tensor, "B T D"]:
         """Map (B, T, C) with ``lengths`` (B,) to (B, T, D), 0 beyond the lengths."""
         out: Tensor = self.map(x)
-        return out * length_mask(lengths, x.shape[1]).unsqueeze(-1)
+        return out.mul_(length_mask(lengths, x.shape[1]).unsqueeze(-1))
 
 
 class PerAction(nn.Module):

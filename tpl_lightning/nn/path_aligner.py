@@ -100,7 +100,10 @@ class ComparisonSpace(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return features (..., F) in the axes of comparison, (..., K)."""
-        return features if self.is_plain else features @ self.projection
+        if self.is_plain:
+            return features
+        with torch.autocast(features.device.type, enabled=False):
+            return features.to(self.projection.dtype) @ self.projection
 
     @torch.no_grad()
     def calibrate(self, latent: Tensor, sigma: float) -> None:

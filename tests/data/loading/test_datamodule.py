@@ -73,6 +73,40 @@ def test_batches_do_not_depend_on_the_workers(cache):
             assert first.size == first.lengths.max()
 
 
+def test_a_training_reads_once_and_serves_the_same_from_memory(cache):
+    read, kept = (_module(cache, batch_size=4, pca=3) for _ in range(2))
+    kept.setup("fit")
+    with mock.patch.object(type(kept.splits.train), "read_batch", side_effect=AssertionError("read again")):
+        found = [kept.on_after_batch_transfer(b, 0) for b in kept.prototype_dataloader()]
+    expected = [read.on_after_batch_transfer(b, 0) for b in read.prototype_dataloader()]
+    assert len(found) == len(expected) == 2
+    for batch, own in zip(found, expected, strict=True):
+        torch.testing.assert_close(batch.embeddings, own.embeddings, rtol=0, atol=1e-6)
+        assert all(torch.equal(a, b) for a, b in zip(batch[1:5], own[1:5], strict=True))
+    stand_in = kept.on_after_batch_transfer(kept.train[STAND_IN], 0)
+    assert (stand_in.video_index.tolist(), stand_in.labels.max()) == ([-1], -1)
+    assert kept.train.videos.labels(0).max() == 2  # the video itself keeps its labels
+
+
+def test_what_does_not_fit_in_memory_is_read_again(cache):
+    module = _module(cache, batch_size=4, pca=3)
+    with mock.patch.object(datamodule, "KEPT_BYTES", int(module.splits.train.lengths.sum()) * 3 * 4 - 1):
+        module.setup("fit")
+    assert not any(batch.is_ready for batch in module.prototype_dataloader())
+    module.setup("fit")
+    assert all(batch.is_ready for batch in module.prototype_dataloader())
+
+
+def test_some_videos_of_a_batch_and_one_where_none_is_wanted(cache):
+    module = _module(cache, batch_size=4)
+    (batch, _) = (module.on_after_batch_transfer(b, 0) for b in module.prototype_dataloader())
+    some = batch.some(batch.video_index % 2 == 1)
+    assert some.video_index.tolist() == [1, 3]
+    assert torch.equal(some.embeddings, batch.embeddings[[1, 3]])
+    assert (some.points, some.lengths.tolist()) == (batch.points, batch.lengths[[1, 3]].tolist())
+    assert batch.some(batch.video_index < 0).video_index.tolist() == [0]
+
+
 def _epoch_in_child(module, queue):
     queue.put(_videos(module.train_dataloader()))
 

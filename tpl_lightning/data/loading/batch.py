@@ -22,7 +22,7 @@ class PackedBatch(NamedTuple):
     """
 
     frames: Tensor
-    """(F + 1, C) float16 or float32, as the cache holds them; the last row is 0, which padding is made of."""
+    """(F + 1, C) float16 or float32, as the cache holds them, or ready; the last row is 0, which padding is made of."""
     labels: Tensor
     """(F + 1,) int16, -1 where unlabelled, and at the end."""
     lengths: Tensor
@@ -33,6 +33,8 @@ class PackedBatch(NamedTuple):
     size: int
     """Frames T to which the videos are padded: told on the host, so that no step has to wait for a GPU to say it."""
     points: int | None = None
+    is_ready: bool = False
+    """Whether the frames are preprocessed already."""
 
     def places(self) -> Tensor:
         """Return the row of ``frames`` that frame t of each video is, (B, T); the last where it is padded."""
@@ -62,3 +64,14 @@ class Batch(NamedTuple):
     """(B,) int64, number in the set that the loader serves; -1 for a stand-in (see ``OrderedShardSampler``)."""
     points: int | None = None
     """P, length of the longest prototype among the actions, told on the host like ``PackedBatch.size``."""
+
+    def some(self, wanted: Tensor) -> "Batch":
+        """Return the videos of a mask (B,); where it has none the first one, as networks take no empty batch."""
+        rows = wanted.nonzero().squeeze(1) if bool(wanted.any()) else slice(0, 1)
+        return self._replace(
+            embeddings=self.embeddings[rows],
+            lengths=self.lengths[rows],
+            labels=self.labels[rows],
+            action=self.action[rows],
+            video_index=self.video_index[rows],
+        )

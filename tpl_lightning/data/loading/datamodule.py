@@ -1,16 +1,17 @@
 """The LightningDataModule over an embedding cache."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from lightning import LightningDataModule, LightningModule
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.loading.batch import COMPILED_STEP, Batch, PackedBatch
-from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
+from tpl_lightning.data.loading.preprocessing import KEPT_BYTES, BatchPreprocessor, Preprocessor
 from tpl_lightning.data.loading.read_ahead import ReadAheadLoader
 from tpl_lightning.data.loading.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
 from tpl_lightning.data.loading.splits import Splits
@@ -46,6 +47,22 @@ class EmbeddingDataset(Dataset[PackedBatch]):
                 f"({', '.join(actions)}); name the actions to keep with data.actions=[...]."
             )
         self.action = np.array([number[action] for action in videos.action.tolist()], dtype=np.int64)
+        self._kept: list[Tensor] | None = None
+
+    def keep(self, preprocessor: Preprocessor) -> None:
+        """Read all videos once, and serve them preprocessed from memory; nothing is done where they do not fit there.
+
+        Raises:
+            UserError: As when a batch is read.
+        """
+        videos = self.videos
+        if self._kept is not None or int(videos.lengths.sum()) * preprocessor.num_channels * 4 > KEPT_BYTES:
+            return
+        kept: list[Tensor] = []
+        for rows in videos.in_blocks(np.arange(len(videos))):
+            lengths = videos.lengths[rows].tolist()
+            kept += preprocessor.packed(videos.read_block(rows), lengths).split(lengths)
+        self._kept = kept
 
     def __len__(self) -> int:
         """Return the number of videos."""
@@ -65,18 +82,25 @@ class EmbeddingDataset(Dataset[PackedBatch]):
         rows = np.where(index == STAND_IN, 0, index)
         lengths = self.videos.lengths[rows]
         count, longest = int(lengths.sum()), int(lengths.max())
-        frames = np.empty((count + 1, self.videos.num_channels), self.videos.cache.served_dtype)
         labels = np.full(count + 1, -1, dtype=np.int16)
-        self.videos.read_batch(rows, frames[:-1], labels[:-1])
-        frames[-1] = 0
+        if self._kept is None:
+            read = np.empty((count + 1, self.videos.num_channels), self.videos.cache.served_dtype)
+            self.videos.read_batch(rows, read[:-1], labels[:-1])
+            read[-1] = 0
+            frames = torch.from_numpy(read)
+        else:
+            kept = [self._kept[i] for i in rows.tolist()]
+            frames = torch.cat([*kept, kept[0].new_zeros(1, kept[0].shape[1])])
+            labels[:-1] = np.concatenate([self.videos.labels(i) for i in rows.tolist()])
         labels[:-1][np.repeat(index == STAND_IN, lengths)] = -1
         return PackedBatch(
-            frames=torch.from_numpy(frames),
+            frames=frames,
             labels=torch.from_numpy(labels),
             lengths=torch.from_numpy(lengths),
             action=torch.from_numpy(self.action[rows]),
             video_index=torch.from_numpy(index),
             size=longest + -longest % self.step,
+            is_ready=self._kept is not None,
         )
 
 
@@ -121,6 +145,12 @@ class EmbeddingDataModule(LightningDataModule):
         self._resume = (0, 0)
         self.train, self.val, self.test = (self._dataset(part) for part in (splits.train, splits.val, splits.test))
 
+    def setup(self, stage: str) -> None:
+        """Keep what a training reads again and again; Lightning calls this before it."""
+        if stage == "fit":
+            self.train.keep(self.preprocessor)
+            self.val.keep(self.preprocessor)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the epoch to go on with and how many of its batches are done, for a checkpoint."""
         assert self.trainer is not None
@@ -139,7 +169,7 @@ class EmbeddingDataModule(LightningDataModule):
         padded: Batch = self._preprocess.to(batch.frames.device)(batch)
         return padded
 
-    def batches(self, loader: DataLoader[PackedBatch], module: LightningModule) -> Iterator[Batch]:
+    def batches(self, loader: Iterable[PackedBatch], module: LightningModule) -> Iterator[Batch]:
         """Yield the batches of a loader as the Trainer would: on the module's device, preprocessed."""
         for batch in loader:
             on_device = module.transfer_batch_to_device(module.on_before_batch_transfer(batch, 0), module.device, 0)

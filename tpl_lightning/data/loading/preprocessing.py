@@ -16,7 +16,10 @@ from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional import length_mask
 
-__all__ = ["BatchPreprocessor", "Preprocessor"]
+__all__ = ["KEPT_BYTES", "BatchPreprocessor", "Preprocessor"]
+
+KEPT_BYTES = 2**29
+"""Preprocessed frames that a fit keeps in memory rather than reads again."""
 
 _READ = 24_576  # frames read to fit on; more would not move the result
 _COUNTED = 8192  # of them in the covariance, evenly spread: neighbours say much the same
@@ -199,8 +202,9 @@ class BatchPreprocessor(nn.Module):
     def forward(self, packed: PackedBatch) -> Batch:
         """Return the batch padded, its embeddings (B, T, ``num_channels``) preprocessed, in float32."""
         places = packed.places()
+        ready = packed.frames.index_select(0, places.flatten()).view(*places.shape, -1) if packed.is_ready else None
         return Batch(
-            embeddings=self._embeddings(packed, places),
+            embeddings=self._embeddings(packed, places) if ready is None else ready,
             lengths=packed.lengths,
             labels=packed.labels[places].long(),
             action=packed.action,

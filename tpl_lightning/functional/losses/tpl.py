@@ -93,11 +93,11 @@ class _LinearError(torch.autograd.Function):
     ) -> Tensor:
         """Map (N, H), (C, H), (C,), (N, C) and (N, 1) to a scalar."""
         weighted, size = hidden * share, share.sum()
-        back, cross = expected @ weight, expected.T @ weighted  # W' u and sum s u h'
+        cross = expected.T @ weighted  # sum s u h'
         square, gram, mean = weight.T @ weight, hidden.T @ weighted, weighted.sum(0)  # W' W, sum s h h', sum s h
         offset, target = weight.T @ bias, expected.T @ share.squeeze(1)  # W' b, sum s u
         ctx.save_for_backward(
-            torch.addmm(offset - back, hidden, square).mul_(2 * share),
+            torch.addmm(offset, hidden, square).addmm_(expected, weight, alpha=-1).mul_(2 * share),
             torch.addmm(torch.outer(bias, mean) - cross, weight, gram).mul_(2),
             (weight @ mean + size * bias - target) * 2,
         )
