@@ -93,9 +93,7 @@ def _info(root: Path) -> dict[str, Any]:
     except UserError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: expected LeRobot's description of a data set (codebase_version, fps, features), but got {error!r}."
-        ) from error
+        raise UserError(f"{path}: expected LeRobot's codebase_version, fps and features, but got {error!r}.") from error
     return info
 
 
@@ -189,7 +187,8 @@ def with_camera(
         recordings: As :func:`read_lerobot` gives them.
         root: The data set.
         camera: Name of the video feature, or its last part, as ``top`` of ``observation.images.top``.
-        extractor: What embeds; fitted here if it is not. The channels of the camera together weigh as much as the others.
+        extractor: What embeds; fitted here if it is not. Its channels together weigh as
+            much as the others.
         progress: Show progress.
 
     Raises:
@@ -233,7 +232,7 @@ def _features(
     *,
     progress: bool,
 ) -> list[np.ndarray]:
-    """Return what the extractor makes of each episode's frames; in v3 a video holds many episodes, one after the other."""
+    """Return what the extractor makes of each episode's frames; a video of v3 holds many episodes in a row."""
     from tpl_lightning.video import VideoReader
 
     result = []

@@ -15,7 +15,7 @@ from tpl_lightning.features import Clip, Progress, annotate, choose_splits, vide
 from tpl_lightning.labels import doubt_of, read_annotations, warn_of_names
 from tpl_lightning.video import VideoClock
 
-__all__ = ["Recording", "RecordingFile", "fill_gaps", "find_recordings", "write_recordings"]
+__all__ = ["Recording", "RecordingFile", "fill_gaps", "find_recordings", "ordered", "write_recordings"]
 
 _LONGEST = 10_000_000  # rows of one recording; more is a time column in a wrong unit
 
@@ -81,7 +81,8 @@ def find_recordings(root: Path, endings: Sequence[str], *, leave: Sequence[Path 
     lonely = [action for action, count in counts.items() if count < 2]
     if lonely:
         raise UserError(
-            f"{root}: expected at least 2 recordings of each action, but {', '.join(lonely)} has 1; add one or remove it."
+            f"{root}: expected at least 2 recordings of each action, but {', '.join(lonely)} has 1; add one, or remove "
+            "it."
         )
     ids = video_names(named, root)
     return [RecordingFile(name, action, path) for (action, path), name in zip(named, ids, strict=True)]

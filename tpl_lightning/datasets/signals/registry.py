@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.datasets.importers.video_tree import find_annotations
-from tpl_lightning.datasets.signals.keypoints import read_deeplabcut, read_mediapipe, read_sleap
+from tpl_lightning.datasets.signals.deeplabcut import read_deeplabcut
 from tpl_lightning.datasets.signals.lerobot import read_lerobot, with_camera
+from tpl_lightning.datasets.signals.mediapipe import read_mediapipe
 from tpl_lightning.datasets.signals.recordings import Recording, write_recordings
+from tpl_lightning.datasets.signals.sleap import read_sleap
 from tpl_lightning.datasets.signals.tables import read_recordings
 from tpl_lightning.errors import UserError
 
