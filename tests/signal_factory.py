@@ -124,7 +124,12 @@ def write_lerobot(root, episodes, *, version="v2.1", fps=20, camera=None):
         if is_v3:
             facts[-1] |= {"data/chunk_index": 0, "data/file_index": 0}
             if camera:
-                place = {"chunk_index": 0, "file_index": 0, "from_timestamp": begin, "to_timestamp": begin + length / fps}
+                place = {
+                    "chunk_index": 0,
+                    "file_index": 0,
+                    "from_timestamp": begin,
+                    "to_timestamp": begin + length / fps,
+                }
                 facts[-1] |= {f"videos/{camera}/{key}": value for key, value in place.items()}
                 begin += length / fps
     if is_v3:

@@ -337,7 +337,7 @@ class Run:
         if self.cache.extractor.partition("+")[0] in SIGNALS:
             raise UserError(
                 f"{self.folder}: a run of signals ({self.cache.extractor}), to which no video is attached; name "
-                "video files that are called as the recordings, or see `tpl transfer RUN what=progress` and RUN/figures."
+                "video files that are called as the recordings, or see `tpl transfer RUN what=progress`."
             )
         raise UserError(
             f"{self.folder}: its video files are not beside the cache, nor in {data.root}; name files or folders after "

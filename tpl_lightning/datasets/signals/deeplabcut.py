@@ -34,17 +34,12 @@ def _deeplabcut(path: Path) -> Points:
     axes = [axis for axis in "xyz" if (*bodies[0], names[0], axis) in keys]
     if len(axes) < 2:
         raise UserError(f"{path}: expected columns x, y and likelihood of each body part, but found {keys[0]}.")
-    column = {key: number for number, key in enumerate(keys)}
-    places = np.array([[[numbers[:, column[(*b, n, a)]] for a in axes] for n in names] for b in bodies])
-    sure = np.array(
-        [
-            [
-                numbers[:, column[(*b, n, "likelihood")]] if (*b, n, "likelihood") in column else np.ones(len(numbers))
-                for n in names
-            ]
-            for b in bodies
-        ]
+    column = dict(zip(keys, numbers.T, strict=True))
+    certain = np.ones(len(numbers))  # files that people have labelled state none
+    places = np.array(
+        [[[column.get((*body, name, axis), certain) for axis in axes] for name in names] for body in bodies]
     )
+    sure = np.array([[column.get((*body, name, "likelihood"), certain) for name in names] for body in bodies])
     return Points(tuple(names), *best_body(places.transpose(0, 3, 1, 2), sure.transpose(0, 2, 1)))
 
 

@@ -94,16 +94,13 @@ def read_keypoints(
     Raises:
         UserError: If a file is of another layout.
     """
-    files = find_recordings(root, (".csv", *H5_ENDINGS), leave=[annotations, find_annotations(root)])
-    both = {file.path.with_suffix("") for file in files if file.path.suffix.lower() == ".csv"}
-    files = [f for f in files if f.path.suffix.lower() == ".csv" or f.path.with_suffix("") not in both]
+    files = find_recordings(root, (".csv", *H5_ENDINGS), leave=[annotations, find_annotations(root)], name=_video_name)
     if fps is None:
         warnings.warn(
             f"the files state no frame rate; {_DEFAULT_FPS:g} is taken, fps=NUMBER says another", stacklevel=3
         )
-    bare = [_video_name(file.path) for file in files]
     result = []
-    for file, name in zip(files, bare, strict=True):
+    for file in files:
         try:
             points = reader(file.path)
         except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
@@ -113,10 +110,9 @@ def read_keypoints(
         values = on_the_body(points, file.path, least=least, gaps=gaps)
         axes = "xyz"[: points.places.shape[-1]]
         columns = tuple(f"{point}.{axis}" for point in points.names for axis in axes)
-        alone = file.video_id == file.path.stem and bare.count(name) == 1
         result.append(
             Recording(
-                name if alone else file.video_id,
+                file.video_id,
                 file.action,
                 file.path,
                 values,

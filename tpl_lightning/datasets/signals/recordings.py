@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,13 +48,20 @@ class RecordingFile:
     path: Path
 
 
-def find_recordings(root: Path, endings: Sequence[str], *, leave: Sequence[Path | None] = ()) -> list[RecordingFile]:
+def find_recordings(
+    root: Path,
+    endings: Sequence[str],
+    *,
+    leave: Sequence[Path | None] = (),
+    name: Callable[[Path], str] = lambda path: path.stem,
+) -> list[RecordingFile]:
     """List the files ``<root>/<action>/.../<name>.<ending>``, or those of one action directly in the folder.
 
     Args:
         root: The folder.
-        endings: Of the files, with the dot, in lower case.
+        endings: Of the files, with the dot, in lower case; of a recording in several formats the first is taken.
         leave: Files, or folders, that are no recordings.
+        name: From a file to what its recording is called.
 
     Raises:
         UserError: If there are none, or an action has only one.
@@ -70,6 +77,10 @@ def find_recordings(root: Path, endings: Sequence[str], *, leave: Sequence[Path 
     ]
     if not paths:
         raise UserError(f"{root}: expected recordings <action>/<name>{'|'.join(endings)}, but found none.")
+    best: dict[Path, Path] = {}
+    for path in sorted(paths, key=lambda path: endings.index(path.suffix.lower())):
+        best.setdefault(path.with_suffix(""), path)
+    paths = sorted(best.values())
     loose = [path for path in paths if path.parent == root]
     own = Path(os.path.abspath(root)).name
     if len(loose) not in (0, len(paths)):
@@ -84,8 +95,8 @@ def find_recordings(root: Path, endings: Sequence[str], *, leave: Sequence[Path 
             f"{root}: expected at least 2 recordings of each action, but {', '.join(lonely)} has 1; add one, or remove "
             "it."
         )
-    ids = video_names(named, root)
-    return [RecordingFile(name, action, path) for (action, path), name in zip(named, ids, strict=True)]
+    ids = video_names([(action, path.with_name(f"{name(path)}{path.suffix}")) for action, path in named], root)
+    return [RecordingFile(video_id, action, path) for (action, path), video_id in zip(named, ids, strict=True)]
 
 
 def fill_gaps(
