@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import json
 import os
 import sys
 from collections import Counter
@@ -209,6 +210,9 @@ def _fit(cache: Path, run_dir: Path, dataset: str, *, progress: bool) -> None:
     )
     with contextlib.redirect_stdout(io.StringIO()):  # its table is about labels, of which there are none
         run(config)
+    metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
+    for warning in metrics["warnings"]:
+        print(f"Warning: {warning}", file=sys.stderr)
 
 
 def _readable(clips: "Sequence[Clip]", cache: Path, *, skip_broken: bool) -> list[str]:

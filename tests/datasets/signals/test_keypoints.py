@@ -14,7 +14,7 @@ from tests.signal_factory import (
 )
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.datasets.signals.deeplabcut import read_deeplabcut
-from tpl_lightning.datasets.signals.keypoints import Points, on_the_body
+from tpl_lightning.datasets.signals.keypoints import Points, never_seen, on_the_body
 from tpl_lightning.datasets.signals.mediapipe import read_mediapipe
 from tpl_lightning.datasets.signals.registry import import_signals
 from tpl_lightning.datasets.signals.sleap import read_sleap
@@ -56,8 +56,8 @@ def test_doubtful_points_are_gaps_and_unseen_ones_lie_at_the_centre(tmp_path):
     with pytest.raises(UserError, match="gaps, most in column 'left hand'"):
         on_the_body(found, tmp_path, least=0.5, gaps="refuse")
     sure[:, 3] = 0.0
-    with pytest.warns(UserWarning, match="never seen: feet"):
-        values = on_the_body(Points(PARTS, points, sure), tmp_path, least=0.5, gaps="interpolate")
+    assert never_seen(Points(PARTS, points, sure), 0.5) == ["feet"]
+    values = on_the_body(Points(PARTS, points, sure), tmp_path, least=0.5, gaps="interpolate")
     assert not values[:, 6:].any()
     with pytest.raises(UserError, match=r"no point has a confidence of 0.5"):
         on_the_body(Points(PARTS, points, np.zeros((21, 4))), tmp_path, least=0.5, gaps="interpolate")

@@ -11,9 +11,19 @@ import numpy as np
 from tpl_lightning.datasets.importers.video_tree import find_annotations
 from tpl_lightning.datasets.signals.recordings import Recording, fill_gaps, find_recordings, ordered
 from tpl_lightning.errors import UserError
-from tpl_lightning.labels import column_name, read_cells
+from tpl_lightning.labels import column_name, read_cells, warn_of_names
 
-__all__ = ["H5_ENDINGS", "Points", "best_body", "named_rows", "on_the_body", "padded", "read_keypoints", "to_float"]
+__all__ = [
+    "H5_ENDINGS",
+    "Points",
+    "best_body",
+    "named_rows",
+    "never_seen",
+    "on_the_body",
+    "padded",
+    "read_keypoints",
+    "to_float",
+]
 
 _DEFAULT_FPS = 30.0
 H5_ENDINGS = (".h5", ".hdf5")
@@ -29,6 +39,17 @@ class Points:
     confidence: np.ndarray
     """(T, K), 1 where the file states none."""
     first_frame: int = 0
+
+
+def _doubtful(points: Points, least: float) -> np.ndarray:
+    """Return where points are gaps, (T, K)."""
+    return ~(points.confidence >= least) | ~np.isfinite(points.places).all(axis=-1)
+
+
+def never_seen(points: Points, least: float) -> list[str]:
+    """Return the names of points that have no confidence in any frame."""
+    never = _doubtful(points, least).all(axis=0)
+    return [name for name, gone in zip(points.names, never, strict=True) if gone]
 
 
 def on_the_body(points: Points, path: Path, *, least: float, gaps: str) -> np.ndarray:
@@ -51,14 +72,11 @@ def on_the_body(points: Points, path: Path, *, least: float, gaps: str) -> np.nd
     Raises:
         UserError: If no point is seen, or there are gaps and they are refused.
     """
-    doubtful = ~(points.confidence >= least) | ~np.isfinite(points.places).all(axis=-1)
+    doubtful = _doubtful(points, least)
     places = np.where(doubtful[..., None], np.nan, points.places)
     seen = ~doubtful.all(axis=0)
     if not seen.any():
         raise UserError(f"{path}: no point has a confidence of {least:g} in any frame; nothing of the body is seen.")
-    if not seen.all():
-        never = ", ".join(name for name, known in zip(points.names, seen, strict=True) if not known)
-        warnings.warn(f"{path}: never seen: {never}", stacklevel=2)
     count, _, axes = places.shape
     names = [name for name, known in zip(points.names, seen, strict=True) if known for _ in range(axes)]
     flat = fill_gaps(places[:, seen].reshape(count, -1), names, path, gaps=gaps)
@@ -100,6 +118,7 @@ def read_keypoints(
             f"the files state no frame rate; {_DEFAULT_FPS:g} is taken, fps=NUMBER says another", stacklevel=3
         )
     result = []
+    unseen: list[str] = []
     for file in files:
         try:
             points = reader(file.path)
@@ -107,6 +126,8 @@ def read_keypoints(
             if isinstance(error, UserError):
                 raise
             raise UserError(f"{file.path}: of another layout than expected ({error}).") from error
+        if never := never_seen(points, least):
+            unseen.append(f"{file.video_id} ({', '.join(never[:5])}{' ...' if never[5:] else ''})")
         values = on_the_body(points, file.path, least=least, gaps=gaps)
         axes = "xyz"[: points.places.shape[-1]]
         columns = tuple(f"{point}.{axis}" for point in points.names for axis in axes)
@@ -121,6 +142,8 @@ def read_keypoints(
                 first_row=points.first_frame,
             )
         )
+    if unseen:
+        warn_of_names(root, "points that are never seen, and count as lying at the centre", unseen)
     return ordered(result)
 
 
