@@ -50,8 +50,11 @@ def test_names_of_channels_and_refusals(tmp_path):
     (tmp_path / "meta" / "info.json").write_text(json.dumps({**info, "codebase_version": "v1.6"}))
     with pytest.raises(UserError, match=r"version v1.6; LeRobot's v2.0, v2.1 and v3.0 are read"):
         read_lerobot(tmp_path, gaps="refuse")
-    (tmp_path / "meta" / "info.json").unlink()
+    (tmp_path / "meta" / "info.json").write_text("{}")
     with pytest.raises(UserError, match=r"info.json: expected LeRobot's codebase_version"):
+        read_lerobot(tmp_path, gaps="refuse")
+    (tmp_path / "meta" / "info.json").unlink()
+    with pytest.raises(UserError, match=r"info.json: missing"):
         read_lerobot(tmp_path, gaps="refuse")
 
 

@@ -79,6 +79,8 @@ def test_gaps_are_interpolated_in_time_or_refused(tmp_path):
         ("time_ms", ["0", "40", "80"], [0, 0.04, 0.08]),
         ("Time [s]", ["0,5", "1,5", "2,5"], [0.5, 1.5, 2.5]),
         ("t", ["0:59.5", "1:00.0", "1:00.5"], [59.5, 60, 60.5]),
+        ("timestamp", ["1767261600000", "1767261600500", "1767261601000"], [0, 0.5, 1]),
+        ("timestamp", ["1767261600000000000", "1767261600500000000", "1767261601000000000"], [0, 0.5, 1]),
         ("timestamp", ["2026-01-01 10:00:00.000", "2026-01-01 10:00:00.5", "2026-01-01 10:00:01"], [0, 0.5, 1]),
     ],
 )
@@ -89,7 +91,14 @@ def test_time_columns(tmp_path, header, cells, times):
     assert table.columns == ("x",)
     np.testing.assert_allclose(table.values[:, 0], [0.5, 1.5, 2.5])
     shift = table.times_s[0] if header == "timestamp" else 0
-    np.testing.assert_allclose(table.times_s - shift, times)
+    np.testing.assert_allclose(table.times_s - shift, times, atol=1e-5)
+
+
+def test_times_that_look_like_milliseconds_are_warned_of(tmp_path):
+    for name in ("one", "two"):
+        write(tmp_path / "set" / f"{name}.csv", waves(20, 0.3), times=33.0 * np.arange(20))
+    with pytest.warns(UserWarning, match="call the time column time_ms"):
+        load(tmp_path / "set")
 
 
 def test_parquet_with_lists_as_csv(tmp_path):

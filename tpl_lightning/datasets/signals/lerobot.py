@@ -85,6 +85,10 @@ def _of_common_tasks(recordings: list[Recording], root: Path) -> list[Recording]
 
 def _info(root: Path) -> dict[str, Any]:
     path = root / "meta" / "info.json"
+    if not path.is_file():
+        raise UserError(
+            f"{path}: missing; expected the folder of a LeRobot data set, which holds meta/, data/ and videos/."
+        )
     try:
         info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = str(info["codebase_version"])

@@ -11,7 +11,7 @@ import numpy as np
 from tpl_lightning.datasets.importers.video_tree import find_annotations
 from tpl_lightning.datasets.signals.recordings import Recording, fill_gaps, find_recordings, ordered
 from tpl_lightning.errors import UserError
-from tpl_lightning.labels import column_name, read_cells, read_seconds
+from tpl_lightning.labels import column_name, read_cells, read_seconds, warn_of_names
 
 __all__ = ["TABLE_ENDINGS", "Table", "read_parquet", "read_recordings", "read_table_file"]
 
@@ -19,6 +19,8 @@ TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 
 _SECONDS = {"time", "times", "t", "s", "sec", "seconds", "timestamp", "timestamps", "time_stamp", "elapsed"}
 _UNITS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "ns": 1e-9}
+_EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
+_SLOW_S = 5.0  # a usual step above it is likely to be one of milliseconds
 _INDEX = {"", "index", "frame", "frame_index", "frame_number", "row", "sample", "unnamed:_0", "__index_level_0__"}
 _GAPS = {"", "nan", "na", "n/a", "null", "none", "-", "?", "inf", "-inf"}
 
@@ -46,6 +48,7 @@ def read_recordings(root: Path, annotations: Path | None, *, gaps: str, fps: flo
         UserError: If a table cannot be read, has no times and no rate is given, or a time goes back.
     """
     result = []
+    slow = []
     for file in find_recordings(root, TABLE_ENDINGS, leave=[annotations, find_annotations(root)]):
         table = read_table_file(file.path)
         if table.times_s is None and fps is None:
@@ -56,8 +59,12 @@ def read_recordings(root: Path, annotations: Path | None, *, gaps: str, fps: flo
         values, times = table.values, table.times_s
         if times is not None:
             values, times = _in_order(values, times, file.path)
+            if len(times) > 1 and np.median(np.diff(times)) >= _SLOW_S:
+                slow.append(file.video_id)
         values = fill_gaps(values, table.columns, file.path, gaps=gaps, times_s=times)
         result.append(Recording(file.video_id, file.action, file.path, values, table.columns, times_s=times))
+    if slow:
+        warn_of_names(root, "rows are seconds apart; call the time column time_ms if these are milliseconds", slow)
     return ordered(result)
 
 
@@ -71,6 +78,10 @@ def read_table_file(path: Path) -> Table:
     names = [column_name(name) for name in columns]
     clock = next((i for i, name in enumerate(names) if _unit(name) is not None), None)
     times = None if clock is None else _times(cells[clock], _unit(names[clock]) or 1.0, path, columns[clock])
+    if times is not None and len(times):
+        # Seconds since 1970 have ten digits; thirteen, sixteen or nineteen are those of smaller units.
+        size = float(np.median(np.abs(times)))
+        times = times * next((unit for above, unit in _EPOCHS if size > above), 1.0)
     kept: dict[str, np.ndarray] = {}
     for i, name in enumerate(names):
         if i == clock or name in _INDEX:
