@@ -69,6 +69,16 @@ def test_a_clip_that_cannot_be_read(clips, tmp_path, capsys):
     assert call(capsys, "sync", "clips", "out=synced.mp4", "height=48", "progress=false")[0] == 2
 
 
+def test_folders_of_actions_make_a_file_each(clips, tmp_path, capsys):
+    for k, length in enumerate((20, 28)):
+        moving(tmp_path / "all" / "push" / "day 1" / f"take {k}.mp4", length, 0.3)
+    shutil.move(clips, tmp_path / "all" / "pull")
+    code, out, _ = call(capsys, "sync", "all", "out=s.mp4", "height=48", "progress=false")
+    assert (code, out) == (0, "s_pull.mp4: 3 videos of pull in step\ns_push.mp4: 2 videos of push in step\n")
+    code, out, _ = call(capsys, "sync", "all", "out=one.mp4", "height=48", "progress=false", "action=push")
+    assert (code, out) == (0, "one.mp4: 2 videos of push in step\n")
+
+
 def touch(root, *names):
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)

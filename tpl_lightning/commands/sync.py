@@ -19,7 +19,7 @@ __all__ = ["SyncOptions", "main"]
 
 _MAX_FPS = 240.0  # slow motion of phones
 
-_USAGE = """usage: tpl sync [RUN] [VIDEO|FOLDER ...] [key=value ...]
+_USAGE = """usage: tpl sync RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
 Resample videos onto the prototype timeline of their action and show them side by side: originals above, in step below.
 Videos of the run are known by their file name; others are embedded and aligned on the spot. Without videos: all of the
 run. With several actions one file each is written. Audio is dropped. Without a run the clips (a folder of one action,

@@ -38,12 +38,12 @@ _ENDINGS = {"labels": (".csv", ".json", ".eaf"), "progress": (".csv", ".parquet"
 class TransferOptions:
     """Options of ``tpl transfer``; the usage text says what they mean."""
 
-    what: Literal["labels", "progress"] = "labels"
     out: str | None = None
     labels: str | None = None
     source: str | None = field(default=None, metadata={"key": "from"})  # `from` is a word of the language
     action: str | None = None
     cache: str | None = None
+    what: Literal["labels", "progress"] = "labels"
 
     def __post_init__(self) -> None:
         """Check endings and that options go together."""

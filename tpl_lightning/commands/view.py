@@ -12,7 +12,7 @@ from tpl_lightning.files import Outputs
 
 __all__ = ["ViewOptions", "main"]
 
-_USAGE = """usage: tpl view [RUN] [VIDEO|FOLDER ...] [key=value ...]
+_USAGE = """usage: tpl view RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
 Write a folder with a page that plays videos in step, with phases, warp curves and keys; any browser opens it, without a
 server and without network. Without videos: all of the run. Other videos are embedded and aligned on the spot.
 Without a run the clips (a folder of one action, or of action folders) are embedded and aligned first; that is kept

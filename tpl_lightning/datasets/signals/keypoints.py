@@ -43,13 +43,13 @@ class Points:
 
 def _doubtful(points: Points, least: float) -> np.ndarray:
     """Return where points are gaps, (T, K)."""
-    return ~(points.confidence >= least) | ~np.isfinite(points.places).all(axis=-1)
+    return np.logical_not((points.confidence >= least) & np.isfinite(points.places).all(axis=-1))
 
 
 def never_seen(points: Points, least: float) -> list[str]:
     """Return the names of points that have no confidence in any frame."""
-    never = _doubtful(points, least).all(axis=0)
-    return [name for name, gone in zip(points.names, never, strict=True) if gone]
+    never = np.flatnonzero(_doubtful(points, least).all(axis=0))
+    return [points.names[k] for k in never]
 
 
 def on_the_body(points: Points, path: Path, *, least: float, gaps: str) -> np.ndarray:
@@ -74,7 +74,7 @@ def on_the_body(points: Points, path: Path, *, least: float, gaps: str) -> np.nd
     """
     doubtful = _doubtful(points, least)
     places = np.where(doubtful[..., None], np.nan, points.places)
-    seen = ~doubtful.all(axis=0)
+    seen = np.asarray(~doubtful.all(axis=0))
     if not seen.any():
         raise UserError(f"{path}: no point has a confidence of {least:g} in any frame; nothing of the body is seen.")
     count, _, axes = places.shape
