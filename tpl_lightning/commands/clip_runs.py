@@ -105,7 +105,7 @@ def _is_run(path: Path) -> bool:
 
 def _clips(names: Sequence[str], action: str | None) -> list["Clip"]:
     """Find the clips and what each shows; all are training videos, for there is nothing to be tested."""
-    from tpl_lightning.features import Clip, video_names
+    from tpl_lightning.features import Clip
     from tpl_lightning.video import note_left_out, search_videos
 
     found: dict[Path, str] = {}
@@ -135,10 +135,14 @@ def _clips(names: Sequence[str], action: str | None) -> list["Clip"]:
             "add one, or name the files with action=NAME if they show one action in several folders."
         )
     found = {path: shown for path, shown in found.items() if counts[shown] > 1}
-    videos = [(shown, path) for path, shown in sorted(found.items())]
-    root = Path(os.path.commonpath([os.path.abspath(path.parent) for _, path in videos]))
-    ids = video_names([(shown, Path(os.path.abspath(path))) for shown, path in videos], root)
-    return [Clip(name, shown, "train", path) for (shown, path), name in zip(videos, ids, strict=True)]
+    root = os.path.commonpath([os.path.abspath(path.parent) for path in found])
+    stems = Counter(canonical(path.stem) for path in found)
+    clips = []
+    for path, shown in sorted(found.items()):
+        # Where names occur twice the folders are said, so that the run knows the file again.
+        name = path.stem if stems[canonical(path.stem)] == 1 else Path(os.path.relpath(path, root)).as_posix()
+        clips.append(Clip(name, shown, "train", path))
+    return clips
 
 
 def _folder_name(folder: Path) -> str:
