@@ -135,12 +135,12 @@ def _clips(names: Sequence[str], action: str | None) -> list["Clip"]:
             "add one, or name the files with action=NAME if they show one action in several folders."
         )
     found = {path: shown for path, shown in found.items() if counts[shown] > 1}
-    root = os.path.commonpath([os.path.abspath(path.parent) for path in found])
+    common = os.path.commonpath([os.path.abspath(path.parent) for path in found])
     stems = Counter(canonical(path.stem) for path in found)
     clips = []
     for path, shown in sorted(found.items()):
         # Where names occur twice the folders are said, so that the run knows the file again.
-        name = path.stem if stems[canonical(path.stem)] == 1 else Path(os.path.relpath(path, root)).as_posix()
+        name = path.stem if stems[canonical(path.stem)] == 1 else Path(os.path.relpath(path, common)).as_posix()
         clips.append(Clip(name, shown, "train", path))
     return clips
 
