@@ -20,10 +20,10 @@ COMMANDS = {
     "sweep": "search settings with a sweep file, here or with W&B: tpl sweep experiments/sweeps/genai.yaml count=20",
     "cache": "make or look at an embedding cache: tpl cache embed VIDEOS out=PATH, import, merge, info, validate",
     "render": "draw clips whose true progress is known, and embed them: tpl render out=PATH.h5 num_clips=82 seed=0",
-    "sync": "videos in, one video in which all move in step out: tpl sync runs/NAME clips/ out=synced.mp4",
-    "transfer": "carry phase labels to videos: tpl transfer runs/NAME clips/ out=labels.csv",
+    "sync": "videos in, one video in which all move in step out: tpl sync clips/ out=synced.mp4, or runs/NAME first",
+    "transfer": "carry phase labels, or the progress of each frame: tpl transfer runs/NAME clips/ out=labels.csv",
     "retrieve": "the matching frame of every video: tpl retrieve runs/NAME video=NAME time=SECONDS",
-    "view": "a page on which to look at a run's videos in step: tpl view runs/NAME",
+    "view": "a page on which to look at videos in step: tpl view clips/, or tpl view runs/NAME",
     "doctor": "what works on this machine: versions, devices, warps",
 }
 

@@ -83,3 +83,13 @@ def test_names_are_unique_in_deep_folders_and_in_any_unicode_form(tmp_path):
     touch(tmp_path, "s/a.mp4", "s/d1/b.mp4", "s/d2/b.mp4", "s/k.mp4", "s/k.mov", "s/cafe\u0301.mp4")
     names = sorted(clip.video_id for clip in clips_of_folder(tmp_path))
     assert names == ["a", "caf\u00e9", "s/d1/b.mp4", "s/d2/b.mp4", "s/k.mov", "s/k.mp4"]
+
+
+def test_a_page_in_the_folder_of_its_clips_is_left_out(tmp_path):
+    touch(tmp_path, "a.mp4")
+    with Outputs("view").writing_folder(tmp_path / "page") as page:
+        (page / "videos").mkdir()
+        (page / "videos" / "a.mp4").write_bytes(b"video")
+    found, left = search_videos(tmp_path)
+    assert [path.name for path in found] == ["a.mp4"]
+    assert left == {"made by tpl view": [tmp_path / "page" / "videos" / "a.mp4"]}

@@ -66,5 +66,6 @@ def parse_arguments(command: str, arguments: Sequence[str], options: type[Option
     """
     names, parsed = parse_options(command, arguments, options)
     if not names:
-        raise UserError(f"tpl {command}: expected a run directory first: tpl {command} runs/NAME ...")
+        clips = ", or clips" if hasattr(parsed, "skip_broken") else ""
+        raise UserError(f"tpl {command}: expected a run directory first{clips}: tpl {command} runs/NAME ...")
     return Path(names[0]), names[1:], parsed

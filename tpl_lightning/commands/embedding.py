@@ -1,5 +1,6 @@
 """``tpl cache embed``, ``import`` and ``merge``: from videos and handed-out data sets to an embedding cache."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -19,6 +20,8 @@ USAGE = """\
                                  the same for a data set as it is handed out
        tpl cache import npy LIST.csv out=PATH.h5 [key=value ...]
                                  embeddings of someone else's, a .npy, .npz or .pt file per video
+       tpl cache import csv|deeplabcut|sleap|mediapipe|lerobot FOLDER [out=PATH.h5] [key=value ...]
+                                 signals: a table of channels or of key points per recording, or a robot's episodes
        tpl cache merge PATH.h5   merge what several processes have embedded, where tpl cache embed could not
 """
 
@@ -39,8 +42,12 @@ class EmbedOptions:
     """Phases or key events: a .json, .csv or .eaf file, or a folder of .eaf (penn_action: of .npy)."""
     dataset: str | None = None
     """Name of the data set; empty: the name of the file."""
-    dtype: str = "float16"
-    """float16 or float32 in the cache."""
+    dtype: str | None = None
+    """float16 or float32 in the cache; empty: float16, of signals float32."""
+    gaps: str = "interpolate"
+    """Signals: interpolate or refuse what is missing."""
+    camera: str | None = None
+    """lerobot: a camera to embed with the extractor, beside state and action."""
     device: str = "auto"
     """Where a network runs: auto (a GPU where there is one), cpu, cuda, cuda:1 ..."""
     batch_size: int = 64
@@ -94,17 +101,18 @@ def embed(arguments: list[str]) -> int:
 
 def import_data(arguments: list[str]) -> int:
     """Import a data set as it is handed out."""
-    from tpl_lightning.datasets import IMPORTERS
+    from tpl_lightning.datasets import IMPORTERS, SIGNALS
 
     inputs, options = _parse(arguments, "import")
-    known = [*IMPORTERS, "npy"]
+    known = [*IMPORTERS, "npy", *SIGNALS]
     if len(inputs) != 2 or inputs[0] not in known:
         raise UserError(
             f"tpl cache import: expected a data set ({', '.join(known)}) and where it is, but got "
             f"{' '.join(inputs) or 'nothing'}: tpl cache import penn_action FOLDER."
         )
     name, place = inputs[0], Path(inputs[1])
-    dataset = options.dataset or (name if name != "npy" else Path(options.out or place).stem)
+    is_named = name in IMPORTERS
+    dataset = options.dataset or (name if is_named else Path(options.out or os.path.abspath(place)).stem)
     out = Path(options.out or f"data/{dataset}.h5")
     if name == "npy":
         from tpl_lightning.datasets import import_embeddings
@@ -113,15 +121,47 @@ def import_data(arguments: list[str]) -> int:
         made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
         with writing_cache(out):
             import_embeddings(
-                place, out, dataset=dataset, extractor=made_by, annotations=options.annotations, dtype=options.dtype
+                place, out, dataset=dataset, extractor=made_by, annotations=options.annotations, dtype=_dtype(options)
             )
         return _say(out)
+    if name in SIGNALS:
+        return _import_signals(name, place, out, dataset, options)
     importer = IMPORTERS[name]
     if not place.is_dir():
         raise UserError(f"{place}: expected the folder of {name} ({importer.expected}), but there is none.")
     clips, names = importer.read(place, None if options.annotations is None else Path(options.annotations))
     outputs = Outputs("cache import", [options.annotations, *(clip.path for clip in clips)])
     return _run(clips, names, options, out, dataset, f"{name}: {len(clips)} videos as handed out", outputs)
+
+
+def _import_signals(layout: str, place: Path, out: Path, dataset: str, options: EmbedOptions) -> int:
+    from tpl_lightning.datasets import import_signals
+    from tpl_lightning.features import make_extractor
+    from tpl_lightning.video import check_fps
+
+    check_fps(options.fps)
+    inputs = [path for path in place.rglob("*") if path.is_file()] if place.is_dir() else []
+    check_out(out, options.overwrite, Outputs("cache import", [*inputs, options.annotations]))
+    extractor = None
+    if options.camera is not None:
+        extractor = make_extractor(
+            options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
+        )
+    with writing_cache(out):
+        import_signals(
+            layout,
+            place,
+            out,
+            dataset=dataset,
+            annotations=None if options.annotations is None else Path(options.annotations),
+            fps=options.fps,
+            gaps=options.gaps,
+            camera=options.camera,
+            extractor=extractor,
+            dtype=options.dtype or "float32",
+            progress=options.progress,
+        )
+    return _say(out)
 
 
 def merge(arguments: list[str]) -> int:
@@ -140,9 +180,15 @@ def merge(arguments: list[str]) -> int:
 def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]:
     """Return paths and options; what names an existing file is a path, even with an equals sign in it."""
     inputs, options = parse_options(f"cache {command}", arguments, EmbedOptions)
-    if options.dtype not in ("float16", "float32"):
+    if options.gaps not in ("interpolate", "refuse"):
+        raise UserError(f"Expected gaps=interpolate or gaps=refuse, but got {options.gaps!r}.")
+    if options.dtype not in (None, "float16", "float32"):
         raise UserError(f"Expected dtype=float16 or float32, but got {options.dtype!r}.")
     return inputs, options
+
+
+def _dtype(options: EmbedOptions) -> str:
+    return options.dtype or "float16"
 
 
 def _run(
@@ -171,7 +217,7 @@ def _run(
             source=source,
             phase_names=names,
             fps=options.fps,
-            dtype=options.dtype,
+            dtype=_dtype(options),
             num_workers=options.num_workers,
             skip_broken=options.skip_broken,
             progress=options.progress,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import parse_arguments
+from tpl_lightning.commands.clip_runs import run_of_clips
 from tpl_lightning.errors import UserError, plain_warnings
 from tpl_lightning.files import Outputs, unique_stems
 
@@ -18,11 +19,13 @@ __all__ = ["SyncOptions", "main"]
 
 _MAX_FPS = 240.0  # slow motion of phones
 
-_USAGE = """usage: tpl sync RUN [VIDEO|FOLDER ...] [key=value ...]
+_USAGE = """usage: tpl sync RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
 Resample videos onto the prototype timeline of their action and show them side by side: originals above, in step below.
 Videos of the run are known by their file name; others are embedded and aligned on the spot. Without videos: all of the
-run. With several actions one file each is written. Audio is dropped.
-example: tpl sync runs/first clips/ out=synced.mp4 action=deadlift speed=0.5
+run. With several actions one file each is written. Audio is dropped. Without a run the clips (a folder of one action,
+or of action folders) are embedded and aligned first; that is kept below runs/ and found again while they stay the same.
+example: tpl sync clips/ out=synced.mp4
+         tpl sync runs/first clips/ out=synced.mp4 action=deadlift speed=0.5
 options (key=default):
   out=synced.mp4         the file: .mp4, .mov, .mkv, .avi or .webm
   originals=true         show the originals above
@@ -158,6 +161,7 @@ def run(folder: Path, names: list[str], options: SyncOptions) -> int:
     from tpl_lightning.runs import Run
     from tpl_lightning.sync import open_clips
 
+    folder, names = run_of_clips("sync", folder, names, options)
     source = Run(folder, cache=options.cache)
     files = source.files(names, action=options.action)
     outputs, targets = _guard(source, files, options)

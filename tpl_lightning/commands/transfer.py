@@ -1,8 +1,9 @@
-"""``tpl transfer``: carry phase labels from the prototype, or from one labelled video, to videos."""
+"""``tpl transfer``: carry phase labels from the prototype, or from one labelled video, to videos; or progress."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
@@ -19,31 +20,42 @@ Write the phases of videos with their times and a confidence each: the share of 
 label has on the prototype timeline. Without videos: all of the run (their files are not needed).
 example: tpl transfer runs/first clips/ out=labels.csv
          tpl transfer runs/first clips/ labels=mine.eaf from=clips/jump_03.mp4      label one video, get all
+         tpl transfer runs/first what=progress out=progress.parquet
 options (key=default):
-  out=labels.csv   .csv, .json, or .eaf for ELAN (of several videos: a folder with a file each)
+  what=labels      labels, or progress: a row per frame with video, frame, time_s, progress in 0..1 and action
+  out=labels.csv   .csv, .json, or .eaf for ELAN (of several videos: a folder with a file each); of progress
+                   progress.csv, .csv or .parquet
   labels=null      labels to carry instead of those in the run's cache: .csv, .json or .eaf (data/README.md)
   from=null        the video whose labels these are, name or file; empty: all that the labels name vote
   action=null      only this action; also what new videos show, where their folder does not say it
   cache=null       the run's embedding cache, if it has moved
 """
 
-_ENDINGS = (".csv", ".json", ".eaf")
+_ENDINGS = {"labels": (".csv", ".json", ".eaf"), "progress": (".csv", ".parquet")}
 
 
 @dataclass(frozen=True)
 class TransferOptions:
     """Options of ``tpl transfer``; the usage text says what they mean."""
 
-    out: str = "labels.csv"
+    out: str | None = None
     labels: str | None = None
     source: str | None = field(default=None, metadata={"key": "from"})  # `from` is a word of the language
     action: str | None = None
     cache: str | None = None
+    what: Literal["labels", "progress"] = "labels"
 
     def __post_init__(self) -> None:
         """Check endings and that options go together."""
-        if Path(self.out).suffix.lower() not in _ENDINGS:
-            raise UserError(f"tpl transfer: expected `out` to end in {', '.join(_ENDINGS)}, but got {self.out}.")
+        if self.what not in _ENDINGS:
+            raise UserError(f"tpl transfer: expected what=labels or what=progress, but got {self.what}.")
+        endings = _ENDINGS[self.what]
+        if self.out is not None and Path(self.out).suffix.lower() not in endings:
+            raise UserError(
+                f"tpl transfer: what={self.what}: expected `out` to end in {', '.join(endings)}, but got {self.out}."
+            )
+        if self.what == "progress" and (self.labels is not None or self.source is not None):
+            raise UserError("tpl transfer: what=progress needs no labels; leave `labels` and `from` out.")
         if self.source is not None and self.labels is None:
             raise UserError("tpl transfer: from=VIDEO says whose labels=FILE are; give both.")
 
@@ -85,6 +97,17 @@ def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "
     return phases_of_annotations(run, read_annotations(options.labels), list(known.values()), only=only)
 
 
+def _write_progress(out: Path, videos: "Callable[[], list[RunVideo]]", outputs: Outputs) -> int:
+    from tpl_lightning.sync import check_progress_target, write_progress
+
+    check_progress_target(out)
+    outputs.check([out])
+    found = videos()
+    count = write_progress(out, found, outputs)
+    print(f"{out}: progress of {count} frames of {len(found)} videos")
+    return 0
+
+
 def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     """Carry the labels and write them."""
     from tpl_lightning.runs import Run
@@ -95,7 +118,9 @@ def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     known = [] if names else [video for action in chosen for video in source.known_videos(action)]
     files = source.files(names, action=options.action) if names else []
     read = [*(file.path for file in files), *source.cache.files, *_label_files(options)]
-    outputs, out = Outputs("transfer", read), Path(options.out)
+    outputs, out = Outputs("transfer", read), Path(options.out or f"{options.what}.csv")
+    if options.what == "progress":
+        return _write_progress(out, lambda: source.open(files) if names else known, outputs)
     outputs.check(label_targets(out, [*(video.video_id for video in known), *(file.video_id for file in files)]))
     videos = source.open(files) if names else known
     phases = _phases(source, videos, options)

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tpl_lightning.commands.arguments import parse_arguments
+from tpl_lightning.commands.clip_runs import run_of_clips
 from tpl_lightning.errors import UserError, plain_warnings
 from tpl_lightning.files import Outputs
 
 __all__ = ["ViewOptions", "main"]
 
-_USAGE = """usage: tpl view RUN [VIDEO|FOLDER ...] [key=value ...]
+_USAGE = """usage: tpl view RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
 Write a folder with a page that plays videos in step, with phases, warp curves and keys; any browser opens it, without a
 server and without network. Without videos: all of the run. Other videos are embedded and aligned on the spot.
-example: tpl view runs/first
+Without a run the clips (a folder of one action, or of action folders) are embedded and aligned first; that is kept
+below runs/ and found again while they stay the same.
+example: tpl view clips/
+         tpl view runs/first
 options (key=default):
   out=null      the folder; empty: RUN/view
   action=null   only this action; also what new videos show, where their folder does not say it
@@ -49,6 +53,7 @@ def run(folder: Path, names: list[str], options: ViewOptions) -> int:
     from tpl_lightning.sync import open_clips
     from tpl_lightning.viewer import build_page
 
+    folder, names = run_of_clips("view", folder, names, options)
     source, out = Run(folder, cache=options.cache), Path(options.out) if options.out else folder / "view"
     files = source.files(names, action=options.action)
     outputs = Outputs("view", [*(file.path for file in files), *source.cache.files])

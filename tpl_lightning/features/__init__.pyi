@@ -9,13 +9,14 @@ from .clips import (
     video_names,
 )
 from .embedding import embed_clips, merge_shards
-from .extractors import embed_video, extractor_of_cache, make_extractor
+from .extractors import Extractor, embed_video, extractor_of_cache, make_extractor
 from .hog import HogExtractor, fit_square, hog_features
 from .pool import Progress, parallel_map, usable_cores
 
 __all__ = [
     "IMAGE_EXTENSIONS",
     "Clip",
+    "Extractor",
     "HogExtractor",
     "Progress",
     "annotate",

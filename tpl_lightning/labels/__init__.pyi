@@ -1,13 +1,16 @@
 from .annotations import Annotations, PhaseSpans, doubt_of, read_annotations, spans_of_labels, warn_of_names
-from .tables import TableRow, read_fps, read_table
+from .tables import TableRow, column_name, read_cells, read_fps, read_seconds, read_table
 
 __all__ = [
     "Annotations",
     "PhaseSpans",
     "TableRow",
+    "column_name",
     "doubt_of",
     "read_annotations",
+    "read_cells",
     "read_fps",
+    "read_seconds",
     "read_table",
     "spans_of_labels",
     "warn_of_names",

@@ -13,6 +13,7 @@ import numpy as np
 
 from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet, open_cache
+from tpl_lightning.datasets import SIGNALS
 from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.evaluation import Alignment, Warp
 from tpl_lightning.features import video_names
@@ -328,6 +329,11 @@ class Run:
             files = search_videos(root)[0] if root.is_dir() else []
             if any(self._find_row(path, root, row) is not None for path in files):
                 return dict.fromkeys(files, root)
+        if self.cache.extractor.partition("+")[0] in SIGNALS:
+            raise UserError(
+                f"{self.folder}: a run of signals ({self.cache.extractor}), to which no video is attached; name "
+                "video files that are called as the recordings, or see `tpl transfer RUN what=progress`."
+            )
         raise UserError(
             f"{self.folder}: its video files are not beside the cache, nor in {data.root}; name files or folders after "
             "the run."

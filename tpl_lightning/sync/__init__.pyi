@@ -6,6 +6,7 @@ from .label_files import label_targets, write_labels
 from .layout import plan_layout
 from .phases import Phases, phases_of_run
 from .preview import write_preview
+from .progress import check_progress_target, write_progress
 from .separate import counted, separate_targets, write_separate
 from .style import phase_colors, to_hex
 from .transfer import carry_labels, phases_of_annotations
@@ -15,6 +16,7 @@ __all__ = [
     "Grid",
     "Phases",
     "carry_labels",
+    "check_progress_target",
     "counted",
     "draw_sheet",
     "find_matches",
@@ -29,5 +31,6 @@ __all__ = [
     "to_hex",
     "write_labels",
     "write_preview",
+    "write_progress",
     "write_separate",
 ]

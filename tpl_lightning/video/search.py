@@ -18,6 +18,8 @@ VIDEO_EXTENSIONS: frozenset[str] = frozenset({
 # fmt: on
 """Name endings of the files that count as videos, in lower case."""
 
+Made = Mapping[tuple[str, int], str]
+
 # What lies beside videos and is plainly meant to be something else is no surprise when it is left out.
 _BESIDE = frozenset(
     {"csv", "eaf", "etf", "h5", "ini", "json", "md", "npy", "npz", "pfsx", "pt", "tsv", "txt", "yaml", "yml"}
@@ -46,9 +48,9 @@ def search_videos(root: str | Path) -> tuple[list[Path], dict[str, list[Path]]]:
         UserError: if a folder cannot be read.
     """
     root, found, left = Path(root), [], defaultdict(list)
-    open_folders: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    open_folders: list[tuple[Path, frozenset[tuple[int, int]], Made]] = [(root, frozenset(), {})]
     while open_folders:
-        folder, above = open_folders.pop()
+        folder, above, inherited = open_folders.pop()
         try:
             stat = folder.stat()
             inside = sorted(folder.iterdir())
@@ -58,12 +60,14 @@ def search_videos(root: str | Path) -> tuple[list[Path], dict[str, list[Path]]]:
             ) from error
         if (stat.st_dev, stat.st_ino) in above:
             continue  # a link that leads back up
-        above, made = above | {(stat.st_dev, stat.st_ino)}, made_here(folder)
+        above, made = above | {(stat.st_dev, stat.st_ino)}, {**inherited, **made_here(folder)}
         for path in inside:
             hidden = path.name.startswith(".")
             if path.is_dir():
                 if not hidden:
-                    open_folders.append((path, above))
+                    start = f"{path.name}/"  # a command that makes a folder notes all of it at its top
+                    below = {(n.removeprefix(start), size): c for (n, size), c in made.items() if n.startswith(start)}
+                    open_folders.append((path, above, below))
             elif not is_video(path):
                 if not hidden and path.suffix[1:].lower() not in _BESIDE:
                     left["no videos by their ending"].append(path)

@@ -1,0 +1,241 @@
+"""Clips without a run: ``tpl sync CLIPS`` and ``tpl view CLIPS`` embed them and fit a run, or find it again."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tpl_lightning.config import Config
+from tpl_lightning.errors import UserError
+from tpl_lightning.files import canonical, file_stem
+
+if TYPE_CHECKING:
+    from tpl_lightning.features import Clip
+
+__all__ = ["EXTRACTOR", "ClipOptions", "run_of_clips"]
+
+EXTRACTOR = "hog"
+"""What embeds the clips: quick, and needs no weights."""
+
+_DONE = ("alignment.h5", "metrics.json")  # a run that has both is complete
+
+
+class ClipOptions(Protocol):
+    """What the options of ``sync`` and ``view`` have in common."""
+
+    @property
+    def action(self) -> str | None:
+        """What files that lie in no folder of an action show; empty: what their folder is named."""
+
+    @property
+    def cache(self) -> str | None:
+        """The cache of a run."""
+
+    @property
+    def skip_broken(self) -> bool:
+        """Leave out clips that cannot be read."""
+
+    @property
+    def progress(self) -> bool:
+        """Say what is done, a line a stage."""
+
+
+def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipOptions) -> tuple[Path, list[str]]:
+    """Return the run that a command is given, or that of clips: made now, or found below ``runs/``.
+
+    The clips are folders of one action, folders of action folders, and video files. Their run is known by their
+    fingerprint, so that the second call is quick.
+
+    Args:
+        command: Its name, for messages.
+        first: The first of its arguments.
+        names: The others.
+        options: Its options.
+
+    Returns:
+        The run directory, and the videos that the command is about.
+
+    Raises:
+        UserError: If there are no clips, only one of an action, or some cannot be read.
+    """
+    if _is_run(first):
+        return first, list(names)
+    if options.cache is not None:
+        raise UserError(f"tpl {command}: cache={options.cache} goes with a run, but {first} is none; leave it out.")
+    names = [str(first), *names]
+    clips = _clips(names, options.action)
+    label = file_stem(Path(os.path.abspath(first)).stem or "clips")
+    run_dir = Path(Config().run.dir) / f"{label}-{_fingerprint(clips)}"
+    cache = run_dir.with_name(f"{run_dir.name}.h5")
+
+    def say(text: str) -> None:
+        if options.progress:
+            print(text, file=sys.stderr)
+
+    actions = sorted({clip.action for clip in clips})
+    shown = f"{len(clips)} clips of {actions[0] if len(actions) == 1 else f'{len(actions)} actions'}"
+    if all((run_dir / name).is_file() for name in _DONE) and cache.is_file():
+        say(f"{shown}: embedded and aligned before, {run_dir}")
+        return run_dir, _readable(clips, cache, skip_broken=options.skip_broken)
+    say(f"1/3 embed: {shown} with {EXTRACTOR}, {cache}")
+    if not cache.is_file():
+        _embed(clips, cache, label, skip_broken=options.skip_broken, progress=options.progress)
+    kept = _readable(clips, cache, skip_broken=options.skip_broken)
+    say(f"2/3 fit: method=direct, {run_dir}")
+    _fit(cache, run_dir, label, progress=options.progress)
+    say(f"3/3 {command}: {len(kept)} clips")
+    return run_dir, kept
+
+
+def _is_run(path: Path) -> bool:
+    """Tell whether a path is, or was meant to be, a run directory; else it is clips."""
+    from tpl_lightning.video import is_video
+
+    if path.is_dir():
+        return any((path / name).exists() for name in ("config.yaml", "alignment.h5", "checkpoints"))
+    return not (path.is_file() and is_video(path))
+
+
+def _clips(names: Sequence[str], action: str | None) -> list["Clip"]:
+    """Find the clips and what each shows; all are training videos, for there is nothing to be tested."""
+    from tpl_lightning.features import Clip
+    from tpl_lightning.video import note_left_out, search_videos
+
+    found: dict[Path, str] = {}
+    left: dict[str, list[Path]] = {}
+    for root in map(Path, names):
+        if root.is_dir():
+            paths, out = search_videos(root)
+            more, loose = _actions_below(root, paths, action)
+            out = {**out, **({"in no folder that names their action": loose} if loose else {})}
+            for reason, files in out.items():
+                left.setdefault(reason, []).extend(files)
+        else:
+            _check_file(root)
+            more = {root: action or _folder_name(root.parent)}
+        found |= {p: a for p, a in more.items() if not any(p.name == q.name and p.samefile(q) for q in found)}
+    counts = Counter(found.values())
+    alone = [path for path, shown in found.items() if counts[shown] == 1]
+    if alone and len(alone) < len(found):
+        left["the only one of an action"] = alone
+    note_left_out(left)
+    where = ", ".join(map(str, names))
+    if not found:
+        raise UserError(f"{where}: neither a run directory nor videos; give a folder of clips, or runs/NAME.")
+    if len(alone) == len(found):
+        raise UserError(
+            f"{where}: only one clip of {found[alone[0]]!r} ({alone[0].name}), expected at least 2 to bring in step; "
+            "add one, or name the files with action=NAME if they show one action in several folders."
+        )
+    found = {path: shown for path, shown in found.items() if counts[shown] > 1}
+    common = os.path.commonpath([os.path.abspath(path.parent) for path in found])
+    stems = Counter(canonical(path.stem) for path in found)
+    clips = []
+    for path, shown in sorted(found.items()):
+        # Where names occur twice the folders are said, so that the run knows the file again.
+        name = path.stem if stems[canonical(path.stem)] == 1 else Path(os.path.relpath(path, common)).as_posix()
+        clips.append(Clip(name, shown, "train", path))
+    return clips
+
+
+def _folder_name(folder: Path) -> str:
+    return Path(os.path.abspath(folder)).name or "clips"
+
+
+def _check_file(path: Path) -> None:
+    from tpl_lightning.video import is_video
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such video file or folder.")
+    if not is_video(path):
+        raise UserError(f"{path}: not a video by its ending; give videos, or folders of them.")
+
+
+def _actions_below(root: Path, paths: Sequence[Path], action: str | None) -> tuple[dict[Path, str], list[Path]]:
+    """Return what the videos below a folder show, and those of which nothing says it.
+
+    Where some folder in it holds two clips, it is a folder of actions; else all of it shows one.
+    """
+    folders = {path: path.relative_to(root).parts[0] for path in paths if path.parent != root}
+    counts = Counter(folders.values())
+    loose = [path for path in paths if path.parent == root]
+    if any(count > 1 for count in counts.values()):
+        if action is not None and action not in counts:
+            raise UserError(f"action={action}: {root} has no folder of that name; there are: {', '.join(counts)}.")
+        return folders, loose
+    if loose:
+        return dict.fromkeys(loose, action or _folder_name(root)), list(folders)
+    return folders, []
+
+
+def _fingerprint(clips: Sequence["Clip"]) -> str:
+    """Return what changes when a clip does, or what it shows; not when their folder is moved."""
+    facts = sorted((clip.video_id, clip.action, clip.stamp()) for clip in clips)
+    text = repr([EXTRACTOR, facts])
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
+
+
+def _embed(clips: "Sequence[Clip]", cache: Path, dataset: str, *, skip_broken: bool, progress: bool) -> None:
+    from tpl_lightning.features import embed_clips, make_extractor
+
+    try:
+        embed_clips(
+            clips,
+            cache,
+            extractor=make_extractor(EXTRACTOR),
+            dataset=dataset,
+            source=f"videos: {len(clips)} files of {dataset}",
+            skip_broken=skip_broken,
+            progress=progress,
+            alone=True,
+        )
+    except OSError as error:
+        raise UserError(
+            f"{cache}: cannot be written ({error.strerror or error}); run this in another folder."
+        ) from error
+
+
+def _fit(cache: Path, run_dir: Path, dataset: str, *, progress: bool) -> None:
+    from tpl_lightning.commands.fit import run
+
+    config = Config()
+    config = replace(
+        config,
+        method="direct",
+        data=replace(config.data, dataset=dataset, cache=str(cache)),
+        run=replace(config.run, dir=str(run_dir.parent), name=run_dir.name, wandb="disabled", progress=progress),
+    )
+    with contextlib.redirect_stdout(io.StringIO()):  # its table is about labels, of which there are none
+        run(config)
+    metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
+    for warning in metrics["warnings"]:
+        print(f"Warning: {warning}", file=sys.stderr)
+
+
+def _readable(clips: "Sequence[Clip]", cache: Path, *, skip_broken: bool) -> list[str]:
+    """Return the clips that are embedded; the others could not be read when that was done."""
+    from tpl_lightning.data import EmbeddingCache
+
+    known = {canonical(str(video)) for video in EmbeddingCache(cache).video_id}
+    kept = [clip for clip in clips if canonical(clip.video_id) in known]
+    broken = [clip.path for clip in clips if clip not in kept]
+    if broken and not skip_broken:
+        raise UserError(
+            f"{broken[0]}: cannot be read ({len(broken)} of {len(clips)} videos); mend or remove such files, or leave "
+            "them out with skip_broken=true."
+        )
+    counts = Counter(clip.action for clip in kept)
+    lonely = next((clip for clip in kept if counts[clip.action] < 2), None)
+    if lonely is not None:
+        raise UserError(
+            f"{lonely.path}: the only clip of {lonely.action!r} that can be read, expected at least 2; add or mend "
+            "some."
+        )
+    return [str(clip.path) for clip in kept]

@@ -1,0 +1,81 @@
+"""The progress of every frame, as a table: what a reward is trained on, or a curve is drawn of."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tpl_lightning.errors import UserError
+from tpl_lightning.files import Outputs
+from tpl_lightning.runs import RunVideo
+from tpl_lightning.sync.clips import open_clips
+
+__all__ = ["PROGRESS_COLUMNS", "check_progress_target", "frame_progress", "write_progress"]
+
+PROGRESS_COLUMNS = ("video", "frame", "time_s", "progress", "action")
+
+
+def frame_progress(video: RunVideo) -> tuple[np.ndarray, np.ndarray]:
+    """Return the seconds of each frame, (F,), and its progress: where it lies on the prototype timeline, (F,).
+
+    The frames are those of the file where there is one, else those that were embedded.
+    """
+    if video.path is None:
+        return video.clock.times_s, video.position.astype(np.float64)
+    clip = open_clips([video])[0]
+    times = clip.probe.clock.times_s
+    rows = np.arange(len(times)) if clip.is_frame_by_frame else clip.embedded_frame(times)
+    return times, video.prototype_time(rows)
+
+
+def check_progress_target(path: Path) -> None:
+    """Check that a table can be written in the format that its ending names; before any work.
+
+    Raises:
+        UserError: If PyArrow is needed and missing.
+    """
+    if path.suffix.lower() == ".parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError as error:
+            raise UserError(
+                f'{path}: PyArrow is needed to write Parquet: pip install "tpl_lightning[signals]", or give '
+                f"out={path.with_suffix('.csv')}."
+            ) from error
+
+
+def write_progress(path: Path, videos: Sequence[RunVideo], outputs: Outputs) -> int:
+    """Write a row per frame: ``video, frame, time_s, progress, action``.
+
+    Args:
+        path: ``.csv`` or ``.parquet``.
+        videos: The videos.
+        outputs: The guard of what is written.
+
+    Returns:
+        The number of rows.
+    """
+    tables = [frame_progress(video) for video in videos]
+    if path.suffix.lower() == ".csv":
+        outputs.write_csv(path, PROGRESS_COLUMNS, _rows(videos, tables))
+    else:
+        import pyarrow
+        from pyarrow import parquet
+
+        lengths = [len(times) for times, _ in tables]
+        columns = {
+            "video": np.repeat([video.video_id for video in videos], lengths),
+            "frame": np.concatenate([np.arange(length) for length in lengths]),
+            "time_s": np.concatenate([times for times, _ in tables]),
+            "progress": np.concatenate([progress for _, progress in tables]).astype(np.float32),
+            "action": np.repeat([video.action for video in videos], lengths),
+        }
+        with outputs.writing(path) as part:
+            parquet.write_table(pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()}), part)
+    return sum(len(times) for times, _ in tables)
+
+
+def _rows(videos: Sequence[RunVideo], tables: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[object, ...]]:
+    for video, (times, progress) in zip(videos, tables, strict=True):
+        for frame, (time, value) in enumerate(zip(times.tolist(), progress.tolist(), strict=True)):
+            yield video.video_id, frame, f"{time:.4f}", f"{value:.6f}", video.action
