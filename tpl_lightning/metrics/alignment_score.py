@@ -11,7 +11,7 @@ from tpl_lightning.metrics.base import SumMetric
 __all__ = ["ROUGHNESS_WEIGHT", "AlignmentScore"]
 
 ROUGHNESS_WEIGHT = 0.1
-"""Price of roughness against agreement, where the score follows CBC and PLP best (docs/methods.md)."""
+"""Price of roughness against agreement, where the score follows CBC and PLP best (docs/lab_notes/quality.md)."""
 _FLAT = 1e-3  # slopes below count as this
 
 
