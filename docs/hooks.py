@@ -48,7 +48,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         made |= notebook_page(path)
     for uri, content in made.items():
         files.append(File.generated(config, uri, content=content, inclusion=InclusionLevel.INCLUDED))
-    pages = sorted(file.src_uri for file in files.documentation_pages())
+    pages = sorted((file.src_uri for file in files.documentation_pages()), key=lambda uri: uri.removesuffix(".md"))
     config.nav = list(_expanded(config.nav or [], pages, set(_named(config.nav or []))))
     return files
 
@@ -103,7 +103,10 @@ def on_page_content(content: str, **_: Any) -> str:
     def rendered(match: re.Match[str]) -> str:
         latex = html.unescape(match.group(2)).strip()
         display = "block" if latex.startswith(r"\[") else "inline"
-        return convert(latex[2:-2].strip(), display=display)
+        # Bars of a norm keep their size, or an exponent on one of them pulls it down.
+        return convert(latex[2:-2].strip(), display=display).replace(
+            "<mo>&#x02016;</mo>", '<mo stretchy="false">&#x02016;</mo>'
+        )
 
     return re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', rendered, content, flags=re.DOTALL)
 
@@ -134,10 +137,25 @@ def api_pages() -> dict[str, str]:
         names = [name for listed in modules.values() for name in listed]
         lines += ["```python", f"from {room} import {names[0]}" + (", ..." if names[1:] else ""), "```", ""]
         for module, listed in modules.items():
+            known = _defined(module)
             for name in listed:
-                lines += [f"::: {module}.{name}", ""]
+                lines += [f"::: {room}.{name}", ""] if name in known else []
         pages[f"reference/api/{room.removeprefix('tpl_lightning').lstrip('.') or 'tpl_lightning'}.md"] = "\n".join(lines)
     return pages
+
+
+def _defined(module: str) -> set[str]:
+    """Return what a module defines by a statement of its own; `A, B = 1, 2` shows in the code alone."""
+    path = ROOT.joinpath(*module.split("."))
+    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
 
 
 def options_page() -> str:

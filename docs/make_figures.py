@@ -101,7 +101,7 @@ def draw_prior(path: Path) -> None:
 
 def draw_concepts(path: Path) -> None:
     """Draw videos of three lengths, one component of their embeddings, their warps, and the prototype."""
-    theta = 2.2 * torch.tensor(
+    theta = 1.1 * torch.tensor(
         [
             [0.9, 1.7, 2.0, 1.7, 1.0, 0.4, 0.1],
             [-0.9, -1.8, -2.2, -1.9, -1.4, -0.9, -0.4],
@@ -124,9 +124,9 @@ def draw_concepts(path: Path) -> None:
             videos.barh(2 - i, bounds[k + 1] - bounds[k], left=bounds[k], color=color, height=0.62)
         videos.text(length + 2, 2 - i, f"$L_{i + 1}$", va="center", color="0.35")
         frames = torch.linspace(0, 1, length, dtype=torch.float64)
-        noise = 0.05 * torch.randn(length, generator=torch.Generator().manual_seed(i), dtype=torch.float64)
+        noise = 0.09 * torch.randn(length, generator=torch.Generator().manual_seed(i), dtype=torch.float64)
         values = signal(cpab_warp(-row[None], frames, num_cells=8)[0]) + noise
-        embeddings.plot(torch.arange(length), values - 2.6 * i, color=COLORS[i], linewidth=1.4)
+        embeddings.plot(torch.arange(length), values - 3.4 * i, color=COLORS[i], linewidth=1.4)
         warp = cpab_warp(row[None], GRID, num_cells=8)[0]
         warps.plot(GRID, warp, color=COLORS[i], linewidth=1.8)
         place = warp * (length - 1)
