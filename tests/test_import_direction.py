@@ -31,6 +31,7 @@ LEVELS = {
     "sync": 8,
     "viewer": 8,
     "sweep": 8,
+    "api": 8,
     "commands": 9,
     "__main__": 10,
 }

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["UserError", "best_effort", "plain_warnings"]
+__all__ = ["FileError", "UserError", "best_effort", "plain_warnings"]
 
 
 class UserError(ValueError):
@@ -21,6 +21,10 @@ class UserError(ValueError):
             message = message.strip().splitlines()[-1].partition("UserError: ")[2]
         # Names of files and keys may hold anything: a line break, half a character that cannot be printed.
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message.strip()))
+
+
+class FileError(UserError, OSError):
+    """A file or folder that is missing, cannot be read, or cannot be written."""
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from tpl_lightning.aligners.base import Aligner, StoredAligner, median_lengths
+from tpl_lightning.aligners.base import Aligner, LengthAligner, StoredAligner, median_lengths
 from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
+from tpl_lightning.evaluation import Alignment
 
-__all__ = ["Aligner", "StoredAligner", "build_aligner", "load_aligner", "median_lengths"]
+__all__ = ["Aligner", "StoredAligner", "build_aligner", "load_aligner", "median_lengths", "restore_aligner"]
 
 
 def build_aligner(config: Config, run_dir: Path) -> Aligner:
@@ -45,6 +46,26 @@ def load_aligner(path: Path, config: Config) -> StoredAligner:
     is_stored = config.method not in ("linear", "pad")
     base = _load_base(path, config) if is_stored else _build_base(config, path.parent.parent)
     return JointAligner.from_checkpoint(path.with_name("refinement.ckpt"), config, base=base)
+
+
+def restore_aligner(checkpoints: Path, config: Config, alignment: Alignment) -> Aligner:
+    """Return the fitted aligner of a run; of methods that learn nothing but lengths, from those of its alignment.
+
+    Args:
+        checkpoints: Folder of the run's checkpoints.
+        config: The configuration of the run.
+        alignment: The alignment of the run.
+
+    Raises:
+        UserError: As :func:`load_aligner`.
+    """
+    if config.method not in ("linear", "pad") or config.refines:
+        return load_aligner(checkpoints / "last.ckpt", config)
+    aligner = _build_base(config, checkpoints.parent)
+    assert isinstance(aligner, LengthAligner)
+    lengths = zip(alignment.action.tolist(), alignment.prototype_length.tolist(), strict=True)
+    aligner.prototype_length = dict(lengths)
+    return aligner
 
 
 def _load_base(path: Path, config: Config) -> StoredAligner:

@@ -21,7 +21,7 @@ from tpl_lightning.aligners.prior_choice import (
 )
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data import Batch, EmbeddingDataModule, Preprocessor, Splits, VideoSet
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.evaluation import Alignment
 from tpl_lightning.files import read_checkpoint
 from tpl_lightning.functional import compute_device
@@ -80,7 +80,7 @@ class TPLAligner(StoredAligner):
             )
         except Exception as error:  # torch raises many unrelated classes on a foreign file
             first = str(error).strip().splitlines()[0]
-            raise UserError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
+            raise FileError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
         aligner.module = module.eval().to(aligner._device())
         return aligner
 

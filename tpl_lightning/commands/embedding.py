@@ -223,5 +223,7 @@ def writing_cache(out: Path) -> Iterator[None]:
     """Report a place that cannot be written to, or a full disk; what cannot be read is reported where it is read."""
     try:
         yield
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror or error}); give another out=PATH.h5.") from error

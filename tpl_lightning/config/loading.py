@@ -21,7 +21,7 @@ from tpl_lightning.config.presets import PRESETS
 from tpl_lightning.config.retired import is_retired, without_retired
 from tpl_lightning.config.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
 from tpl_lightning.config.typed import escaped, field_type, read_typed
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import FileError, UserError
 
 __all__ = [
     "BenchConfig",
@@ -100,14 +100,14 @@ def _load_yaml(path: Path) -> Any:
 
     found = find_yaml(path)
     if not found.is_file():
-        raise UserError(
+        raise FileError(
             f"{path}: no such configuration file; give an existing YAML, one of the package ({packaged_names()}), or "
             "key=value arguments."
         )
     try:
         loaded = OmegaConf.load(found)
     except Exception as error:  # yaml raises several unrelated classes
-        raise UserError(f"{path}: not a readable YAML file ({_one_line(error)}); mend it.") from error
+        raise FileError(f"{path}: not a readable YAML file ({_one_line(error)}); mend it.") from error
     if not isinstance(loaded, DictConfig):
         raise UserError(f"{path}: expected `key: value` lines at the top level, but got a list; mend it.")
     _place_cache(loaded, found.parent)
@@ -183,7 +183,9 @@ def _typed(argument: str) -> Any:
     return OmegaConf.create(nested)
 
 
-def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | None = None) -> Config:
+def load_config(
+    arguments: Sequence[str] = (), *, defaults: dict[str, Any] | None = None, origin: str = "stored configuration"
+) -> Config:
     """Build the configuration from YAML files and ``key=value`` arguments, later ones winning.
 
     What ``method`` sets beside its name (``options.presets``) lies over the defaults and under all else.
@@ -192,6 +194,7 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
         arguments: Paths of YAML files and ``key=value`` strings in any order.
         defaults: A nested dictionary that is laid over the dataclass defaults first (a checkpoint's
             configuration, say).
+        origin: What messages call ``defaults``.
 
     Returns:
         The checked configuration.
@@ -204,7 +207,7 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
 
     updates: list[tuple[Any, str]] = []
     if defaults:
-        updates.append((OmegaConf.create(escaped(defaults)), "stored configuration"))
+        updates.append((OmegaConf.create(escaped(defaults)), origin))
     # Files first, whatever the order on the line: an argument is always meant to win over a file.
     for argument in arguments:
         if is_file(argument):

@@ -1,3 +1,4 @@
+from .cache.arrays import ArrayCache
 from .cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from .cache.shards import open_cache
 from .cache.writer import FORMAT, SPLITS
@@ -11,6 +12,7 @@ __all__ = [
     "COMPILED_STEP",
     "FORMAT",
     "SPLITS",
+    "ArrayCache",
     "Batch",
     "BatchPreprocessor",
     "EmbeddingCache",

@@ -1,12 +1,21 @@
-from .alignment import Alignment, prototype_grid
-from .quality import assess
+from .alignment import Alignment, Warp, prototype_grid
+from .plots import first_component, phase_colors, plot_alignment, plot_prototype, plot_signal, plot_warps
+from .quality import Quality, assess
 from .scores import Scores, evaluate, unmeasured, voted_labels
 
 __all__ = [
     "Alignment",
+    "Quality",
     "Scores",
+    "Warp",
     "assess",
     "evaluate",
+    "first_component",
+    "phase_colors",
+    "plot_alignment",
+    "plot_prototype",
+    "plot_signal",
+    "plot_warps",
     "prototype_grid",
     "unmeasured",
     "voted_labels",

@@ -3,13 +3,17 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import FileError, UserError
 
-__all__ = ["Alignment", "prototype_grid"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Alignment", "Warp", "prototype_grid"]
 
 _TEXT = ("video_id", "action", "split")
 _NUMBERS = {
@@ -22,8 +26,50 @@ _NUMBERS = {
 
 
 def prototype_grid(length: int) -> np.ndarray:
-    """Return the points j / (length - 1) of the prototype timeline, float32."""
+    """Return the points j / (length - 1) of the prototype timeline, float32.
+
+    Example:
+        >>> prototype_grid(5).tolist()
+        [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
     return np.linspace(0.0, 1.0, length, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Warp:
+    """The warp of one video: a function from prototype time to video time, both in [0, 1].
+
+    Convention: frames may be fractional. Both maps never decrease and are linear between the points that the alignment
+    stores; what lies outside is read at the near end.
+
+    Attributes:
+        position: (L_i,) T^-theta at the frames.
+        source: (L,) T^theta at the prototype points.
+
+    Example:
+        >>> warp = Warp(position=np.array([0.0, 0.75, 1.0]), source=np.array([0.0, 0.25, 1.0]))
+        >>> float(warp(0.5)), float(warp.inverse(0.5)), float(warp.frame(0.5)), float(warp.prototype_time(1))
+        (0.25, 0.75, 0.5, 0.75)
+    """
+
+    position: np.ndarray
+    source: np.ndarray
+
+    def __call__(self, prototype_time: np.ndarray | float) -> np.ndarray:
+        """Return the video time at prototype times, T^theta."""
+        return np.interp(prototype_time, prototype_grid(len(self.source)).astype(np.float64), self.source)
+
+    def inverse(self, video_time: np.ndarray | float) -> np.ndarray:
+        """Return the prototype time at video times, T^-theta."""
+        return self.prototype_time(np.asarray(video_time) * (len(self.position) - 1))
+
+    def frame(self, prototype_time: np.ndarray | float) -> np.ndarray:
+        """Return the frame at prototype times."""
+        return self(prototype_time).clip(0.0, 1.0) * (len(self.position) - 1)
+
+    def prototype_time(self, frame: np.ndarray | float) -> np.ndarray:
+        """Return the prototype time of frames."""
+        return np.interp(frame, np.arange(len(self.position)), self.position.astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -43,6 +89,14 @@ class Alignment:
         prototype_length: (N,) the length L of the prototype of the video's action, in frames.
         source_position: flat float32, L values per video.
         source_offsets: (N + 1,) bounds of each video in ``source_position``.
+
+    Example:
+        >>> ends = np.linspace(0, 1, 3)
+        >>> alignment = Alignment.from_rows(
+        ...     video_id=["a"], action=["jump"], split=["train"], positions=[ends**2], sources=[ends**0.5]
+        ... )
+        >>> alignment.position(0).tolist(), len(alignment), alignment.to_frames()["frame"].tolist()
+        ([0.0, 0.25, 1.0], 1, [0, 1, 2])
     """
 
     video_id: np.ndarray
@@ -109,8 +163,61 @@ class Alignment:
         """Return T^theta at the prototype points of one video, (L,)."""
         return self.source_position[self.source_offsets[index] : self.source_offsets[index + 1]]
 
-    def save(self, path: Path) -> None:
+    def select(self, rows: np.ndarray) -> "Alignment":
+        """Return the alignment of some videos, by their rows."""
+        return Alignment.from_rows(
+            video_id=self.video_id[rows],
+            action=self.action[rows],
+            split=self.split[rows],
+            positions=[self.position(i) for i in rows],
+            sources=[self.source(i) for i in rows],
+        )
+
+    def row(self, video: int | str) -> int:
+        """Return the row of a video by its name; a number is the row, from the end where it is negative.
+
+        Raises:
+            UserError: If there is none.
+        """
+        if isinstance(video, str):
+            found = np.flatnonzero(self.video_id == video).tolist()
+        else:
+            found = [range(len(self))[video]] if -len(self) <= video < len(self) else []
+        if not found:
+            some = ", ".join(self.video_id[:5].tolist()) + (", ..." if len(self) > 5 else "")
+            raise UserError(f"video {video!r}: not among the {len(self)} videos of this alignment ({some}).")
+        return int(found[0])
+
+    def warp(self, video: int | str) -> Warp:
+        """Return the warp of a video, by its row or its name."""
+        row = self.row(video)
+        return Warp(self.position(row), self.source(row))
+
+    def to_frames(self) -> Any:
+        """Return a table with a row for each frame: a pandas DataFrame, or where pandas is missing a dict of arrays.
+
+        Columns: ``video_id``, ``action``, ``split``, ``frame``, ``video_time`` (in [0, 1]), ``prototype_position``.
+        """
+        lengths = self.lengths
+        frame = np.arange(int(lengths.sum())) - np.repeat(self.offsets[:-1], lengths)
+        table = {name: np.repeat(getattr(self, name), lengths) for name in _TEXT}
+        table |= {"frame": frame, "video_time": frame / np.repeat(np.maximum(lengths - 1, 1), lengths)}
+        table["prototype_position"] = self.prototype_position
+        try:
+            import pandas as pd
+        except ImportError:
+            return table
+        return pd.DataFrame(table)
+
+    def plot(self, **options: Any) -> "Axes":
+        """Draw where the frames of every video lie, see :func:`plot_alignment`, and return the axes."""
+        from tpl_lightning.evaluation.plots import plot_alignment
+
+        return plot_alignment(self, **options)
+
+    def save(self, path: str | Path) -> None:
         """Write alignment.h5: a temporary file beside it, then a rename."""
+        path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         with h5py.File(temporary, "w") as file:
             for name in _TEXT:
@@ -120,18 +227,19 @@ class Alignment:
         temporary.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> "Alignment":
+    def load(cls, path: str | Path) -> "Alignment":
         """Read alignment.h5.
 
         Raises:
             UserError: If the file is missing, unreadable or lacks a dataset.
         """
+        path = Path(path)
         if not path.is_file():
-            raise UserError(f"{path}: no alignment there; make one with `tpl fit ... run.name=NAME`.")
+            raise FileError(f"{path}: no alignment there; make one with `tpl fit ... run.name=NAME`.")
         try:
             with h5py.File(path, "r") as file:
                 text = {name: file[name].asstr()[:].astype(str) for name in _TEXT}
                 numbers = {name: file[name][:].astype(dtype) for name, dtype in _NUMBERS.items()}
         except (OSError, KeyError) as error:
-            raise UserError(f"{path}: not a readable alignment ({error}); fit the run again.") from error
+            raise FileError(f"{path}: not a readable alignment ({error}); fit the run again.") from error
         return cls(**text, **numbers)

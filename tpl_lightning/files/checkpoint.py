@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from tpl_lightning.config import complete_config
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import FileError, UserError
 
 __all__ = [
     "VERSION",
@@ -43,11 +43,11 @@ def read_checkpoint(path: Path, *, device: torch.device | str = "cpu", finished:
         UserError: If the file is missing, unreadable, or not finished.
     """
     if not path.is_file():
-        raise UserError(f"{path}: no checkpoint there; give runs/NAME or runs/NAME/checkpoints/last.ckpt.")
+        raise FileError(f"{path}: no checkpoint there; give runs/NAME or runs/NAME/checkpoints/last.ckpt.")
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises many unrelated classes on a foreign file
-        raise UserError(f"{path}: not a readable checkpoint ({_first_line(error)}); fit the run again.") from error
+        raise FileError(f"{path}: not a readable checkpoint ({_first_line(error)}); fit the run again.") from error
     if not isinstance(state, dict):
         raise UserError(f"{path}: not a checkpoint of this framework; fit the run again.")
     version = state.get(_VERSION_KEY, 0)
@@ -126,7 +126,7 @@ def save_state(state: dict[str, Any], path: Path) -> None:
     except (OSError, RuntimeError) as error:  # torch wraps what the file system says
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise UserError(
+        raise FileError(
             f"{path}: the checkpoint cannot be written ({_first_line(error)}); free some space, or choose another "
             "run.dir."
         ) from error

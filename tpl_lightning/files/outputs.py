@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import FileError, UserError
 
 __all__ = ["MANIFEST", "Outputs", "made_here"]
 
@@ -135,8 +135,10 @@ class Outputs:
                 # Noted first: a file that a killed process leaves behind is known as ours.
                 self._note(target.parent, {target.name: part})
                 part.replace(target)
+        except UserError:  # of what the block reads
+            raise
         except OSError as error:
-            raise UserError(
+            raise FileError(
                 f"{target}: cannot be written ({error.strerror or error}); give another out=PATH."
             ) from error
         finally:
@@ -160,8 +162,10 @@ class Outputs:
             if target.exists():
                 target.rename(old)
             part.rename(target)
+        except UserError:  # of what the block reads
+            raise
         except OSError as error:
-            raise UserError(
+            raise FileError(
                 f"{target}: cannot be written ({error.strerror or error}); give another out=FOLDER."
             ) from error
         finally:

@@ -2,32 +2,27 @@
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from tpl_lightning.aligners import Aligner
 from tpl_lightning.data import VideoSet
-from tpl_lightning.evaluation import Alignment, Scores, prototype_grid
+from tpl_lightning.evaluation import (
+    Alignment,
+    Scores,
+    first_component,
+    phase_colors,
+    plot_prototype,
+    plot_signal,
+    plot_warps,
+)
 from tpl_lightning.files import one_line
-
-if TYPE_CHECKING:
-    from matplotlib.typing import ColorType
 
 __all__ = ["draw_alignment", "draw_run"]
 
-_UNLABELLED: "ColorType" = "0.75"
 _MAX_VIDEOS = 40  # curves per panel; more would be a blot
-
-
-def _phase_colors(num_phases: int) -> list["ColorType"]:
-    """Return one colour per phase; the last stands for no label."""
-    shades = mpl.colormaps["turbo"](np.linspace(0.08, 0.92, max(num_phases, 1)))
-    return [*shades, _UNLABELLED]
 
 
 def _panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
@@ -35,21 +30,12 @@ def _panels(count: int, columns: int, width: float, height: float) -> tuple[Figu
     return figure, figure.subplots(count, columns, squeeze=False)
 
 
-def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, labels: np.ndarray, colors: list["ColorType"]) -> None:
-    """Draw y over x, thin, with a dot per frame in the colour of its phase."""
-    axes.plot(x, y, color="0.8", linewidth=0.6, zorder=1)
-    axes.scatter(x, y, c=[colors[k] for k in labels], s=3, linewidths=0, zorder=2)
-
-
 def _signals(aligner: Aligner, videos: VideoSet) -> tuple[list[np.ndarray], str]:
     """Return one (L_i,) signal per video: the first latent channel, or for others the first component."""
     latents = getattr(aligner, "latents", None)
     if latents is not None:
         return [z[:, 0] for z in latents(videos)], "latent Z"
-    centred = [x - x.mean(axis=0) for x in (videos.read(i) for i in range(len(videos)))]
-    stacked = np.concatenate(centred)
-    direction = np.linalg.svd(stacked[:: max(1, len(stacked) // 4000)], full_matrices=False)[2][0]
-    return [x @ direction for x in centred], "first component"
+    return first_component([videos.read(i) for i in range(len(videos))]), "first component"
 
 
 def _draw_signals(
@@ -58,11 +44,11 @@ def _draw_signals(
     """Draw the paper's figure 3: signals over their own time, and over prototype time."""
     figure, axes = _panels(len(videos.actions), 2, 4.5, 2.0)
     for row, action in zip(axes, videos.actions, strict=True):
-        colors = _phase_colors(len(videos.phase_names.get(action, ())))
+        colors = phase_colors(len(videos.phase_names.get(action, ())))
         for i in np.flatnonzero(videos.action == action)[:_MAX_VIDEOS]:
             labels = videos.labels(i)
-            _curve(row[0], np.arange(len(labels)), signals[i], labels, colors)
-            _curve(row[1], alignment.position(i), signals[i], labels, colors)
+            plot_signal(row[0], np.arange(len(labels)), signals[i], labels, colors)
+            plot_signal(row[1], alignment.position(i), signals[i], labels, colors)
         row[0].set_ylabel(f"{one_line(action)}\n{name}", fontsize=8)
     axes[0, 0].set_title("before: frame", fontsize=9)
     axes[0, 1].set_title("after: prototype time", fontsize=9)
@@ -78,16 +64,11 @@ def _draw_warps(path: Path, alignment: Alignment, videos: VideoSet, source: str)
     for panel in axes.flat[count:]:
         panel.set_axis_off()
     for panel, action in zip(axes.flat, videos.actions, strict=False):
-        for i in np.flatnonzero(videos.action == action)[:_MAX_VIDEOS]:
-            grid = prototype_grid(int(alignment.prototype_length[i]))
-            style = {"train": "C0", "val": "C2", "test": "C1"}[str(alignment.split[i])]
-            panel.plot(grid, np.minimum(alignment.source(i), 1.0), color=style, linewidth=0.8, alpha=0.8)
-        panel.plot([0, 1], [0, 1], "--", color="0.6", linewidth=0.7)
+        plot_warps(alignment, action=action, ax=panel)
         panel.set_title(one_line(action), fontsize=9)
         panel.set_xlabel("prototype time", fontsize=7)
-        panel.set_aspect("equal")
+        panel.set_ylabel("video time" if panel is axes[0, 0] else "", fontsize=7)
         panel.tick_params(labelsize=6)
-    axes[0, 0].set_ylabel("video time", fontsize=7)
     figure.suptitle(f"Warps T (blue train, green val, orange test). {one_line(source)}", fontsize=8)
     figure.savefig(path, dpi=130)
 
@@ -111,29 +92,11 @@ def _draw_prototypes(
         if len(rows) == 0:
             continue
         phases = videos.phase_names.get(action, [])
-        colors = _phase_colors(len(phases))
-        labels = scores.prototype_labels[action]
         mean = _mean_signal(signals, alignment, rows)
-        grid = prototype_grid(len(mean))
-        panel.plot(grid, mean, color="black", linewidth=1.2)
-        codes = np.where(labels < 0, len(colors) - 1, labels)[None]
-        low, high = np.nanmin(mean), np.nanmax(mean)
-        panel.imshow(
-            codes,
-            cmap=ListedColormap(colors),
-            vmin=-0.5,
-            vmax=len(colors) - 0.5,
-            extent=(0, 1, low - 0.35 * (high - low), low - 0.1 * (high - low)),
-            aspect="auto",
-        )
-        panel.set_xlim(0, 1)
-        panel.set_ylim(low - 0.4 * (high - low), high + 0.1 * (high - low))
+        names = [one_line(phase).lstrip("_") for phase in phases]
+        plot_prototype(mean, scores.prototype_labels[action], names, ax=panel)
         panel.set_ylabel(f"{one_line(action)}\n{name}", fontsize=8)
         panel.tick_params(labelsize=7)
-        for k, phase in enumerate(phases):
-            panel.plot([], [], color=colors[k], linewidth=4, label=one_line(phase).lstrip("_"))
-        if phases:
-            panel.legend(fontsize=5.5, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     figure.suptitle("Prototypes and their labels over prototype time", fontsize=9)
     figure.savefig(path, dpi=130)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tpl_lightning.config import Config, save_config
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import FileError, UserError
 
 __all__ = ["find_cache", "hold_folder", "open_run_directory", "write_atomically", "write_metrics"]
 
@@ -122,7 +122,7 @@ def _take(config: Config) -> tuple[Path, IO[str]]:
             return folder, lock
         held = hold_folder(place)
     except OSError as error:
-        raise UserError(f"{place}: cannot be written ({error.strerror}); choose another run.dir.") from error
+        raise FileError(f"{place}: cannot be written ({error.strerror}); choose another run.dir.") from error
     if held is None:
         raise UserError(f"{place}: this run is going on ({_holder(place)}); wait for its end.")
     return place, held

@@ -8,21 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet, open_cache
-from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import Alignment, prototype_grid
+from tpl_lightning.errors import FileError, UserError
+from tpl_lightning.evaluation import Alignment, Warp
 from tpl_lightning.features import video_names
 from tpl_lightning.files import canonical
 from tpl_lightning.runs.directory import find_cache
 from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock, is_video, note_left_out, search_videos
-
-if TYPE_CHECKING:
-    from tpl_lightning.aligners import Aligner
 
 __all__ = ["NEW", "Run", "RunFile", "RunVideo"]
 
@@ -76,12 +72,11 @@ class RunVideo:
 
     def frame(self, prototype_time: np.ndarray) -> np.ndarray:
         """Return the frame at prototype times, T^theta."""
-        times = np.interp(prototype_time, prototype_grid(len(self.source)).astype(np.float64), self.source)
-        return times.clip(0.0, 1.0) * (self.num_frames - 1)
+        return Warp(self.position, self.source).frame(prototype_time)
 
     def prototype_time(self, frame: np.ndarray) -> np.ndarray:
         """Return the prototype time of frames, T^-theta."""
-        return np.interp(frame, np.arange(self.num_frames), self.position.astype(np.float64))
+        return Warp(self.position, self.source).prototype_time(frame)
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,7 @@ class Run:
         """Read the alignment; the cache is opened when it is needed."""
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise UserError(f"{self.folder}: no such run directory; give runs/NAME as `tpl fit` left it.")
+            raise FileError(f"{self.folder}: no such run directory; give runs/NAME as `tpl fit` left it.")
         self.alignment = Alignment.load(self.folder / "alignment.h5")
         self._cache_path = cache
 
@@ -125,7 +120,7 @@ class Run:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise UserError(f"{path}: missing or not readable; fit the run again.") from error
+            raise FileError(f"{path}: missing or not readable; fit the run again.") from error
         return found if isinstance(found, dict) else {}
 
     @cached_property
@@ -134,7 +129,7 @@ class Run:
         named = str(self._cache_path or self.metrics.get("cache") or self.config.data.cache)
         path = Path(named if self._cache_path else find_cache(named, self.folder))
         if not (path.is_file() or glob.glob(str(path))):
-            raise UserError(f"{named}: the cache of {self.folder} is not there; say where it is with cache=PATH.")
+            raise FileError(f"{named}: the cache of {self.folder} is not there; say where it is with cache=PATH.")
         cache = open_cache(path)
         length = dict(zip(cache.video_id.tolist(), cache.lengths.tolist(), strict=True))
         for video, frames in zip(self.alignment.video_id.tolist(), self.alignment.lengths.tolist(), strict=True):
@@ -378,6 +373,7 @@ def embed_and_align(
     Returns:
         The alignment, a row per video (None: there is none left), and when the embedded frames of each appear.
     """
+    from tpl_lightning.aligners import restore_aligner
     from tpl_lightning.features import embed_video, extractor_of_cache
     from tpl_lightning.video import probe_video
 
@@ -410,19 +406,8 @@ def embed_and_align(
                 broken(problems, len(new) + len(problems))
             if not new:
                 return None, []
-        return _fitted_aligner(run).align(VideoSet(EmbeddingCache(target))), clocks
-
-
-def _fitted_aligner(run: Run) -> "Aligner":
-    """Return the run's aligner; those that learn nothing but lengths are fitted on the spot."""
-    from tpl_lightning.aligners import build_aligner, load_aligner
-
-    if run.config.method not in ("linear", "pad") or run.config.refines:
-        return load_aligner(run.folder / "checkpoints" / "last.ckpt", run.config)
-    aligner = build_aligner(run.config, run.folder)
-    train = set(run.alignment.video_id[run.alignment.split == "train"].tolist())
-    aligner.fit(VideoSet(run.cache, np.flatnonzero([str(video) in train for video in run.cache.video_id])))
-    return aligner
+        aligner = restore_aligner(run.folder / "checkpoints", run.config, run.alignment)
+        return aligner.align(VideoSet(EmbeddingCache(target))), clocks
 
 
 def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:
@@ -441,7 +426,7 @@ def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:
             for reason, paths in out.items():
                 left.setdefault(reason, []).extend(paths)
         elif not path.is_file():
-            raise UserError(f"{path}: no such video file or folder.")
+            raise FileError(f"{path}: no such video file or folder.")
         elif not is_video(path):
             endings = ", ".join(sorted(VIDEO_EXTENSIONS))
             raise UserError(f"{path}: not a video by its ending; there are: {endings}.")

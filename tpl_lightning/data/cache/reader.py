@@ -24,7 +24,7 @@ from tpl_lightning.data.cache.writer import (
     are_frame_times,
     writable,
 )
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.errors import FileError, UserError, plain_warnings
 from tpl_lightning.files import writer_of
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter"]
@@ -76,7 +76,7 @@ class EmbeddingCache:
         self._columns: dict[str, np.ndarray] = {}  # what is known of each frame, read once
         self._pid = -1
         if not self.path.is_file():
-            raise UserError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
+            raise FileError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
         try:
             with h5py.File(self.path, "r") as file:
                 self._read_metadata(file)
@@ -88,7 +88,7 @@ class EmbeddingCache:
                 "HDF5_USE_FILE_LOCKING=FALSE if nobody writes it (network file systems may keep old locks)."
             ) from error
         except _DAMAGE as error:
-            raise UserError(
+            raise FileError(
                 f"{self.path}: not a readable HDF5 file ({_first_line(error)}); copy or make it anew."
             ) from error
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import FileError, UserError
 
 __all__ = ["ShardedCache", "open_cache"]
 
@@ -27,7 +27,7 @@ def open_cache(path: str | Path) -> EmbeddingCache:
         return EmbeddingCache(pattern)
     files = sorted(glob.glob(pattern, recursive=True))
     if not files:
-        raise UserError(
+        raise FileError(
             f"{pattern}: no embedding cache fits this pattern; give existing files with data.cache=PATTERN."
         )
     return EmbeddingCache(files[0]) if len(files) == 1 else ShardedCache(pattern, [EmbeddingCache(f) for f in files])
