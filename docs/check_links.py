@@ -1,4 +1,4 @@
-"""Check every local link of the built site: ``python docs/check_links.py site``; exit code 1 names those that lead nowhere.
+"""Check every local link of the built site: ``python docs/check_links.py site``; exit code 1 where one leads nowhere.
 
 `mkdocs build --strict` checks links in Markdown; here are those of HTML, pictures, scripts and anchors too. Nothing may
 be loaded from elsewhere: pages work without a network. Addresses of other sites are not visited.

@@ -131,6 +131,8 @@ def api_pages() -> dict[str, str]:
     """Return a page for each room: its docstring, then what its door exports."""
     pages = {}
     for room, modules in doors().items():
+        if room == "tpl_lightning.api":  # the page of the package itself has it
+            continue
         path = PACKAGE.parent.joinpath(*room.split("."), "__init__.py")
         purpose = ast.get_docstring(ast.parse(path.read_text())) or ""
         lines = [f"# {room}", "", re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", purpose), ""]
@@ -140,14 +142,16 @@ def api_pages() -> dict[str, str]:
             known = _defined(module)
             for name in listed:
                 lines += [f"::: {room}.{name}", ""] if name in known else []
-        pages[f"reference/api/{room.removeprefix('tpl_lightning').lstrip('.') or 'tpl_lightning'}.md"] = "\n".join(lines)
+        pages[f"reference/api/{room.removeprefix('tpl_lightning.')}.md"] = "\n".join(lines)
     return pages
 
 
 def _defined(module: str) -> set[str]:
     """Return what a module defines by a statement of its own; `A, B = 1, 2` shows in the code alone."""
     path = ROOT.joinpath(*module.split("."))
-    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
+    if path.is_dir():  # a room, by its door
+        return {name for inner, listed in doors()[module].items() for name in listed if name in _defined(inner)}
+    tree = ast.parse(path.with_suffix(".py").read_text())
     names: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import tpl_lightning
+from tests.test_import_direction import LEVELS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -38,6 +39,12 @@ def test_python_of_a_page_runs(name, tmp_path, monkeypatch):
     names: dict = {}
     for block in blocks:
         exec(compile(block, name, "exec"), names)
+
+
+def test_the_architecture_page_has_every_room_at_its_level():
+    page = (DOCS / "architecture" / "index.md").read_text(encoding="utf-8")
+    shown = {name: int(level) for level, name in re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.MULTILINE)}
+    assert shown == {name: level for name, level in LEVELS.items() if name != "__init__"}
 
 
 def test_the_moving_picture_is_small():
