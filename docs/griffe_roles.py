@@ -12,6 +12,7 @@ def plain_code(text: str) -> str:
     """Return a docstring as Markdown: ``:func:`~a.b.c` `` becomes `c`, and doubled backticks single ones."""
     text = re.sub(r":(?:func|class|meth|attr|mod|data|obj):`~[\w.]*?(\w+)`", r"`\1`", text)
     text = re.sub(r":(?:func|class|meth|attr|mod|data|obj):`([\w.]+)`", r"`\1`", text)
+    text = re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE)  # the name by which griffe knows them
     # griffe takes what stands behind the first of several names for its type.
     text = re.sub(r"^( {4,})(\w+(?:, \w+)+): (.*)$", _one_each, text, flags=re.MULTILINE)
     return re.sub(r"(?<!`)``(?!`)(.+?)(?<!`)``(?!`)", r"`\1`", text, flags=re.DOTALL)

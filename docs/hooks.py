@@ -159,6 +159,8 @@ def _defined(module: str) -> set[str]:
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tpl_lightning."):
+            names |= {alias.name for alias in node.names}
     return names
 
 
