@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+if os.environ.get("TPL_CHECK_SHAPES"):  # set by tests/test_shapes.py
+    from tests.shapes import check_shapes
+
+    check_shapes()
+
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 
 torch.set_num_threads(1)  # small tensors; and other programs may hold the other cores

@@ -13,6 +13,10 @@ class UserError(ValueError):
 
     The message is one line that names the file, video or key, says what was expected, what was found
     and the way out. The command line prints it without a traceback and exits with code 2.
+
+    Example:
+        >>> issubclass(UserError, ValueError), issubclass(FileError, OSError)
+        (True, True)
     """
 
     def __init__(self, message: str) -> None:

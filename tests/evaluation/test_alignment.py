@@ -1,5 +1,6 @@
 """The Alignment file, the length-only aligners, and scores against plain loops."""
 
+import sys
 from dataclasses import replace
 
 import h5py
@@ -169,3 +170,40 @@ def test_a_warp_that_is_not_finite_names_its_video():
     warps = {"positions": [np.array([0.0, np.nan])], "sources": [np.array([0.0, 1.0])]}
     with pytest.raises(UserError, match="video 'jump_1': its warp is not finite"):
         Alignment.from_rows(video_id=np.array(["jump_1"]), action=np.array(["jump"]), split=np.array(["test"]), **warps)
+
+
+def test_a_video_is_found_by_row_or_name_and_its_warp_is_a_function(videos):
+    alignment = _warped(videos)
+    name = str(alignment.video_id[2])
+    assert alignment.row(name) == alignment.row(2) == alignment.row(2 - len(videos)) == 2
+    warp = alignment.warp(name)
+    np.testing.assert_allclose(warp(np.linspace(0, 1, 20)), np.linspace(0, 1, 20) ** (1 / 1.4), atol=1e-6)
+    np.testing.assert_allclose(warp.inverse(warp(0.5)), 0.5, atol=0.01)
+    np.testing.assert_allclose(warp.frame(1.0), videos.lengths[2] - 1)
+    np.testing.assert_allclose(warp.prototype_time(np.arange(videos.lengths[2])), alignment.position(2))
+    for video in ("nobody", len(videos)):
+        with pytest.raises(UserError, match="not among the 8 videos"):
+            alignment.warp(video)
+    part = alignment.select(np.array([5, 2]))
+    assert part.video_id.tolist() == [str(alignment.video_id[5]), name]
+    np.testing.assert_array_equal(part.source(1), alignment.source(2))
+
+
+def test_a_table_has_a_row_for_each_frame(videos, monkeypatch):
+    alignment = _warped(videos)
+    table = alignment.to_frames()
+    assert len(table) == int(videos.lengths.sum())
+    second = table[table.video_id == alignment.video_id[1]]
+    assert second.frame.tolist() == list(range(int(videos.lengths[1])))
+    np.testing.assert_array_equal(second.prototype_position, alignment.position(1))
+    np.testing.assert_allclose(second.video_time, np.linspace(0, 1, int(videos.lengths[1])))
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    plain = alignment.to_frames()
+    assert isinstance(plain, dict)
+    assert {key: list(values) for key, values in plain.items()} == {key: list(table[key]) for key in table}
+
+
+def test_a_missing_file_is_an_oserror_of_ours(tmp_path):
+    with pytest.raises(OSError, match="no alignment there") as caught:
+        Alignment.load(tmp_path / "alignment.h5")
+    assert isinstance(caught.value, UserError)

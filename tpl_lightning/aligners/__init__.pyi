@@ -1,5 +1,5 @@
 from .base import Aligner, Features, StoredAligner, make_catalogue, with_epochs
-from .registry import build_aligner, load_aligner, restore_aligner
+from .registry import build_aligner, build_module, load_aligner, restore_aligner
 from .tpl import TPLAligner
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "StoredAligner",
     "TPLAligner",
     "build_aligner",
+    "build_module",
     "load_aligner",
     "make_catalogue",
     "restore_aligner",

@@ -46,6 +46,12 @@ def make_catalogue(train: VideoSet, num_channels: int, prototype_length: str = "
         train: Training videos.
         num_channels: Channels after preprocessing.
         prototype_length: ``median`` or ``longest``, of an action's training videos.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> videos = VideoSet(ArrayCache([np.eye(4), np.eye(6, 4)], action=["jump", "jump"]))
+        >>> make_catalogue(videos, num_channels=4)["prototype_lengths"]
+        [5]
     """
     cache = train.cache
     lengths = median_lengths(train) if prototype_length == "median" else longest_lengths(train)
@@ -86,6 +92,11 @@ def with_epochs(config: Config, videos: int) -> Config:
     Args:
         config: The configuration; a number that it gives stays.
         videos: Training videos; where steps are counted, an epoch has one for each batch of all ranks.
+
+    Example:
+        >>> from tpl_lightning.config import load_config
+        >>> with_epochs(load_config(["method=tpl"]), videos=70).train.max_epochs
+        300
     """
     epochs = config.train.max_epochs
     if epochs is None and config.model.aligner == "path" and config.method in ("tpl", "tpl_plus"):
@@ -97,7 +108,15 @@ def with_epochs(config: Config, videos: int) -> Config:
 
 
 class Features(Protocol):
-    """What makes features (L, K) of the embeddings (L, C) of a video; a fitted ``Preprocessor`` is one."""
+    """What makes features (L, K) of the embeddings (L, C) of a video; a fitted ``Preprocessor`` is one.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache, Preprocessor
+        >>> videos = VideoSet(ArrayCache([np.eye(4), np.eye(6, 4)], action=["jump", "jump"]))
+        >>> features: Features = Preprocessor.fit(videos, Config().data)
+        >>> features(videos.read(1)).shape
+        (6, 4)
+    """
 
     @property
     def num_channels(self) -> int:
@@ -114,7 +133,19 @@ class Features(Protocol):
 
 
 class Aligner(ABC):
-    """Learns from training videos, then places the frames of any video on its action's prototype timeline."""
+    """Learns from training videos, then places the frames of any video on its action's prototype timeline.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tpl_lightning.aligners import build_aligner
+        >>> from tpl_lightning.config import load_config
+        >>> from tpl_lightning.data import ArrayCache
+        >>> videos = VideoSet(ArrayCache([np.eye(4), np.eye(6, 4)], action=["jump", "jump"]))
+        >>> aligner: Aligner = build_aligner(load_config(["method=linear"]), Path("runs/mine"))
+        >>> aligner.fit(videos)
+        >>> aligner.align(videos).prototype_length.tolist()
+        [5, 5]
+    """
 
     @abstractmethod
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
@@ -142,7 +173,12 @@ class Aligner(ABC):
 
 
 class StoredAligner(Aligner):
-    """An aligner whose checkpoint holds the prototypes."""
+    """An aligner whose checkpoint holds the prototypes.
+
+    Example:
+        >>> sorted(StoredAligner.__abstractmethods__)
+        ['align', 'fit', 'prototype_labels', 'prototypes']
+    """
 
     @abstractmethod
     def prototype_labels(self) -> dict[str, np.ndarray]:

@@ -1,17 +1,36 @@
 """Aligners by name: each learns from training videos and yields an Alignment."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tpl_lightning.aligners.base import Aligner, LengthAligner, StoredAligner, median_lengths
 from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment
 
-__all__ = ["Aligner", "StoredAligner", "build_aligner", "load_aligner", "median_lengths", "restore_aligner"]
+if TYPE_CHECKING:
+    from tpl_lightning.data import EmbeddingDataModule, Splits
+    from tpl_lightning.lit import AlignmentModule
+
+__all__ = [
+    "Aligner",
+    "StoredAligner",
+    "build_aligner",
+    "build_module",
+    "load_aligner",
+    "median_lengths",
+    "restore_aligner",
+]
 
 
 def build_aligner(config: Config, run_dir: Path) -> Aligner:
-    """Return the unfitted aligner that ``config.method`` names, refined if ``config.refine`` says so."""
+    """Return the unfitted aligner that ``config.method`` names, refined if ``config.refine`` says so.
+
+    Example:
+        >>> from tpl_lightning.config import load_config
+        >>> type(build_aligner(load_config(["method=direct"]), Path("runs/mine"))).__name__
+        'JointAligner'
+    """
     if config.method in ("tcc", "lav"):
         from tpl_lightning.aligners.heads import HeadAligner
 
@@ -23,6 +42,37 @@ def build_aligner(config: Config, run_dir: Path) -> Aligner:
     return JointAligner(config, run_dir, base=None if config.method == "direct" else _build_base(config, run_dir))
 
 
+def build_module(config: Config, splits: "Splits") -> "tuple[AlignmentModule, EmbeddingDataModule]":
+    """Return the LightningModule of a method and its data, for a Trainer of the caller's.
+
+    It needs the callbacks that :func:`tpl_lightning.lit.training_callbacks` gives, and
+    ``Trainer(use_distributed_sampler=False)``. Random numbers are seeded by ``config.seed``.
+
+    Args:
+        config: The configuration; ``method`` is ``tpl``, ``tpl_plus`` or ``dtan``.
+        splits: The videos.
+
+    Raises:
+        UserError: If the method trains no network that predicts warps.
+
+    Example:
+        >>> from tpl_lightning.config import load_config
+        >>> from tpl_lightning.data import ArrayCache, VideoSet, split_videos
+        >>> config = load_config(["method=tpl", "data.folds=3", "data.pca=2"])
+        >>> videos = VideoSet(ArrayCache([np.eye(5) + k for k in range(3)], action=["jump"] * 3))
+        >>> module, data = build_module(config, split_videos(videos, config.data))
+        >>> module.actions, len(data.train), len(data.test)
+        (['jump'], 2, 1)
+    """
+    from tpl_lightning.aligners.tpl import TPLAligner
+
+    if config.method not in ("tpl", "tpl_plus", "dtan"):
+        raise UserError(f"method={config.method}: trains no network that predicts warps; take tpl_plus, tpl or dtan.")
+    aligner = _build_base(config, Path())
+    assert isinstance(aligner, TPLAligner)
+    return aligner.build(splits)
+
+
 def load_aligner(path: Path, config: Config) -> StoredAligner:
     """Load the fitted aligner of a checkpoint, with its refinement where the run had one.
 
@@ -32,6 +82,12 @@ def load_aligner(path: Path, config: Config) -> StoredAligner:
 
     Raises:
         UserError: If the file is missing or unreadable, or the method keeps no checkpoint.
+
+    Example:
+        >>> load_aligner(Path("runs/missing/checkpoints/last.ckpt"), Config())  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        tpl_lightning.errors.FileError: runs/missing/checkpoints/last.ckpt: no checkpoint there; ...
     """
     from tpl_lightning.aligners.joint import JointAligner
 
@@ -58,6 +114,16 @@ def restore_aligner(checkpoints: Path, config: Config, alignment: Alignment) -> 
 
     Raises:
         UserError: As :func:`load_aligner`.
+
+    Example:
+        >>> import numpy as np
+        >>> from tpl_lightning.config import load_config
+        >>> line = np.linspace(0, 1, 5)
+        >>> known = Alignment.from_rows(
+        ...     video_id=["a"], action=["jump"], split=["train"], positions=[line], sources=[line]
+        ... )
+        >>> restore_aligner(Path("runs/mine/checkpoints"), load_config(["method=linear"]), known).prototype_length
+        {'jump': 5}
     """
     if config.method not in ("linear", "pad") or config.refines:
         return load_aligner(checkpoints / "last.ckpt", config)

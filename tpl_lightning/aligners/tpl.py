@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning import Callback, seed_everything
+from lightning import seed_everything
 
 from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue, with_epochs
 from tpl_lightning.aligners.joint import wants_detail
@@ -25,15 +25,7 @@ from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.evaluation import Alignment
 from tpl_lightning.files import read_checkpoint
 from tpl_lightning.functional import compute_device
-from tpl_lightning.lit import (
-    AlignmentModule,
-    Diagnosis,
-    IcaeWeightAnnealing,
-    PathTPLModule,
-    PrototypeBuilder,
-    TPLModule,
-    in_words,
-)
+from tpl_lightning.lit import AlignmentModule, PathTPLModule, TPLModule, in_words, training_callbacks
 from tpl_lightning.lit import train as train_module
 from tpl_lightning.tracking import current_mirror
 
@@ -46,6 +38,12 @@ class TPLAligner(StoredAligner):
     Args:
         config: The configuration.
         run_dir: Folder for the checkpoint and the CSV log.
+
+    Example:
+        >>> from tpl_lightning.config import load_config
+        >>> aligner = TPLAligner(load_config(["method=tpl"]), Path("runs/mine"))
+        >>> aligner.module_class.__name__
+        'TPLModule'
     """
 
     def __init__(self, config: Config, run_dir: Path) -> None:
@@ -84,8 +82,9 @@ class TPLAligner(StoredAligner):
         aligner.module = module.eval().to(aligner._device())
         return aligner
 
-    def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
-        """Train the network on all actions at once and build the prototypes."""
+    def build(self, splits: Splits) -> tuple[AlignmentModule, EmbeddingDataModule]:
+        """Return the untrained module for the training videos, and the data that it is trained on."""
+        train = splits.train
         config = self.config = with_epochs(self.config, len(train))
         seed_everything(config.seed, workers=True, verbose=False)
         preprocessor = Preprocessor.fit(train, config.data)
@@ -95,27 +94,29 @@ class TPLAligner(StoredAligner):
             catalogue["detail"] = wants_detail(train, preprocessor, config)
         module = self.module_class(config_to_dict(config), catalogue)
         module.preprocessor_state = preprocessor.state()
-        empty = train.select(np.zeros(len(train), dtype=bool))
-        splits = Splits(train=train, val=empty if val is None else val, test=empty)
         data = EmbeddingDataModule(
             splits, preprocessor, module.actions, config.data, config.seed, few_sizes=config.train.compile
         )
-        callbacks: list[Callback] = [PrototypeBuilder(self.run_dir / "checkpoints" / "last.ckpt")]
-        if isinstance(module, TPLModule):
-            fractional = isinstance(module, PathTPLModule)
-            callbacks.insert(0, IcaeWeightAnnealing(config.loss.alpha, config.loss.t0, fractional=fractional))
-            callbacks.append(Diagnosis())  # after the prototypes are built
         self.module = module
         if isinstance(module, PathTPLModule) and labels_choose(config.select, train):
             module.select = partial(self._choose_prior, train)
+        return module, data
+
+    def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
+        """Train the network on all actions at once and build the prototypes."""
+        empty = train.select(np.zeros(len(train), dtype=bool))
+        module, data = self.build(Splits(train=train, val=empty if val is None else val, test=empty))
         mirror = current_mirror()
         train_module(
             module,
-            config,
+            self.config,
             self.run_dir,
             fingerprint=train.cache.fingerprint(),
             datamodule=data,
-            callbacks=[*callbacks, *(mirror.callbacks if mirror else [])],
+            callbacks=[
+                *training_callbacks(module, self.run_dir / "checkpoints" / "last.ckpt"),
+                *(mirror.callbacks if mirror else []),
+            ],
         )
         self.module = module.eval().to(self._device())
 

@@ -98,10 +98,10 @@ def _rectangular(embeddings: Any, least: int) -> np.ndarray:
     """Return videos of equal lengths, after scikit-learn's own look at them."""
     from sklearn.utils import check_array
 
-    allow = {"allow_nd": np.ndim(embeddings) == 3} if not hasattr(embeddings, "toarray") else {}
+    is_deep = len(getattr(embeddings, "shape", ())) == 3
     try:
         checked: np.ndarray = check_array(
-            embeddings, dtype=np.float32, ensure_min_samples=least, ensure_min_features=2, **allow
+            embeddings, dtype=np.float32, allow_nd=is_deep, ensure_min_samples=least, ensure_min_features=2
         )
     except ValueError as error:
         raise UserError(f"embeddings: {error}") from error

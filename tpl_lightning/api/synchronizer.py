@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +23,6 @@ from tpl_lightning.evaluation import Alignment, Quality, assess, evaluate, voted
 from tpl_lightning.files import load_state, save_state
 from tpl_lightning.functional import resample
 from tpl_lightning.runs import Run, write_metrics
-
-if TYPE_CHECKING:
-    from typing import Self
 
 __all__ = ["Synchronizer"]
 
@@ -58,12 +55,15 @@ class Synchronizer(TransformerMixin, BaseEstimator):
     Example:
         >>> import numpy as np
         >>> time = np.linspace(0, 1, 40)
-        >>> videos = [np.stack([np.sin(3 * time**p), np.cos(3 * time**p)], 1) for p in (0.8, 1.0, 1.25)]
+        >>> videos = [np.stack([np.sin(6 * time**p), np.cos(6 * time**p)], axis=1) for p in (0.8, 1.0, 1.25)]
         >>> sync = Synchronizer(method="direct").fit(videos)
-        >>> warped = sync.transform(videos)
-        >>> [x.shape for x in warped], sync.score() > 0.9
+        >>> [warped.shape for warped in sync.transform(videos)], sync.score() > 0.9
         ([(40, 2), (40, 2), (40, 2)], True)
+        >>> sync.match(0, 20)  # the frames at which the others are as far
+        {'1': 23, '2': 25}
     """
+
+    _aligner: Aligner | None
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         self.options = options
         self.random_state = random_state
 
-    def fit(self, embeddings: Any, actions: Any = None, labels: Any = None) -> "Self":
+    def fit(self, embeddings: Any, actions: Any = None, labels: Any = None) -> "Synchronizer":
         """Align the training videos and make the prototype of each action.
 
         Args:
@@ -221,7 +221,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
                 self._aligner = restore_aligner(Path(folder) / "checkpoints", self._config, self.alignment_)
         return self._aligner
 
-    def set_output(self, *, transform: str | None = None) -> "Self":
+    def set_output(self, *, transform: str | None = None) -> "Synchronizer":
         """Choose what :meth:`transform` returns: ``default``, a list of arrays, or ``pandas``, one table.
 
         Raises:
@@ -261,7 +261,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         return folder
 
     @classmethod
-    def load(cls, folder: str | Path, *, cache: str | Path | None = None) -> "Self":
+    def load(cls, folder: str | Path, *, cache: str | Path | None = None) -> "Synchronizer":
         """Return the fitted estimator of a folder of :meth:`save`, or of a run of ``tpl fit``.
 
         Args:
@@ -331,7 +331,8 @@ class Synchronizer(TransformerMixin, BaseEstimator):
 
     def _learn(self, config: Config, aligner: Aligner, files: dict[str, bytes], labels: Labels) -> None:
         """Keep the fitted aligner, and how phases are called."""
-        self._config, self._aligner, self._checkpoints, self._labels = config, aligner, files, labels
+        self._config, self._checkpoints, self._labels = config, files, labels
+        self._aligner = aligner
 
     def _look_at(self, train: VideoSet, alignment: Alignment, aligner: Aligner, quality: Quality) -> None:
         """Keep what is known of the training videos: their alignment, prototypes [7] and labels [8]."""

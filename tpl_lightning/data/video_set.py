@@ -20,6 +20,13 @@ class VideoSet:
     Args:
         cache: The cache.
         indices: Their numbers in the cache; None: all.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> videos = VideoSet(ArrayCache([np.eye(2), np.eye(3, 2)], action=["jump", "turn"]))
+        >>> turns = videos.select(videos.action == "turn")
+        >>> len(videos), turns.lengths.tolist(), turns.read(0).shape
+        (2, [3], (3, 2))
     """
 
     def __init__(self, cache: EmbeddingCache, indices: np.ndarray | None = None) -> None:

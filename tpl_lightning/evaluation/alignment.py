@@ -57,7 +57,8 @@ class Warp:
 
     def __call__(self, prototype_time: np.ndarray | float) -> np.ndarray:
         """Return the video time at prototype times, T^theta."""
-        return np.interp(prototype_time, prototype_grid(len(self.source)).astype(np.float64), self.source)
+        grid = prototype_grid(len(self.source)).astype(np.float64)
+        return np.asarray(np.interp(prototype_time, grid, self.source))
 
     def inverse(self, video_time: np.ndarray | float) -> np.ndarray:
         """Return the prototype time at video times, T^-theta."""
@@ -69,7 +70,7 @@ class Warp:
 
     def prototype_time(self, frame: np.ndarray | float) -> np.ndarray:
         """Return the prototype time of frames."""
-        return np.interp(frame, np.arange(len(self.position)), self.position.astype(np.float64))
+        return np.asarray(np.interp(frame, np.arange(len(self.position)), self.position.astype(np.float64)))
 
 
 @dataclass(frozen=True)

@@ -88,13 +88,13 @@ def plot_alignment(
         'prototype time'
     """
     rows = _rows(alignment, action)[:_MAX_VIDEOS]
-    drawn = _signals(alignment, signals)
-    known = None if labels is None else _fitting(alignment, labels, "labels")
-    phases = num_phases or (1 + max((int(own.max()) for own in known), default=0) if known is not None else 1)
-    colors, axes = phase_colors(phases), _new_axes(ax)
-    for i in rows.tolist():
-        own = np.full(len(drawn[i]), -1) if known is None else known[i]
-        plot_signal(axes, alignment.position(i), drawn[i], own, colors)
+    drawn = _signals(alignment, signals, rows)
+    every = [np.full(length, -1) for length in alignment.lengths] if labels is None else labels
+    known = [_fitting(alignment, every, "labels")[i] for i in rows]
+    colors = phase_colors(num_phases or 1 + max(int(own.max()) for own in known))
+    axes = _new_axes(ax)
+    for i, signal, own in zip(rows, drawn, known, strict=True):
+        plot_signal(axes, alignment.position(i), signal, own, colors)
     axes.set_xlabel("prototype time")
     axes.set_ylabel("video time" if signals is None else "signal")
     return axes
@@ -204,8 +204,10 @@ def _fitting(alignment: Alignment, values: Sequence[np.ndarray], name: str) -> l
     return found
 
 
-def _signals(alignment: Alignment, signals: Sequence[np.ndarray] | None) -> list[np.ndarray]:
+def _signals(alignment: Alignment, signals: Sequence[np.ndarray] | None, rows: np.ndarray) -> list[np.ndarray]:
+    """Return the (L_i,) signals of some videos."""
     if signals is None:
-        return [np.linspace(0, 1, length) for length in alignment.lengths.tolist()]
-    found = _fitting(alignment, signals, "signals")
+        return [np.linspace(0, 1, length) for length in alignment.lengths[rows].tolist()]
+    every = _fitting(alignment, signals, "signals")
+    found = [every[i] for i in rows]
     return first_component(found) if found[0].ndim == 2 else found

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.shapes import Float, Shaped
 
 __all__ = [
     "all_reduce_sum",
@@ -36,12 +37,22 @@ def is_distributed() -> bool:
 
 
 def num_ranks() -> int:
-    """Return how many processes share this run."""
+    """Return how many processes share this run.
+
+    Example:
+        >>> num_ranks()
+        1
+    """
     return dist.get_world_size() if is_distributed() else 1
 
 
 def is_rank_zero() -> bool:
-    """Tell whether this process writes the results: the first of a distributed run, or one that is alone."""
+    """Tell whether this process writes the results: the first of a distributed run, or one that is alone.
+
+    Example:
+        >>> is_rank_zero()
+        True
+    """
     return not is_distributed() or dist.get_rank() == 0
 
 
@@ -62,6 +73,10 @@ def on_rank_zero(compute: Callable[[], Result]) -> Result:
 
     Raises:
         Exception: On every rank, what ``compute`` raised; UserError where rank zero has died.
+
+    Example:
+        >>> on_rank_zero(lambda: 6 * 7)
+        42
     """
     if not is_distributed():
         return compute()
@@ -84,7 +99,12 @@ def on_rank_zero(compute: Callable[[], Result]) -> Result:
 
 
 def most_of_ranks(*numbers: int) -> list[int]:
-    """Return the largest of each number over all ranks. Every rank must call this; no GPU is waited for."""
+    """Return the largest of each number over all ranks. Every rank must call this; no GPU is waited for.
+
+    Example:
+        >>> most_of_ranks(3, 5)
+        [3, 5]
+    """
     if not is_distributed():
         return list(numbers)
     values = torch.tensor(numbers, dtype=torch.int64)
@@ -93,12 +113,20 @@ def most_of_ranks(*numbers: int) -> list[int]:
 
 
 def wait_for_all() -> None:
-    """Return when every rank has come here."""
+    """Return when every rank has come here.
+
+    Example:
+        >>> wait_for_all()  # of one process: at once
+    """
     most_of_ranks(0)
 
 
 def part_from_ranks() -> None:
-    """End what connects this process with the others."""
+    """End what connects this process with the others.
+
+    Example:
+        >>> part_from_ranks()  # of one process: there is nobody to part from
+    """
     global _host_group
     if is_distributed():
         _host_group = None  # a group that outlives the connection is destroyed too late
@@ -121,6 +149,10 @@ def compute_device(name: str = "auto") -> torch.device:
 
     Raises:
         UserError: If the name is no device.
+
+    Example:
+        >>> compute_device("cpu")
+        device(type='cpu')
     """
     try:
         wanted = None if name == "auto" else torch.device(name)
@@ -148,21 +180,29 @@ class _AllReduceSum(torch.autograd.Function):
         return total
 
 
-def all_reduce_sum(values: Tensor) -> Tensor:
+def all_reduce_sum(values: Shaped[Tensor, "*axes"]) -> Shaped[Tensor, "*axes"]:
     """Return the sum of ``values`` over all ranks; ``values`` itself in a single process.
 
     The gradient is that of the sum of all ranks' losses. DistributedDataParallel then averages the parameters'
     gradients over the W ranks, so a rank's loss must be W times its share of the wanted loss; see
     :func:`global_mean`. Every rank must call this, with equal shapes.
+
+    Example:
+        >>> all_reduce_sum(torch.tensor([1.0, 2.0])).tolist()  # of one process: as it is
+        [1.0, 2.0]
     """
     return _AllReduceSum.apply(values) if is_distributed() else values
 
 
-def global_mean(values: Tensor) -> Tensor:
+def global_mean(values: Float[Tensor, "B"]) -> Float[Tensor, ""]:
     """Return this rank's share of the mean of ``values`` (B,) over all ranks' entries, times the number of ranks.
 
     With DistributedDataParallel's averaging, gradients (and logged means over ranks) are those of the mean over the
     joint batch, also where the ranks hold unequal counts. In a single process it is the mean.
+
+    Example:
+        >>> global_mean(torch.tensor([1.0, 3.0])).item()
+        2.0
     """
     if not is_distributed():
         return values.mean()
@@ -173,10 +213,14 @@ def global_mean(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def gather_rows(values: Tensor) -> Tensor:
+def gather_rows(values: Shaped[Tensor, "B *axes"]) -> Shaped[Tensor, "rows *axes"]:
     """Return the rows of all ranks, one rank's behind the other's, (n_0 + n_1 + ..., ...); no gradient.
 
     Ranks may hold unequal counts, none too. Every rank must call this, with equal shapes but for the first axis.
+
+    Example:
+        >>> gather_rows(torch.tensor([[1.0], [2.0]])).tolist()  # of one process: its own
+        [[1.0], [2.0]]
     """
     if not is_distributed():
         return values

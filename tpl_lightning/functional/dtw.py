@@ -7,12 +7,14 @@ of the table of costs do not need one another, so each is a handful of tensor op
 import torch
 from torch import Tensor
 
+from tpl_lightning.shapes import Float
+
 __all__ = ["dtw_positions"]
 
 _DIAGONAL, _STAY, _ALONG = 0, 1, 2  # where a cell was reached from: (g - 1, p - 1), (g - 1, p), (g, p - 1)
 
 
-def dtw_positions(cost: Tensor) -> Tensor:
+def dtw_positions(cost: Float[Tensor, "N G P"]) -> Float[Tensor, "N G"]:
     """Return the prototype position of each frame on the cheapest monotone path.
 
     Convention: entry g is the mean, over the prototype points that frame g faces on the path, of p / (P - 1); video
@@ -23,6 +25,11 @@ def dtw_positions(cost: Tensor) -> Tensor:
 
     Returns:
         (N, G) in [0, 1].
+
+    Example:
+        >>> cost = torch.tensor([[[0.0, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0]]])
+        >>> dtw_positions(cost).tolist()  # two frames at the first point
+        [[0.0, 0.0, 0.5, 1.0]]
     """
     reached = _table(cost)
     count, frames, points = cost.shape

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from tpl_lightning.shapes import Float
+
 __all__ = ["expected_path", "path_posterior"]
 
 _FAR = -1e30  # stands for the logarithm of 0, whose differences would be NaN
@@ -109,7 +111,9 @@ def path_posterior(cost: Tensor, temperature: Tensor | float) -> Tensor:
     return found
 
 
-def expected_path(cost: Tensor, temperature: Tensor | float) -> tuple[Tensor, Tensor]:
+def expected_path(
+    cost: Float[Tensor, "B N M"], temperature: Tensor | float
+) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"]]:
     """Return where the path lies at each row, and how sure that is.
 
     Convention: row i is video time i / (N - 1), column j prototype time j / (M - 1); the path maps video time to
@@ -121,6 +125,12 @@ def expected_path(cost: Tensor, temperature: Tensor | float) -> tuple[Tensor, Te
 
     Returns:
         Mean (B, N) in [0, 1], never decreasing, and variance (B, N) of the prototype time that frames face.
+
+    Example:
+        >>> cost = 100 * (1 - torch.eye(3))[None]
+        >>> mean, variance = expected_path(cost, 1.0)
+        >>> mean.round(decimals=3), bool(variance.max() < 0.01)
+        (tensor([[0.0000, 0.5000, 1.0000]]), True)
     """
     visited = path_posterior(cost, temperature)
     share = visited / visited.sum(-1, keepdim=True)

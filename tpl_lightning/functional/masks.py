@@ -3,15 +3,22 @@
 import torch
 from torch import Tensor
 
+from tpl_lightning.shapes import Bool, Float, Int
+
 __all__ = ["frame_times", "length_mask"]
 
 
-def length_mask(lengths: Tensor, size: int) -> Tensor:
-    """Return (B, size) bool, true at the first ``lengths[i]`` places of row i."""
+def length_mask(lengths: Int[Tensor, "B"], size: int) -> Bool[Tensor, "B {size}"]:
+    """Return (B, size) bool, true at the first ``lengths[i]`` places of row i.
+
+    Example:
+        >>> length_mask(torch.tensor([1, 3]), 3).tolist()
+        [[True, False, False], [True, True, True]]
+    """
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
-def frame_times(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+def frame_times(lengths: Int[Tensor, "B"], size: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "B {size}"]:
     """Return the times u / (L_i - 1) of the frames: the points of a video's, or a prototype's, own timeline.
 
     Convention: frame 0 sits at 0 and the last at 1, where the padding sits too; a single frame sits at 0.
@@ -23,6 +30,10 @@ def frame_times(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32) 
 
     Returns:
         (B, size) in [0, 1], never decreasing.
+
+    Example:
+        >>> frame_times(torch.tensor([3, 5]), 5).tolist()
+        [[0.0, 0.5, 1.0, 1.0, 1.0], [0.0, 0.25, 0.5, 0.75, 1.0]]
     """
     frame = torch.arange(size, device=lengths.device, dtype=dtype)
     return (frame / (lengths.unsqueeze(1) - 1).clamp(min=1).to(dtype)).clamp(max=1.0)

@@ -5,6 +5,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from tpl_lightning.functional.distributed import all_reduce_sum, is_distributed
+from tpl_lightning.shapes import Bool, Float, Int
 
 __all__ = ["PrototypeAccumulator", "group_mean", "leave_one_out_mean"]
 
@@ -21,7 +22,14 @@ def _group_sum(values: Tensor, action: Tensor, mask: Tensor, num_actions: int, l
     return total.index_add(0, action, values)
 
 
-def group_mean(values: Tensor, action: Tensor, mask: Tensor, *, num_actions: int, longest: int | None = None) -> Tensor:
+def group_mean(
+    values: Float[Tensor, "B P C"],
+    action: Int[Tensor, "B"],
+    mask: Bool[Tensor, "B P"],
+    *,
+    num_actions: int,
+    longest: int | None = None,
+) -> Float[Tensor, "{num_actions} longest C"]:
     """Return the mean over the videos of each action, of the batch on all ranks: Z^ of [3].
 
     Args:
@@ -36,12 +44,23 @@ def group_mean(values: Tensor, action: Tensor, mask: Tensor, *, num_actions: int
 
     Raises:
         ValueError: If ``values`` has more than ``longest`` points.
+
+    Example:
+        >>> values = torch.tensor([1.0, 3.0, 8.0]).view(3, 1, 1)
+        >>> action, mask = torch.tensor([0, 0, 1]), torch.ones(3, 1) > 0
+        >>> group_mean(values, action, mask, num_actions=2).flatten().tolist()
+        [2.0, 8.0]
     """
     total = all_reduce_sum(_group_sum(values, action, mask, num_actions, longest or values.shape[1]))
     return total[..., :-1] / total[..., -1:].detach().clamp(min=1)
 
 
-def leave_one_out_mean(values: Tensor, mean: Tensor, action: Tensor, mask: Tensor) -> Tensor:
+def leave_one_out_mean(
+    values: Float[Tensor, "B P C"],
+    mean: Float[Tensor, "A longest C"],
+    action: Int[Tensor, "B"],
+    mask: Bool[Tensor, "B P"],
+) -> Float[Tensor, "B longest C"]:
     """Return the mean over the *other* videos of each video's action, (n m - x) / (n - 1); a lone video is its own.
 
     Args:
@@ -52,6 +71,11 @@ def leave_one_out_mean(values: Tensor, mean: Tensor, action: Tensor, mask: Tenso
 
     Returns:
         (B, longest, C), 0 beyond the prototypes.
+
+    Example:
+        >>> values, action, mask = torch.tensor([1.0, 3.0]).view(2, 1, 1), torch.tensor([0, 0]), torch.ones(2, 1) > 0
+        >>> leave_one_out_mean(values, values.mean(0, keepdim=True), action, mask).flatten().tolist()
+        [3.0, 1.0]
     """
     count = all_reduce_sum(torch.bincount(action, minlength=len(mean)).to(mean.dtype))[action].view(-1, 1, 1)
     padded = torch.nn.functional.pad(values * mask.unsqueeze(-1), (0, 0, 0, mean.shape[1] - values.shape[1]))
@@ -64,6 +88,13 @@ class PrototypeAccumulator:
 
     Args:
         prototypes: (A, longest, C), tells the shape and the device of the result.
+
+    Example:
+        >>> mean = PrototypeAccumulator(torch.zeros(1, 2, 1))
+        >>> for value in (1.0, 3.0):
+        ...     mean.add(torch.full((1, 2, 1), value), torch.tensor([0]), torch.ones(1, 2) > 0)
+        >>> mean.finish().flatten().tolist()
+        [2.0, 2.0]
     """
 
     def __init__(self, prototypes: Tensor) -> None:
@@ -71,11 +102,11 @@ class PrototypeAccumulator:
         count, self.longest, channels = prototypes.shape
         self._total = prototypes.new_zeros(count, self.longest, channels + 1, dtype=torch.float64)
 
-    def add(self, values: Tensor, action: Tensor, mask: Tensor) -> None:
+    def add(self, values: Float[Tensor, "B P C"], action: Int[Tensor, "B"], mask: Bool[Tensor, "B P"]) -> None:
         """Add aligned videos (B, P, C) with their action (B,) and the mask (B, P) of their points."""
         self._total += _group_sum(values.double(), action, mask, len(self._total), self.longest)
 
-    def finish(self) -> Tensor:
+    def finish(self) -> Float[Tensor, "A longest C"]:
         """Return the means over all ranks, (A, longest, C) float32, 0 where no video has a point."""
         total = self._total.clone()
         if is_distributed():

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tpl_lightning.shapes import Float, Int, Shaped
+
 __all__ = ["resample", "resample_nearest", "resample_to_size"]
 
 
@@ -13,7 +15,9 @@ def _scaled_times(times: Tensor, lengths: Tensor) -> Tensor:
     return (times * last).clamp(min=0).minimum(last)
 
 
-def resample(signal: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
+def resample(
+    signal: Float[Tensor, "B T C"], times: Float[Tensor, "B P"], lengths: Int[Tensor, "B"]
+) -> Float[Tensor, "B P C"]:
     """Sample signals linearly at the given times: (U ∘ T)[p] = U(times[p]).
 
     Convention: frame u of signal i sits at u / (L_i - 1), so time 0 is its first and 1 its last frame; times
@@ -28,6 +32,11 @@ def resample(signal: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
 
     Returns:
         (B, P, C), float32 or float64.
+
+    Example:
+        >>> signal = torch.tensor([[[0.0], [2.0], [4.0]]])
+        >>> resample(signal, torch.tensor([[0.0, 0.25, 1.0]]), torch.tensor([3])).flatten().tolist()
+        [0.0, 1.0, 4.0]
     """
     if signal.dim() != 3 or times.dim() != 2 or len(signal) != len(times):
         raise ValueError(
@@ -48,7 +57,9 @@ def resample(signal: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
     return torch.lerp(below, above, weight)
 
 
-def resample_to_size(signal: Tensor, lengths: Tensor, size: int) -> Tensor:
+def resample_to_size(
+    signal: Float[Tensor, "*frames C"], lengths: Int[Tensor, "B"], size: int
+) -> Float[Tensor, "B {size} C"]:
     """Sample signals at the times j / (size - 1) of their own; to fewer points, by averages around them.
 
     A point among many frames is the mean of the linear interpolant over the half steps on both sides (at the ends, on
@@ -63,6 +74,11 @@ def resample_to_size(signal: Tensor, lengths: Tensor, size: int) -> Tensor:
 
     Returns:
         (B, size, C).
+
+    Example:
+        >>> signal = torch.tensor([[[0.0], [2.0], [4.0]]])
+        >>> resample_to_size(signal, torch.tensor([3]), 5).flatten().tolist()
+        [0.0, 1.0, 2.0, 3.0, 4.0]
     """
     last = (lengths - 1).double().view(-1, 1, 1)
     step = last / (size - 1)
@@ -89,7 +105,9 @@ def _hat_integral(time: Tensor) -> Tensor:
     return 0.5 + time - 0.5 * time * time.abs()
 
 
-def resample_nearest(values: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
+def resample_nearest(
+    values: Shaped[Tensor, "B T"], times: Float[Tensor, "B P"], lengths: Int[Tensor, "B"]
+) -> Shaped[Tensor, "B P"]:
     """Read the nearest frame at the given times (labels, images).
 
     Convention: as :func:`resample`; a time halfway between two frames reads the even one.
@@ -101,5 +119,9 @@ def resample_nearest(values: Tensor, times: Tensor, lengths: Tensor) -> Tensor:
 
     Returns:
         (B, P), the type of ``values``.
+
+    Example:
+        >>> resample_nearest(torch.tensor([[7, 8, 9]]), torch.tensor([[0.1, 0.6, 1.0]]), torch.tensor([3])).tolist()
+        [[7, 8, 9]]
     """
     return values.gather(1, _scaled_times(times, lengths).round().long())

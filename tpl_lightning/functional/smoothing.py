@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tpl_lightning.shapes import Float
+
 __all__ = ["gaussian_smoother", "sample_each", "sample_rows", "smoothed", "stage_size", "time_slope"]
 
 _REACH = 6.0  # standard deviations beyond which a Gaussian is lost in single precision
@@ -24,7 +26,9 @@ def gaussian_smoother(sigma: float, size_in: int, size_out: int, *, like: Tensor
     return (weight / weight.sum(1, keepdim=True)).to(like.dtype)
 
 
-def smoothed(signal: Tensor, sigma: float, size: int, *, slope: bool = False) -> Tensor:
+def smoothed(
+    signal: Float[Tensor, "N G C"], sigma: float, size: int, *, slope: bool = False
+) -> Float[Tensor, "N {size} C"]:
     """Return signals (N, G, C) smoothed by :func:`gaussian_smoother`, (N, size, C); the weights are nearly banded.
 
     Args:
@@ -32,6 +36,11 @@ def smoothed(signal: Tensor, sigma: float, size: int, *, slope: bool = False) ->
         sigma: Standard deviation, as a share of the signal.
         size: Points of the result.
         slope: Return the derivative by time, in units of the signal per video, instead.
+
+    Example:
+        >>> step = torch.tensor([0.0, 0, 0, 1, 1, 1]).view(1, 6, 1)
+        >>> smoothed(step, 0.2, 6).flatten()
+        tensor([0.0065, 0.0622, 0.3018, 0.6982, 0.9378, 0.9935])
     """
     count, points, channels = signal.shape
     weight = gaussian_smoother(sigma, points, size, like=signal)
@@ -51,14 +60,22 @@ def stage_size(sigma: float, size: int) -> int:
     """Return the grid for signals of this smoothness: two points to a standard deviation.
 
     Beyond its Nyquist frequency a Gaussian passes exp(-2 pi^2) of an amplitude; fits on four points score the same.
+
+    Example:
+        >>> stage_size(0.1, 160), stage_size(0.001, 160)
+        (32, 160)
     """
     return min(size, max(32, round(2 / sigma)))
 
 
-def time_slope(signal: Tensor) -> Tensor:
+def time_slope(signal: Float[Tensor, "N G C"]) -> Float[Tensor, "N G C"]:
     """Return the derivative by time of (N, G, C), in units of the signal per video, by central differences.
 
     It is that of torch.gradient, in a third of the time.
+
+    Example:
+        >>> time_slope(torch.tensor([0.0, 1, 4, 9]).view(1, 4, 1)).flatten().tolist()
+        [3.0, 6.0, 12.0, 15.0]
     """
     intervals = signal.shape[1] - 1
     slope = torch.empty_like(signal)
@@ -68,13 +85,24 @@ def time_slope(signal: Tensor) -> Tensor:
     return slope
 
 
-def sample_rows(signal: Tensor, times: Tensor) -> Tensor:
-    """Sample (N, G, C) signals on the shared grid at times (N, P): (N, P, C); linear, ends held."""
+def sample_rows(signal: Float[Tensor, "N G C"], times: Float[Tensor, "N P"]) -> Float[Tensor, "N P C"]:
+    """Sample (N, G, C) signals on the shared grid at times (N, P): (N, P, C); linear, ends held.
+
+    Example:
+        >>> sample_rows(torch.tensor([[[0.0], [2.0], [4.0]]]), torch.tensor([[0.25, 1.0, 3.0]])).flatten().tolist()
+        [1.0, 4.0, 4.0]
+    """
     return sample_each([signal], times)[0]
 
 
-def sample_each(signals: Sequence[Tensor], times: Tensor) -> list[Tensor]:
-    """Sample several (N, G, C) at the same times (N, P), see :func:`sample_rows`: each (N, P, C)."""
+def sample_each(signals: Sequence[Float[Tensor, "N G _"]], times: Float[Tensor, "N P"]) -> list[Float[Tensor, "N P _"]]:
+    """Sample several (N, G, C) at the same times (N, P), see :func:`sample_rows`: each (N, P, C).
+
+    Example:
+        >>> lines = torch.tensor([[[0.0], [2.0]]]), torch.tensor([[[1.0], [5.0]]])
+        >>> [x.flatten().tolist() for x in sample_each(lines, torch.tensor([[0.5, 1.0]]))]
+        [[1.0, 2.0], [3.0, 5.0]]
+    """
     batch, size, channels = signals[0].shape
     position = (times * (size - 1)).clamp(0, size - 1)
     low = position.floor().clamp(max=size - 2)

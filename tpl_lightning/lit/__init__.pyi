@@ -1,10 +1,11 @@
 from .callbacks import IcaeWeightAnnealing, PrototypeBuilder
+from .checkpoints import StepSeeds
 from .diagnosis import Diagnosis, in_words
 from .dtan import DTANModule
 from .heads import HeadModule
 from .module import AlignmentModule, TPLModule
 from .path_module import PathTPLModule
-from .trainer import check_trainer_options, join_ranks, train
+from .trainer import check_trainer_options, join_ranks, train, training_callbacks
 
 __all__ = [
     "AlignmentModule",
@@ -14,9 +15,11 @@ __all__ = [
     "IcaeWeightAnnealing",
     "PathTPLModule",
     "PrototypeBuilder",
+    "StepSeeds",
     "TPLModule",
     "check_trainer_options",
     "in_words",
     "join_ranks",
     "train",
+    "training_callbacks",
 ]

@@ -64,10 +64,10 @@ class PrototypeBuilder(Callback):
     """After training: prototypes over the whole training set, stored in the module and in the checkpoint.
 
     Args:
-        checkpoint: File to save the finished module to.
+        checkpoint: File to save the finished module to; None: the caller saves.
     """
 
-    def __init__(self, checkpoint: Path) -> None:
+    def __init__(self, checkpoint: Path | None = None) -> None:
         """Keep the path."""
         self.checkpoint = checkpoint
 
@@ -106,7 +106,8 @@ class PrototypeBuilder(Callback):
         pl_module.prototype_labels.copy_(prototype_labels(votes.votes))
         pl_module.train(was_training)
         pl_module.is_finished = True
-        save_checkpoint(trainer, self.checkpoint)
+        if self.checkpoint is not None:
+            save_checkpoint(trainer, self.checkpoint)
 
 
 class EpochProgress(Callback):

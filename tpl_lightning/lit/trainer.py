@@ -24,14 +24,16 @@ from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import check_same_cache, first_epoch, training_checkpoint
 from tpl_lightning.functional import most_of_ranks
-from tpl_lightning.lit.callbacks import EpochProgress
+from tpl_lightning.lit.callbacks import EpochProgress, IcaeWeightAnnealing, PrototypeBuilder
 from tpl_lightning.lit.checkpoints import Checkpoints, StepSeeds, WholeFiles
 from tpl_lightning.lit.csv_log import open_csv_log
-from tpl_lightning.lit.module import AlignmentModule
+from tpl_lightning.lit.diagnosis import Diagnosis
+from tpl_lightning.lit.module import AlignmentModule, TPLModule
+from tpl_lightning.lit.path_module import PathTPLModule
 from tpl_lightning.lit.stop import StopSignals
 from tpl_lightning.tracking import current_mirror
 
-__all__ = ["build_trainer", "check_trainer_options", "join_ranks", "train"]
+__all__ = ["build_trainer", "check_trainer_options", "join_ranks", "train", "training_callbacks"]
 
 Result = TypeVar("Result")
 _ABSURD = 1e6  # size of a weight that no training comes to
@@ -125,6 +127,20 @@ def _or_one_line(config: Config, call: Callable[[], Result]) -> Result:
 def _in_one_line(config: Config, error: BaseException) -> UserError:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return UserError(f"trainer options {config.trainer}: {first}")
+
+
+def training_callbacks(module: AlignmentModule, checkpoint: Path | None = None) -> list[Callback]:
+    """Return what a module needs in whichever Trainer trains it: annealing, prototypes at the end, a diagnosis.
+
+    Args:
+        module: The module.
+        checkpoint: File to save the finished module to; None: the caller saves.
+    """
+    if not isinstance(module, TPLModule):
+        return [PrototypeBuilder(checkpoint)]
+    loss = module.config["loss"]
+    annealing = IcaeWeightAnnealing(loss["alpha"], loss["t0"], fractional=isinstance(module, PathTPLModule))
+    return [annealing, PrototypeBuilder(checkpoint), Diagnosis()]  # the last after the prototypes are built
 
 
 def join_ranks(config: Config) -> None:

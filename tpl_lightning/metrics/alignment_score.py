@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tpl_lightning.functional import frame_times, length_mask, resample
 from tpl_lightning.metrics.base import SumMetric
+from tpl_lightning.shapes import Bool, Float, Int
 
 __all__ = ["ROUGHNESS_WEIGHT", "AlignmentScore"]
 
@@ -33,6 +34,16 @@ class AlignmentScore(SumMetric):
         energy: (2, A) float64, sums of their squared norms, the same way.
         rough: (A,) float64, sum of the roughness of the warps.
         videos: (A,) int64, videos.
+
+    Example:
+        >>> from tpl_lightning.metrics import AlignmentScore
+        >>> metric = AlignmentScore(num_actions=1, max_length=4, num_channels=1)
+        >>> source = torch.tensor([[0, 0.2, 0.6, 1], [0, 0.4, 0.8, 1]])
+        >>> lengths, action = torch.tensor([6, 6]), torch.zeros(2, dtype=torch.long)
+        >>> videos = torch.tensor([[0.0, 1, 1, 2, 2, 3], [0, 0, 1, 1, 2, 3]])[..., None]
+        >>> metric.update(videos, source, lengths, action, torch.tensor([4, 4]), torch.tensor([True, True]))
+        >>> metric.compute().item() > 0.9
+        True
     """
 
     higher_is_better = True
@@ -54,12 +65,12 @@ class AlignmentScore(SumMetric):
 
     def update(
         self,
-        features: Tensor,
-        source_position: Tensor,
-        lengths: Tensor,
-        action: Tensor,
-        prototype_length: Tensor,
-        keep: Tensor,
+        features: Float[Tensor, "B T C"],
+        source_position: Float[Tensor, "B P"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
+        keep: Bool[Tensor, "B"],
     ) -> None:
         """Add a batch of videos.
 
@@ -93,7 +104,7 @@ class AlignmentScore(SumMetric):
         self.rough = self.rough.index_add(0, action, rough.double())
         self.videos = self.videos.index_add(0, action, keep.long())
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Float[Tensor, ""]:
         """Return the score, a scalar; NaN where no action has two videos."""
         count = self.videos.double()
         mean = self.total.double() / count.clamp(min=1).view(1, -1, 1, 1)

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from tpl_lightning.metrics.base import PrototypeLabelMetric
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["CycleBackConsistency"]
 
@@ -25,16 +26,27 @@ class CycleBackConsistency(PrototypeLabelMetric):
 
     References:
         Naaman, Shapira Weber, Freifeld, Synchronization of Multiple Videos, ICCV 2025.
+
+    Example:
+        >>> import torch
+        >>> from tpl_lightning.metrics import CycleBackConsistency
+        >>> metric = CycleBackConsistency(num_actions=1, num_phases=2, max_length=4)
+        >>> line = torch.linspace(0, 1, 4).repeat(2, 1)
+        >>> labels = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1]])
+        >>> lengths, action = torch.tensor([4, 4]), torch.zeros(2, dtype=torch.long)
+        >>> metric.update(line, labels, lengths, action, source_position=line, prototype_length=lengths)
+        >>> metric.compute()  # a tie at the second point goes to phase 0: one frame of eight is wrong
+        tensor(0.8750, dtype=torch.float64)
     """
 
     def update(
         self,
-        position: Tensor,
-        labels: Tensor,
-        lengths: Tensor,
-        action: Tensor,
-        source_position: Tensor,
-        prototype_length: Tensor,
+        position: Float[Tensor, "B T"],
+        labels: Int[Tensor, "B T"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        source_position: Float[Tensor, "B P"],
+        prototype_length: Int[Tensor, "B"],
     ) -> None:
         """Add a batch of videos, which vote and are scored.
 

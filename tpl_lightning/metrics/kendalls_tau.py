@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tpl_lightning.functional.scores import Distance, TauVariant, pairwise_kendall_tau
 from tpl_lightning.metrics.rows import VideoMetric
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["KendallsTau"]
 
@@ -30,6 +31,14 @@ class KendallsTau(VideoMetric):
 
     References:
         Dwibedi et al., Temporal Cycle-Consistency Learning, CVPR 2019.
+
+    Example:
+        >>> from tpl_lightning.metrics import KendallsTau
+        >>> metric = KendallsTau(num_actions=1, num_channels=1)
+        >>> walk = torch.arange(4.0).view(1, 4, 1).repeat(2, 1, 1)
+        >>> metric.update(walk, torch.tensor([4, 4]), torch.tensor([0, 0]), video_index=torch.tensor([0, 1]))
+        >>> metric.compute()
+        tensor(1., dtype=torch.float64)
     """
 
     plot_lower_bound = -1.0
@@ -47,7 +56,13 @@ class KendallsTau(VideoMetric):
         super().__init__(num_actions=num_actions, num_channels=num_channels, groups=("all",), **kwargs)
         self.distance, self.variant = distance, variant
 
-    def update(self, embeddings: Tensor, lengths: Tensor, action: Tensor, video_index: Tensor) -> None:
+    def update(
+        self,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        video_index: Int[Tensor, "B"],
+    ) -> None:
         """Add a batch of videos.
 
         Args:

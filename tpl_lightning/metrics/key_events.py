@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tpl_lightning.functional.scores import key_event_moments, spread_from_moments
 from tpl_lightning.metrics.base import SumMetric
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["KeyEventSpread"]
 
@@ -26,6 +27,16 @@ class KeyEventSpread(SumMetric):
         count: (A, K) int64, videos that have the event.
         total: (A, K) float64, sum of its prototype times.
         squares: (A, K) float64, sum of their squares.
+
+    Example:
+        >>> from tpl_lightning.metrics import KeyEventSpread
+        >>> metric = KeyEventSpread(num_actions=1, num_phases=2)
+        >>> line = torch.linspace(0, 1, 4).repeat(2, 1)
+        >>> labels = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1]])
+        >>> lengths, action = torch.tensor([4, 4]), torch.zeros(2, dtype=torch.long)
+        >>> metric.update(line, labels, lengths, action)  # phase 1 begins at 2/3 and at 1/3
+        >>> metric.compute()
+        tensor(0.1667, dtype=torch.float64)
     """
 
     higher_is_better = False
@@ -43,7 +54,13 @@ class KeyEventSpread(SumMetric):
         self._add_sum("total", num_actions, num_phases, dtype=torch.float64)
         self._add_sum("squares", num_actions, num_phases, dtype=torch.float64)
 
-    def update(self, position: Tensor, labels: Tensor, lengths: Tensor, action: Tensor) -> None:
+    def update(
+        self,
+        position: Float[Tensor, "B T"],
+        labels: Int[Tensor, "B T"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+    ) -> None:
         """Add a batch of videos.
 
         Args:
@@ -59,11 +76,11 @@ class KeyEventSpread(SumMetric):
         self.total = self.total + total
         self.squares = self.squares + squares
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Float[Tensor, ""]:
         """Return the mean over all actions and events, a scalar; NaN where no two videos share an event."""
         return spread_from_moments(self.count, self.total, self.squares).nanmean()
 
-    def per_action(self) -> Tensor:
+    def per_action(self) -> Float[Tensor, "A"]:
         """Return the mean over the events of each action, (A,); NaN where no two of its videos share an event.
 
         Like ``compute``, over the videos of all processes, so every process must call it.

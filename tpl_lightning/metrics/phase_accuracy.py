@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tpl_lightning.functional.scores import fit_phase_classifier
 from tpl_lightning.metrics.rows import VideoMetric, VideoRows
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PhaseAccuracy"]
 
@@ -28,6 +29,16 @@ class PhaseAccuracy(VideoMetric):
 
     References:
         Dwibedi et al., Temporal Cycle-Consistency Learning, CVPR 2019, section 4 (phase classification).
+
+    Example:
+        >>> from tpl_lightning.metrics import PhaseAccuracy
+        >>> metric = PhaseAccuracy(num_actions=1, num_channels=1)
+        >>> walk, labels = torch.arange(4.0).view(1, 4, 1), torch.tensor([[0, 0, 1, 1]])
+        >>> lengths, action = torch.tensor([4]), torch.tensor([0])
+        >>> metric.update_train(walk, lengths, action, torch.tensor([0]), labels)
+        >>> metric.update(walk, lengths, action, torch.tensor([1]), labels)
+        >>> metric.compute()
+        tensor(1., dtype=torch.float64)
     """
 
     plot_lower_bound = 0.0
@@ -37,7 +48,14 @@ class PhaseAccuracy(VideoMetric):
         super().__init__(num_actions=num_actions, num_channels=num_channels, groups=("train", "test"), **kwargs)
         self._stand_apart()
 
-    def update(self, embeddings: Tensor, lengths: Tensor, action: Tensor, video_index: Tensor, labels: Tensor) -> None:
+    def update(
+        self,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        video_index: Int[Tensor, "B"],
+        labels: Int[Tensor, "B T"],
+    ) -> None:
         """Add a batch of test videos, which are scored.
 
         Args:
@@ -51,7 +69,12 @@ class PhaseAccuracy(VideoMetric):
 
     @torch.no_grad()
     def update_train(
-        self, embeddings: Tensor, lengths: Tensor, action: Tensor, video_index: Tensor, labels: Tensor
+        self,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        video_index: Int[Tensor, "B"],
+        labels: Int[Tensor, "B T"],
     ) -> None:
         """Add a batch of training videos, as in ``update``; does not count as an update."""
         self._computed = None  # the classifier, and with it the value, may change

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.metrics.base import PrototypeLabelMetric
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PhaseLabelPropagation"]
 
@@ -29,6 +30,17 @@ class PhaseLabelPropagation(PrototypeLabelMetric):
 
     References:
         Naaman, Shapira Weber, Freifeld, Synchronization of Multiple Videos, ICCV 2025.
+
+    Example:
+        >>> from tpl_lightning.metrics import PhaseLabelPropagation
+        >>> metric = PhaseLabelPropagation(num_actions=1, num_phases=2, max_length=4)
+        >>> line = torch.linspace(0, 1, 4).repeat(2, 1)
+        >>> labels = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1]])
+        >>> lengths, action = torch.tensor([4, 4]), torch.zeros(2, dtype=torch.long)
+        >>> metric.update_prototype(labels[:1], lengths[:1], action[:1], line[:1], prototype_length=lengths[:1])
+        >>> metric.update(line[1:], labels[1:], lengths[1:], action[1:], prototype_length=lengths[1:])
+        >>> metric.compute()
+        tensor(0.7500, dtype=torch.float64)
     """
 
     def __init__(self, **options: Any) -> None:
@@ -37,7 +49,12 @@ class PhaseLabelPropagation(PrototypeLabelMetric):
         self._stand_apart()
 
     def update(
-        self, position: Tensor, labels: Tensor, lengths: Tensor, action: Tensor, prototype_length: Tensor
+        self,
+        position: Float[Tensor, "B T"],
+        labels: Int[Tensor, "B T"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
     ) -> None:
         """Add a batch of new videos, which are scored and do not vote.
 
@@ -52,7 +69,12 @@ class PhaseLabelPropagation(PrototypeLabelMetric):
 
     @torch.no_grad()
     def update_prototype(
-        self, labels: Tensor, lengths: Tensor, action: Tensor, source_position: Tensor, prototype_length: Tensor
+        self,
+        labels: Int[Tensor, "B T"],
+        lengths: Int[Tensor, "B"],
+        action: Int[Tensor, "B"],
+        source_position: Float[Tensor, "B P"],
+        prototype_length: Int[Tensor, "B"],
     ) -> None:
         """Add the votes of videos that label the prototypes; does not count as an update.
 
@@ -67,7 +89,7 @@ class PhaseLabelPropagation(PrototypeLabelMetric):
         self._add_votes(labels, lengths, action, source_position, prototype_length)
 
     @torch.no_grad()
-    def set_prototype_labels(self, labels: Tensor) -> None:
+    def set_prototype_labels(self, labels: Int[Tensor, "A P"]) -> None:
         """Replace all votes by finished labels, as one vote for each labelled point; does not count as an update.
 
         Of several processes, those without videos may leave it out; the others must give the same labels.

@@ -16,6 +16,7 @@ from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.path_aligner import ComparisonSpace, PathAligner, PathOptions
 from tpl_lightning.nn.tcn import TCN
 from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["DMTAE", "DMTAEOutput", "PathDMTAE", "standardise"]
 
@@ -24,6 +25,10 @@ class DMTAEOutput(NamedTuple):
     """What D-MTAE says of a batch of B videos of up to T frames; P points of the longest prototype among them.
 
     Convention: times are in [0, 1]. T^theta maps prototype time to video time.
+
+    Example:
+        >>> DMTAEOutput._fields
+        ('latent', 'theta', 'aligned_latent', 'source_position', 'position', 'hidden')
     """
 
     latent: Tensor
@@ -71,6 +76,10 @@ class Autoencoder(WarpNetwork):
         num_cells: See :class:`~tpl_lightning.nn.warp_network.WarpNetwork`.
         recurrences: See there.
         backend: See there.
+
+    Example:
+        >>> [name for name, _ in Autoencoder(6, hidden=8, kernel_size=3).named_children()]
+        ['encoder', 'decoder']
     """
 
     def __init__(
@@ -149,6 +158,13 @@ class DMTAE(Autoencoder):
         aligner_filters: Filters per Inception branch.
         aligner_depth: Inception modules.
         options: Of :class:`Autoencoder`.
+
+    Example:
+        >>> model = DMTAE(6, hidden=8, aligner_filters=2, aligner_depth=3).eval()
+        >>> embeddings, lengths = torch.randn(2, 30, 6), torch.tensor([30, 20])
+        >>> out = model(embeddings, lengths, prototype_length=torch.tensor([25, 25]))
+        >>> out.latent.shape, out.position.shape, out.source_position.shape
+        (torch.Size([2, 30, 1]), torch.Size([2, 30]), torch.Size([2, 25]))
     """
 
     def __init__(self, num_channels: int, *, aligner_filters: int = 16, aligner_depth: int = 6, **options: Any) -> None:
@@ -160,11 +176,11 @@ class DMTAE(Autoencoder):
 
     def forward(
         self,
-        embeddings: Tensor,
-        lengths: Tensor,
-        prototype_length: Tensor,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
         points: int | None = None,
-        action: Tensor | None = None,
+        action: Int[Tensor, "B"] | None = None,
     ) -> DMTAEOutput:
         """Encode, align and decode.
 
@@ -204,6 +220,14 @@ class PathDMTAE(Autoencoder):
         derivative: Share of the energy of what is compared that time derivatives have.
         projection: ``none``, or ``discriminant``: axes that tell the time.
         options: Of :class:`Autoencoder`; ``num_cells`` is that of ``path``.
+
+    Example:
+        >>> model = PathDMTAE(6, path=PathOptions(), latent_dim=3, encoder="linear").eval()
+        >>> embeddings, lengths = torch.randn(2, 30, 6), torch.tensor([30, 20])
+        >>> points, prototype = torch.tensor([25, 25]), torch.randn(2, 128, 3)
+        >>> out = model(embeddings, lengths, points, prototype=prototype, running_icae=torch.tensor(1.0))
+        >>> out.position.shape, out.source_position.shape
+        (torch.Size([2, 30]), torch.Size([2, 25]))
     """
 
     def __init__(
@@ -241,14 +265,14 @@ class PathDMTAE(Autoencoder):
 
     def forward(
         self,
-        embeddings: Tensor,
-        lengths: Tensor,
-        prototype_length: Tensor,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
         points: int | None = None,
-        action: Tensor | None = None,
+        action: Int[Tensor, "B"] | None = None,
         *,
-        prototype: Tensor,
-        running_icae: Tensor,
+        prototype: Float[Tensor, "B G D"],
+        running_icae: Float[Tensor, ""],
     ) -> DMTAEOutput:
         """Encode and align.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from tpl_lightning.functional import resample
 from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["DTAN", "DTANOutput"]
 
@@ -20,6 +21,10 @@ class DTANOutput(NamedTuple):
     """What DTAN says of a batch of B videos of up to T frames; P points of the longest prototype among them.
 
     Convention: times are in [0, 1]. T^theta maps prototype time to video time.
+
+    Example:
+        >>> DTANOutput._fields
+        ('latent', 'theta', 'aligned_latent', 'source_position', 'position')
     """
 
     latent: Tensor
@@ -44,6 +49,13 @@ class DTAN(WarpNetwork):
         num_cells: See :class:`~tpl_lightning.nn.warp_network.WarpNetwork`.
         recurrences: See there.
         backend: See there.
+
+    Example:
+        >>> model = DTAN(6, aligner_filters=2, aligner_depth=3).eval()
+        >>> embeddings, lengths = torch.randn(2, 30, 6), torch.tensor([30, 20])
+        >>> out = model(embeddings, lengths, prototype_length=torch.tensor([25, 25]))
+        >>> out.position.shape, out.source_position.shape
+        (torch.Size([2, 30]), torch.Size([2, 25]))
     """
 
     def __init__(
@@ -61,7 +73,11 @@ class DTAN(WarpNetwork):
         self.aligner = InceptionTime(num_channels, self.num_parameters, filters=aligner_filters, depth=aligner_depth)
 
     def forward(
-        self, embeddings: Tensor, lengths: Tensor, prototype_length: Tensor, points: int | None = None
+        self,
+        embeddings: Float[Tensor, "B T C"],
+        lengths: Int[Tensor, "B"],
+        prototype_length: Int[Tensor, "B"],
+        points: int | None = None,
     ) -> DTANOutput:
         """Predict the warps and align.
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.functional import length_mask
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["LinearEncoder", "PerAction"]
 
@@ -23,6 +24,10 @@ class LinearEncoder(nn.Module):
 
     Raises:
         ValueError: If D is larger than C.
+
+    Example:
+        >>> LinearEncoder(6, 2)(torch.zeros(1, 9, 6), torch.tensor([9])).shape
+        torch.Size([1, 9, 2])
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -44,7 +49,7 @@ class LinearEncoder(nn.Module):
         sign = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # either sign is an eigenvector
         self.map.weight.copy_((axes * sign).T)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"]) -> Float[Tensor, "B T D"]:
         """Map (B, T, C) with ``lengths`` (B,) to (B, T, D), 0 beyond the lengths."""
         out: Tensor = self.map(x)
         return out * length_mask(lengths, x.shape[1]).unsqueeze(-1)
@@ -57,6 +62,11 @@ class PerAction(nn.Module):
 
     Args:
         networks: One for each action, in the order of their numbers.
+
+    Example:
+        >>> model = PerAction([LinearEncoder(6, 2) for _ in range(3)])
+        >>> model(torch.zeros(2, 9, 6), torch.tensor([9, 9]), action=torch.tensor([0, 2])).shape
+        torch.Size([2, 9, 2])
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -68,7 +78,9 @@ class PerAction(nn.Module):
         """Return the numbers of the videos of each action, for ``action`` (B,)."""
         return [(action == number).nonzero().squeeze(1) for number in range(len(self.networks))]
 
-    def forward(self, x: Tensor, lengths: Tensor, *, action: Tensor, **options: Any) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"], *, action: Int[Tensor, "B"], **options: Any
+    ) -> Float[Tensor, "B T D"]:
         """Map each video (T, C) of (B, T, C) by the network of its action."""
         found: Tensor | None = None
         idle = x.new_zeros(())

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from tpl_lightning.nn.tcn import TCN
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["EmbeddingHead"]
 
@@ -17,6 +18,10 @@ class EmbeddingHead(nn.Module):
         hidden: Channels inside.
         kernel_size: Frames, odd; 1 looks at each frame alone.
         dropout: Share of activations dropped in training.
+
+    Example:
+        >>> EmbeddingHead(6, channels=4).eval()(torch.zeros(1, 9, 6), torch.tensor([9])).shape
+        torch.Size([1, 9, 4])
     """
 
     def __init__(
@@ -26,7 +31,7 @@ class EmbeddingHead(nn.Module):
         super().__init__()
         self.body = TCN(in_channels, channels, hidden=hidden, kernel_size=kernel_size, dropout=dropout)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"]) -> Float[Tensor, "B T K"]:
         """Map (B, T, in_channels) with ``lengths`` (B,) to (B, T, channels) of length 1, 0 beyond the lengths."""
         out: Tensor = self.body(x, lengths)
         out = out.float() if out.element_size() < 4 else out

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from tpl_lightning.functional import length_mask
 from tpl_lightning.nn.frame_conv import FrameConv, max_pool_frames
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["InceptionTime"]
 
@@ -54,6 +55,10 @@ class InceptionTime(nn.Module):
         out_features: Numbers to predict.
         filters: Filters per branch; four branches to a module.
         depth: Modules; a shortcut bridges every third.
+
+    Example:
+        >>> InceptionTime(1, 15, filters=2, depth=3).eval()(torch.zeros(2, 30, 1), torch.tensor([30, 20])).shape
+        torch.Size([2, 15])
     """
 
     def __init__(self, in_channels: int, out_features: int, *, filters: int = 16, depth: int = 6) -> None:
@@ -72,7 +77,7 @@ class InceptionTime(nn.Module):
         nn.init.normal_(self.head.weight, std=1e-3)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"]) -> Float[Tensor, "B d"]:
         """Map (B, T, in_channels) with ``lengths`` (B,) to (B, out_features)."""
         mask = length_mask(lengths, x.shape[1]).unsqueeze(-1)
         x = x * mask

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from tpl_lightning.functional import length_mask
 from tpl_lightning.nn.frame_conv import FrameConv
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["TCN"]
 
@@ -53,6 +54,10 @@ class TCN(nn.Module):
 
     Raises:
         ValueError: If ``kernel_size`` is even.
+
+    Example:
+        >>> TCN(6, 1, hidden=8, kernel_size=3).eval()(torch.zeros(1, 9, 6), torch.tensor([9])).shape
+        torch.Size([1, 9, 1])
     """
 
     def __init__(
@@ -78,7 +83,9 @@ class TCN(nn.Module):
             for linear in (cast(_Layer, self.layers[-1]).out, self.out):
                 linear.register_parameter("bias", None)
 
-    def forward(self, x: Tensor, lengths: Tensor, *, last: bool = True) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"], *, last: bool = True
+    ) -> Float[Tensor, "B T D"]:
         """Map (B, T, in_channels) with ``lengths`` (B,) to (B, T, out_channels), 0 beyond the lengths.
 
         Without the last linear map, ``out``, to what it gets: (B, T, hidden).

@@ -22,6 +22,10 @@ class WarpNetwork(nn.Module):
         num_cells: Cells of the CPAB velocity field; a list gives those of each recurrence (coarse to fine).
         recurrences: How often the aligner looks at what it has warped and warps on.
         backend: What computes the warps: ``torch``, or ``difw``.
+
+    Example:
+        >>> WarpNetwork(16, recurrences=2, backend="torch").levels
+        (16, 16)
     """
 
     aligner: nn.Module

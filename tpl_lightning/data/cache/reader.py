@@ -63,6 +63,18 @@ class EmbeddingCache:
 
     Raises:
         UserError: If the file is no cache of this format, or its parts contradict each other.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with EmbeddingCacheWriter(
+        ...         f"{folder}/mine.h5", dataset="mine", extractor="hog", source="", phase_names={}
+        ...     ) as writer:
+        ...         writer.append(video_id="a", action="jump", split="train", embeddings=np.ones((5, 3)))
+        ...     cache = EmbeddingCache(f"{folder}/mine.h5")
+        ...     shape = cache.read(0).shape
+        >>> len(cache), cache.video_id.tolist(), shape
+        (1, ['a'], (5, 3))
     """
 
     _fingerprint: str | None = None  # known from an earlier call

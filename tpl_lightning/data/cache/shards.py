@@ -21,6 +21,12 @@ def open_cache(path: str | Path) -> EmbeddingCache:
 
     Raises:
         UserError: As :class:`EmbeddingCache` and :class:`ShardedCache`; or if no file fits the pattern.
+
+    Example:
+        >>> open_cache("parts/part-*.h5")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        tpl_lightning.errors.FileError: parts/part-*.h5: no embedding cache fits this pattern; ...
     """
     pattern = str(path)
     if Path(pattern).is_file() or not glob.has_magic(pattern):

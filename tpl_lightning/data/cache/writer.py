@@ -39,6 +39,18 @@ class EmbeddingCacheWriter:
         source: Where the videos came from.
         phase_names: Names of each action's phases in order; empty without labels.
         dtype: ``float16`` or ``float32`` on disk.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with EmbeddingCacheWriter(
+        ...         f"{folder}/mine.h5", dataset="mine", extractor="hog", source="", phase_names={"jump": ["up", "on"]}
+        ...     ) as writer:
+        ...         writer.append(
+        ...             video_id="a", action="jump", split="train", embeddings=np.ones((2, 3)), labels=np.array([0, 1])
+        ...         )
+        ...     Path(f"{folder}/mine.h5").is_file()
+        True
     """
 
     def __init__(

@@ -12,7 +12,14 @@ COMPILED_STEP = 64
 
 
 class PackedBatch(NamedTuple):
-    """B videos behind one another, without padding: F frames in all. What loaders yield and devices are sent."""
+    """B videos behind one another, without padding: F frames in all. What loaders yield and devices are sent.
+
+    Example:
+        >>> frames, action = torch.tensor([[1.0], [2.0], [3.0], [0.0]]), torch.tensor([0, 0])
+        >>> packed = PackedBatch(frames, torch.zeros(4), torch.tensor([1, 2]), action, action, size=2)
+        >>> packed.places().tolist()  # row 3 is padding
+        [[0, 3], [1, 2]]
+    """
 
     frames: Tensor
     """(F + 1, C) float16 or float32, as the cache holds them; the last row is 0, which padding is made of."""
@@ -36,7 +43,12 @@ class PackedBatch(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """B videos, padded at the end to the longest, T frames."""
+    """B videos, padded at the end to the longest, T frames.
+
+    Example:
+        >>> Batch._fields
+        ('embeddings', 'lengths', 'labels', 'action', 'video_index', 'points')
+    """
 
     embeddings: Tensor
     """(B, T, C) float32, 0 where padded."""

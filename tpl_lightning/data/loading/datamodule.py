@@ -92,6 +92,15 @@ class EmbeddingDataModule(LightningDataModule):
         data: Batch size, workers.
         seed: Seed of the shuffling.
         few_sizes: See :class:`EmbeddingDataset`; for a network that is compiled.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache, VideoSet, split_videos
+        >>> videos = VideoSet(ArrayCache([np.eye(4)] * 5, action=["jump"] * 5))
+        >>> data = DataConfig(folds=5, pca=2)
+        >>> splits = split_videos(videos, data)
+        >>> module = EmbeddingDataModule(splits, Preprocessor.fit(splits.train, data), ["jump"], data, seed=0)
+        >>> [len(batch.lengths) for batch in module.train_dataloader()]
+        [4]
     """
 
     def __init__(

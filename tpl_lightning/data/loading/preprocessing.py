@@ -34,6 +34,13 @@ class Preprocessor:
         mean: (C,) training mean, used where ``center`` is off.
         components: (K, C) principal components V of the training frames, or None.
         scale: Number by which all values are divided; None: each video is brought to total variance 1.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> videos = VideoSet(ArrayCache([np.eye(4), 2 * np.eye(4)], action=["jump", "jump"]))
+        >>> fitted = Preprocessor.fit(videos, DataConfig(pca=2))
+        >>> fitted.num_channels, fitted(videos.read(0)).shape
+        (2, (4, 2))
     """
 
     center: bool
@@ -167,6 +174,14 @@ class BatchPreprocessor(nn.Module):
 
     Args:
         preprocessor: The fitted preprocessing.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> videos = VideoSet(ArrayCache([np.eye(4), 2 * np.eye(4)], action=["jump", "jump"]))
+        >>> prepare = BatchPreprocessor(Preprocessor.fit(videos, DataConfig(pca=2)))
+        >>> frames, one = torch.cat([torch.eye(4), torch.zeros(1, 4)]), torch.tensor([0])
+        >>> prepare(PackedBatch(frames, torch.zeros(5), torch.tensor([4]), one, one, size=4)).embeddings.shape
+        torch.Size([1, 4, 2])
     """
 
     mean: Tensor

@@ -13,7 +13,15 @@ __all__ = ["Splits", "select_evaluation", "split_videos"]
 
 @dataclass(frozen=True)
 class Splits:
-    """The three parts of a data set."""
+    """The three parts of a data set.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> videos = VideoSet(ArrayCache([np.eye(4)] * 4, action=["jump"] * 4))
+        >>> splits = split_videos(videos, DataConfig(folds=2))
+        >>> splits.all().split.tolist()
+        ['test', 'train', 'test', 'train']
+    """
 
     train: VideoSet
     val: VideoSet
@@ -71,6 +79,13 @@ def split_videos(videos: VideoSet, data: DataConfig) -> Splits:
 
     Raises:
         UserError: If an action is unknown or has fewer than two training videos.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> videos = VideoSet(ArrayCache([np.eye(4)] * 4, action=["jump"] * 4))
+        >>> splits = split_videos(videos, DataConfig(folds=2, fold=1))
+        >>> splits.train.video_id.tolist(), splits.test.video_id.tolist()
+        (['0', '2'], ['1', '3'])
     """
     videos = _with_actions(videos, data)
     if data.folds:
@@ -94,6 +109,12 @@ def select_evaluation(videos: VideoSet, data: DataConfig) -> VideoSet:
 
     Raises:
         UserError: If an action is unknown.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> videos = VideoSet(ArrayCache([np.eye(4)] * 4, action=["jump"] * 4))
+        >>> len(select_evaluation(videos, DataConfig(folds=2))), len(select_evaluation(videos, DataConfig()))
+        (2, 4)
     """
     videos = _with_actions(videos, data)
     if data.folds:

@@ -8,12 +8,14 @@ videos: Haresh et al., "Learning by aligning videos in time" (LAV), CVPR 2021; H
 import torch
 from torch import Tensor
 
+from tpl_lightning.shapes import Float
+
 __all__ = ["contrastive_idm", "soft_dtw"]
 
 _FAR = 1e10  # stands for infinity, whose gradient would be NaN
 
 
-def soft_dtw(cost: Tensor, gamma: float) -> Tensor:
+def soft_dtw(cost: Float[Tensor, "B N M"], gamma: float) -> Float[Tensor, "B"]:
     """Return -gamma log sum_paths exp(-cost(path) / gamma) over all monotone paths from (0, 0) to (N - 1, M - 1).
 
     R[i, j] = cost[i, j] + softmin(R[i - 1, j], R[i, j - 1], R[i - 1, j - 1]), one anti-diagonal at a time.
@@ -24,6 +26,11 @@ def soft_dtw(cost: Tensor, gamma: float) -> Tensor:
 
     Returns:
         (B,); below the cost of the best path, the more so the larger ``gamma`` is.
+
+    Example:
+        >>> cost = torch.tensor([[[0.0, 2.0], [2.0, 0.0]]])
+        >>> soft_dtw(cost, 0.01).abs().item() < 1e-6  # the diagonal costs nothing
+        True
     """
     batch, rows, columns = cost.shape
     row = torch.arange(rows, device=cost.device)
@@ -41,7 +48,9 @@ def soft_dtw(cost: Tensor, gamma: float) -> Tensor:
     return current[:, -1]
 
 
-def contrastive_idm(embedding: Tensor, times: Tensor, *, window: float = 0.15, margin: float = 2.0) -> Tensor:
+def contrastive_idm(
+    embedding: Float[Tensor, "B N K"], times: Float[Tensor, "B N"], *, window: float = 0.15, margin: float = 2.0
+) -> Float[Tensor, "B"]:
     """Return the contrastive inverse difference moment of LAV (Haresh et al. 2021, equation 7), within each video.
 
         mean_ij  far_ij w_ij max(0, margin - d_ij) + (1 - far_ij) d_ij / w_ij,   w_ij = (dt_ij / spacing)^2 + 1
@@ -57,6 +66,12 @@ def contrastive_idm(embedding: Tensor, times: Tensor, *, window: float = 0.15, m
 
     Returns:
         (B,).
+
+    Example:
+        >>> times = torch.tensor([[0.0, 0.1, 1.0]])
+        >>> near, far = torch.tensor([[[0.0], [0.0], [3.0]]]), torch.tensor([[[0.0], [3.0], [0.0]]])
+        >>> contrastive_idm(near, times).item() < contrastive_idm(far, times).item()
+        True
     """
     distance = torch.cdist(embedding, embedding).square()
     gap = (times.unsqueeze(2) - times.unsqueeze(1)).abs()

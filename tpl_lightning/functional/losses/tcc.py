@@ -3,12 +3,19 @@
 import torch
 from torch import Tensor
 
+from tpl_lightning.shapes import Float
+
 __all__ = ["cycle_back_regression"]
 
 
 def cycle_back_regression(
-    query: Tensor, other: Tensor, times: Tensor, *, temperature: float = 0.1, variance_weight: float = 0.001
-) -> Tensor:
+    query: Float[Tensor, "P N K"],
+    other: Float[Tensor, "P M K"],
+    times: Float[Tensor, "P N"],
+    *,
+    temperature: float = 0.1,
+    variance_weight: float = 0.001,
+) -> Float[Tensor, "P"]:
     """Return the cycle-back regression loss with its variance term (section 3.2, equations 4 to 6).
 
     Frame i of the query finds its soft nearest neighbour in the other video, v~ = sum_j alpha_j v_j with alpha =
@@ -29,6 +36,12 @@ def cycle_back_regression(
 
     Returns:
         (P,) mean over the frames of the query.
+
+    Example:
+        >>> times = torch.linspace(0, 1, 5)[None]
+        >>> walk, still = times[..., None] * 4, torch.zeros(1, 5, 1)
+        >>> cycle_back_regression(walk, walk, times).item() < cycle_back_regression(walk, still, times).item()
+        True
     """
     alpha = torch.softmax(-torch.cdist(query, other).square() / temperature, dim=-1)
     neighbour = alpha @ other

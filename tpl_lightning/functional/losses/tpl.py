@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tpl_lightning.functional import global_mean, length_mask, resample
+from tpl_lightning.shapes import Float, Int
 
 __all__ = [
     "annealed_weight",
@@ -20,7 +21,9 @@ __all__ = [
 ]
 
 
-def video_errors(found: Tensor, expected: Tensor, lengths: Tensor) -> Tensor:
+def video_errors(
+    found: Float[Tensor, "B T C"], expected: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"]
+) -> Float[Tensor, "B"]:
     """Return each video's error (B,): squared distance, summed over channels, averaged over its frames.
 
     Computed in float32 at least; padding counts for nothing.
@@ -29,6 +32,10 @@ def video_errors(found: Tensor, expected: Tensor, lengths: Tensor) -> Tensor:
         found: (B, T, C).
         expected: (B, T, C).
         lengths: (B,).
+
+    Example:
+        >>> video_errors(torch.ones(1, 3, 2), torch.zeros(1, 3, 2), torch.tensor([3])).tolist()
+        [2.0]
     """
     with torch.autocast(found.device.type, enabled=False):
         if found.dtype in (torch.float16, torch.bfloat16):
@@ -40,8 +47,13 @@ def video_errors(found: Tensor, expected: Tensor, lengths: Tensor) -> Tensor:
 
 
 def icae_loss(
-    latent: Tensor, position: Tensor, prototype: Tensor, action: Tensor, lengths: Tensor, prototype_length: Tensor
-) -> Tensor:
+    latent: Float[Tensor, "B T D"],
+    position: Float[Tensor, "B T"],
+    prototype: Float[Tensor, "A P D"],
+    action: Int[Tensor, "B"],
+    lengths: Int[Tensor, "B"],
+    prototype_length: Int[Tensor, "B"],
+) -> Float[Tensor, ""]:
     """Return L_ICAE = mean_i || Z^ ∘ T^-theta_i - Z_i ||^2 [3].
 
     The inverse-consistency averaging error: the prototype, brought back to each video's own time, against the video.
@@ -56,6 +68,12 @@ def icae_loss(
 
     Returns:
         Scalar; under DDP see :func:`~tpl_lightning.functional.distributed.global_mean`.
+
+    Example:
+        >>> latent, line = torch.tensor([[[0.0], [1.0], [2.0]]]), torch.tensor([[0.0, 0.5, 1.0]])
+        >>> one = torch.tensor([3])
+        >>> icae_loss(latent, line, latent + 2, torch.tensor([0]), one, one).item()
+        4.0
     """
     with torch.autocast(latent.device.type, enabled=False):
         expected = resample(prototype.index_select(0, action), position, prototype_length)
@@ -94,7 +112,13 @@ class _LinearError(torch.autograd.Function):
         return grad * by_hidden, grad * by_weight, grad * by_bias, None, None
 
 
-def reconstruction_error(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings: Tensor, lengths: Tensor) -> Tensor:
+def reconstruction_error(
+    hidden: Float[Tensor, "B T H"],
+    weight: Float[Tensor, "C H"],
+    bias: Float[Tensor, "C"],
+    embeddings: Float[Tensor, "B T C"],
+    lengths: Int[Tensor, "B"],
+) -> Float[Tensor, ""]:
     """Return sum_i || U_i - W H_i - b ||^2, averaged over each video's frames, of videos (B, T, H) of one linear map.
 
     Computed in float32 at least. What padding holds counts for nothing, but must be finite. No gradient reaches the
@@ -106,6 +130,11 @@ def reconstruction_error(hidden: Tensor, weight: Tensor, bias: Tensor, embedding
         bias: (C,) of the map.
         embeddings: (B, T, C) U.
         lengths: (B,).
+
+    Example:
+        >>> hidden, embeddings = torch.ones(1, 4, 2), torch.zeros(1, 4, 3)
+        >>> reconstruction_error(hidden, torch.zeros(3, 2), torch.ones(3), embeddings, torch.tensor([4])).item()
+        3.0
     """
     with torch.autocast(hidden.device.type, enabled=False):
         weight, bias, embeddings = (x.to(hidden.dtype) for x in (weight, bias, embeddings))
@@ -127,16 +156,33 @@ def reconstruction_loss(hidden: Tensor, weight: Tensor, bias: Tensor, embeddings
     return mean_of_total(reconstruction_error(hidden, weight, bias, embeddings, lengths), len(hidden))
 
 
-def mean_of_total(total: Tensor, count: int) -> Tensor:
-    """Return the mean per video of a sum over this rank's ``count`` videos, as ``global_mean`` of each would."""
+def mean_of_total(total: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
+    """Return the mean per video of a sum over this rank's ``count`` videos, as ``global_mean`` of each would.
+
+    Example:
+        >>> mean_of_total(torch.tensor(6.0), 3).item()
+        2.0
+    """
     return global_mean((total / count).expand(count))
 
 
 def annealed_weight(epoch: float, alpha: float, t0: float) -> float:
-    """Return lambda_t = 1 / (1 + exp(-alpha (t - t0))) [6], from 0 to 1, 1/2 at t0."""
+    """Return lambda_t = 1 / (1 + exp(-alpha (t - t0))) [6], from 0 to 1, 1/2 at t0.
+
+    Example:
+        >>> [round(annealed_weight(epoch, alpha=2.0, t0=5.0), 3) for epoch in (0, 5, 6)]
+        [0.0, 0.5, 0.881]
+    """
     return 0.5 * (1.0 + math.tanh(0.5 * alpha * (epoch - t0)))  # the same function, and no overflow
 
 
-def tpl_loss(icae: Tensor, reconstruction: Tensor, icae_weight: float, reconstruction_weight: float = 1.0) -> Tensor:
-    """Return L_TPL = lambda_t L_ICAE + L_rec [5]; the paper's weight of L_rec is 1."""
+def tpl_loss(
+    icae: Float[Tensor, ""], reconstruction: Float[Tensor, ""], icae_weight: float, reconstruction_weight: float = 1.0
+) -> Float[Tensor, ""]:
+    """Return L_TPL = lambda_t L_ICAE + L_rec [5]; the paper's weight of L_rec is 1.
+
+    Example:
+        >>> tpl_loss(torch.tensor(2.0), torch.tensor(3.0), icae_weight=0.5).item()
+        4.0
+    """
     return icae_weight * icae + reconstruction_weight * reconstruction

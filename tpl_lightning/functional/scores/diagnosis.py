@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import sample_rows
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["clock_share", "left_over", "relative_icae"]
 
 
-def relative_icae(latent: Tensor, position: Tensor, prototype: Tensor) -> Tensor:
+def relative_icae(
+    latent: Float[Tensor, "N G D"], position: Float[Tensor, "N G"], prototype: Float[Tensor, "N G D"]
+) -> Float[Tensor, ""]:
     """Return mean_i || P_i ∘ T^-theta_i - Z_i ||^2 over the variance of Z: what prototypes do not explain of it.
 
     Convention: ``position`` maps video time to prototype time, both on a grid j / (G - 1).
@@ -25,13 +28,20 @@ def relative_icae(latent: Tensor, position: Tensor, prototype: Tensor) -> Tensor
 
     Returns:
         Scalar; about 1 where prototypes explain nothing.
+
+    Example:
+        >>> line = torch.linspace(0, 1, 5).expand(1, -1)
+        >>> relative_icae(line[..., None], line, line[..., None]).item()  # the prototype explains all
+        0.0
     """
     error = (sample_rows(prototype, position) - latent).square().sum(-1).mean()
     variance = (latent - latent.mean(1, keepdim=True)).square().sum(-1).mean()
     return error / variance.clamp(min=1e-12)
 
 
-def left_over(position: Tensor, warped_position: Tensor, warp: Tensor) -> Tensor:
+def left_over(
+    position: Float[Tensor, "N G"], warped_position: Float[Tensor, "N G"], warp: Float[Tensor, "N G"]
+) -> Float[Tensor, ""]:
     """Return the share of a known warp of the input that an aligner leaves over: 0 none of it, 1 all (it ignores it).
 
     A video warped by W lies at T^-theta ∘ W on the prototype timeline. Returned is the root mean square distance of
@@ -54,12 +64,17 @@ def left_over(position: Tensor, warped_position: Tensor, warp: Tensor) -> Tensor
     return missed / (position - expected).square().mean().sqrt().clamp(min=1e-12)
 
 
-def clock_share(latent: Tensor, action: Tensor) -> Tensor:
+def clock_share(latent: Float[Tensor, "N G D"], action: Int[Tensor, "N"]) -> Float[Tensor, ""]:
     """Return R^2 of Z on a cubic of time that all videos of an action share: near 1, the latent is a clock.
 
     Args:
         latent: (N, G, D) Z on the shared grid.
         action: (N,).
+
+    Example:
+        >>> time = torch.linspace(0, 1, 20).view(1, 20, 1).expand(2, 20, 1)
+        >>> round(clock_share(time, torch.tensor([0, 0])).item(), 3)
+        1.0
     """
     time = torch.linspace(-1, 1, latent.shape[1], dtype=torch.float64, device=latent.device)
     powers = torch.stack([time**k for k in range(4)], -1)  # (G, 4)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import length_mask
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["Distance", "TauVariant", "kendall_tau", "nearest_frames", "order_counts", "pairwise_kendall_tau"]
 
@@ -133,8 +134,12 @@ def _nearest(vectors: Tensor, offset: Tensor, first: int, last: int) -> Tensor:
 
 
 def pairwise_kendall_tau(
-    embeddings: Tensor, lengths: Tensor, *, distance: Distance = "l2", variant: TauVariant = "a"
-) -> Tensor:
+    embeddings: Float[Tensor, "N T C"],
+    lengths: Int[Tensor, "N"],
+    *,
+    distance: Distance = "l2",
+    variant: TauVariant = "a",
+) -> Float[Tensor, "N N"]:
     """Return Kendall's tau of every ordered pair of videos (Dwibedi et al., CVPR 2019).
 
     For the pair (a, b) each frame u of a gets its nearest frame of b; see :func:`kendall_tau` for the tie rule.
@@ -148,6 +153,11 @@ def pairwise_kendall_tau(
 
     Returns:
         (N, N) float64, row a and column b; NaN on the diagonal, and in the rows of videos of a single frame.
+
+    Example:
+        >>> walk = torch.arange(4.0).view(1, 4, 1)
+        >>> pairwise_kendall_tau(torch.cat([walk, walk.flip(1)]), torch.tensor([4, 4])).tolist()
+        [[nan, -1.0], [-1.0, nan]]
     """
     videos, frames, _ = embeddings.shape
     vectors, offset = _comparable(embeddings, lengths, distance)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tpl_lightning.shapes import Float, Int
+
 __all__ = ["PhaseClassifier", "fit_phase_classifier"]
 
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -68,7 +70,11 @@ def _choose_strength(frames: np.ndarray, labels: np.ndarray, video: np.ndarray, 
 
 
 def fit_phase_classifier(
-    frames: np.ndarray, labels: np.ndarray, video: np.ndarray, *, strengths: Sequence[float] = _STRENGTHS
+    frames: Float[np.ndarray, "F C"],
+    labels: Int[np.ndarray, "F"],
+    video: Int[np.ndarray, "F"],
+    *,
+    strengths: Sequence[float] = _STRENGTHS,
 ) -> PhaseClassifier:
     """Fit a logistic regression on standardised frames, its L2 penalty chosen by holding out whole videos.
 
@@ -86,6 +92,12 @@ def fit_phase_classifier(
 
     Returns:
         The classifier.
+
+    Example:
+        >>> frames, labels = np.array([[0.0], [1.0], [10.0], [11.0]]), np.array([0, 0, 1, 1])
+        >>> classifier = fit_phase_classifier(frames, labels, video=np.zeros(4, dtype=int))
+        >>> classifier.predict(np.array([[2.0], [9.0]])).tolist()
+        [0, 1]
     """
     frames = frames.astype(np.float64)
     mean, deviation = frames.mean(0), frames.std(0)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import length_mask
+from tpl_lightning.shapes import Float, Int
 
 __all__ = [
     "agreement_sum",
@@ -44,7 +45,7 @@ def _histogram(index: Tensor, weights: Tensor, shape: tuple[int, ...]) -> Tensor
     return flat.index_add_(0, index.flatten(), weights.flatten()).view(shape)
 
 
-def prototype_index(position: Tensor, prototype_length: Tensor) -> Tensor:
+def prototype_index(position: Float[Tensor, "B T"], prototype_length: Int[Tensor, "B"]) -> Int[Tensor, "B T"]:
     """Return the prototype point of each frame, round(T^-theta(u / (L_i - 1)) (L - 1)).
 
     Convention: ``position`` is prototype time in [0, 1], where 0 is the first and 1 the last of the L points. The
@@ -56,21 +57,25 @@ def prototype_index(position: Tensor, prototype_length: Tensor) -> Tensor:
 
     Returns:
         (B, T) int64. Entries at padded frames mean nothing.
+
+    Example:
+        >>> prototype_index(torch.tensor([[0.0, 0.3, 1.0]]), torch.tensor([11])).tolist()
+        [[0, 3, 10]]
     """
     return _nearest_index(position, prototype_length)
 
 
 def prototype_votes(
-    labels: Tensor,
-    lengths: Tensor,
-    action: Tensor,
-    source_position: Tensor,
-    prototype_length: Tensor,
+    labels: Int[Tensor, "B T"],
+    lengths: Int[Tensor, "B"],
+    action: Int[Tensor, "B"],
+    source_position: Float[Tensor, "B P"],
+    prototype_length: Int[Tensor, "B"],
     *,
     num_actions: int,
     num_phases: int,
     max_length: int,
-) -> Tensor:
+) -> Int[Tensor, "{num_actions} {max_length} {num_phases}"]:
     """Count, for each prototype point, the labels of the video frames that face it (inner part of eq. [8]).
 
     Point j < L of the prototype gets one vote from each video: the label of its frame
@@ -92,6 +97,12 @@ def prototype_votes(
 
     Returns:
         (num_actions, max_length, num_phases) int64 votes.
+
+    Example:
+        >>> one, line = torch.tensor([4]), torch.tensor([[0.0, 1 / 3, 2 / 3, 1.0]])
+        >>> labels, action = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
+        >>> prototype_votes(labels, one, action, line, one, num_actions=1, num_phases=2, max_length=4).tolist()
+        [[[1, 0], [1, 0], [0, 1], [0, 1]]]
     """
     points = min(source_position.shape[1], max_length)
     source = source_position[:, :points]
@@ -102,7 +113,7 @@ def prototype_votes(
     return _histogram(index.where(votes, 0), votes.long(), (num_actions, max_length, num_phases))
 
 
-def prototype_labels(votes: Tensor) -> Tensor:
+def prototype_labels(votes: Int[Tensor, "A P K"]) -> Int[Tensor, "A P"]:
     """Return the most frequent label of each prototype point, A^[j] (eq. [8]).
 
     Args:
@@ -110,18 +121,22 @@ def prototype_labels(votes: Tensor) -> Tensor:
 
     Returns:
         (A, P) int64; of labels with equally many votes the lowest, -1 where nobody voted.
+
+    Example:
+        >>> prototype_labels(torch.tensor([[[2, 1], [1, 3], [0, 0]]])).tolist()
+        [[0, 1, -1]]
     """
     return votes.argmax(-1).where(votes.amax(-1) > 0, -1)
 
 
 def cycle_back_consistency(
-    position: Tensor,
-    labels: Tensor,
-    lengths: Tensor,
-    action: Tensor,
-    prototype_length: Tensor,
-    prototype_labels: Tensor,
-) -> Tensor:
+    position: Float[Tensor, "B T"],
+    labels: Int[Tensor, "B T"],
+    lengths: Int[Tensor, "B"],
+    action: Int[Tensor, "B"],
+    prototype_length: Int[Tensor, "B"],
+    prototype_labels: Int[Tensor, "A P"],
+) -> Float[Tensor, "B"]:
     """Return each video's share of labelled frames that agree with the label of their prototype point.
 
     On the videos that labelled the prototype this is CBC, on others PLP (paper, section on metrics). A frame that
@@ -139,6 +154,12 @@ def cycle_back_consistency(
 
     Returns:
         (B,) float64 in [0, 1]; NaN for a video without labelled frames.
+
+    Example:
+        >>> one, line = torch.tensor([4]), torch.tensor([[0.0, 1 / 3, 2 / 3, 1.0]])
+        >>> labels, action = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
+        >>> cycle_back_consistency(line, labels, one, action, one, torch.tensor([[0, 1, 1, 1]])).tolist()
+        [0.75]
     """
     labelled = _labelled(labels, lengths)
     transferred = prototype_labels[action.unsqueeze(1), prototype_index(position, prototype_length)]
@@ -147,16 +168,16 @@ def cycle_back_consistency(
 
 
 def label_shares(
-    position: Tensor,
-    labels: Tensor,
-    lengths: Tensor,
-    action: Tensor,
-    prototype_length: Tensor,
+    position: Float[Tensor, "B T"],
+    labels: Int[Tensor, "B T"],
+    lengths: Int[Tensor, "B"],
+    action: Int[Tensor, "B"],
+    prototype_length: Int[Tensor, "B"],
     *,
     num_actions: int,
     num_phases: int,
     max_length: int,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float[Tensor, "{num_actions} {max_length} {num_phases}"], Int[Tensor, "{num_actions}"]]:
     """Sum up what :func:`cycle_back_consistency` needs of the videos before the prototype's labels are known.
 
     Each labelled frame of video i adds 1 / (labelled frames of i) at (action, prototype point, label). With these
@@ -176,6 +197,13 @@ def label_shares(
 
     Returns:
         shares (A, P, K) float64, and the number of videos with a labelled frame, (A,) int64.
+
+    Example:
+        >>> one, line = torch.tensor([4]), torch.tensor([[0.0, 1 / 3, 2 / 3, 1.0]])
+        >>> labels, action = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
+        >>> shares, videos = label_shares(line, labels, one, action, one, num_actions=1, num_phases=2, max_length=4)
+        >>> shares.tolist(), videos.tolist()
+        ([[[0.25, 0.0], [0.25, 0.0], [0.0, 0.25], [0.0, 0.25]]], [1])
     """
     labelled = _labelled(labels, lengths)
     frames = labelled.sum(1)
@@ -185,7 +213,7 @@ def label_shares(
     return shares, _histogram(action, (frames > 0).long(), (num_actions,))
 
 
-def agreement_sum(shares: Tensor, prototype_labels: Tensor) -> Tensor:
+def agreement_sum(shares: Float[Tensor, "A P K"], prototype_labels: Int[Tensor, "A P"]) -> Float[Tensor, "A"]:
     """Return the sum over the videos of their share of frames that agree, per action.
 
     Args:
@@ -194,6 +222,11 @@ def agreement_sum(shares: Tensor, prototype_labels: Tensor) -> Tensor:
 
     Returns:
         (A,) float64.
+
+    Example:
+        >>> shares = torch.tensor([[[0.75, 0.0], [0.0, 0.25]]])
+        >>> agreement_sum(shares, torch.tensor([[0, 0]])).tolist()
+        [0.75]
     """
     share = shares.gather(-1, prototype_labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     return share.where(prototype_labels >= 0, 0.0).sum(-1)
@@ -225,8 +258,18 @@ def key_events(position: Tensor, labels: Tensor, lengths: Tensor, *, num_phases:
 
 
 def key_event_moments(
-    position: Tensor, labels: Tensor, lengths: Tensor, action: Tensor, *, num_actions: int, num_phases: int
-) -> tuple[Tensor, Tensor, Tensor]:
+    position: Float[Tensor, "B T"],
+    labels: Int[Tensor, "B T"],
+    lengths: Int[Tensor, "B"],
+    action: Int[Tensor, "B"],
+    *,
+    num_actions: int,
+    num_phases: int,
+) -> tuple[
+    Int[Tensor, "{num_actions} {num_phases}"],
+    Float[Tensor, "{num_actions} {num_phases}"],
+    Float[Tensor, "{num_actions} {num_phases}"],
+]:
     """Return number, sum and sum of squares of the event times of each action and phase.
 
     Args:
@@ -239,6 +282,13 @@ def key_event_moments(
 
     Returns:
         count (A, K) int64, sum (A, K) float64, sum of squares (A, K) float64.
+
+    Example:
+        >>> one, line = torch.tensor([4]), torch.tensor([[0.0, 1 / 3, 2 / 3, 1.0]])
+        >>> labels, action = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
+        >>> count, total, squares = key_event_moments(line, labels, one, action, num_actions=1, num_phases=2)
+        >>> count.tolist(), total.round(decimals=3).tolist()  # phase 1 begins at 2/3
+        ([[0, 1]], [[0.0, 0.667]])
     """
     times, happens = key_events(position, labels, lengths, num_phases=num_phases)
     index = action.unsqueeze(1) * num_phases + torch.arange(num_phases, device=labels.device)
@@ -246,7 +296,9 @@ def key_event_moments(
     return _histogram(index, happens.long(), shape), _histogram(index, times, shape), _histogram(index, times**2, shape)
 
 
-def spread_from_moments(count: Tensor, total: Tensor, squares: Tensor) -> Tensor:
+def spread_from_moments(
+    count: Int[Tensor, "A K"], total: Float[Tensor, "A K"], squares: Float[Tensor, "A K"]
+) -> Float[Tensor, "A K"]:
     """Return the population standard deviation (ddof 0) from :func:`key_event_moments`.
 
     Args:
@@ -256,6 +308,10 @@ def spread_from_moments(count: Tensor, total: Tensor, squares: Tensor) -> Tensor
 
     Returns:
         (A, K) float64; NaN where fewer than two videos have the event.
+
+    Example:
+        >>> spread_from_moments(torch.tensor([[2]]), torch.tensor([[1.0]]), torch.tensor([[0.58]]))
+        tensor([[0.2000]])
     """
     mean = total / count
     # Rounding can push the variance of equal times below 0 (by 1e-16, so a spread below 1e-8 is noise).

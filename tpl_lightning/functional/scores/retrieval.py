@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.scores.phases import prototype_index
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["SearchBackend", "frames_on_prototype", "lookup_matches", "nearest_rows", "typical_videos"]
 
@@ -21,7 +22,9 @@ SearchBackend = Literal["auto", "faiss", "torch"]
 _BLOCK = 2**22  # distances held at once (16 MB in float32); bounds the memory, changes no figure
 
 
-def nearest_rows(queries: Tensor, rows: Tensor, *, backend: SearchBackend = "auto") -> Tensor:
+def nearest_rows(
+    queries: Float[Tensor, "Q C"], rows: Float[Tensor, "F C"], *, backend: SearchBackend = "auto"
+) -> Int[Tensor, "Q"]:
     """Return the row nearest to each query by exhaustive search, O(Q F C).
 
     Euclidean distance in float32. Where rounding makes two rows equally near, backends may choose differently.
@@ -34,6 +37,10 @@ def nearest_rows(queries: Tensor, rows: Tensor, *, backend: SearchBackend = "aut
 
     Returns:
         (Q,) int64 in [0, F).
+
+    Example:
+        >>> nearest_rows(torch.tensor([[0.9]]), torch.tensor([[0.0], [1.0], [2.0]]), backend="torch").tolist()
+        [1]
     """
     if backend == "auto":
         on_cpu = queries.device.type == "cpu"
@@ -52,7 +59,7 @@ def nearest_rows(queries: Tensor, rows: Tensor, *, backend: SearchBackend = "aut
     return torch.cat([torch.addmm(offset, block, rows.T, alpha=-1).argmin(1) for block in blocks])
 
 
-def frames_on_prototype(source_position: Tensor, lengths: Tensor) -> Tensor:
+def frames_on_prototype(source_position: Float[Tensor, "N L"], lengths: Int[Tensor, "N"]) -> Int[Tensor, "N L"]:
     """Return the frame of each video that faces each prototype point, round(T^theta(j / (L - 1)) (L_i - 1)).
 
     Computed once for the training videos of an action; :func:`lookup_matches` reads it.
@@ -66,11 +73,15 @@ def frames_on_prototype(source_position: Tensor, lengths: Tensor) -> Tensor:
 
     Returns:
         (N, L) int64 in [0, L_i).
+
+    Example:
+        >>> frames_on_prototype(torch.tensor([[0.0, 0.6, 1.0]]), torch.tensor([11])).tolist()
+        [[0, 6, 10]]
     """
     return prototype_index(source_position, lengths)
 
 
-def typical_videos(aligned: Tensor) -> Tensor:
+def typical_videos(aligned: Float[Tensor, "N L C"]) -> Int[Tensor, "L"]:
     """Return, for each prototype point, the video whose embedding is nearest to the mean of all.
 
     Where one match is wanted and not one in every video, this is the video to show.
@@ -80,11 +91,15 @@ def typical_videos(aligned: Tensor) -> Tensor:
 
     Returns:
         (L,) int64 in [0, N).
+
+    Example:
+        >>> typical_videos(torch.tensor([0.0, 1.0, 5.0]).view(3, 1, 1)).tolist()
+        [1]
     """
     return (aligned - aligned.mean(0)).square().sum(-1).argmin(0)
 
 
-def lookup_matches(position: Tensor, frames: Tensor) -> Tensor:
+def lookup_matches(position: Float[Tensor, "T"], frames: Int[Tensor, "*N L"]) -> Int[Tensor, "*N T"]:
     """Return the frame of each training video that matches each frame of a new video, O(L) a training video.
 
     Convention: ``position`` is the prototype time T^-theta(u / (L_i - 1)) of the new video's frames, in [0, 1]; the
@@ -96,6 +111,10 @@ def lookup_matches(position: Tensor, frames: Tensor) -> Tensor:
 
     Returns:
         (..., T), values of ``frames``.
+
+    Example:
+        >>> lookup_matches(torch.tensor([0.0, 0.5, 1.0]), torch.tensor([[0, 6, 10]])).tolist()
+        [[0, 6, 10]]
     """
     length = torch.tensor([frames.shape[-1]], device=position.device)
     return frames[..., prototype_index(position.unsqueeze(0), length)[0]]

@@ -10,7 +10,12 @@ __all__ = ["backend_status", "warp_self_test"]
 
 
 def backend_status() -> dict[str, str]:
-    """Tell for each backend whether it works here; builds difw on the first call."""
+    """Tell for each backend whether it works here; builds difw on the first call.
+
+    Example:
+        >>> backend_status()["torch"]  # doctest: +SKIP
+        'works (closed form, every device)'
+    """
     status = {"torch": "works (closed form, every device)"}
     try:
         load_difw()
@@ -28,6 +33,10 @@ def warp_self_test(*, difw: bool = False) -> dict[str, float | bool]:
 
     Returns:
         Largest errors by name, and ``ok``: whether all are small enough.
+
+    Example:
+        >>> warp_self_test()["ok"]
+        True
     """
     generator = torch.Generator().manual_seed(0)
     theta = 2 * torch.randn(32, 15, generator=generator, dtype=torch.float64)

@@ -20,6 +20,7 @@ from tpl_lightning.functional.warps.flow import (
     trace,
 )
 from tpl_lightning.functional.warps.tessellation import num_parameters, velocity_basis
+from tpl_lightning.shapes import Float
 
 __all__ = [
     "cell_slopes",
@@ -51,7 +52,9 @@ def _result_dtype(theta: Tensor, points: Tensor) -> torch.dtype:
     return torch.float64 if theta.dtype == points.dtype == torch.float64 else torch.float32
 
 
-def knot_velocity(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+def knot_velocity(
+    theta: Float[Tensor, "*B d"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> Float[Tensor, "*B {num_cells}+1"]:
     """Return the velocities at the cell borders.
 
     Args:
@@ -61,13 +64,24 @@ def knot_velocity(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = T
 
     Returns:
         (..., K + 1), in units of [0, 1] per unit of time; same type as ``theta``.
+
+    Example:
+        >>> knot_velocity(torch.tensor([1.0]), num_cells=2).tolist()
+        [0.0, 0.5, 0.0]
     """
     basis = velocity_basis(num_cells, zero_boundary=zero_boundary, dtype=theta.dtype, device=theta.device)
     return theta @ basis
 
 
-def cell_slopes(theta: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
-    """Return a_c = (v_{c+1} - v_c) K (..., K), the slope of the velocity field in each cell."""
+def cell_slopes(
+    theta: Float[Tensor, "*B d"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> Float[Tensor, "*B {num_cells}"]:
+    """Return a_c = (v_{c+1} - v_c) K (..., K), the slope of the velocity field in each cell.
+
+    Example:
+        >>> cell_slopes(torch.tensor([1.0]), num_cells=2).tolist()
+        [1.0, -1.0]
+    """
     return knot_velocity(theta, num_cells=num_cells, zero_boundary=zero_boundary).diff(dim=-1) * num_cells
 
 
@@ -81,7 +95,9 @@ def _traced(
     return field, path
 
 
-def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+def cpab_warp(
+    theta: Float[Tensor, "B d"], points: Float[Tensor, "*B P"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> Float[Tensor, "B P"]:
     """Return T^theta(x), the position after one unit of time of a point that starts at x and moves with dx/dt = v(x).
 
     Differentiable in ``theta`` and ``points`` by the analytic gradient, once.
@@ -102,6 +118,12 @@ def cpab_warp(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_bounda
     Raises:
         ValueError: If the shapes do not fit.
         RuntimeError: If a second derivative is asked for.
+
+    Example:
+        >>> x = torch.tensor([0.0, 0.5, 1.0])
+        >>> y = cpab_warp(torch.tensor([[0.5]]), x, num_cells=2)
+        >>> y, cpab_warp(torch.tensor([[-0.5]]), y, num_cells=2)
+        (tensor([[0.0000, 0.6967, 1.0000]]), tensor([[0.0000, 0.5000, 1.0000]]))
     """
     _check(theta, points, num_cells, zero_boundary)
     working, result = _working_dtype(theta.device), _result_dtype(theta, points)
@@ -123,11 +145,16 @@ def cpab_warp_and_slope(
 
 @torch.no_grad()
 def cpab_warp_jacobian(
-    theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True
-) -> tuple[Tensor, Tensor, Tensor]:
+    theta: Float[Tensor, "B d"], points: Float[Tensor, "*B P"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> tuple[Float[Tensor, "B P"], Float[Tensor, "B P"], Float[Tensor, "B P d"]]:
     """Return T^theta(x) (B, P), dT/dx (B, P) and dT/dtheta (B, P, d), without gradients.
 
     For Gauss-Newton methods, which need the Jacobian itself; memory is O(B P K). See :func:`cpab_warp`.
+
+    Example:
+        >>> warped, slope, by_theta = cpab_warp_jacobian(torch.zeros(1, 15), torch.linspace(0, 1, 5))
+        >>> warped.tolist(), slope.tolist(), by_theta.shape
+        ([[0.0, 0.25, 0.5, 0.75, 1.0]], [[1.0, 1.0, 1.0, 1.0, 1.0]], torch.Size([1, 5, 15]))
     """
     field, path = _traced(theta, points, num_cells, zero_boundary, by_field=True)
     result = _result_dtype(theta, points)
@@ -137,18 +164,23 @@ def cpab_warp_jacobian(
 
 
 def warp_levels(num_cells: int | Sequence[int], recurrences: int = 1) -> tuple[int, ...]:
-    """Return the cells of each warp of a composition: ``num_cells`` for every recurrence, or as listed."""
+    """Return the cells of each warp of a composition: ``num_cells`` for every recurrence, or as listed.
+
+    Example:
+        >>> warp_levels(16, recurrences=2), warp_levels([8, 16])
+        ((16, 16), (8, 16))
+    """
     return (num_cells,) * recurrences if isinstance(num_cells, int) else tuple(num_cells)
 
 
 def warp_time(
-    theta: Tensor,
-    points: Tensor,
+    theta: Float[Tensor, "B R d"],
+    points: Float[Tensor, "*B P"],
     *,
     inverse: bool = False,
     num_cells: int | Sequence[int] = 16,
     backend: str = "torch",
-) -> Tensor:
+) -> Float[Tensor, "B P"]:
     """Warp points by a composition of R warps, or by its exact inverse.
 
     T = T_1 ∘ T_2 ∘ ... ∘ T_R: the last warp is applied to the points first. So T maps prototype time to video
@@ -165,6 +197,13 @@ def warp_time(
 
     Returns:
         (B, P).
+
+    Example:
+        >>> x = torch.linspace(0, 1, 5)
+        >>> theta = 0.3 * torch.ones(1, 2, 15)
+        >>> back = warp_time(theta, warp_time(theta, x), inverse=True)
+        >>> (back - x).abs().max().item() < 1e-5
+        True
     """
     if theta.dim() != 3:
         raise ValueError(f"Expected `theta` of shape (B, R, d), but got {tuple(theta.shape)}.")

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.warps.tessellation import velocity_basis
+from tpl_lightning.shapes import Float
 
 __all__ = ["build_folder", "cpab_warp_difw", "load_difw"]
 
@@ -80,6 +81,9 @@ def load_difw() -> ModuleType:
 
     Raises:
         UserError: If no compiler is found, the build fails, or a known warp comes out wrong.
+
+    Example:
+        >>> functions = load_difw()  # doctest: +SKIP
     """
     target = build_folder() / f"{_NAME}.so"
     if not target.is_file():
@@ -141,13 +145,19 @@ class _Flow(torch.autograd.Function):
         return torch.einsum("bp,bpd->bd", grad, by_theta), grad * by_x, None, None
 
 
-def cpab_warp_difw(theta: Tensor, points: Tensor, *, num_cells: int = 16, zero_boundary: bool = True) -> Tensor:
+def cpab_warp_difw(
+    theta: Float[Tensor, "B d"], points: Float[Tensor, "*B P"], *, num_cells: int = 16, zero_boundary: bool = True
+) -> Float[Tensor, "B P"]:
     """Return T^theta(x) by difw's compiled flow; arguments and convention as ``functional.warps.cpab.cpab_warp``.
 
     float32 on the CPU only: tensors elsewhere, or in float64, are brought there and back. The gradient is difw's.
 
     Raises:
         UserError: If difw cannot be built or is wrong here.
+
+    Example:
+        >>> cpab_warp_difw(torch.zeros(1, 15), torch.linspace(0, 1, 3)).tolist()  # doctest: +SKIP
+        [[0.0, 0.5, 1.0]]
     """
     dtype, device = torch.promote_types(theta.dtype, points.dtype), theta.device
     points = points.expand(len(theta), -1) if points.dim() == 1 else points

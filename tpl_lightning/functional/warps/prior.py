@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.warps.tessellation import num_parameters, velocity_basis
+from tpl_lightning.shapes import Float
 
 __all__ = ["LENGTH_SCALE", "VARIANCE", "cpa_covariance", "prior_energy", "sample_warps"]
 
@@ -102,13 +103,13 @@ def cpa_covariance(
 
 
 def prior_energy(
-    theta: Tensor,
+    theta: Float[Tensor, "B *R d"],
     *,
     num_cells: int | Sequence[int] = 16,
     length_scale: float = LENGTH_SCALE,
     variance: float = VARIANCE,
     zero_boundary: bool = True,
-) -> Tensor:
+) -> Float[Tensor, "B"]:
     """Return theta^T Sigma^-1 theta, twice the negative log density of the prior up to a constant.
 
     The regulariser of DTAN (Shapira Weber et al. 2019). Warps drawn from the prior have d on average.
@@ -126,6 +127,10 @@ def prior_energy(
 
     Raises:
         ValueError: If the shapes do not fit, or a number is out of range.
+
+    Example:
+        >>> prior_energy(torch.zeros(2, 15)).tolist()
+        [0.0, 0.0]
     """
     _check_variance(variance)
     levels = [num_cells] * (theta.shape[1] if theta.dim() == 3 else 1) if isinstance(num_cells, int) else [*num_cells]
@@ -156,7 +161,7 @@ def sample_warps(
     generator: torch.Generator | None = None,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
-) -> Tensor:
+) -> Float[Tensor, "{count} *R d"]:
     """Draw theta ~ N(0, Sigma), for augmentation and for tests.
 
     Convention: ``functional.warps.cpab.cpab_warp(theta, points)`` is a random warp of [0, 1], ``warp_time`` a random
@@ -177,6 +182,10 @@ def sample_warps(
 
     Raises:
         ValueError: If a number is out of range.
+
+    Example:
+        >>> sample_warps(3, 8, generator=torch.Generator().manual_seed(0)).shape
+        torch.Size([3, 7])
     """
     _check_variance(variance)
     source = generator.device if generator is not None else torch.device("cpu")

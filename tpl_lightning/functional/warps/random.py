@@ -4,13 +4,19 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.warps.cpab import cell_slopes, num_parameters
+from tpl_lightning.shapes import Float
 
 __all__ = ["random_theta"]
 
 
 def random_theta(
-    count: int, *, num_cells: int = 16, strength: float, like: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
+    count: int,
+    *,
+    num_cells: int = 16,
+    strength: float,
+    like: Float[Tensor, "..."],
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "{count} {num_cells}-1"]:
     """Draw theta (count, d) from the Gaussian whose energy is the mean square slope, theta' S S' theta / K.
 
     Args:

@@ -18,6 +18,10 @@ def num_parameters(num_cells: int, *, zero_boundary: bool = True) -> int:
     Args:
         num_cells: Equal cells of [0, 1], at least 2.
         zero_boundary: Whether the velocity at 0 and 1 is 0.
+
+    Example:
+        >>> num_parameters(16), num_parameters(16, zero_boundary=False)
+        (15, 17)
     """
     if num_cells < 2:
         raise ValueError(f"Expected `num_cells` >= 2, but got {num_cells}.")
