@@ -13,7 +13,13 @@ pytest.importorskip("beartype")
 ROOT = Path(__file__).parent.parent
 CHECKED = {**os.environ, "TPL_CHECK_SHAPES": "1", "OMP_NUM_THREADS": "1"}
 # They give what the annotations forbid, to see what we say of it; or have a function compiled as it stands.
-REFUSED = ("arguments_are_checked", "labels_of_a_wrong_shape", "a_wrong_build", "compiles_as_one_graph")
+REFUSED = (
+    "arguments_are_checked",
+    "labels_of_a_wrong_shape",
+    "a_wrong_build",
+    "compiles_as_one_graph",
+    "a_compiled_network",
+)
 
 
 def _run(*arguments):

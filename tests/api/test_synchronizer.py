@@ -154,6 +154,8 @@ def test_several_actions_and_labels_in_words():
     assert (found[0] == words[4]).mean() > 0.95
     assert (found[1] == words[4]).mean() > 0.9
     assert sync.score([videos[4]], "jump", labels=[words[4]]) > 0.95
+    some = clone(sync).fit(iter(videos[:4]), labels=[None, words[1], None, None])
+    assert (some.predict_phases(videos[4:])[0] == words[4]).mean() > 0.9
     assert sync.align(videos[:2] + other[:1]).action.tolist() == ["jump", "jump", "turn"]  # they were fitted
     with pytest.raises(UserError, match="which action"):
         sync.align([videos[4]])
@@ -196,13 +198,17 @@ def test_parameters_and_errors():
             Synchronizer("direct", options).fit(videos)
     with pytest.raises(UserError, match="method"):
         Synchronizer("directly").fit(videos)
+    with pytest.raises(UserError, match="random_state"):
+        Synchronizer(random_state="now").fit(videos)
     for bad, words in (
         ([videos[0]], "1 sample"),
         ([videos[0], videos[1][:, :2]], "video 1 has 2 channels"),
         ([videos[0], np.full((5, 3), np.nan)], "video 1 holds NaN"),
         ([videos[0], videos[1][:1]], "video 1 has shape"),
         ([videos[0], [["a"]]], "video 1 is no array"),
-        (3, "scalar"),
+        (3, "but got int"),
+        (videos[0][:, 0].copy(), "Expected 2D array, got 1D array instead: Reshape"),
+        ({"a": videos[0], "b": videos[1]}, "but got dict"),
     ):
         with pytest.raises(UserError, match=words):
             Synchronizer("linear").fit(bad)
@@ -211,6 +217,7 @@ def test_parameters_and_errors():
         ([own[:-1] for own in labels], "video 0 has 30 frames"),
         ([own + 0.5 for own in labels], "whole numbers"),
         ([own - 2 for own in labels], "from -1 on"),
+        ([own * np.nan for own in labels], "whole numbers"),
     ):
         with pytest.raises(UserError, match=words):
             Synchronizer("linear").fit(videos, labels=bad)

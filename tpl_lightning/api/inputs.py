@@ -1,7 +1,7 @@
 """What callers from Python give: options by dotted keys, and videos as arrays, caches or paths."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,15 @@ def read_arrays(embeddings: Any, *, least: int = 1) -> list[np.ndarray]:
         UserError: If they are not numbers, not finite, too short, or of several numbers of channels; names the video.
     """
     embeddings = _plain(embeddings)
-    is_ragged = isinstance(embeddings, np.ndarray) and embeddings.dtype.kind == "O" and embeddings.ndim == 1
-    if not isinstance(embeddings, (list, tuple)) and not is_ragged:
+    shape = getattr(embeddings, "shape", ())
+    is_ragged = len(shape) == 1 and embeddings.dtype.kind == "O"
+    if shape and not is_ragged:
         embeddings = _rectangular(embeddings, least)
+    elif isinstance(embeddings, Mapping) or not (is_ragged or isinstance(embeddings, Iterable)):
+        raise UserError(
+            f"embeddings: expected a list of (L_i, C), an array (N, L, C), a cache or a path, but got "
+            f"{type(embeddings).__name__}."
+        )
     videos = [_video(values, i) for i, values in enumerate(embeddings)]
     if len(videos) < least:
         raise UserError(f"Found {len(videos)} sample(s), but at least {least} videos are needed: a list of (L_i, C).")
@@ -104,7 +110,9 @@ def _rectangular(embeddings: Any, least: int) -> np.ndarray:
             embeddings, dtype=np.float32, allow_nd=is_deep, ensure_min_samples=least, ensure_min_features=2
         )
     except ValueError as error:
-        raise UserError(f"embeddings: {error}") from error
+        lines = str(error).splitlines()
+        first_and_last = " ".join(lines[:: max(len(lines) - 1, 1)])  # not the numbers between
+        raise UserError(f"embeddings: {first_and_last}") from error
     return checked
 
 
@@ -198,7 +206,7 @@ def _frame_labels(labels: Any, lengths: Sequence[int]) -> list[np.ndarray]:
         raise UserError(f"Expected `labels` of {len(lengths)} videos, (L_i,) each, but got {count}.")
     checked = []
     for i, (own, length) in enumerate(zip(labels, lengths, strict=True)):
-        values = np.asarray(_plain(own))
+        values = np.full(length, -1) if own is None else np.asarray(_plain(own))
         values = values.astype(str) if values.dtype.kind == "O" else values
         if values.shape != (length,):
             raise UserError(f"labels: video {i} has {length} frames, but labels of shape {values.shape}.")
@@ -207,6 +215,8 @@ def _frame_labels(labels: Any, lengths: Sequence[int]) -> list[np.ndarray]:
         ):
             raise UserError(f"labels: expected whole numbers from -1 on, or texts, but video {i} has {values[:5]}.")
         checked.append(values)
+    if any(values.dtype.kind == "U" for values in checked):  # of videos without labels beside those with texts
+        return [values if values.dtype.kind == "U" else np.full(values.shape, "") for values in checked]
     return checked
 
 

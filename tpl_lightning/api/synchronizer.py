@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from tpl_lightning.aligners import Aligner, StoredAligner, build_aligner, restore_aligner, with_epochs
@@ -83,7 +82,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
             embeddings: The videos. Of a cache those of its split ``train`` are taken, as the options ``data.*`` say.
             actions: What each video shows, or one name for all; None: one action. Not with a cache, which knows.
             labels: Phase of each frame (L_i,) of each video, whole numbers or texts; -1, or an empty text, is
-                unlabelled. None: without labels. Not with a cache.
+                unlabelled, and so is a video whose labels are None. None: without labels. Not with a cache.
 
         Raises:
             UserError: If an option is unknown, or the videos cannot be aligned; a ``ValueError``.
@@ -307,7 +306,9 @@ class Synchronizer(TransformerMixin, BaseEstimator):
     def _read_config(self) -> Config:
         seed = self.random_state
         if isinstance(seed, np.random.RandomState):
-            seed = int(check_random_state(seed).randint(2**31))
+            seed = seed.randint(2**31)
+        if not (seed is None or isinstance(seed, (int, np.integer))):
+            raise UserError(f"Expected `random_state` to be None, a number or a RandomState, but got {seed!r}.")
         return read_options(self.method, self.options, None if seed is None else int(seed))
 
     def _training_videos(

@@ -10,6 +10,7 @@ from torch.nn import Module
 from torchmetrics import Metric
 
 from tpl_lightning.functional.scores import agreement_sum, label_shares, prototype_labels, prototype_votes
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PrototypeLabelMetric", "SumMetric"]
 
@@ -109,12 +110,12 @@ class PrototypeLabelMetric(SumMetric):
         """Return the sum of the videos' scores and the number of videos, each (A,)."""
         return agreement_sum(self.shares, prototype_labels(self.votes)), self.videos
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Float[Tensor, ""]:
         """Return the mean over the scored videos, a scalar; NaN if there are none."""
         agreement, videos = self._scores()
         return agreement.sum() / videos.sum()
 
-    def per_action(self) -> Tensor:
+    def per_action(self) -> Float[Tensor, "A"]:
         """Return the mean over the videos of each action, (A,); NaN for an action without scored videos.
 
         Like ``compute``, over the videos of all processes, so every process must call it.
@@ -123,7 +124,7 @@ class PrototypeLabelMetric(SumMetric):
             agreement, videos = self._scores()
             return agreement / videos
 
-    def prototype_labels(self) -> Tensor:
+    def prototype_labels(self) -> Int[Tensor, "A P"]:
         """Return the labels of the prototypes, (A, P) int64, -1 where no video voted. Every process must call it."""
         with self._all_ranks():
             return prototype_labels(self.votes)

@@ -9,6 +9,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from tpl_lightning.functional import length_mask
 from tpl_lightning.metrics.base import SumMetric
+from tpl_lightning.shapes import Float, Int
 
 __all__ = ["VideoMetric", "VideoRows"]
 
@@ -130,17 +131,17 @@ class VideoMetric(SumMetric):
     def _totals(self) -> tuple[Tensor, Tensor]:
         """Return the sum of the scores and their number, each (A,), float64 and int64."""
 
-    def totals(self) -> tuple[Tensor, Tensor]:
+    def totals(self) -> tuple[Float[Tensor, "A"], Int[Tensor, "A"]]:
         """Return the sum of the scores of each action and their number, each (A,). Every process must call it."""
         with self._all_ranks():
             return self._totals()
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Float[Tensor, ""]:
         """Return the mean of all scores, a scalar float64; NaN if there are none."""
         total, count = self._totals()
         return total.sum() / count.sum()
 
-    def per_action(self) -> Tensor:
+    def per_action(self) -> Float[Tensor, "A"]:
         """Return the mean of each action's scores, (A,); NaN where there are none. Every process must call it."""
         total, count = self.totals()
         return total / count
