@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 import tpl_lightning
 from tests.test_import_direction import LEVELS
+from tpl_lightning.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -39,6 +41,21 @@ def test_python_of_a_page_runs(name, tmp_path, monkeypatch):
     names: dict = {}
     for block in blocks:
         exec(compile(block, name, "exec"), names)
+
+
+def test_the_robots_of_the_page_get_their_progress(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write, read = BLOCK.findall((DOCS / "howto" / "robots.md").read_text(encoding="utf-8"))
+    names: dict = {}
+    exec(compile(write, "robots.md", "exec"), names)
+    assert main(["fit", "data.cache=pick.h5", "run.name=pick", "method=direct", "run.figures=false"]) == 0
+    exec(compile(read, "robots.md", "exec"), names)
+    assert len(names["progress"]) == 10
+    for row in names["progress"]:
+        assert 80 <= len(row) < 160
+        assert row[0] == 0
+        assert row[-1] == 1
+        assert np.all(np.diff(row) >= 0)
 
 
 def test_the_architecture_page_has_every_room_at_its_level():
