@@ -64,6 +64,14 @@ def test_the_architecture_page_has_every_room_at_its_level():
     assert shown == {name: level for name, level in LEVELS.items() if name != "__init__"}
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "data/README.md"])
+def test_links_of_a_page_outside_of_the_site_lead_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in target]
+    assert targets or name == "SECURITY.md"
+    assert [target for target in targets if not (ROOT / name).parent.joinpath(target).exists()] == []
+
+
 def test_the_moving_picture_is_small():
     assert 10_000 < (DOCS / "images" / "moving.webp").stat().st_size < 2 * 1024**2
 
