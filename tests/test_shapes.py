@@ -12,7 +12,7 @@ pytest.importorskip("beartype")
 
 ROOT = Path(__file__).parent.parent
 CHECKED = {**os.environ, "TPL_CHECK_SHAPES": "1", "OMP_NUM_THREADS": "1"}
-# They give what the annotations forbid, to see what we say of it; or have a function compiled as it stands.
+# Parts of names. They give what the annotations forbid, to see what we say of it; or have a function compiled.
 REFUSED = (
     "arguments_are_checked",
     "labels_of_a_wrong_shape",
