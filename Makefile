@@ -72,6 +72,13 @@ lint: $(VENV)/.installed  ## check style and types
 format: $(VENV)/.installed  ## rewrite the code in the project's style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
+docs: $(VENV)/.installed  ## build the documentation site into site/, strictly, and check its links
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@$(BIN)/python docs/check_links.py site
+
+docs-serve: $(VENV)/.installed  ## show the site at http://127.0.0.1:8000 while pages are written
+	@$(BIN)/python -m mkdocs serve
+
 smoke: $(VENV)/.installed  ## tiny training on CPU, end to end
 	@$(BIN)/python tests/smoke.py
 
@@ -93,4 +100,4 @@ bench-step: $(VENV)/.installed  ## time a training step and what it is made of, 
 bench-fit: $(VENV)/.installed  ## time every method's fit at the size of Penn Action, write benchmarks/fit.md: [ARGS="--dtw-videos 200"]
 	@$(BIN)/python benchmarks/fit.py $(ARGS)
 
-.PHONY: help install train bench sweep agent ablations ladder folds results test test-full test-oldest lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit
+.PHONY: help docs docs-serve install train bench sweep agent ablations ladder folds results test test-full test-oldest lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/warps.md: ``python docs/make_figures.py``."""
+"""Draw the pictures of docs/warps.md and docs/concepts.md: ``python docs/make_figures.py``."""
 
 from pathlib import Path
 
@@ -99,12 +99,60 @@ def draw_prior(path: Path) -> None:
     figure.savefig(path, dpi=180)
 
 
+def draw_concepts(path: Path) -> None:
+    """Draw videos of three lengths, one component of their embeddings, their warps, and the prototype."""
+    theta = 1.1 * torch.tensor(
+        [
+            [0.9, 1.7, 2.0, 1.7, 1.0, 0.4, 0.1],
+            [-0.9, -1.8, -2.2, -1.9, -1.4, -0.9, -0.4],
+            [-0.4, -0.1, 0.7, 1.3, 1.1, 0.5, 0.2],
+        ],
+        dtype=torch.float64,
+    )
+    lengths, events = (70, 100, 85), torch.tensor([0.0, 0.28, 0.62, 1.0], dtype=torch.float64)
+    phases = ("#4f8fd0", "#efb04c", "#5cb87c")
+
+    def signal(progress: torch.Tensor) -> torch.Tensor:
+        return torch.sin(2 * torch.pi * progress) + 0.6 * torch.cos(5 * progress) - 0.6 * progress
+
+    figure = Figure(figsize=(9.6, 2.9), layout="constrained")
+    videos, embeddings, warps, prototype = figure.subplots(1, 4)
+    aligned = []
+    for i, (row, length) in enumerate(zip(theta, lengths, strict=True)):
+        bounds = cpab_warp(row[None], events, num_cells=8)[0] * length
+        for k, color in enumerate(phases):
+            videos.barh(2 - i, bounds[k + 1] - bounds[k], left=bounds[k], color=color, height=0.62)
+        videos.text(length + 2, 2 - i, f"$L_{i + 1}$", va="center", color="0.35")
+        frames = torch.linspace(0, 1, length, dtype=torch.float64)
+        noise = 0.09 * torch.randn(length, generator=torch.Generator().manual_seed(i), dtype=torch.float64)
+        values = signal(cpab_warp(-row[None], frames, num_cells=8)[0]) + noise
+        embeddings.plot(torch.arange(length), values - 3.4 * i, color=COLORS[i], linewidth=1.4)
+        warp = cpab_warp(row[None], GRID, num_cells=8)[0]
+        warps.plot(GRID, warp, color=COLORS[i], linewidth=1.8)
+        place = warp * (length - 1)
+        low = place.floor().clamp(max=length - 2).long()
+        aligned.append(values[low] + (place - low) * (values[low + 1] - values[low]))
+        prototype.plot(GRID, aligned[-1], color=COLORS[i], linewidth=0.9, alpha=0.75)
+    warps.plot([0, 1], [0, 1], color="0.75", linewidth=0.8, dashes=(4, 3))
+    _unit_axis(warps, "3  warps $T^{\\theta_i}$", "prototype time", "video time")
+    prototype.plot(GRID, torch.stack(aligned).mean(0), color="0.1", linewidth=2.2)
+    for begin, end, color in zip(events[:-1], events[1:], phases, strict=True):
+        prototype.axvspan(begin, end, color=color, alpha=0.22, linewidth=0)
+    prototype.set(title="4  aligned, and the prototype", xlabel="prototype time", xlim=(0, 1), yticks=[], box_aspect=1)
+    prototype.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+    videos.set(title="1  videos, three phases each", xlabel="frames", xlim=(0, 118), box_aspect=1)
+    videos.set_yticks([2, 1, 0], ["video 1", "video 2", "video 3"])
+    embeddings.set(title="2  embeddings $U_i$ (one channel)", xlabel="frames", xlim=(0, 100), yticks=[], box_aspect=1)
+    figure.savefig(path, dpi=180)
+
+
 def main() -> None:
     """Draw all."""
     IMAGES.mkdir(exist_ok=True)
     with mpl.rc_context(STYLE):
         draw_warps(IMAGES / "warps.png")
         draw_prior(IMAGES / "warps_prior.png")
+        draw_concepts(IMAGES / "concepts.png")
 
 
 if __name__ == "__main__":

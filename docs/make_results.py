@@ -18,8 +18,8 @@ HEAD = """# Results
 
 CBC and PLP: higher is better. Key-event spread (standard deviation of the prototype time at which a phase begins) and
 warp error (mean absolute error of progress): lower is better. Phase accuracy and Kendall's τ are those of the test
-videos' embeddings on the prototype timeline, and before alignment. Definitions: README. Every table is made again by
-the command above it, and this page by `make results`.
+videos' embeddings on the prototype timeline, and before alignment. Definitions: [Scores](scores.md). Every table is
+made again by the command above it, and this page by `make results`.
 
 The tables of all methods on the stored splits are from before the direct fit was made smaller (its figures moved by
 .002 at most); TPL+ of today is in the main table alone.

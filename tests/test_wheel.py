@@ -1,6 +1,7 @@
 """The wheel alone, without the checkout, from another folder."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,13 @@ ROOT = Path(__file__).parent.parent
 def test_the_wheel_alone_fits_syncs_views_and_sweeps(tmp_path):
     pytest.importorskip("pip")
     made, apart = tmp_path / "dist", tmp_path / "apart"
-    wheel = ["wheel", str(ROOT), "--no-deps", "--no-build-isolation", "-w", str(made)]
+    # As `python -m build` does: the source distribution first, and the wheel from nothing else.
+    script = f"from setuptools.build_meta import build_sdist; build_sdist({str(made)!r})"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    (archive,) = made.glob("*.tar.gz")
+    shutil.unpack_archive(archive, tmp_path / "source", filter="data")
+    (source,) = (tmp_path / "source").iterdir()
+    wheel = ["wheel", str(source), "--no-deps", "--no-build-isolation", "-w", str(made)]
     install = ["install", "--no-deps", "--target", str(apart), "--no-index"]
     subprocess.run([sys.executable, "-m", "pip", "-q", *wheel], check=True, cwd=tmp_path)
     subprocess.run([sys.executable, "-m", "pip", "-q", *install, *map(str, made.glob("*.whl"))], check=True)

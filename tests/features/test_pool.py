@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tpl_lightning.features.pool import Progress
+
 SCRIPT = """
-from tests.data.test_pool import report_and_work
+from tests.features.test_pool import report_and_work
 from tpl_lightning.features.pool import parallel_imap
 
 if __name__ == "__main__":
@@ -51,3 +53,13 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     wait_for(lambda: not any(is_running(int(mark.name)) for mark in marks.iterdir()))
+
+
+def test_progress_into_a_pipe_is_plain_lines_also_where_colour_is_forced(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter does
+    with Progress("Reading", 2) as progress:
+        progress.advance()
+        progress.advance()
+    shown = capsys.readouterr().err
+    assert "Reading: 2/2" in shown
+    assert "\x1b" not in shown

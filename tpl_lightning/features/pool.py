@@ -120,7 +120,8 @@ class Progress:
     def __enter__(self) -> "Progress":
         """Start the clock."""
         self._began = self._reported = time.monotonic()
-        console = Console(stderr=True)
+        # FORCE_COLOR, which Jupyter sets for the commands that its cells run, makes no terminal of a pipe.
+        console = Console(stderr=True, force_terminal=sys.stderr.isatty())
         if self._enabled and console.is_terminal:
             columns = (
                 TextColumn("{task.description}"),

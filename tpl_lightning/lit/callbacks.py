@@ -1,5 +1,6 @@
 """Callbacks: annealing of the ICAE weight, prototypes after training, progress."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ class EpochProgress(Callback):
     def __init__(self, every: int = 25) -> None:
         """Keep how many epochs lie between two lines."""
         self.every = every
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, force_terminal=sys.stderr.isatty())  # whatever FORCE_COLOR says
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 

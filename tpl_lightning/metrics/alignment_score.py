@@ -12,7 +12,7 @@ from tpl_lightning.shapes import Bool, Float, Int
 __all__ = ["ROUGHNESS_WEIGHT", "AlignmentScore"]
 
 ROUGHNESS_WEIGHT = 0.1
-"""Price of roughness against agreement, where the score follows CBC and PLP best (docs/methods.md)."""
+"""Price of roughness against agreement, where the score follows CBC and PLP best (docs/lab_notes/quality.md)."""
 _FLAT = 1e-3  # slopes below count as this
 
 

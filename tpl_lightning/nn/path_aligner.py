@@ -1,8 +1,8 @@
 """An aligner that sees the prototype: the expected path between a latent and the latent prototype, as a warp.
 
-An aligner that sees the video alone learns to recognise clips (docs/methods.md). This one has no weights. It compares
-each point of a video with each of the prototype, takes the expected monotone path under soft-DTW, and returns the
-nearest CPAB warp. All of it is differentiable, so the encoder learns latents whose paths align.
+An aligner that sees the video alone learns to recognise clips (docs/lab_notes/networks.md). This one has no weights.
+It compares each point of a video with each of the prototype, takes the expected monotone path under soft-DTW, and
+returns the nearest CPAB warp. All of it is differentiable, so the encoder learns latents whose paths align.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 A loss near 0 need not mean aligned. An encoder can bring the training videos in step by itself, by memorising them or
 by becoming a clock (a latent that tells the time of the video, whatever it shows), and an aligner can recognise clips
-rather than measure their timing. See docs/methods.md, "Why TPL as written does not align".
+rather than measure their timing. See docs/lab_notes/networks.md, "Why TPL as written does not align".
 """
 
 import torch
