@@ -25,9 +25,6 @@ __all__ = [
     "make_extractor",
 ]
 
-ALIASES = {"dinov2": "facebook/dinov2-base", "openclip": "laion/CLIP-ViT-L-14-laion2B-s32B-b82K"}
-"""Short names of models on the Hugging Face hub. OpenCLIP's checkpoints are published there for transformers too."""
-
 
 class Projector(Protocol):
     """The second of an extractor's two steps, from features to embeddings, which may have to be fitted first."""

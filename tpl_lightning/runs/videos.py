@@ -135,7 +135,7 @@ class Run:
         path = Path(named if self._cache_path else find_cache(named, self.folder))
         if not (path.is_file() or glob.glob(str(path))):
             raise UserError(f"{named}: the cache of {self.folder} is not there; say where it is with cache=PATH.")
-        cache = open_cache(path)
+        cache = open_cache(path, self.config.data.groups)
         length = dict(zip(cache.video_id.tolist(), cache.lengths.tolist(), strict=True))
         for video, frames in zip(self.alignment.video_id.tolist(), self.alignment.lengths.tolist(), strict=True):
             if length.get(video) != frames:

@@ -1,5 +1,8 @@
 """What is done to embeddings before a model sees them: centring, PCA, scaling. Fitted on training videos only.
 
+Feature groups of several extractors are brought to equal energy first, so that none drowns another by many channels or
+large numbers. What is fitted then sees one vector per frame.
+
 One formula, twice: :class:`Preprocessor` for a video in NumPy, :class:`BatchPreprocessor` for a batch on its device.
 """
 
@@ -11,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.config import DataConfig
+from tpl_lightning.data.cache.groups import split_columns
 from tpl_lightning.data.loading.batch import Batch, PackedBatch
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
@@ -28,11 +32,14 @@ _TINY = 1e-13  # variance per mean square that is no more than rounding
 class Preprocessor:
     """x -> (x - mean) V^T / scale, frame by frame.
 
+    Of several feature groups, V = V' diag(g) holds the gain g of each channel too.
+
     Attributes:
         center: Whether each video's own mean is removed (what a clip looks like, not when); else there is no
             centring but the training mean ahead of a PCA.
         mean: (C,) training mean, used where ``center`` is off.
-        components: (K, C) principal components V of the training frames, or None.
+        components: (K, C) principal components V of the training frames, or None; of several feature groups without a
+            PCA diag(g).
         scale: Number by which all values are divided; None: each video is brought to total variance 1.
     """
 
@@ -57,10 +64,10 @@ class Preprocessor:
         of the mean square deviation from each video's mean (from the common mean without ``data.center``).
 
         Raises:
-            UserError: If the embeddings do not vary.
+            UserError: If the embeddings or a feature group do not vary, or the weights do not fit the groups.
         """
         channels = train.num_channels
-        mean, second, energy, frames = np.zeros(channels), np.zeros((channels, channels)), 0.0, 0
+        mean, second, square, frames = np.zeros(channels), np.zeros((channels, channels)), np.zeros(channels), 0
         total = int(train.lengths.sum())
         count = len(train) if total <= _READ else max(int(len(train) * _READ / total), 1)
         chosen = np.linspace(0, len(train) - 1, count).round().astype(int)
@@ -70,7 +77,7 @@ class Preprocessor:
         for videos in train.in_blocks(chosen):
             values = train.read_block(videos).split(train.lengths[videos].tolist())
             counted = [x[i % stride :: stride] for i, x in zip(videos.tolist(), values, strict=True)]
-            energy += float(sum(x.square().sum(dtype=torch.float64) for x in counted))
+            square += sum(x.square().sum(0, dtype=torch.float64) for x in counted).numpy()
             if data.center:  # of all frames: a mean of few takes variance away
                 counted = [x - own.mean(0) for x, own in zip(counted, values, strict=True)]
             block = torch.cat(counted).to(kind)
@@ -79,11 +86,10 @@ class Preprocessor:
             frames += len(block)
         mean /= frames
         covariance = second / frames - np.outer(mean, mean)
-        if np.trace(covariance) <= _TINY * energy / frames:
-            raise UserError(
-                f"{train.cache.path}: the training embeddings do not vary over time; embed the videos anew."
-            )
-        components = None
+        gain = _group_gains(train, covariance.diagonal(), square / frames, data)
+        components = None if gain is None else np.diag(gain)
+        if gain is not None:
+            covariance = gain[:, None] * covariance * gain
         variance = float(np.trace(covariance))
         if data.pca is not None:
             kept = min(data.pca, channels, frames)
@@ -92,6 +98,7 @@ class Preprocessor:
             # The sign of an eigenvector is free; fixed here, so that machines agree.
             largest = np.abs(components).argmax(axis=1)
             components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
+            components = components if gain is None else components * gain
             variance = float(variances.sum())
         scale = {"set": float(np.sqrt(variance)), "video": None, "none": 1.0}[data.scale]
         return cls(
@@ -142,6 +149,40 @@ class Preprocessor:
             components=None if components is None else components.cpu().numpy(),
             scale=state["scale"],
         )
+
+
+def _group_gains(train: VideoSet, variance: np.ndarray, mean_square: np.ndarray, data: DataConfig) -> np.ndarray | None:
+    """Return the factor (C,) of each channel that gives feature groups their shares of the energy; None for one group.
+
+    Args:
+        train: The training videos.
+        variance: (C,) of each channel.
+        mean_square: (C,) of each channel, which tells what of the variance is rounding.
+        data: ``group_weights`` are the shares.
+    """
+    groups, weights = train.cache.feature_groups, data.group_weights
+    parts = split_columns(groups)
+    energy = np.array([variance[part].sum() for part in parts])
+    still = energy <= _TINY * np.array([mean_square[part].sum() for part in parts])
+    names = [group.name for group in groups]
+    if still.all():
+        raise UserError(f"{train.cache.path}: the training embeddings do not vary over time; embed the videos anew.")
+    if weights is not None and len(weights) != len(groups):
+        raise UserError(
+            f"{train.cache.path}: expected data.group_weights of {len(groups)} numbers, for {', '.join(names)}, but "
+            f"got {weights}; give one for each, or leave it out for equal energy."
+        )
+    if len(groups) == 1:
+        return None
+    if still.any():
+        kept = ",".join(name for name, is_still in zip(names, still, strict=True) if not is_still)
+        raise UserError(
+            f"{train.cache.path}: feature group {names[int(still.argmax())]!r} does not vary over time in the training "
+            f"videos; embed them anew, or use data.groups=[{kept}]."
+        )
+    share = np.ones(len(groups)) if weights is None else np.array(weights, dtype=np.float64)
+    gains = np.sqrt(share / share.sum() * energy.sum() / energy)
+    return np.repeat(gains, [group.channels for group in groups])
 
 
 def _largest_eigenpairs(covariance: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
