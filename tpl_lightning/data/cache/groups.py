@@ -125,7 +125,9 @@ def part_states(state: State | None, count: int) -> list[State | None]:
     """Return the states that :func:`join_states` was given; ``count`` is how many groups the cache has."""
     if state is None or state[1].get("kind") != COMBINED:
         return [state if count == 1 else None] * count
-    arrays, parts = state[0], state[1]["parts"]
+    arrays, parts = state[0], state[1].get("parts", [])
+    if len(parts) != count:
+        return [None] * count
     found: list[State | None] = []
     for i, parameters in enumerate(parts):
         own = {name.partition(".")[2]: values for name, values in arrays.items() if name.partition(".")[0] == str(i)}
