@@ -90,7 +90,7 @@ def check_videos(videos: VideoSet, catalogue: dict[str, Any]) -> None:
         )
 
 
-def _groups_text(groups: list[tuple[str, int]]) -> str:
+def _groups_text(groups: list[tuple[Any, ...]]) -> str:
     return " + ".join(f"{name} ({channels} channels)" for name, channels in groups)
 
 

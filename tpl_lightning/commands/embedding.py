@@ -10,7 +10,7 @@ from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.errors import UserError, plain_warnings
 from tpl_lightning.files import Outputs
 
-__all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "writing_cache"]
+__all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "say", "writing_cache"]
 
 USAGE = """\
        tpl cache embed VIDEOS... out=PATH.h5 [key=value ...]
@@ -116,7 +116,7 @@ def import_data(arguments: list[str]) -> int:
             import_embeddings(
                 place, out, dataset=dataset, extractor=made_by, annotations=options.annotations, dtype=options.dtype
             )
-        return _say(out)
+        return say(out)
     importer = IMPORTERS[name]
     if not place.is_dir():
         raise UserError(f"{place}: expected the folder of {name} ({importer.expected}), but there is none.")
@@ -135,7 +135,7 @@ def merge(arguments: list[str]) -> int:
 
     check_out(Path(paths[0]), True, Outputs("cache merge"))
     with plain_warnings(), writing_cache(Path(paths[0])):
-        return _say(merge_shards(paths[0], skip_broken=options.skip_broken))
+        return say(merge_shards(paths[0], skip_broken=options.skip_broken))
 
 
 def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]:
@@ -180,7 +180,7 @@ def _run(
     if made is None:
         print(f"{out}: this process is done; the cache is merged by rank 0, or by tpl cache merge {out}.")
         return 0
-    return _say(made)
+    return say(made)
 
 
 def check_out(out: Path, overwrite: bool, outputs: Outputs) -> None:
@@ -210,7 +210,8 @@ def _is_cache(path: Path) -> bool:
         return False
 
 
-def _say(path: Path) -> int:
+def say(path: Path) -> int:
+    """Say what a cache that was written holds."""
     from tpl_lightning.data import EmbeddingCache
 
     cache = EmbeddingCache(path)
