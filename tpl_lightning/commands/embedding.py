@@ -160,10 +160,10 @@ def _run(
 
     check_fps(options.fps)
     check_out(out, options.overwrite, outputs)
-    extractor = make_extractor(
-        options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
-    )
     with plain_warnings(), writing_cache(out):
+        extractor = make_extractor(
+            options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
+        )
         made = embed_clips(
             clips,
             out,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tpl_lightning.data import ALIASES, EmbeddingCache, State, part_states
+from tpl_lightning.data import ALIASES, EmbeddingCache, State, group_name, part_states
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.video import FrameSize, VideoClock, VideoReader
@@ -149,7 +149,7 @@ def _combined(name: str, **options: Any) -> Extractor:
     if missing and not parts:
         raise missing[0]
     if missing:
-        kept = "+".join(part.name for part in parts)
+        kept = "+".join(group_name(part.name) for part in parts)
         warnings.warn(f"{lacking} is left out, embedding by {kept} alone. {missing[-1]}", stacklevel=2)
     return parts[0] if len(parts) == 1 else CombinedExtractor(parts)
 
