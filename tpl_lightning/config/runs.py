@@ -27,7 +27,8 @@ class DataConfig:
     groups: list[str] | None = None
     """Only these feature groups of a cache that has several (`tpl cache info` lists them); empty: all."""
     group_weights: list[float] | None = None
-    """Energy of each group relative to the others, in the order of `data.groups`; empty: all groups have the same."""
+    """Energy of each group relative to the others, in the order of `data.groups`; empty: equal, less for a group in
+    which the videos of an action have little in common."""
     folds: int = 0
     """0: the split stored in the cache. K >= 2: K folds within each action, rotated by `data.fold`."""
     fold: int = 0

@@ -192,7 +192,7 @@ def _energies(fitted, train, channels):
 
 
 @pytest.mark.parametrize("center", [True, False])
-@pytest.mark.parametrize(("weights", "expected"), [(None, [0.5, 0.5]), ([3, 1], [0.75, 0.25]), ([0, 2], [0.0, 1.0])])
+@pytest.mark.parametrize(("weights", "expected"), [([1, 1], [0.5, 0.5]), ([3, 1], [0.75, 0.25]), ([0, 2], [0.0, 1.0])])
 def test_groups_get_their_share_of_the_energy_whatever_their_size(tmp_path, weights, expected, center):
     train = _grouped(tmp_path / "g.h5", (1e3, 1e-2), (2, 40))
     fitted = Preprocessor.fit(train, DataConfig(pca=None, group_weights=weights, center=center))

@@ -1,7 +1,7 @@
 """What is done to embeddings before a model sees them: centring, PCA, scaling. Fitted on training videos only.
 
-Feature groups of several extractors are brought to equal energy first, so that none drowns another by many channels or
-large numbers. What is fitted then sees one vector per frame.
+Feature groups of several extractors get their shares of the energy first, so that none drowns another by many channels
+or large numbers. What is fitted then sees one vector per frame.
 
 One formula, twice: :class:`Preprocessor` for a video in NumPy, :class:`BatchPreprocessor` for a batch on its device.
 """
@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.cache.groups import split_columns
 from tpl_lightning.data.loading.batch import Batch, PackedBatch
+from tpl_lightning.data.loading.group_gains import group_gains
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.errors import UserError
 from tpl_lightning.functional import length_mask
 
 __all__ = ["BatchPreprocessor", "Preprocessor"]
@@ -25,7 +24,6 @@ __all__ = ["BatchPreprocessor", "Preprocessor"]
 _READ = 24_576  # frames read to fit on; more would not move the result
 _COUNTED = 8192  # of them in the covariance, evenly spread: neighbours say much the same
 _MANY, _WIDE = 8, 512  # channels per component, and in all, from which on components are iterated for
-_TINY = 1e-13  # variance per mean square that is no more than rounding
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Preprocessor:
             frames += len(block)
         mean /= frames
         covariance = second / frames - np.outer(mean, mean)
-        gain = _group_gains(train, covariance.diagonal(), square / frames, data)
+        gain = group_gains(train, chosen, covariance.diagonal(), square / frames, data.group_weights)
         components = None if gain is None else np.diag(gain)
         if gain is not None:
             covariance = gain[:, None] * covariance * gain
@@ -149,40 +147,6 @@ class Preprocessor:
             components=None if components is None else components.cpu().numpy(),
             scale=state["scale"],
         )
-
-
-def _group_gains(train: VideoSet, variance: np.ndarray, mean_square: np.ndarray, data: DataConfig) -> np.ndarray | None:
-    """Return the factor (C,) of each channel that gives feature groups their shares of the energy; None for one group.
-
-    Args:
-        train: The training videos.
-        variance: (C,) of each channel.
-        mean_square: (C,) of each channel, which tells what of the variance is rounding.
-        data: ``group_weights`` are the shares.
-    """
-    groups, weights = train.cache.feature_groups, data.group_weights
-    parts = split_columns(groups)
-    energy = np.array([variance[part].sum() for part in parts])
-    still = energy <= _TINY * np.array([mean_square[part].sum() for part in parts])
-    names = [group.name for group in groups]
-    if still.all():
-        raise UserError(f"{train.cache.path}: the training embeddings do not vary over time; embed the videos anew.")
-    if weights is not None and len(weights) != len(groups):
-        raise UserError(
-            f"{train.cache.path}: expected data.group_weights of {len(groups)} numbers, for {', '.join(names)}, but "
-            f"got {weights}; give one for each, or leave it out for equal energy."
-        )
-    if len(groups) == 1:
-        return None
-    if still.any():
-        kept = ",".join(name for name, is_still in zip(names, still, strict=True) if not is_still)
-        raise UserError(
-            f"{train.cache.path}: feature group {names[int(still.argmax())]!r} does not vary over time in the training "
-            f"videos; embed them anew, or use data.groups=[{kept}]."
-        )
-    share = np.ones(len(groups)) if weights is None else np.array(weights, dtype=np.float64)
-    gains = np.sqrt(share / share.sum() * energy.sum() / energy)
-    return np.repeat(gains, [group.channels for group in groups])
 
 
 def _largest_eigenpairs(covariance: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
