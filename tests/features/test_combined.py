@@ -11,7 +11,7 @@ from tpl_lightning.features.clips import Clip, clips_of_folder
 from tpl_lightning.features.combined import CombinedExtractor
 from tpl_lightning.features.embedding import embed_clips, merge_shards
 from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
-from tpl_lightning.features.hog import HogExtractor
+from tpl_lightning.features.hog import HogExtractor, HogParams
 from tpl_lightning.video.decoding import FrameDecoder
 from tpl_lightning.video.files import write_video
 
@@ -35,27 +35,36 @@ def folder(tmp_path_factory):
     return root
 
 
-def embed(folder, out, extractor, **options):
+def small_hog(channels=5):
+    return HogExtractor(params=HogParams(size=32, cell=8, block=2, orientations=6), channels=channels)
+
+
+def build(*names):
+    """Build extractors by name, HOG a small one: its components are found in no time."""
+    parts = [small_hog() if name == "hog" else make_extractor(name) for name in names]
+    return parts[0] if len(parts) == 1 else CombinedExtractor(parts)
+
+
+def embed(folder, out, extractor):
     embed_clips(
         clips_of_folder(folder),
         out,
-        extractor=make_extractor(extractor, channels=5),
+        extractor=extractor,
         dataset="d",
         source="s",
         dtype="float32",
         num_workers=0,
         progress=False,
-        **options,
     )
     return EmbeddingCache(out)
 
 
 def test_each_part_is_as_it_is_alone_and_each_video_is_decoded_once(folder, tmp_path, dinov2, vit, monkeypatch):
-    alone = [embed(folder, tmp_path / f"{k}.h5", name) for k, name in enumerate(("hog", dinov2, vit))]
+    alone = [embed(folder, tmp_path / f"{k}.h5", build(name)) for k, name in enumerate(("hog", dinov2, vit))]
     opened = []
     plain = FrameDecoder.__iter__
     monkeypatch.setattr(FrameDecoder, "__iter__", lambda self: opened.append(self.path.name) or plain(self))
-    cache = embed(folder, tmp_path / "all.h5", f"hog+{dinov2}+{vit}")
+    cache = embed(folder, tmp_path / "all.h5", build("hog", dinov2, vit))
     assert sorted(opened) == ["fall_0.mp4", "fall_1.mp4", "fall_2.mp4"]
     cache.validate()
     assert cache.feature_groups == [("hog", 5), ("tiny-dinov2", 32), ("tiny-vit", 16)]
@@ -66,7 +75,7 @@ def test_each_part_is_as_it_is_alone_and_each_video_is_decoded_once(folder, tmp_
 
 
 def test_new_videos_are_embedded_by_the_same_parts(folder, tmp_path, dinov2):
-    cache = embed(folder, tmp_path / "all.h5", f"hog+{dinov2}")
+    cache = embed(folder, tmp_path / "all.h5", build("hog", dinov2))
     video = folder / "fall" / "fall_1.mp4"
     extractor = extractor_of_cache(cache)
     assert extractor.feature_groups == cache.feature_groups
@@ -79,21 +88,21 @@ def test_new_videos_are_embedded_by_the_same_parts(folder, tmp_path, dinov2):
 
 
 def test_a_cache_names_the_extractor_that_made_it(folder, tmp_path, dinov2):
-    cache = embed(folder, tmp_path / "all.h5", f"hog+{dinov2}")
-    again = embed(folder, tmp_path / "again.h5", str(cache.path))
+    cache = embed(folder, tmp_path / "all.h5", build("hog", dinov2))
+    again = embed(folder, tmp_path / "again.h5", make_extractor(str(cache.path)))
     assert again.feature_groups == cache.feature_groups
     np.testing.assert_allclose(again.read(2), cache.read(2), atol=1e-5)
 
 
 def test_processes_that_share_the_work_merge_to_the_same(folder, tmp_path, dinov2, monkeypatch):
-    whole = embed(folder, tmp_path / "whole.h5", f"hog+{dinov2}")
+    whole = embed(folder, tmp_path / "whole.h5", build("hog", dinov2))
     out = tmp_path / "shared.h5"
-    for source in (f"hog+{dinov2}", str(whole.path)):  # to be fitted, and fitted before
+    for fitted in (False, True):
         monkeypatch.setenv("WORLD_SIZE", "2")
         for rank in ("1", "0"):
             monkeypatch.setenv("RANK", rank)
             clips = clips_of_folder(folder)
-            extractor = make_extractor(source, channels=5)
+            extractor = make_extractor(str(whole.path)) if fitted else build("hog", dinov2)
             if rank == "0":  # as if rank 0 had been killed before it merged
                 monkeypatch.setattr("tpl_lightning.features.embedding.merge_shards", lambda *_, **__: out)
             embed_clips(clips, out, extractor=extractor, dataset="d", source="s", num_workers=0, progress=False)
@@ -110,7 +119,7 @@ def test_images_and_plain_frames_feed_all_parts(tmp_path, dinov2):
     for number, frame in enumerate(frames):
         (tmp_path / "a").mkdir(exist_ok=True)
         Image.fromarray(frame).save(tmp_path / "a" / f"{number}.png")
-    parts = [HogExtractor(channels=3), make_extractor(dinov2)]
+    parts = [small_hog(3), make_extractor(dinov2)]
     combined = CombinedExtractor(parts)
     clip = Clip("v", "a", "train", tmp_path / "a", kind="images")
     from_images = combined.features(iter(clip.reader(size=combined.decode_size)))
@@ -121,7 +130,7 @@ def test_images_and_plain_frames_feed_all_parts(tmp_path, dinov2):
 
 
 def test_a_part_that_fails_ends_all_and_leaves_no_thread(tmp_path, dinov2):
-    combined = CombinedExtractor([HogExtractor(channels=3), make_extractor(dinov2)])
+    combined = CombinedExtractor([small_hog(3), make_extractor(dinov2)])
     before = threading.active_count()
     wrong = [np.zeros((20, 20, 3), np.uint8)] * 200 + [np.zeros((20, 20), np.uint8)] * 200
     with pytest.raises(UserError, match="RGB frames"):
