@@ -207,9 +207,9 @@ def _not_held(cache: EmbeddingCache, names: list[str], states: Sequence[State | 
     kept = ",".join(name for name in names if name not in foreign)
     return (
         f"{cache.path}: feature group {', '.join(map(repr, foreign))} was joined from a cache that does not hold its "
-        "extractor, so new videos cannot be embedded alike and must come as a cache too: one of this part for the new "
-        "videos, joined with the other parts by tpl cache join; or fit again without it (data.groups=["
-        f"{kept}])."
+        "extractor, so new videos cannot be embedded alike and must come as a cache too: embed them by this part "
+        "yourself and by the others with extractor=CACHE.h5, join the two with tpl cache join, and have both read as "
+        f"one with cache='OLD_AND_NEW_*.h5'; or fit again without it (data.groups=[{kept}])."
     )
 
 
