@@ -165,3 +165,41 @@ def test_files_left_out_are_said_in_one_line(tmp_path, capsys):
         "note: files left out: 1 no videos by their ending (x.doc)",
         "note: files left out: 2 of other actions (jump_0.mp4, jump_1.mp4)",
     ]
+
+
+def test_new_videos_that_the_cache_holds_already_need_no_extractor(trained, tmp_path, monkeypatch):
+    from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+
+    cache = EmbeddingCache(trained / "clips.h5")
+    shutil.copy(trained / "clips.h5", tmp_path / "set-0.h5")
+    about = {"dataset": cache.dataset, "extractor": cache.extractor, "source": "s", "phase_names": {}}
+    with EmbeddingCacheWriter(tmp_path / "set-1.h5", **about) as writer:
+        writer.append(video_id="holiday", action="fall", split="test", embeddings=cache.read(1), fps=24.0)
+        writer.set_extractor_state(*cache.extractor_state())
+    write_video(tmp_path / "holiday.mp4", square(27, 0.5, seed=1), 24.0)
+    run = Run(trained / "runs" / "r", cache=tmp_path / "set-*.h5")
+    monkeypatch.setattr("tpl_lightning.features.extractor_of_cache", None)  # nobody asks for it
+    (new,) = run.videos([tmp_path / "holiday.mp4"])
+    (known,) = run.videos([trained / "clips" / "fall" / "fall_1.mp4"])
+    assert (new.split, new.num_frames, new.fps) == (NEW, 27, 24.0)
+    assert np.abs(new.position - known.position).max() < 0.06
+
+
+def test_a_part_that_cannot_be_embedded_again_is_said_and_can_be_left_out(trained, tmp_path):
+    from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+
+    cache, foreign = EmbeddingCache(trained / "clips.h5"), tmp_path / "foreign.h5"
+    with EmbeddingCacheWriter(foreign, dataset="d", extractor="theirs", source="s", phase_names={}) as writer:
+        for i, video in enumerate(cache.video_id):
+            writer.append(video_id=str(video), action="fall", split="train", embeddings=cache.read(i)[:, :2], fps=24.0)
+    both = tmp_path / "both.h5"
+    assert main(["cache", "join", str(cache.path), str(foreign), f"out={both}", "progress=false"]) == 0
+    options = [f"data.cache={both}", "method=direct", "run.figures=false", "run.progress=false", f"run.dir={tmp_path}"]
+    assert main(["fit", *options, "run.name=both"]) == 0
+    assert main(["fit", *options, "run.name=hog", "data.groups=[hog]"]) == 0
+    write_video(tmp_path / "new" / "new.mp4", square(30, 0.2), 24.0)
+    with pytest.raises(UserError, match=r"'theirs' was joined.*come as a cache too.*data.groups=\[hog\]"):
+        Run(tmp_path / "both").videos([tmp_path / "new"])
+    (new,) = Run(tmp_path / "hog").videos([tmp_path / "new"])
+    (alone,) = Run(trained / "runs" / "r").videos([tmp_path / "new"])
+    assert np.abs(new.position - alone.position).max() < 1e-3

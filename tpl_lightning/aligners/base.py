@@ -63,6 +63,7 @@ def make_catalogue(train: VideoSet, num_channels: int, prototype_length: str = "
         "dataset": cache.dataset,
         "extractor": cache.extractor,
         "embedding_channels": cache.num_channels,
+        "feature_groups": [tuple(group) for group in cache.feature_groups],
     }
 
 
@@ -79,11 +80,24 @@ def check_videos(videos: VideoSet, catalogue: dict[str, Any]) -> None:
             f"{videos.cache.path}: action {unknown[0]!r} has no prototype in the checkpoint (it has "
             f"{', '.join(known)}); name the actions to keep with data.actions=[...]."
         )
+    # Checkpoints of earlier versions know one group only; one may have any name.
+    groups, found = catalogue.get("feature_groups", []), [tuple(group) for group in videos.cache.feature_groups]
+    if max(len(groups), len(found)) > 1 and groups != found and groups:
+        names = ",".join(name for name, _ in groups)
+        raise UserError(
+            f"{videos.cache.path}: feature groups {_groups_text(found)}, but the checkpoint was trained on "
+            f"{_groups_text(groups)}; embed or join the same parts, and pick them in this order with "
+            f"data.groups=[{names}]."
+        )
     if videos.num_channels != channels:
         raise UserError(
             f"{videos.cache.path}: {videos.num_channels} channels per frame, but the checkpoint was trained "
             f"on {channels} ({catalogue['extractor']}); embed the videos with the same extractor."
         )
+
+
+def _groups_text(groups: list[tuple[Any, ...]]) -> str:
+    return " + ".join(f"{name} ({channels} channels)" for name, channels in groups)
 
 
 def with_epochs(config: Config, videos: int) -> Config:

@@ -152,7 +152,7 @@ def run(config: Config) -> int:
     """Run all rows, writing the table after each."""
     from rich.console import Console
 
-    from tpl_lightning.data import open_cache
+    from tpl_lightning.data import open_cache, usable_groups
     from tpl_lightning.datasets import find_or_make_cache
     from tpl_lightning.reports import data_source
 
@@ -160,9 +160,10 @@ def run(config: Config) -> int:
     for row in plan:
         _row_tree(config, row, config.seed)
     command = _command(config)
-    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
+    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress), config.data.groups)
     cache.validate()
-    config = replace(config, data=replace(config.data, cache=str(cache.path)))
+    cache, data = usable_groups(cache, config.data)
+    config = replace(config, data=replace(data, cache=str(cache.path)))
     folder = Path(config.run.dir) / (config.run.name or f"bench-{cache.name}")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tpl_lightning.commands import embedding
+from tpl_lightning.commands import embedding, joining
 from tpl_lightning.errors import UserError, plain_warnings
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def _print_summary(cache: "EmbeddingCache") -> None:
         "videos": len(cache),
         "frames": int(cache.offsets[-1]),
         "channels": f"{cache.num_channels} ({cache.dtype})",
+        "feature groups": ", ".join(f"{name} {channels}" for name, channels in cache.feature_groups),
         "lengths": f"{lengths.min()} to {lengths.max()} frames, median {np.median(lengths):g}",
         "frames per second": fps,
         "labels": f"{labelled:.1%} of the frames" if cache.has_labels else "none",
@@ -59,10 +60,10 @@ def _print_summary(cache: "EmbeddingCache") -> None:
 def main(arguments: list[str]) -> int:
     """Show or check a cache."""
     if not arguments or set(arguments) & {"-h", "--help"}:
-        print(_USAGE, embedding.USAGE, "\n", embedding.options_text(), sep="", end="")
+        print(_USAGE, embedding.USAGE, joining.USAGE, "\n", embedding.options_text(), sep="", end="")
         return 0
     name, *rest = arguments
-    makers = {"embed": embedding.embed, "import": embedding.import_data, "merge": embedding.merge}
+    makers = {"embed": embedding.embed, "import": embedding.import_data, "merge": embedding.merge, "join": joining.join}
     if name in makers:
         with plain_warnings():
             return makers[name](rest)
@@ -72,12 +73,15 @@ def main(arguments: list[str]) -> int:
         rest = [rest[0].removeprefix("data.").removeprefix("cache=")]
     if len(rest) != 1:
         raise UserError(f"tpl cache {name}: expected one path: tpl cache {name} PATH.")
-    from tpl_lightning.data import open_cache
+    from tpl_lightning.data import open_cache, warn_of_still
 
     cache = open_cache(rest[0])
     if name == "info":
         _print_summary(cache)
     else:
         cache.validate()
-        print(f"{cache.path}: valid, {len(cache)} videos, {int(cache.offsets[-1])} frames")
+        warn_of_still(cache)
+        groups = ", ".join(f"{name} {channels}" for name, channels in cache.feature_groups)
+        several = f", feature groups {groups}" if len(cache.feature_groups) > 1 else ""
+        print(f"{cache.path}: valid, {len(cache)} videos, {int(cache.offsets[-1])} frames{several}")
     return 0

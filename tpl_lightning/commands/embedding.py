@@ -11,7 +11,7 @@ from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.errors import UserError, plain_warnings
 from tpl_lightning.files import Outputs
 
-__all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "writing_cache"]
+__all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "say", "writing_cache"]
 
 USAGE = """\
        tpl cache embed VIDEOS... out=PATH.h5 [key=value ...]
@@ -33,7 +33,8 @@ class EmbedOptions:
     out: str | None = None
     """The cache to write; import: data/<data set>.h5 if left out."""
     extractor: str = "hog"
-    """hog, dinov2, openclip, the id of an image model on the Hugging Face hub, or its local folder."""
+    """hog, dinov2, openclip, the id of an image model on the Hugging Face hub, or its local folder; a cache, for the
+    extractor that made it; several joined by +, as hog+dinov2: one decoding feeds all."""
     fps: float | None = None
     """Frames per second to resample videos to; empty: all frames as they are."""
     channels: int = 64
@@ -123,7 +124,7 @@ def import_data(arguments: list[str]) -> int:
             import_embeddings(
                 place, out, dataset=dataset, extractor=made_by, annotations=options.annotations, dtype=_dtype(options)
             )
-        return _say(out)
+        return say(out)
     if name in SIGNALS:
         return _import_signals(name, place, out, dataset, options)
     importer = IMPORTERS[name]
@@ -161,7 +162,7 @@ def _import_signals(layout: str, place: Path, out: Path, dataset: str, options: 
             dtype=options.dtype or "float32",
             progress=options.progress,
         )
-    return _say(out)
+    return say(out)
 
 
 def merge(arguments: list[str]) -> int:
@@ -174,7 +175,7 @@ def merge(arguments: list[str]) -> int:
 
     check_out(Path(paths[0]), True, Outputs("cache merge"))
     with plain_warnings(), writing_cache(Path(paths[0])):
-        return _say(merge_shards(paths[0], skip_broken=options.skip_broken))
+        return say(merge_shards(paths[0], skip_broken=options.skip_broken))
 
 
 def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]:
@@ -205,10 +206,10 @@ def _run(
 
     check_fps(options.fps)
     check_out(out, options.overwrite, outputs)
-    extractor = make_extractor(
-        options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
-    )
     with plain_warnings(), writing_cache(out):
+        extractor = make_extractor(
+            options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
+        )
         made = embed_clips(
             clips,
             out,
@@ -225,7 +226,7 @@ def _run(
     if made is None:
         print(f"{out}: this process is done; the cache is merged by rank 0, or by tpl cache merge {out}.")
         return 0
-    return _say(made)
+    return say(made)
 
 
 def check_out(out: Path, overwrite: bool, outputs: Outputs) -> None:
@@ -255,7 +256,8 @@ def _is_cache(path: Path) -> bool:
         return False
 
 
-def _say(path: Path) -> int:
+def say(path: Path) -> int:
+    """Say what a cache that was written holds."""
     from tpl_lightning.data import EmbeddingCache
 
     cache = EmbeddingCache(path)

@@ -107,16 +107,19 @@ def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
     from tpl_lightning.aligners import with_epochs
-    from tpl_lightning.data import VideoSet, open_cache, split_videos
+    from tpl_lightning.data import VideoSet, open_cache, split_videos, usable_groups
     from tpl_lightning.datasets import find_or_make_cache
     from tpl_lightning.functional import is_rank_zero, on_rank_zero
     from tpl_lightning.reports import data_source
     from tpl_lightning.runs import open_run_directory
     from tpl_lightning.tracking import mirror_run
 
-    cache = open_cache(on_rank_zero(lambda: find_or_make_cache(config.data, progress=config.run.progress)))
-    config = replace(config, data=replace(config.data, cache=str(cache.path)))
+    cache = open_cache(
+        on_rank_zero(lambda: find_or_make_cache(config.data, progress=config.run.progress)), config.data.groups
+    )
     cache.validate(most_frames=_CHECKED_FRAMES)
+    cache, data = usable_groups(cache, config.data)
+    config = replace(config, data=replace(data, cache=str(cache.path)))
     splits = split_videos(VideoSet(cache), config.data)
     config = with_epochs(config, len(splits.train))
     with open_run_directory(config) as run_dir:

@@ -50,7 +50,7 @@ def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -
     for key in _FIXED:
         if current[key] != stored[key]:
             raise UserError(f"{path}: was trained with {key}={stored[key]}; leave `{key}` out, or fit a new run.")
-    for key in ("center", "scale", "pca"):
+    for key in ("center", "scale", "pca", "group_weights"):
         if current["data"][key] != stored["data"][key]:
             value = stored["data"][key]
             raise UserError(f"{path}: was trained with data.{key}={value}; leave `data.{key}` out, or fit a new run.")
@@ -71,15 +71,16 @@ def run(path: Path, arguments: list[str]) -> int:
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
-    from tpl_lightning.data import VideoSet, open_cache, select_evaluation
+    from tpl_lightning.data import VideoSet, open_cache, select_evaluation, warn_of_still
     from tpl_lightning.datasets import find_or_make_cache
     from tpl_lightning.evaluation import evaluate
     from tpl_lightning.files import as_checkpoint
     from tpl_lightning.reports import data_source, print_scores
     from tpl_lightning.runs import open_run_directory, write_metrics
 
-    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
+    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress), config.data.groups)
     cache.validate()
+    warn_of_still(cache)
     name = config.run.name or f"{run_name}-test-{cache.name}"
     config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
     videos = select_evaluation(VideoSet(cache), config.data)

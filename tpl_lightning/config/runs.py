@@ -24,6 +24,11 @@ class DataConfig:
     """Embedding cache (HDF5) to read; empty: found or made under `data.root`."""
     actions: list[str] | None = None
     """Only these actions; empty: all."""
+    groups: list[str] | None = None
+    """Only these feature groups of a cache that has several (`tpl cache info` lists them); empty: all."""
+    group_weights: list[float] | None = None
+    """Energy of each group relative to the others, in the order of `data.groups`; empty: equal, less for a group in
+    which the videos of an action have little in common."""
     folds: int = 0
     """0: the split stored in the cache. K >= 2: K folds within each action, rotated by `data.fold`."""
     fold: int = 0
@@ -52,6 +57,17 @@ class DataConfig:
         require(self.num_workers >= 0, "data.num_workers", "at least 0", self.num_workers)
         require(self.pca is None or self.pca >= 1, "data.pca", "at least 1, or null for all channels", self.pca)
         require(self.actions is None or len(self.actions) > 0, "data.actions", "a list of names, or null", [])
+        self._check_groups()
+
+    def _check_groups(self) -> None:
+        groups, weights = self.groups, self.group_weights
+        ok = groups is None or (len(groups) > 0 and len(set(groups)) == len(groups))
+        require(ok, "data.groups", "a list of names, each once, or null", groups)
+        if weights is not None:
+            ok = all(0 <= weight < float("inf") for weight in weights) and sum(weights) > 0
+            require(ok, "data.group_weights", "a list of numbers of at least 0, not all 0, or null", weights)
+            ok = groups is None or len(groups) == len(weights)
+            require(ok, "data.group_weights", f"a number for each of data.groups={groups}", weights)
 
 
 @dataclass(frozen=True)

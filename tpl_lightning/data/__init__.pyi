@@ -1,4 +1,15 @@
 from .cache.arrays import ArrayCache
+from .cache.groups import (
+    ALIASES,
+    FeatureGroup,
+    State,
+    group_name,
+    join_states,
+    part_states,
+    unique_names,
+    usable_groups,
+    warn_of_still,
+)
 from .cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from .cache.shards import open_cache
 from .cache.writer import FORMAT, SPLITS
@@ -9,6 +20,7 @@ from .loading.splits import Splits, select_evaluation, split_videos
 from .video_set import VideoSet
 
 __all__ = [
+    "ALIASES",
     "COMPILED_STEP",
     "FORMAT",
     "KEPT_BYTES",
@@ -20,11 +32,19 @@ __all__ = [
     "EmbeddingCacheWriter",
     "EmbeddingDataModule",
     "EmbeddingDataset",
+    "FeatureGroup",
     "PackedBatch",
     "Preprocessor",
     "Splits",
+    "State",
     "VideoSet",
+    "group_name",
+    "join_states",
     "open_cache",
+    "part_states",
     "select_evaluation",
     "split_videos",
+    "unique_names",
+    "usable_groups",
+    "warn_of_still",
 ]

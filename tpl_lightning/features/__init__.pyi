@@ -11,6 +11,7 @@ from .clips import (
 from .embedding import embed_clips, merge_shards
 from .extractors import Extractor, embed_video, extractor_of_cache, make_extractor
 from .hog import HogExtractor, fit_square, hog_features
+from .joining import join_caches
 from .pool import Progress, parallel_map, usable_cores
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "extractor_of_cache",
     "fit_square",
     "hog_features",
+    "join_caches",
     "make_extractor",
     "merge_shards",
     "parallel_map",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -62,7 +62,7 @@ class ClipReader(Protocol):
     def clock(self) -> VideoClock:
         """When the frames yielded are shown."""
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Any]:
         """Yield the frames wanted."""
 
 
@@ -84,7 +84,7 @@ class Clip:
     num_frames: int | None = None
     """Frames of the file that belong to the action; what follows is left out. None: all."""
 
-    def reader(self, *, size: FrameSize | None = None, fps: float | None = None) -> ClipReader:
+    def reader(self, *, size: FrameSize | tuple[FrameSize, ...] | None = None, fps: float | None = None) -> ClipReader:
         """Return what yields the frames, (H, W, 3), uint8, and then knows their times; see :class:`VideoReader`."""
         if self.kind == "video":
             return VideoReader(self.path, size=size, fps=fps)
@@ -122,7 +122,7 @@ class Clip:
 class ImageReader:
     """The images of a clip at an even rate; as :class:`VideoReader`."""
 
-    def __init__(self, clip: Clip, size: FrameSize | None, fps: float | None) -> None:
+    def __init__(self, clip: Clip, size: FrameSize | tuple[FrameSize, ...] | None, fps: float | None) -> None:
         """Nothing is read yet."""
         self._clip, self._size, self._fps = clip, size, fps
         self.frames: list[int] = []
@@ -132,7 +132,7 @@ class ImageReader:
         """When the images yielded are shown."""
         return VideoClock.even(len(self.frames), self._fps or self._clip.image_fps)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Any]:
         """Yield the images wanted."""
         images = self._clip.images()
         # The k-th frame is the one nearest to k / fps seconds, as in a video file.
@@ -140,7 +140,10 @@ class ImageReader:
         wanted = np.ceil(np.arange(int(np.floor((len(images) - 0.5) / step)) + 1) * step - 0.5).astype(int)
         for index in wanted.tolist():
             self.frames.append(index)
-            yield _decode_image(images[index], self._clip, self._size)
+            if isinstance(self._size, tuple):
+                yield tuple(_decode_image(images[index], self._clip, size) for size in self._size)
+            else:
+                yield _decode_image(images[index], self._clip, self._size)
 
 
 def _decode_image(source: Path | bytes, clip: Clip, size: FrameSize | None) -> np.ndarray:

@@ -20,8 +20,9 @@ import numpy as np
 from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip, ClipReader, clips_of_folder
+from tpl_lightning.features.combined import CombinedExtractor
 from tpl_lightning.features.extractors import Extractor, Projector, StoredExtractor
-from tpl_lightning.features.hog import HogExtractor, HogParams
+from tpl_lightning.features.hog import KIND, HogExtractor, HogParams
 from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores
 from tpl_lightning.features.shards import Features, ShardWriter, read_shards, shard_folder
 from tpl_lightning.files import Outputs, report_broken, write_atomically
@@ -208,6 +209,7 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
         source=manifest["source"],
         phase_names=manifest["phase_names"],
         dtype=manifest["dtype"],
+        feature_groups=extractor.feature_groups if isinstance(extractor, CombinedExtractor) else None,
     ) as writer:
         doubts: dict[str, list[str]] = {}
         for entry in entries:
@@ -239,7 +241,7 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
 
 
 def _results(jobs: list[_Job], num_workers: int | None) -> Iterator[tuple[int, _Result]]:
-    if jobs and not isinstance(jobs[0].extractor, HogExtractor):
+    if jobs and jobs[0].extractor.on_device:
         # One network on one device: the videos ahead are decoded while it works.
         ahead = max(1, usable_cores() if num_workers is None else num_workers)
         extractor, size = jobs[0].extractor, 2 * jobs[0].extractor.frames_at_once
@@ -299,10 +301,6 @@ def _manifest(
     phase_names: dict[str, list[str]],
     dtype: str,
 ) -> dict[str, Any]:
-    if isinstance(extractor, HogExtractor):
-        stored: dict[str, Any] = {"hog": asdict(extractor.params), "channels": extractor.channels}
-    else:
-        stored = {"name": extractor.name, "channels": extractor.num_channels, "parameters": extractor.state()[1]}
     entries = [
         {
             "key": key,
@@ -317,10 +315,27 @@ def _manifest(
         for clip, key in zip(clips, keys, strict=True)
     ]
     names = {"dataset": dataset, "source": source, "phase_names": phase_names, "dtype": dtype}
-    return {**names, "extractor": stored, "clips": entries}
+    return {**names, "extractor": _to_store(extractor), "clips": entries}
+
+
+def _to_store(extractor: Projector) -> dict[str, Any]:
+    """Return what the manifest says of an extractor."""
+    if isinstance(extractor, CombinedExtractor):
+        return {"parts": [_to_store(part) for part in extractor.parts], "names": extractor.names}
+    if isinstance(extractor, HogExtractor):
+        stored: dict[str, Any] = {"hog": asdict(extractor.params), "channels": extractor.channels}
+        if extractor.is_fitted:
+            stored["arrays"] = {name: values.tolist() for name, values in extractor.state()[0].items()}
+        return stored
+    return {"name": extractor.name, "channels": extractor.num_channels, "parameters": extractor.state()[1]}
 
 
 def _stored_extractor(stored: dict[str, Any]) -> Projector:
+    if "parts" in stored:
+        return CombinedExtractor([_stored_extractor(part) for part in stored["parts"]], stored["names"])
+    if "arrays" in stored:
+        arrays = {name: np.array(values, dtype=np.float32) for name, values in stored["arrays"].items()}
+        return HogExtractor.from_state(arrays, {"kind": KIND, **stored["hog"]})
     if "hog" in stored:
         return HogExtractor(params=HogParams(**stored["hog"]), channels=stored["channels"])
     return StoredExtractor(stored["name"], stored["channels"], stored["parameters"])

@@ -1,21 +1,18 @@
 """From frames to embeddings: one interface for all extractors, those that a cache names among them."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from tpl_lightning.data import EmbeddingCache
+from tpl_lightning.data import ALIASES, EmbeddingCache, State, group_name, part_states
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor
-from tpl_lightning.video import VideoClock, VideoReader
-
-if TYPE_CHECKING:
-    from tpl_lightning.features.image_models import ImageModelExtractor
+from tpl_lightning.video import FrameSize, VideoClock, VideoReader
 
 __all__ = [
-    "ALIASES",
     "Extractor",
     "Projector",
     "StoredExtractor",
@@ -25,9 +22,6 @@ __all__ = [
     "make_extractor",
 ]
 
-ALIASES = {"dinov2": "facebook/dinov2-base", "openclip": "laion/CLIP-ViT-L-14-laion2B-s32B-b82K"}
-"""Short names of models on the Hugging Face hub. OpenCLIP's checkpoints are published there for transformers too."""
-
 
 class Projector(Protocol):
     """The second of an extractor's two steps, from features to embeddings, which may have to be fitted first."""
@@ -35,6 +29,10 @@ class Projector(Protocol):
     @property
     def name(self) -> str:
         """Name for the ``extractor`` attribute of a cache."""
+
+    @property
+    def num_features(self) -> int:
+        """Length of the feature vector of a frame."""
 
     @property
     def num_channels(self) -> int:
@@ -68,8 +66,13 @@ class Extractor(Projector, Protocol):
     def frames_at_once(self) -> int:
         """Frames that are looked at together."""
 
-    def decode_size(self, width: int, height: int) -> tuple[int, int]:
-        """Return the width and height at which frames of a video are best decoded."""
+    @property
+    def on_device(self) -> bool:
+        """Whether a network is in it, which stays in one process."""
+
+    @property
+    def decode_size(self) -> FrameSize | tuple[FrameSize, ...]:
+        """Makes of a video's width and height those at which frames are best decoded; several, one for each part."""
 
     def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Describe RGB frames, (T, H, W, 3) or an iterable of (H, W, 3), uint8, by features (T, F), float32."""
@@ -84,6 +87,7 @@ class StoredExtractor:
     def __init__(self, name: str, num_channels: int, parameters: dict[str, Any]) -> None:
         """Take what the network's ``state()`` gave."""
         self.name, self.num_channels, self.is_fitted, self._parameters = name, num_channels, True, parameters
+        self.num_features = num_channels
 
     def fit(self, videos: Sequence[np.ndarray]) -> "StoredExtractor":
         """Learn nothing; return the extractor itself."""
@@ -98,13 +102,12 @@ class StoredExtractor:
         return {}, self._parameters
 
 
-def make_extractor(
-    name: str, *, channels: int = 64, device: str = "auto", batch_size: int = 64
-) -> "HogExtractor | ImageModelExtractor":
+def make_extractor(name: str, *, channels: int = 64, device: str = "auto", batch_size: int = 64) -> Extractor:
     """Build an extractor by its name.
 
     Args:
-        name: ``hog``, ``dinov2``, ``openclip``, a model's id on the Hugging Face hub, or its local folder.
+        name: ``hog``, ``dinov2``, ``openclip``, a model's id on the Hugging Face hub, or its local folder; a cache,
+            for the extractor that made it; or several of these joined by ``+``.
         channels: principal components of ``hog``; a network has the channels it has.
         device: where a network runs: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
         batch_size: frames per batch of a network.
@@ -113,19 +116,47 @@ def make_extractor(
         The extractor; ``hog`` has yet to be fitted.
 
     Raises:
-        UserError: if there is no such model, or its weights are neither here nor to be had.
+        UserError: if there is no such model, or its weights are neither here nor to be had. Of several extractors the
+            others go on without it, with a warning, where the hub cannot be reached.
     """
+    if "+" in name and not Path(name).exists():
+        return _combined(name, channels=channels, device=device, batch_size=batch_size)
     if name == "hog":
         return HogExtractor(channels=channels)
+    if name.endswith(".h5"):
+        return extractor_of_cache(EmbeddingCache(name), device=device, batch_size=batch_size)
     from tpl_lightning.features.image_models import ImageModelExtractor  # needs torch
 
     model = str(Path(name).expanduser()) if name.startswith("~") else ALIASES.get(name, name)
     return ImageModelExtractor(model, device=device, batch_size=batch_size)
 
 
+def _combined(name: str, **options: Any) -> Extractor:
+    """Build the extractors of ``a+b``; one whose weights are not to be had is left out with a warning."""
+    from tpl_lightning.features.combined import CombinedExtractor
+    from tpl_lightning.features.image_models import WeightsMissing
+
+    names = [part.strip() for part in name.split("+")]
+    if "" in names or len(set(names)) < len(names):
+        raise UserError(f"Expected extractors joined by +, each once, as hog+dinov2, but got {name!r}.")
+    parts, missing = [], []
+    for part in names:
+        try:
+            parts.append(make_extractor(part, **options))
+        except WeightsMissing as error:
+            missing.append(error)
+            lacking = part
+    if missing and not parts:
+        raise missing[0]
+    if missing:
+        kept = "+".join(group_name(part.name) for part in parts)
+        warnings.warn(f"{lacking} is left out, embedding by {kept} alone. {missing[-1]}", stacklevel=2)
+    return parts[0] if len(parts) == 1 else CombinedExtractor(parts)
+
+
 def extractor_from_state(
     arrays: Mapping[str, np.ndarray], parameters: Mapping[str, Any], *, device: str = "auto", batch_size: int = 64
-) -> "HogExtractor | ImageModelExtractor":
+) -> Extractor:
     """Rebuild an extractor from what :meth:`Extractor.state` gave.
 
     Raises:
@@ -138,9 +169,7 @@ def extractor_from_state(
     return HogExtractor.from_state(arrays, parameters)
 
 
-def extractor_of_cache(
-    cache: EmbeddingCache, *, device: str = "auto", batch_size: int = 64
-) -> "HogExtractor | ImageModelExtractor":
+def extractor_of_cache(cache: EmbeddingCache, *, device: str = "auto", batch_size: int = 64) -> Extractor:
     """Return the extractor that made a cache, ready to embed new videos alike.
 
     Args:
@@ -151,17 +180,37 @@ def extractor_of_cache(
     Raises:
         UserError: if the cache does not say what made it, or a network's weights are not to be had.
     """
-    state = cache.extractor_state()
-    if state is None:
-        raise UserError(
+    names = [group.name for group in cache.feature_groups]
+    states = part_states(cache.extractor_state(), len(names))
+    if None in states:
+        raise UserError(_not_held(cache, names, states))
+    try:
+        parts = [extractor_from_state(*state, device=device, batch_size=batch_size) for state in states if state]
+    except UserError as error:
+        raise UserError(f"{cache.path}: its extractor {cache.extractor!r} cannot be used: {error}") from error
+    if len(parts) == 1:
+        return parts[0]
+    from tpl_lightning.features.combined import CombinedExtractor
+
+    return CombinedExtractor(parts, names)
+
+
+def _not_held(cache: EmbeddingCache, names: list[str], states: Sequence[State | None]) -> str:
+    """Say what of a cache cannot be embedded again."""
+    foreign = [name for name, state in zip(names, states, strict=True) if state is None]
+    if len(names) == 1 or len(foreign) == len(names):
+        return (
             f"{cache.path}: it does not hold the extractor {cache.extractor!r} that made it, so new videos cannot be "
             "embedded alike; embed all videos with tpl cache embed VIDEOS out=NEW.h5, or give a cache that holds "
             "the new videos too."
         )
-    try:
-        return extractor_from_state(*state, device=device, batch_size=batch_size)
-    except UserError as error:
-        raise UserError(f"{cache.path}: its extractor {cache.extractor!r} cannot be used: {error}") from error
+    kept = ",".join(name for name in names if name not in foreign)
+    return (
+        f"{cache.path}: feature group {', '.join(map(repr, foreign))} was joined from a cache that does not hold its "
+        "extractor, so new videos cannot be embedded alike and must come as a cache too: embed them by this part "
+        "yourself and by the others with extractor=CACHE.h5, join the two with tpl cache join, and have both read as "
+        f"one with cache='OLD_AND_NEW_*.h5'; or fit again without it (data.groups=[{kept}])."
+    )
 
 
 def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = None) -> tuple[np.ndarray, VideoClock]:

@@ -235,6 +235,16 @@ class HogExtractor:
         return self.channels
 
     @property
+    def num_features(self) -> int:
+        """Length of the feature vector of a frame."""
+        return self.params.num_features
+
+    @property
+    def on_device(self) -> bool:
+        """HOG works on as many processes as there are cores."""
+        return False
+
+    @property
     def identity(self) -> str:
         """What decides the features of a frame."""
         return f"hog {self.params}"

@@ -20,7 +20,7 @@ from PIL import Image
 
 from tpl_lightning.errors import UserError, first_line
 
-__all__ = ["ImageModelExtractor"]
+__all__ = ["ImageModelExtractor", "WeightsMissing"]
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,10 @@ class _Preparation:
         return frame[top : top + self.crop[1], left : left + self.crop[0]]
 
 
+class WeightsMissing(UserError):
+    """Weights are not on this machine, and the hub could not be asked for them."""
+
+
 class ImageModelExtractor:
     """A transformers image model; see the head of this module.
 
@@ -123,6 +127,16 @@ class ImageModelExtractor:
     def num_channels(self) -> int:
         """Channels of an embedding."""
         return self._num_channels
+
+    @property
+    def num_features(self) -> int:
+        """Length of the feature vector of a frame, which is its embedding."""
+        return self._num_channels
+
+    @property
+    def on_device(self) -> bool:
+        """One network stays in one process, on one device."""
+        return True
 
     @property
     def identity(self) -> str:
@@ -342,7 +356,11 @@ def _not_to_be_had(model: str, problem: BaseException) -> UserError:
             f"Expected an image model in the folder {model} (config.json, preprocessor_config.json, "
             f"model.safetensors), but it cannot be loaded: {first_line(problem)}; copy all of its files."
         )
-    return UserError(
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # What the hub answers, that there is no such model say, is another matter than that it cannot be reached.
+    kind = UserError if isinstance(problem, HfHubHTTPError) else WeightsMissing
+    return kind(
         f"Expected weights of the image model {model}, but there is no such folder, nothing in the Hugging Face cache "
         f"on this machine, and the hub did not give it ({type(problem).__name__}: {first_line(problem)}). Run "
         f"`hf download {model} --local-dir FOLDER` on a machine with network, copy FOLDER here and give "

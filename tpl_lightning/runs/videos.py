@@ -131,7 +131,7 @@ class Run:
         path = Path(named if self._cache_path else find_cache(named, self.folder))
         if not (path.is_file() or glob.glob(str(path))):
             raise FileError(f"{named}: the cache of {self.folder} is not there; say where it is with cache=PATH.")
-        cache = open_cache(path)
+        cache = open_cache(path, self.config.data.groups)
         length = dict(zip(cache.video_id.tolist(), cache.lengths.tolist(), strict=True))
         for video, frames in zip(self.alignment.video_id.tolist(), self.alignment.lengths.tolist(), strict=True):
             if length.get(video) != frames:
@@ -371,6 +371,8 @@ def embed_and_align(
 ) -> tuple[Alignment | None, list[VideoClock]]:
     """Embed files as the run's videos were, and predict their warps with the run's model.
 
+    A cache that was given with ``cache=PATH`` may hold them already.
+
     Args:
         run: The run.
         new: Name of each video to its file and action; those that are broken are taken out.
@@ -383,7 +385,9 @@ def embed_and_align(
     from tpl_lightning.features import embed_video, extractor_of_cache
     from tpl_lightning.video import probe_video
 
-    extractor, usual = extractor_of_cache(run.cache), float(run.cache.fps.max())
+    embedded = {name: found for name, (path, action) in new.items() if (found := _in_cache(run, name, path, action))}
+    extractor = extractor_of_cache(run.cache) if len(embedded) < len(new) else None
+    usual = float(run.cache.fps.max())
     clocks: list[VideoClock] = []
     problems: dict[Path, str] = {}
     with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
@@ -395,11 +399,15 @@ def embed_and_align(
             source="new videos",
             phase_names={},
             dtype=run.cache.dtype.name,
+            feature_groups=run.cache.feature_groups,
         ) as writer:
             for video_id, (path, action) in list(new.items()):
                 try:
-                    thin = probe_video(path).clock.usual_fps > _FASTER * usual
-                    embeddings, clock = embed_video(path, extractor, fps=usual if thin else None)
+                    if extractor is None or video_id in embedded:
+                        embeddings, clock = embedded[video_id]
+                    else:
+                        thin = probe_video(path).clock.usual_fps > _FASTER * usual
+                        embeddings, clock = embed_video(path, extractor, fps=usual if thin else None)
                 except UserError as error:
                     if broken is None:
                         raise
@@ -414,6 +422,18 @@ def embed_and_align(
                 return None, []
         aligner = restore_aligner(run.folder / "checkpoints", run.config, run.alignment)
         return aligner.align(VideoSet(EmbeddingCache(target))), clocks
+
+
+def _in_cache(run: Run, video_id: str, path: Path, action: str) -> tuple[np.ndarray, VideoClock] | None:
+    """Return the embeddings and the clock of a new video that the cache holds beside those of the run."""
+    cache = run.cache
+    rows = np.flatnonzero((cache.video_id == video_id) & (cache.action == action))
+    if len(rows) == 0 or cache.file_bytes[rows[0]] not in (0, path.stat().st_size):
+        return None
+    row = int(rows[0])
+    times, fps = cache.frame_times(row), float(cache.fps[row])
+    even = VideoClock.even(int(cache.lengths[row]), fps)
+    return cache.read(row), even if times is None else VideoClock(times, stated_fps=fps)
 
 
 def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:

@@ -63,7 +63,8 @@ class VideoReader:
 
     Args:
         path: the file.
-        size: from the width and height of the video, as shown, to those wanted. None keeps the size.
+        size: from the width and height of the video, as shown, to those wanted. None keeps the size. Several: each
+            frame comes as a tuple of pictures, one of each size, of one decoding.
         fps: frames per second to resample to; None keeps all.
 
     Attributes:
@@ -73,7 +74,13 @@ class VideoReader:
         UserError: while iterating, if PyAV or the file is missing, or the file holds no video that can be decoded.
     """
 
-    def __init__(self, path: str | Path, *, size: FrameSize | None = None, fps: float | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        size: FrameSize | tuple[FrameSize, ...] | None = None,
+        fps: float | None = None,
+    ) -> None:
         """Nothing is opened yet."""
         check_fps(fps)
         self._size, self._fps = size, fps
@@ -85,13 +92,13 @@ class VideoReader:
         """When the frames yielded so far are shown."""
         return self._decoder.clock if self._fps is None else VideoClock.even(len(self.frames), self._fps)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield RGB frames of shape (H, W, 3), uint8."""
+    def __iter__(self) -> Iterator[Any]:
+        """Yield RGB frames of shape (H, W, 3), uint8; tuples of them where several sizes are wanted."""
         for index, picture in self._chosen():
             self.frames.append(index)
             yield picture
 
-    def _chosen(self) -> Iterator[tuple[int, np.ndarray]]:
+    def _chosen(self) -> Iterator[tuple[int, Any]]:
         """Yield the number and the picture of each frame wanted."""
         timed = read_timed_frames(self._decoder, size=self._size)
         if self._fps is None:
@@ -102,7 +109,7 @@ class VideoReader:
             return
         # For each multiple of 1 / fps seconds the nearest frame; of two as near the earlier.
         wanted, interval = 0, 0.0
-        held: tuple[float, int, np.ndarray] | None = None
+        held: tuple[float, int, Any] | None = None
         for index, (time, picture) in enumerate(timed):
             if held is not None:
                 interval = time - held[0]
@@ -116,11 +123,18 @@ class VideoReader:
             wanted += 1
 
 
-def read_timed_frames(decoder: FrameDecoder, *, size: FrameSize | None) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield the seconds since the first frame and the picture (H, W, 3), uint8, of each frame of a file."""
-    to_rgb = RgbConverter(size)
+def read_timed_frames(
+    decoder: FrameDecoder, *, size: FrameSize | tuple[FrameSize, ...] | None
+) -> Iterator[tuple[float, Any]]:
+    """Yield the seconds since the first frame and the picture (H, W, 3), uint8, of each frame of a file.
+
+    Of several sizes, a tuple of pictures.
+    """
+    several = isinstance(size, tuple)
+    converters = [RgbConverter(one) for one in (size if isinstance(size, tuple) else (size,))]
     for time, frame in deinterlaced(decoder):
-        yield time, to_rgb(frame, decoder.pixel_aspect)
+        pictures = tuple(to_rgb(frame, decoder.pixel_aspect) for to_rgb in converters)
+        yield time, pictures if several else pictures[0]
 
 
 def _warn_uneven(path: Path, clock: VideoClock) -> None:

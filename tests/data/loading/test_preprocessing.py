@@ -6,6 +6,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.data.cache.groups import FeatureGroup
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.loading.batch import PackedBatch
 from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor, _largest_eigenpairs
@@ -165,3 +166,70 @@ def test_few_of_many_eigenpairs_are_iterated_for():
     np.testing.assert_array_equal(vectors, again[1])
     low_rank = factor[:, :5] @ factor[:, :5].T
     np.testing.assert_allclose(_largest_eigenpairs(low_rank, 20)[0][5:], 0, atol=1e-4 * expected[-1])
+
+
+def _grouped(path, scales, channels, *, still=False):
+    """Write videos of two feature groups that are the same waves in other directions, at other scales."""
+    rng = np.random.default_rng(0)
+    groups = [FeatureGroup(f"g{i}", count) for i, count in enumerate(channels)]
+    with EmbeddingCacheWriter(
+        path, dataset="d", extractor="x", source="s", phase_names={}, dtype="float32", feature_groups=groups
+    ) as writer:
+        for number in range(6):
+            parts = [rng.normal(size=(30, count)) * scale for count, scale in zip(channels, scales, strict=True)]
+            if still:
+                parts[1][:] = 3.0
+            offset = rng.normal(size=sum(channels)) * 5
+            values = np.concatenate(parts, axis=1) + offset
+            writer.append(video_id=f"v{number}", action="a", split="train", embeddings=values)
+    return VideoSet(EmbeddingCache(path))
+
+
+def _energies(fitted, train, channels):
+    """Return the energy of each group in what a preprocessor without PCA makes."""
+    done = np.concatenate([fitted(train.read(i)) for i in range(len(train))])
+    return np.array([part.var(axis=0).sum() for part in np.split(done, np.cumsum(channels)[:-1], axis=1)])
+
+
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize(("weights", "expected"), [([1, 1], [0.5, 0.5]), ([3, 1], [0.75, 0.25]), ([0, 2], [0.0, 1.0])])
+def test_groups_get_their_share_of_the_energy_whatever_their_size(tmp_path, weights, expected, center):
+    train = _grouped(tmp_path / "g.h5", (1e3, 1e-2), (2, 40))
+    fitted = Preprocessor.fit(train, DataConfig(pca=None, group_weights=weights, center=center))
+    np.testing.assert_allclose(_energies(fitted, train, (2, 40)), expected, rtol=1e-3, atol=1e-6)
+    total = Preprocessor.fit(train, DataConfig(pca=None, group_weights=weights, scale="none", center=center))
+    unscaled = np.concatenate([train.read(i) - (train.read(i).mean(0) if center else 0) for i in range(6)])
+    assert _energies(total, train, (2, 40)).sum() == pytest.approx(unscaled.var(axis=0).sum(), rel=1e-3)
+
+
+def test_the_scale_of_a_group_changes_nothing_after_pca(tmp_path):
+    one = _grouped(tmp_path / "a.h5", (1.0, 1.0), (4, 6))
+    other = _grouped(tmp_path / "b.h5", (1.0, 2.0**12), (4, 6))
+    found = []
+    for train in (one, other):
+        fitted = Preprocessor.fit(train, DataConfig(pca=5))
+        values = fitted(train.read(2))
+        assert values.shape == (30, 5)
+        found.append(values)
+        batch = PackedBatch(
+            frames=torch.from_numpy(np.concatenate([train.read(2), np.zeros((1, 10), np.float32)])),
+            labels=torch.full((31,), -1, dtype=torch.int16),
+            lengths=torch.tensor([30]),
+            action=torch.zeros(1, dtype=torch.long),
+            video_index=torch.zeros(1, dtype=torch.long),
+            size=30,
+        )
+        np.testing.assert_allclose(BatchPreprocessor(fitted)(batch).embeddings[0].numpy(), values, atol=2e-4)
+    np.testing.assert_allclose(found[0], found[1], atol=2e-3)
+
+
+def test_groups_that_do_not_vary_and_wrong_weights_are_named(tmp_path):
+    train = _grouped(tmp_path / "a.h5", (1.0, 1.0), (4, 6), still=True)
+    with pytest.raises(UserError, match=r"feature group 'g1' does not vary.*data.groups=\[g0\]"):
+        Preprocessor.fit(train, DataConfig())
+    with pytest.raises(UserError, match="2 numbers, for g0, g1, but got"):
+        Preprocessor.fit(train, DataConfig(group_weights=[1.0]))
+    with pytest.raises(UserError, match=r"data\.group_weights"):
+        DataConfig(group_weights=[0.0, 0.0])
+    with pytest.raises(UserError, match=r"data\.groups"):
+        DataConfig(groups=["a", "a"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tpl_lightning.data.cache.groups import FeatureGroup
 from tpl_lightning.data.cache.reader import EmbeddingCache
 
 __all__ = ["ArrayCache"]
@@ -43,6 +44,8 @@ class ArrayCache(EmbeddingCache):
         self.phase_names = dict(phase_names or {})
         count = len(self._videos)
         self.num_channels, self.dtype = self._videos[0].shape[1], np.dtype(np.float32)
+        self.feature_groups = self._stored_groups = [FeatureGroup(self.extractor, self.num_channels)]
+        self.still_groups = {}
         self.has_labels, self.has_progress, self.has_frame_times = labels is not None, False, False
         self.video_id = np.array([str(i) for i in range(count)])
         self.action, self.split = np.asarray(action, dtype=str), np.full(count, "train")

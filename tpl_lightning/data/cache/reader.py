@@ -3,17 +3,27 @@
 Format "tpl-embedding-cache" version 1; data/README.md lists its datasets. The writer is in cache_writer.py.
 """
 
+import copy
 import hashlib
 import json
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from tpl_lightning.data.cache.groups import (
+    State,
+    find_groups,
+    join_states,
+    part_states,
+    read_groups,
+    split_columns,
+)
 from tpl_lightning.data.cache.parts import check_parts
 from tpl_lightning.data.cache.rows import RowReader
 from tpl_lightning.data.cache.writer import (
@@ -60,6 +70,8 @@ class EmbeddingCache:
         fps: (N,) float32.
         file_bytes: (N,) int64, size of each video's file, 0 where unknown.
         phase_names: Names of each action's phases in order.
+        feature_groups: Name and channels of what different extractors made, side by side.
+        still_groups: Videos in which a group does not change over time while others do, as :meth:`validate` found.
 
     Raises:
         UserError: If the file is no cache of this format, or its parts contradict each other.
@@ -78,6 +90,7 @@ class EmbeddingCache:
     """
 
     _fingerprint: str | None = None  # known from an earlier call
+    _picked: list[int] | None = None  # numbers of the file's feature groups that are served; None: all
 
     def __init__(self, path: str | Path) -> None:
         """Read and check the metadata."""
@@ -87,6 +100,7 @@ class EmbeddingCache:
         self._labels: np.ndarray | None = None
         self._columns: dict[str, np.ndarray] = {}  # what is known of each frame, read once
         self._pid = -1
+        self.still_groups: dict[str, list[str]] = {}
         if not self.path.is_file():
             raise FileError(f"{self.path}: no such embedding cache; give an existing file with data.cache=PATH.")
         try:
@@ -136,6 +150,11 @@ class EmbeddingCache:
         self.has_frame_times = "frame_times" in file
         self.num_channels = int(embeddings.shape[1])
         self._check_structure(file, len(embeddings), count)
+        try:
+            text = _text(attributes.get("feature_groups"))
+            self.feature_groups = self._stored_groups = read_groups(text, self.extractor, self.num_channels)
+        except ValueError as error:
+            raise self._wrong(str(error)) from None
 
     def _check_layout(self, file: h5py.File) -> None:
         for name, (dimensions, kinds) in _LAYOUT.items():
@@ -204,6 +223,24 @@ class EmbeddingCache:
         names, counts = np.unique(self.video_id, return_counts=True)
         if (counts > 1).any():
             raise self._wrong(f"video_id {str(names[counts > 1][0])!r} occurs {counts.max()} times, expected once")
+
+    def choose(self, groups: Sequence[str] | None) -> "EmbeddingCache":
+        """Return the cache with these feature groups alone, in this order; None: as it is.
+
+        Raises:
+            UserError: If there is no such group.
+        """
+        if groups is None or list(groups) == [group.name for group in self.feature_groups]:
+            return self
+        numbers = find_groups(self, groups)
+        chosen = copy.copy(self)
+        chosen.__dict__.update(self.__getstate__())
+        chosen._fingerprint, chosen._is_finite, chosen.still_groups = None, np.zeros(len(self), dtype=bool), {}
+        chosen._picked = [number if self._picked is None else self._picked[number] for number in numbers]
+        chosen.feature_groups = [self.feature_groups[number] for number in numbers]
+        chosen.num_channels = sum(group.channels for group in chosen.feature_groups)
+        chosen.extractor = "+".join(group.name for group in chosen.feature_groups)
+        return chosen
 
     @property
     def files(self) -> list[Path]:
@@ -307,7 +344,7 @@ class EmbeddingCache:
             reader = self._embeddings
             reader.announce(starts, lengths)
             for first, start, length in places:
-                reader.read_into(frames[first : first + length], start)
+                self._read_rows(reader, frames[first : first + length], start)
                 done += 1
         except _DAMAGE as error:
             found = f"video {str(self.video_id[indices[done]])!r}: embeddings cannot be read ({first_line(error)})"
@@ -317,6 +354,16 @@ class EmbeddingCache:
         known = self._labels_of_all() if self.has_labels else None
         for first, start, length in places:
             labels[first : first + length] = -1 if known is None else known[start : start + length]
+
+    def _read_rows(self, reader: RowReader, out: np.ndarray, start: int) -> None:
+        """Fill ``out`` (L, C) with the rows from ``start`` on, of the groups that are served."""
+        if self._picked is None:
+            reader.read_into(out, start)
+            return
+        columns = split_columns(self._stored_groups)
+        rows = np.empty((len(out), columns[-1].stop), out.dtype)
+        reader.read_into(rows, start)
+        np.concatenate([rows[:, columns[number]] for number in self._picked], axis=1, out=out)
 
     def read(self, index: int) -> np.ndarray:
         """Return the embeddings (L_i, C) of a video, float32."""
@@ -351,8 +398,15 @@ class EmbeddingCache:
         values = self._columns[name][self.offsets[index] : self.offsets[index + 1]]
         return None if np.isnan(values).all() else values
 
-    def extractor_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """Return arrays and parameters stored by the extractor, None if it stored none."""
+    def extractor_state(self) -> State | None:
+        """Return arrays and parameters stored by the extractor of the groups served, None if it stored none."""
+        state = self._stored_state()
+        if self._picked is None:
+            return state
+        parts = part_states(state, len(self._stored_groups))
+        return parts[self._picked[0]] if len(self._picked) == 1 else join_states([parts[i] for i in self._picked])
+
+    def _stored_state(self) -> State | None:
         try:
             with h5py.File(self.path, "r") as file:
                 if "extractor_state" not in file:
@@ -371,6 +425,7 @@ class EmbeddingCache:
     def _hashed(self) -> str:
         digest = hashlib.sha256()
         texts = [self.dataset, self.extractor, self.source, json.dumps(self.phase_names, sort_keys=True)]
+        texts += [json.dumps(self.feature_groups)] if len(self.feature_groups) > 1 else []
         digest.update("\0".join([*texts, *self.video_id, *self.action, *self.split]).encode())
         digest.update(self.offsets.tobytes())
         digest.update(self.fps.tobytes())
@@ -382,6 +437,8 @@ class EmbeddingCache:
     def validate(self, most_frames: int | None = None) -> None:
         """Read everything and check the values; warn of videos whose embeddings do not change.
 
+        Feature groups that do not change in a video while others do are noted in :attr:`still_groups`.
+
         Args:
             most_frames: Of larger caches only about so many are read, of videos evenly spread.
 
@@ -392,15 +449,19 @@ class EmbeddingCache:
         total = int(self.offsets[-1])
         count = len(self) if most_frames is None or total <= most_frames else max(len(self) * most_frames // total, 1)
         still: list[str] = []
+        self.still_groups = {}
         for index in np.linspace(0, len(self) - 1, count).round().astype(int).tolist():
             video = str(self.video_id[index])
             values = self.read(index)
             if not np.isfinite(values).all():
-                frame = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
-                raise self._wrong(f"video {video!r}, frame {frame}: embeddings hold NaN or infinity")
+                raise self._not_finite(video, values)
             self._is_finite[index] = True
-            if np.ptp(values, axis=0).max() <= _STILL * np.abs(values).max():
+            is_still = self._is_still(values)
+            if all(is_still.values()):
                 still.append(f"{video!r}{'' if values.any() else ' (all zero)'}")
+            else:
+                for name in (name for name, found in is_still.items() if found):
+                    self.still_groups.setdefault(name, []).append(video)
             if not 0 < self.fps[index] < np.inf:
                 raise self._wrong(f"video {video!r}: expected frames per second above 0, but found {self.fps[index]}")
             labels = self.labels(index)
@@ -423,6 +484,24 @@ class EmbeddingCache:
                     "An extractor that failed makes such; embed these videos anew or leave them out.",
                     stacklevel=2,
                 )
+
+    def _is_still(self, values: np.ndarray) -> dict[str, bool]:
+        """Return for each feature group whether it does not change in a video (L, C)."""
+        parts = [values[:, columns] for columns in split_columns(self.feature_groups)]
+        names = [group.name for group in self.feature_groups]
+        still = [bool(np.ptp(part, axis=0).max() <= _STILL * np.abs(part).max()) for part in parts]
+        return dict(zip(names, still, strict=True))
+
+    def _not_finite(self, video: str, values: np.ndarray) -> UserError:
+        bad = ~np.isfinite(values)
+        found = f"video {video!r}, frame {int(np.flatnonzero(bad.any(axis=1))[0])}: embeddings hold NaN or infinity"
+        parts = zip(self.feature_groups, split_columns(self.feature_groups), strict=True)
+        wrong = [group.name for group, columns in parts if bad[:, columns].any()]
+        kept = [group.name for group in self.feature_groups if group.name not in wrong]
+        if not kept:
+            return self._wrong(found)
+        found += f" in feature group {', '.join(map(repr, wrong))}"
+        return UserError(f"{self.path}: {found}; make it anew, or use data.groups=[{','.join(kept)}].")
 
 
 _STILL = 1e-6  # range of values, per largest value, of a video that does not change

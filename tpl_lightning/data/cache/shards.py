@@ -1,26 +1,29 @@
 """Several cache files that are read as one: ``data.cache='embeddings/part-*.h5'``."""
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tpl_lightning.data.cache.groups import State
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import FileError, UserError
 
 __all__ = ["ShardedCache", "open_cache"]
 
 
-def open_cache(path: str | Path) -> EmbeddingCache:
+def open_cache(path: str | Path, groups: Sequence[str] | None = None) -> EmbeddingCache:
     """Return the cache of a file, or of all files that a glob pattern names.
 
     Args:
         path: The file; or a pattern with ``*``, ``?`` or ``[...]``, where no file has just that name.
+        groups: Names of the feature groups to read; None: all.
 
     Raises:
-        UserError: As :class:`EmbeddingCache` and :class:`ShardedCache`; or if no file fits the pattern.
+        UserError: As :class:`EmbeddingCache` and :class:`ShardedCache`; or if no file fits the pattern, or there is
+            no such group.
 
     Example:
         >>> open_cache("parts/part-*.h5")  # doctest: +ELLIPSIS
@@ -28,7 +31,10 @@ def open_cache(path: str | Path) -> EmbeddingCache:
         ...
         tpl_lightning.errors.FileError: parts/part-*.h5: no embedding cache fits this pattern; ...
     """
-    pattern = str(path)
+    return _open(str(path)).choose(groups)
+
+
+def _open(pattern: str) -> EmbeddingCache:
     if Path(pattern).is_file() or not glob.has_magic(pattern):
         return EmbeddingCache(pattern)
     files = sorted(glob.glob(pattern, recursive=True))
@@ -58,6 +64,8 @@ class ShardedCache(EmbeddingCache):
         self.path, self.shards = Path(pattern), shards
         first = shards[0]
         self.dataset, self.extractor, self.source = first.dataset, first.extractor, first.source
+        self.feature_groups = self._stored_groups = first.feature_groups
+        self.still_groups = {}
         self.num_channels, self.dtype = first.num_channels, np.result_type(*[s.dtype for s in shards])
         self.phase_names: dict[str, list[str]] = {}
         for shard in shards:
@@ -76,7 +84,7 @@ class ShardedCache(EmbeddingCache):
         self._check_once()
 
     def _check_alike(self, first: EmbeddingCache, shard: EmbeddingCache) -> None:
-        for name in ("dataset", "extractor", "num_channels"):
+        for name in ("dataset", "extractor", "num_channels", "feature_groups"):
             one, other = getattr(first, name), getattr(shard, name)
             if one != other:
                 raise UserError(
@@ -111,6 +119,13 @@ class ShardedCache(EmbeddingCache):
 
     def _holder(self, index: int) -> EmbeddingCache:
         return self._shard(index)[0]
+
+    def choose(self, groups: Sequence[str] | None) -> EmbeddingCache:
+        """Return the cache with these feature groups alone, in this order; None: as it is."""
+        chosen = super().choose(groups)
+        if isinstance(chosen, ShardedCache) and chosen is not self:
+            chosen.shards = [shard.choose(groups) for shard in self.shards]
+        return chosen
 
     @property
     def files(self) -> list[Path]:
@@ -147,7 +162,7 @@ class ShardedCache(EmbeddingCache):
         shard, own = self._shard(index)
         return shard.frame_times(own)
 
-    def extractor_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    def extractor_state(self) -> State | None:
         """Return arrays and parameters stored by the extractor of the first shard, None if it stored none."""
         return self.shards[0].extractor_state()
 

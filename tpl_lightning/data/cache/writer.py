@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tpl_lightning.data.cache.groups import FeatureGroup
 from tpl_lightning.errors import UserError
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter", "are_frame_times", "writable"]
@@ -39,6 +41,7 @@ class EmbeddingCacheWriter:
         source: Where the videos came from.
         phase_names: Names of each action's phases in order; empty without labels.
         dtype: ``float16`` or ``float32`` on disk.
+        feature_groups: Name and channels of what different extractors made, side by side; None: one group.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -62,11 +65,13 @@ class EmbeddingCacheWriter:
         source: str,
         phase_names: dict[str, list[str]],
         dtype: str = "float16",
+        feature_groups: Sequence[FeatureGroup] | None = None,
     ) -> None:
         """Open the temporary files."""
         if dtype not in ("float16", "float32"):
             raise UserError(f"{path}: expected dtype float16 or float32, but got {dtype!r}.")
         self.path, self.dtype = Path(path), np.dtype(dtype)
+        self.feature_groups = feature_groups or []
         self.phase_names = {action: list(names) for action, names in phase_names.items()}
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         self._ids: dict[str, None] = {}
@@ -83,6 +88,8 @@ class EmbeddingCacheWriter:
         self._file = h5py.File(self._temporary, "w")
         about = {"dataset": dataset, "extractor": extractor, "source": source}
         about["phase_names"] = json.dumps(self.phase_names, ensure_ascii=False)
+        if len(self.feature_groups) > 1:
+            about["feature_groups"] = json.dumps(self.feature_groups, ensure_ascii=False)
         self._file.attrs.update({"format": FORMAT, "version": VERSION})
         self._file.attrs.update({name: writable(text) for name, text in about.items()})
 
@@ -220,6 +227,9 @@ class EmbeddingCacheWriter:
     def _finish(self) -> None:
         if not self._rows:
             raise UserError(f"{self.path}: expected at least one video, but none was added.")
+        named = sum(group.channels for group in self.feature_groups) if self.feature_groups else self._channels
+        if named != self._channels:
+            raise UserError(f"{self.path}: feature groups of {named} channels, but embeddings of {self._channels}.")
         file, text = self._file, h5py.string_dtype()
         self._copy_rows()
         file.create_dataset("offsets", data=np.array(self._offsets, dtype=np.int64))

@@ -1,5 +1,8 @@
 """What is done to embeddings before a model sees them: centring, PCA, scaling. Fitted on training videos only.
 
+Feature groups of several extractors get their shares of the energy first, so that none drowns another by many channels
+or large numbers. What is fitted then sees one vector per frame.
+
 One formula, twice: :class:`Preprocessor` for a video in NumPy, :class:`BatchPreprocessor` for a batch on its device.
 """
 
@@ -12,8 +15,8 @@ from torch import Tensor, nn
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.loading.batch import Batch, PackedBatch
+from tpl_lightning.data.loading.group_gains import group_gains
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.errors import UserError
 from tpl_lightning.functional import length_mask
 
 __all__ = ["KEPT_BYTES", "BatchPreprocessor", "Preprocessor"]
@@ -24,18 +27,20 @@ KEPT_BYTES = 2**29
 _READ = 24_576  # frames read to fit on; more would not move the result
 _COUNTED = 8192  # of them in the covariance, evenly spread: neighbours say much the same
 _MANY, _WIDE = 8, 512  # channels per component, and in all, from which on components are iterated for
-_TINY = 1e-13  # variance per mean square that is no more than rounding
 
 
 @dataclass(frozen=True)
 class Preprocessor:
     """x -> (x - mean) V^T / scale, frame by frame.
 
+    Of several feature groups, V = V' diag(g) holds the gain g of each channel too.
+
     Attributes:
         center: Whether each video's own mean is removed (what a clip looks like, not when); else there is no
             centring but the training mean ahead of a PCA.
         mean: (C,) training mean, used where ``center`` is off.
-        components: (K, C) principal components V of the training frames, or None.
+        components: (K, C) principal components V of the training frames, or None; of several feature groups without a
+            PCA diag(g).
         scale: Number by which all values are divided; None: each video is brought to total variance 1.
 
     Example:
@@ -67,10 +72,10 @@ class Preprocessor:
         of the mean square deviation from each video's mean (from the common mean without ``data.center``).
 
         Raises:
-            UserError: If the embeddings do not vary.
+            UserError: If the embeddings or a feature group do not vary, or the weights do not fit the groups.
         """
         channels = train.num_channels
-        mean, second, energy, frames = np.zeros(channels), np.zeros((channels, channels)), 0.0, 0
+        mean, second, square, frames = np.zeros(channels), np.zeros((channels, channels)), np.zeros(channels), 0
         total = int(train.lengths.sum())
         count = len(train) if total <= _READ else max(int(len(train) * _READ / total), 1)
         chosen = np.linspace(0, len(train) - 1, count).round().astype(int)
@@ -80,7 +85,7 @@ class Preprocessor:
         for videos in train.in_blocks(chosen):
             values = train.read_block(videos).split(train.lengths[videos].tolist())
             counted = [x[i % stride :: stride] for i, x in zip(videos.tolist(), values, strict=True)]
-            energy += float(sum(x.square().sum(dtype=torch.float64) for x in counted))
+            square += sum(x.square().sum(0, dtype=torch.float64) for x in counted).numpy()
             if data.center:  # of all frames: a mean of few takes variance away
                 counted = [x - own.mean(0) for x, own in zip(counted, values, strict=True)]
             block = torch.cat(counted).to(kind)
@@ -89,11 +94,10 @@ class Preprocessor:
             frames += len(block)
         mean /= frames
         covariance = second / frames - np.outer(mean, mean)
-        if np.trace(covariance) <= _TINY * energy / frames:
-            raise UserError(
-                f"{train.cache.path}: the training embeddings do not vary over time; embed the videos anew."
-            )
-        components = None
+        gain = group_gains(train, chosen, covariance.diagonal(), square / frames, data.group_weights)
+        components = None if gain is None else np.diag(gain)
+        if gain is not None:
+            covariance = gain[:, None] * covariance * gain
         variance = float(np.trace(covariance))
         if data.pca is not None:
             kept = min(data.pca, channels, frames)
@@ -102,6 +106,7 @@ class Preprocessor:
             # The sign of an eigenvector is free; fixed here, so that machines agree.
             largest = np.abs(components).argmax(axis=1)
             components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
+            components = components if gain is None else components * gain
             variance = float(variances.sum())
         scale = {"set": float(np.sqrt(variance)), "video": None, "none": 1.0}[data.scale]
         return cls(
