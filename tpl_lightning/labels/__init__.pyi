@@ -1,14 +1,19 @@
 from .annotations import Annotations, PhaseSpans, doubt_of, read_annotations, spans_of_labels, warn_of_names
+from .occurrences import OCCURRENCE_COLUMNS, Occurrence, read_occurrences, write_occurrences
 from .tables import TableRow, read_fps, read_table
 
 __all__ = [
+    "OCCURRENCE_COLUMNS",
     "Annotations",
+    "Occurrence",
     "PhaseSpans",
     "TableRow",
     "doubt_of",
     "read_annotations",
     "read_fps",
+    "read_occurrences",
     "read_table",
     "spans_of_labels",
     "warn_of_names",
+    "write_occurrences",
 ]

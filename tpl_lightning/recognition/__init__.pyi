@@ -1,0 +1,3 @@
+from .actions import ActionModel, Verdict
+
+__all__ = ["ActionModel", "Verdict"]

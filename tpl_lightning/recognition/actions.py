@@ -1,0 +1,151 @@
+"""Prototypes of all actions in one space, and how far videos are from each.
+
+A video is aligned with every prototype; what is left is the mean squared distance per point of the prototype timeline.
+An action whose videos differ more among themselves may differ more from a new one, too: the error is divided by the
+median error of the action's own training videos. These are scored by prototypes and axes that have not seen them
+(cross-validation over the training videos), which also tells where "none of them" begins.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tpl_lightning.config import DataConfig
+from tpl_lightning.data import Preprocessor, VideoSet
+from tpl_lightning.evaluation import Alignment, prototype_grid
+from tpl_lightning.functional import resample_to_size, sample_rows
+from tpl_lightning.functional.warps import cpab_warp
+from tpl_lightning.groupwise import JointOptions, TimingSpace, chunks, less_level, path_warps
+
+__all__ = ["GRID", "ActionModel", "Verdict"]
+
+GRID = 64
+"""Points at which videos are compared; prototypes are told apart by what takes a tenth of an action, not less."""
+_OPTIONS = JointOptions(num_cells=16, derivative_sigma=0.02, level_freedom=1.0, shrinkage=0.2)
+_AXES = 64
+_FOLDS = 5
+_TRAINING = 40  # videos of an action that are enough
+_AT_ONCE = 2048  # alignments in memory
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a video shows, by its errors relative to those of each action's training videos.
+
+    Attributes:
+        action: The nearest action; None: it is none of them.
+        nearest: The nearest action in any case.
+        score: Its relative error; 1 is that of a usual training video.
+        margin: How many times larger the next action's is.
+    """
+
+    action: str | None
+    nearest: str
+    score: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Axes and prototypes of some training videos."""
+
+    space: TimingSpace
+    prototype: Tensor
+    """(A, G, K)."""
+
+    @classmethod
+    def of(cls, plain: TimingSpace, beside: Tensor, action: Tensor, num_actions: int) -> "_Fit":
+        """Learn from videos (N, G, C') on the prototype timeline."""
+        space = plain.with_metric(
+            beside, action, num_actions=num_actions, channels=_AXES, shrinkage=_OPTIONS.shrinkage
+        )
+        aligned = less_level(space.in_metric(beside), 1.0)
+        count = torch.bincount(action, minlength=num_actions).clamp(min=1).view(-1, 1, 1)
+        total = aligned.new_zeros(num_actions, *aligned.shape[1:]).index_add(0, action, aligned)
+        return cls(space, total / count)
+
+    def errors(self, beside: Tensor, rows: Tensor, action: Tensor) -> Tensor:
+        """Return the error (M,) of aligning some videos of (N, G, C') each with an action's prototype."""
+        signal = less_level(self.space.in_metric(beside), 1.0)
+        grid = torch.linspace(0, 1, signal.shape[1])
+        found = [rows.new_zeros(0, dtype=signal.dtype)]
+        for part in chunks(len(rows), _AT_ONCE):
+            video, target = signal[rows[part]], self.prototype[action[part]]
+            times = cpab_warp(path_warps(video, target, _OPTIONS), grid, num_cells=_OPTIONS.num_cells)
+            found.append((less_level(sample_rows(video, times), 1.0) - target).square().sum(-1).mean(1))
+        return torch.cat(found)
+
+
+class ActionModel:
+    """The actions of a run.
+
+    Args:
+        train: Its training videos.
+        alignment: Of these, row by row.
+        data: How embeddings are preprocessed.
+    """
+
+    def __init__(self, train: VideoSet, alignment: Alignment, data: DataConfig) -> None:
+        """Learn axes and prototypes, and score the training videos by those of the others."""
+        self.actions = train.actions
+        self.preprocessor = Preprocessor.fit(train, data)
+        code = {name: number for number, name in enumerate(self.actions)}
+        action = np.array([code[str(name)] for name in train.action])
+        some = np.sort(np.concatenate([_spread(np.flatnonzero(action == a)) for a in range(len(self.actions))]))
+        plain = TimingSpace(_OPTIONS.derivative, _OPTIONS.derivative_sigma)
+        self.plain, beside = plain.fit(self.on_grid([train.read(row) for row in some.tolist()]))
+        grid = np.linspace(0, 1, GRID)
+        sources = [alignment.source(row) for row in some.tolist()]
+        times = np.stack([np.interp(grid, prototype_grid(len(source)), source) for source in sources])
+        aligned = sample_rows(beside, torch.from_numpy(times).float())
+        self._learn(beside, aligned, torch.from_numpy(action[some]))
+
+    def _learn(self, beside: Tensor, aligned: Tensor, action: Tensor) -> None:
+        count = len(self.actions)
+        self.fit = _Fit.of(self.plain, aligned, action, count)
+        errors = self._held_out(beside, aligned, action)
+        own = errors.gather(1, action.unsqueeze(1)).squeeze(1)
+        self.usual = torch.stack([own[(action == a) & own.isfinite()].nanmedian() for a in range(count)])
+        self.usual = torch.where(self.usual.isnan(), self.usual.nanmedian(), self.usual).nan_to_num(1.0)
+        self.training = errors / self.usual
+        """(N, A) relative errors of the training videos, by others."""
+        self.training_action = action
+
+    def _held_out(self, beside: Tensor, aligned: Tensor, action: Tensor) -> Tensor:
+        """Return the errors (N, A) of training videos by axes and prototypes of the others; NaN: there are none."""
+        count, errors = len(self.actions), aligned.new_full((len(action), len(self.actions)), torch.nan)
+        fold = torch.zeros_like(action)
+        for a in range(count):  # every fold has some of each action
+            mine = (action == a).nonzero().squeeze(1)
+            fold[mine] = torch.arange(len(mine)) % _FOLDS
+        for held in range(_FOLDS):
+            rows, others = (fold == held).nonzero().squeeze(1), fold != held
+            if not len(rows) or not others.any():
+                continue
+            fit = _Fit.of(self.plain, aligned[others], action[others], count)
+            known = torch.bincount(action[others], minlength=count) > 0
+            errors[rows] = torch.where(known, self._each(fit, beside[rows]), torch.nan)
+        return errors
+
+    def _each(self, fit: _Fit, beside: Tensor) -> Tensor:
+        """Return the error (N, A) of every video against every action."""
+        rows, action = torch.arange(len(beside)), torch.arange(len(self.actions))
+        pairs = torch.cartesian_prod(rows, action)
+        return fit.errors(beside, pairs[:, 0], pairs[:, 1]).view(len(beside), -1)
+
+    def on_grid(self, embeddings: list[np.ndarray]) -> Tensor:
+        """Return the features (N, G, C) of whole videos."""
+        lengths = [len(values) for values in embeddings]
+        packed = self.preprocessor.packed(torch.from_numpy(np.concatenate(embeddings)).float(), lengths)
+        return resample_to_size(packed, torch.tensor(lengths), GRID)
+
+    def errors(self, features: Tensor) -> Tensor:
+        """Return the relative errors (N, A) of features (N, G, C)."""
+        return self._each(self.fit, replace(self.plain, metric=None)(features)) / self.usual
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    return rows[np.linspace(0, len(rows) - 1, min(_TRAINING, len(rows))).round().astype(int)]
