@@ -11,7 +11,7 @@ from .fit import (
     warps_from_positions,
 )
 from .model import JointModel, JointStart
-from .path_warps import path_warps
+from .path_warps import path_positions
 
 __all__ = [
     "FINE_CELLS",
@@ -28,7 +28,7 @@ __all__ = [
     "fit_to_prototypes",
     "in_detail",
     "less_level",
-    "path_warps",
+    "path_positions",
     "precision_factor",
     "timing_metric",
     "warps_from_positions",

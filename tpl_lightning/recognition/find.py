@@ -1,0 +1,224 @@
+"""Occurrences of the actions in a long recording: proposals by subsequence DTW, then the fit of each.
+
+Subsequence dynamic time warping (Mueller, "Information Retrieval for Music and Motion", 2007, ch. 4) lets a path start
+and end anywhere in the recording. It reads the recording once, a step at a time and for all actions together, so time
+is linear in the length. Its features are coarse and centred over the usual length of an action, as nobody knows yet
+where one begins. What it proposes is then cut out and scored as a clip of its own (``recognition.actions``), with ends
+that move to where it fits best; of proposals that overlap the best stays.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tpl_lightning.functional import resample_to_size
+from tpl_lightning.recognition.actions import GRID, ActionModel
+
+__all__ = ["Hit", "find_hits"]
+
+_POINTS = 32  # of an action of usual length
+_FEWEST, _MOST = 8, 96  # of any action
+_STAY = 0.5  # of a point's cost, for each further step of the recording that faces it
+_LOOSE = 3.0  # times the threshold, up to which an end of a path is a proposal
+_WORTH = 2.0  # times the threshold, up to which ends are moved
+_SAME = 0.7  # intersection over union of proposals that are one
+_OVERLAP = 0.35  # of the shorter of two hits, which may be shared
+_MOVES = (0.08, 0.04)  # of the length, by which ends are moved in each round
+_CHUNK = 4096  # steps of the recording whose costs are in memory
+_WINDOWS = 512  # that are cut out at once
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An occurrence in frames ``start`` to ``end - 1``; its action's number, and its error as of a clip."""
+
+    start: int
+    end: int
+    action: int
+    error: float
+
+
+def find_hits(
+    model: ActionModel, embeddings: np.ndarray, fps: float, advance: Callable[[int], None] = lambda _: None
+) -> list[Hit]:
+    """Return the occurrences of a model's actions in a recording, in order.
+
+    Args:
+        model: The actions.
+        embeddings: (F, C).
+        fps: Frames per second.
+        advance: Told of frames as they are done.
+    """
+    features = model.preprocessor.packed(torch.from_numpy(embeddings).float(), [len(embeddings)])
+    lengths = np.maximum(model.duration_s * fps, 4.0)
+    windows = _proposals(model, features, lengths, advance)
+    errors = _errors(model, features, windows)
+    windows, errors = _fitted(model, features, windows, errors)
+    good = errors <= model.threshold
+    order = np.argsort(errors[good])
+    kept: list[Hit] = []
+    for (start, end, action), error in zip(windows[good][order].tolist(), errors[good][order].tolist(), strict=True):
+        if all(_shared(start, end, hit) <= _OVERLAP for hit in kept):
+            kept.append(Hit(start, end, action, error))
+    return sorted(kept, key=lambda hit: hit.start)
+
+
+def _shared(start: int, end: int, hit: Hit) -> float:
+    both = min(end, hit.end) - max(start, hit.start)
+    return both / min(end - start, hit.end - hit.start)
+
+
+def _coarse(model: ActionModel, features: Tensor, lengths: np.ndarray, stride: int) -> tuple[Tensor, list[np.ndarray]]:
+    """Return features (T, C), every so many frames, and their mean (T, C) over the usual length of each action."""
+    steps = len(features) // stride
+    values = features[: steps * stride].view(steps, stride, -1).mean(1)
+    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values.double().numpy(), 0)])
+    means = []
+    for length in lengths / stride:
+        half = max(round(length / 2), 1)
+        low, high = (np.clip(np.arange(steps) + shift, 0, steps) for shift in (-half, half + 1))
+        means.append((total[high] - total[low]) / (high - low)[:, None])
+    return values, means
+
+
+def _proposals(
+    model: ActionModel, features: Tensor, lengths: np.ndarray, advance: Callable[[int], None]
+) -> np.ndarray:
+    """Return windows (M, 3) of frames and action in which a path ends that is better than those around it."""
+    stride = max(1, round(float(np.median(lengths)) / _POINTS))
+    points = np.clip(np.rint(lengths / stride), _FEWEST, _MOST).astype(int)
+    values, means = _coarse(model, features, lengths, stride)
+    if len(values) < 3:
+        return np.zeros((0, 3), dtype=np.int64)
+    slope = torch.gradient(values, dim=0)[0]
+    targets = [
+        torch.nn.functional.interpolate(
+            prototype.T[None], size=int(size), mode="linear", align_corners=True
+        )[0].T
+        for prototype, size in zip(model.fit.prototype, points, strict=True)
+    ]
+    search = _Search(points)
+    for first in range(0, len(values), _CHUNK):
+        rows = slice(first, first + _CHUNK)
+        costs = np.full((len(values[rows]), len(points), int(points.max())), np.inf, dtype=np.float32)
+        for a, target in enumerate(targets):
+            level = values[rows] - torch.from_numpy(means[a][rows]).float()
+            signal = model.fit.space.in_metric(
+                model.beside(level, slope[rows] * float(lengths[a] / stride))
+            )
+            distance = torch.cdist(signal, target).square() / model.usual[a]
+            costs[:, a, : points[a]] = distance.numpy()
+        search.read(costs)
+        advance(stride * len(costs))
+    return _minima(*search.ends(), points, stride, len(features), _LOOSE * model.threshold)
+
+
+class _Search:
+    """Subsequence DTW of a recording with prototypes of so many points (A,), a step at a time.
+
+    A step of the recording goes on to the next point, to the one after it, or stays. Going on costs what the points
+    that are passed differ from the recording, staying half of it: the cost of a path per point is the mean squared
+    distance over the prototype, whatever the tempo, and lingering or noise in between is not free.
+    """
+
+    def __init__(self, points: np.ndarray) -> None:
+        """Start before the first step."""
+        size = int(points.max())
+        self.points, self.step = points, 0
+        # Two columns ahead of the first point: paths that start now.
+        self.cost = np.full((len(points), size + 2), np.inf)
+        self.start = np.zeros((len(points), size + 2), dtype=np.int64)
+        self._costs: list[np.ndarray] = []
+        self._starts: list[np.ndarray] = []
+
+    def read(self, costs: np.ndarray) -> None:
+        """Take the costs (T, A, P) of the next steps of the recording."""
+        actions, last = np.arange(len(self.points)), self.points + 1
+        ends, starts = np.empty((2, len(costs), len(self.points)))
+        for row, own in enumerate(costs):
+            self.cost[:, 1], self.start[:, 1] = 0.0, self.step
+            stay, on, skip = self.cost[:, 2:] + _STAY * own, self.cost[:, 1:-1] + own, self.cost[:, :-2] + 2 * own
+            best = np.minimum(np.minimum(stay, on), skip)
+            start = np.where(
+                best == on, self.start[:, 1:-1], np.where(best == stay, self.start[:, 2:], self.start[:, :-2])
+            )
+            self.cost[:, 2:], self.start[:, 2:] = best, start
+            ends[row], starts[row] = self.cost[actions, last], self.start[actions, last]
+            self.step += 1
+        self._costs.append(ends / self.points)
+        self._starts.append(starts.astype(np.int64))
+
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return, of each step, the cost per point of the best path that ends there, and its first step, (T, A)."""
+        return np.concatenate(self._costs), np.concatenate(self._starts)
+
+
+def _minima(
+    cost: np.ndarray, start: np.ndarray, points: np.ndarray, stride: int, frames: int, most: float
+) -> np.ndarray:
+    """Return windows (M, 3) at the local minima of the costs (T, A) of paths, those that are nearly the same once."""
+    found = []
+    for action, size in enumerate(points.tolist()):
+        own = cost[:, action]
+        reach = max(size // 8, 1)
+        padded = np.pad(own, reach, constant_values=np.inf)
+        least = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(1)
+        steps = np.flatnonzero((own <= least) & (own <= most))
+        kept: list[tuple[int, int]] = []
+        for step in steps[np.argsort(own[steps], kind="stable")].tolist():
+            window = int(start[step, action]), step + 1
+            if window[1] - window[0] >= 3 and not _is_known(window, kept, size):
+                kept.append(window)
+        found += [(low * stride, min(high * stride, frames), action) for low, high in kept]
+    return np.array(found, dtype=np.int64).reshape(-1, 3)
+
+
+def _is_known(window: tuple[int, int], kept: list[tuple[int, int]], size: int) -> bool:
+    low, high = window
+    for start, end in kept:
+        both = min(high, end) - max(low, start)
+        if both > _SAME * (max(high, end) - min(low, start)):
+            return True
+    return False
+
+
+def _errors(model: ActionModel, features: Tensor, windows: np.ndarray) -> np.ndarray:
+    """Return the error (M,) of each window (M, 3) as a clip of its action, relative to training videos'."""
+    found = [np.zeros(0)]
+    for first in range(0, len(windows), _WINDOWS):
+        part = windows[first : first + _WINDOWS]
+        lengths = torch.from_numpy(part[:, 1] - part[:, 0])
+        cut = torch.cat([features[start:end] for start, end, _ in part.tolist()])
+        action = torch.from_numpy(part[:, 2])
+        beside = model.plain(resample_to_size(cut, lengths, GRID))
+        error = model.fit.errors(beside, torch.arange(len(part)), action) / model.usual[action]
+        found.append(error.double().numpy())
+    return np.concatenate(found)
+
+
+def _fitted(
+    model: ActionModel, features: Tensor, windows: np.ndarray, errors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move the ends of windows (M, 3) to where they fit best; those that are far off are left out."""
+    near = errors <= _WORTH * model.threshold
+    windows, errors = windows[near], errors[near]
+    for move in _MOVES:
+        step = np.maximum(np.rint(move * (windows[:, 1] - windows[:, 0])), 1).astype(np.int64)
+        tried, results = [windows], [errors]
+        for first in (-1, 0, 1):
+            for last in (-1, 0, 1):
+                if first == last == 0:
+                    continue
+                moved = windows.copy()
+                moved[:, 0] = np.maximum(moved[:, 0] + first * step, 0)
+                moved[:, 1] = np.minimum(moved[:, 1] + last * step, len(features))
+                moved[:, :2] = np.where((moved[:, 1] - moved[:, 0] >= 4)[:, None], moved[:, :2], windows[:, :2])
+                tried.append(moved)
+                results.append(_errors(model, features, moved))
+        best = np.argmin(results, axis=0)
+        every = np.arange(len(windows))
+        windows, errors = np.stack(tried)[best, every], np.stack(results)[best, every]
+    return windows, errors
