@@ -12,6 +12,7 @@ from .embedding import embed_clips, merge_shards
 from .extractors import embed_video, extractor_of_cache, make_extractor
 from .hog import HogExtractor, fit_square, hog_features
 from .pool import Progress, parallel_map, usable_cores
+from .scenes import embed_recording, scenes
 
 __all__ = [
     "IMAGE_EXTENSIONS",
@@ -23,6 +24,7 @@ __all__ = [
     "clips_of_folder",
     "clips_of_list",
     "embed_clips",
+    "embed_recording",
     "embed_video",
     "extractor_of_cache",
     "fit_square",
@@ -31,6 +33,7 @@ __all__ = [
     "merge_shards",
     "parallel_map",
     "read_list",
+    "scenes",
     "usable_cores",
     "video_names",
 ]

@@ -6,6 +6,7 @@ median error of the action's own training videos. These are scored by prototypes
 (cross-validation over the training videos), which also tells where "none of them" begins.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data import Preprocessor, VideoSet
-from tpl_lightning.evaluation import Alignment, prototype_grid
+from tpl_lightning.evaluation import prototype_grid
 from tpl_lightning.functional import resample_to_size, sample_rows
 from tpl_lightning.groupwise import TimingSpace, chunks, less_level, path_positions
 
@@ -47,6 +48,15 @@ class Verdict:
     nearest: str
     score: float
     margin: float
+
+    def words(self, threshold: float) -> str:
+        """Say it in a sentence."""
+        far = f"{self.score:.1f} times the error of its training videos"
+        if self.action is None:
+            return f"none of the actions, skipped (nearest {self.nearest}: {far}, more than {threshold:.1f})"
+        if self.margin == float("inf"):
+            return f"shows {self.action} ({far})"
+        return f"shows {self.action} ({far}; the next action's is {self.margin:.1f} times that)"
 
 
 @dataclass(frozen=True)
@@ -86,11 +96,11 @@ class ActionModel:
 
     Args:
         train: Its training videos.
-        alignment: Of these, row by row.
+        sources: Of each, T^theta at the points of its prototype.
         data: How embeddings are preprocessed.
     """
 
-    def __init__(self, train: VideoSet, alignment: Alignment, data: DataConfig) -> None:
+    def __init__(self, train: VideoSet, sources: Sequence[np.ndarray], data: DataConfig) -> None:
         """Learn axes and prototypes, and score the training videos by those of the others."""
         self.actions = train.actions
         self.preprocessor = Preprocessor.fit(train, data)
@@ -102,8 +112,8 @@ class ActionModel:
         seconds = train.lengths / train.fps
         self.duration_s = np.array([np.median(seconds[action == a]) for a in range(len(self.actions))])
         grid = np.linspace(0, 1, GRID)
-        sources = [alignment.source(row) for row in some.tolist()]
-        times = np.stack([np.interp(grid, prototype_grid(len(source)), source) for source in sources])
+        chosen = [sources[row] for row in some.tolist()]
+        times = np.stack([np.interp(grid, prototype_grid(len(source)), source) for source in chosen])
         aligned = sample_rows(beside, torch.from_numpy(times).float())
         self._learn(beside, aligned, torch.from_numpy(action[some]))
 

@@ -3,9 +3,10 @@
 import glob
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,14 +24,22 @@ from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock, is_video, note_lef
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Aligner
+    from tpl_lightning.recognition import ActionModel
 
-__all__ = ["NEW", "Run", "RunFile", "RunVideo"]
+__all__ = ["AUTO", "NEW", "Broken", "Run", "RunFile", "RunVideo"]
+
+Broken = Callable[[Mapping[Path, str], int], None]
+"""Told of new videos that cannot be embedded, each with what is wrong, and of how many videos they are."""
+
+AUTO = "auto"
+"""In the place of an action: whichever a new video shows."""
 
 NEW = "new"
 """The split of a video that the run has not seen."""
 
 # A file whose frame rate is higher than the run's by more than this is embedded at the run's.
 _FASTER = 1.1
+_MANY = 4  # new videos, whose embedding takes a while
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ class RunVideo:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A video file, before anything is read of it: what it is called, what it shows, and its row in the run, if any."""
+    """A video file: what it is called, what it shows, and its row in the run, if any."""
 
     video_id: str
     action: str
@@ -112,6 +121,7 @@ class Run:
             raise UserError(f"{self.folder}: no such run directory; give runs/NAME as `tpl fit` left it.")
         self.alignment = Alignment.load(self.folder / "alignment.h5")
         self._cache_path = cache
+        self._embedded: dict[Path, tuple[np.ndarray, VideoClock]] = {}  # videos whose action was asked for
 
     @cached_property
     def config(self) -> Config:
@@ -166,6 +176,16 @@ class Run:
         """Return the number of points L of an action's prototype."""
         return int(self.alignment.prototype_length[self.alignment.action == action][0])
 
+    @cached_property
+    def action_model(self) -> "ActionModel":
+        """What tells the run's actions apart, learned from its training videos as the run has aligned them."""
+        from tpl_lightning.recognition import ActionModel
+
+        rows = np.flatnonzero(self.alignment.split == "train")
+        known, own = self._row_of_cache, self.alignment
+        train = VideoSet(self.cache, np.array([known[str(video)] for video in own.video_id[rows]]))
+        return ActionModel(train, [own.source(row) for row in rows.tolist()], self.config.data)
+
     def labels(self, video: RunVideo) -> np.ndarray:
         """Return the phase of each frame of a video of the run, (L_i,), -1 where unlabelled."""
         return self.cache.labels(self._row_of_cache[video.video_id])
@@ -180,32 +200,43 @@ class Run:
         rows = np.flatnonzero(self.alignment.action == action).tolist()
         return [self._known(row, None) for row in rows]
 
-    def files(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunFile]:
-        """Find video files and what they show; nothing is read of them yet.
+    def files(
+        self, names: Sequence[str | Path], *, action: str | None = None, broken: Broken | None = None
+    ) -> list[RunFile]:
+        """Find video files and what they show; only new ones whose action nothing names are read for it.
 
-        A file whose name without its ending is a video of the run is that video; any other is new.
+        A file whose name without its ending is a video of the run is that video; any other is new. A new video shows
+        what its folder is named; where that is no action of the run, it is compared with all of them. Those that show
+        none are named, and left out.
 
         Args:
             names: Files and folders, which are searched with all below them. None: the folders where the run's own
                 videos usually lie.
-            action: Only this action; also what new videos show. Empty: a new video shows what its folder is named.
+            action: Only this action; also what new videos show. ``auto``: new videos are compared with all actions,
+                whatever their folders are named.
+            broken: As for :meth:`open`.
 
         Returns:
             The files in the order given.
 
         Raises:
-            UserError: If a file is missing, or its action unknown.
+            UserError: If a file is missing, or the action unknown, or no video shows an action of the run.
         """
+        asked = action == AUTO and AUTO not in self.actions
+        action = None if asked else action
         if action is not None:
             self._check_action(action)
         row = {canonical(str(video)): i for i, video in enumerate(self.alignment.video_id)}
-        shows: dict[Path, tuple[str, int | None]] = {}
+        shows: dict[Path, tuple[str | None, int | None]] = {}
         others: list[Path] = []
         for path, root in (collect_files(names) if names else self._own_files()).items():
             index = self._find_row(path, root, row)
             if index is None and not names:
                 continue
-            shown = self._action_of(path, root, action) if index is None else str(self.alignment.action[index])
+            if index is not None:
+                shown: str | None = str(self.alignment.action[index])
+            else:
+                shown = None if asked else self._action_of(path, root, action)
             if action is not None and shown != action:
                 others.append(path)
                 continue
@@ -218,11 +249,64 @@ class Run:
             where = ", ".join(map(str, names)) or "the usual places"
             wanted = "" if action is None else f" of action {action!r}"
             raise UserError(f"{where}: no video{wanted} there; name video files or folders after {self.folder}.")
-        return list(found.values())
+        return self._recognised(list(found.values()), broken)
 
-    def open(
-        self, files: Sequence[RunFile], *, broken: Callable[[Mapping[Path, str], int], None] | None = None
-    ) -> list[RunVideo]:
+    def _recognised(self, files: list[RunFile], broken: Broken | None) -> list[RunFile]:
+        """Return files with the actions that were not named; without those that show none, which are listed."""
+        unnamed = [file for file in files if file.action is None]
+        if not unnamed:
+            return files
+        problems: dict[Path, str] = {}
+        for file, embedded in self._embed([file.path for file in unnamed], broken, problems):
+            self._embedded[file] = embedded
+        if broken is not None and problems:
+            broken(problems, len(files))
+        unnamed = [file for file in unnamed if file.path in self._embedded]
+        shown: dict[str, str] = {}
+        if unnamed:
+            model = self.action_model
+            verdicts = model.verdicts(model.errors(model.on_grid([self._embedded[f.path][0] for f in unnamed])))
+            for file, verdict in zip(unnamed, verdicts, strict=True):
+                print(f"note: {file.path}: {verdict.words(model.threshold)}", file=sys.stderr)
+                if verdict.action is not None:
+                    shown[file.video_id] = verdict.action
+        found = [replace(file, action=file.action or shown.get(file.video_id)) for file in files]
+        found = [file for file in found if file.action is not None]
+        if not found:
+            raise UserError(
+                f"none of the {len(files)} videos shows an action of the run {self.folder} ({', '.join(self.actions)}); "
+                "say action=NAME if they do."
+            )
+        return found
+
+    def _embed(
+        self, paths: Sequence[Path], broken: Broken | None, problems: dict[Path, str]
+    ) -> Iterator[tuple[Path, tuple[np.ndarray, VideoClock]]]:
+        """Embed files as the run's videos were; note what is wrong with those that cannot be."""
+        from tpl_lightning.features import Progress, embed_video, extractor_of_cache
+        from tpl_lightning.video import probe_video
+
+        left = [path for path in paths if path not in self._embedded]
+        if left:
+            extractor, usual = extractor_of_cache(self.cache), float(self.cache.fps.max())
+        with Progress("Embedding new videos", len(left), enabled=len(left) > _MANY) as bar:
+            for path in paths:
+                if path in self._embedded:
+                    yield path, self._embedded[path]
+                    continue
+                try:
+                    thin = probe_video(path).clock.usual_fps > _FASTER * usual
+                    embedded = embed_video(path, extractor, fps=usual if thin else None)
+                except UserError as error:
+                    if broken is None:
+                        raise
+                    problems[path] = str(error)
+                    continue
+                finally:
+                    bar.advance()
+                yield path, embedded
+
+    def open(self, files: Sequence[RunFile], *, broken: Broken | None = None) -> list[RunVideo]:
         """Look up or predict the warps of files.
 
         Those of the run have their warp in the run; others are embedded by the extractor that made the run's cache and
@@ -248,7 +332,7 @@ class Run:
         """Find files and their warps: :meth:`files`, then :meth:`open`."""
         return self.open(self.files(names, action=action))
 
-    def _named(self, shows: Mapping[Path, tuple[str, int | None]]) -> dict[str, RunFile]:
+    def _named(self, shows: Mapping[Path, tuple[str | None, int | None]]) -> dict[str, RunFile]:
         """Name files, each with its action and row: new ones after their folders too where that tells them apart."""
         new = {path: (action, Path(os.path.abspath(path))) for path, (action, index) in shows.items() if index is None}
         root = Path(os.path.commonpath([place.parent for _, place in new.values()])) if new else Path()
@@ -311,17 +395,12 @@ class Run:
                 return by_name[canonical(folder.name)]
         return None
 
-    def _action_of(self, path: Path, root: Path, given: str | None) -> str:
-        """Return what a new video shows: what its folder is named, else what was given."""
+    def _action_of(self, path: Path, root: Path, given: str | None) -> str | None:
+        """Return what a new video shows: what its folder is named, else what was given, or all that there is; or None."""
         folder = self._named_action(path, root)
         if folder is not None:
             return folder
-        if given is not None or len(self.actions) == 1:
-            return given or self.actions[0]
-        raise UserError(
-            f"{path}: no video of the run {self.folder}, so its action must be known; say action=NAME or put it into "
-            f"a folder of that name ({', '.join(self.actions)})."
-        )
+        return given or (self.actions[0] if len(self.actions) == 1 else None)
 
     def _own_files(self) -> dict[Path, Path]:
         """Look where the data layer keeps or makes videos; the first place that has any wins."""
@@ -339,7 +418,7 @@ class Run:
         )
 
     def _align_new(
-        self, new: dict[str, tuple[Path, str]], broken: Callable[[Mapping[Path, str], int], None] | None
+        self, new: dict[str, tuple[Path, str]], broken: Broken | None
     ) -> list[RunVideo]:
         """Embed and align files that the run has not seen."""
         if not new:
@@ -366,7 +445,7 @@ class Run:
 def embed_and_align(
     run: Run,
     new: dict[str, tuple[Path, str]],
-    broken: Callable[[Mapping[Path, str], int], None] | None = None,
+    broken: Broken | None = None,
 ) -> tuple[Alignment | None, list[VideoClock]]:
     """Embed files as the run's videos were, and predict their warps with the run's model.
 
@@ -378,39 +457,35 @@ def embed_and_align(
     Returns:
         The alignment, a row per video (None: there is none left), and when the embedded frames of each appear.
     """
-    from tpl_lightning.features import embed_video, extractor_of_cache
-    from tpl_lightning.video import probe_video
-
-    extractor, usual = extractor_of_cache(run.cache), float(run.cache.fps.max())
     clocks: list[VideoClock] = []
     problems: dict[Path, str] = {}
     with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
         target = Path(folder) / "new.h5"
-        with EmbeddingCacheWriter(
-            target,
-            dataset=run.cache.dataset,
-            extractor=run.cache.extractor,
-            source="new videos",
-            phase_names={},
-            dtype=run.cache.dtype.name,
-        ) as writer:
-            for video_id, (path, action) in list(new.items()):
-                try:
-                    thin = probe_video(path).clock.usual_fps > _FASTER * usual
-                    embeddings, clock = embed_video(path, extractor, fps=usual if thin else None)
-                except UserError as error:
-                    if broken is None:
-                        raise
-                    problems[path] = str(error)
-                    del new[video_id]
-                    continue
+        with new_cache(run, target) as writer:
+            named = {path: (video_id, action) for video_id, (path, action) in new.items()}
+            for path, (embeddings, clock) in run._embed(list(named), broken, problems):
+                video_id, action = named[path]
                 clocks.append(clock)
                 writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=clock.fps)
+            for path in problems:
+                del new[named[path][0]]
             if broken is not None and problems:
                 broken(problems, len(new) + len(problems))
             if not new:
                 return None, []
         return _fitted_aligner(run).align(VideoSet(EmbeddingCache(target))), clocks
+
+
+def new_cache(run: Run, target: Path) -> EmbeddingCacheWriter:
+    """Return the writer of a cache of new videos, embedded as a run's are."""
+    return EmbeddingCacheWriter(
+        target,
+        dataset=run.cache.dataset,
+        extractor=run.cache.extractor,
+        source="new videos",
+        phase_names={},
+        dtype=run.cache.dtype.name,
+    )
 
 
 def _fitted_aligner(run: Run) -> "Aligner":
