@@ -26,9 +26,12 @@ GRID = 64
 _DERIVATIVE, _SIGMA = 0.5, 0.02  # share of the energy, and smoothing as a share of the video
 _SHRINKAGE = 0.2  # the axes are learned from few videos, and have to serve others
 _AXES = 64
+_LEVEL_SHRINKAGE = 0.5  # of the scatter of levels: there is one to a video
+_WEIGHTS = (0.0, 0.1, 0.3, 1.0)  # of levels beside alignments, of which training videos choose
+_FAR = 0.4  # of the way from what is usual for an action to what is for others, in the logarithm
 _FOLDS = 5
 _SURE = 0.95  # of the training videos
-_UNKNOWN = 0.25  # of the energy of a prototype, where no action has two videos
+_UNKNOWN = 0.25  # error, where no action has two videos
 _TRAINING = 40  # videos of an action that are enough
 _AT_ONCE = 2048  # alignments in memory
 
@@ -42,18 +45,20 @@ class Verdict:
         nearest: The nearest action in any case.
         score: Its relative error; 1 is that of a usual training video.
         margin: How many times larger the next action's is.
+        limit: The relative error from which on it is none.
     """
 
     action: str | None
     nearest: str
     score: float
     margin: float
+    limit: float
 
-    def words(self, threshold: float) -> str:
+    def words(self) -> str:
         """Say it in a sentence."""
         far = f"{self.score:.1f} times the error of its training videos"
         if self.action is None:
-            return f"none of the actions, skipped (nearest {self.nearest}: {far}, more than {threshold:.1f})"
+            return f"none of the actions, skipped (nearest {self.nearest}: {far}, more than {self.limit:.1f})"
         if self.margin == float("inf"):
             return f"shows {self.action} ({far})"
         return f"shows {self.action} ({far}; the next action's is {self.margin:.1f} times that)"
@@ -61,34 +66,72 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Fit:
-    """Axes and prototypes of some training videos."""
+    """Axes and prototypes of some training videos, and the levels that they lie on."""
 
     space: TimingSpace
     prototype: Tensor
     """(A, G, K)."""
+    level: Tensor
+    """(A, C) mean level of each action's videos, in axes in which levels within an action have variance about 1."""
+    whiten: Tensor
+    """(C, C) what takes levels there."""
 
     @classmethod
-    def of(cls, plain: TimingSpace, beside: Tensor, action: Tensor, num_actions: int) -> "_Fit":
-        """Learn from videos (N, G, C') on the prototype timeline."""
+    def of(cls, plain: TimingSpace, beside: Tensor, level: Tensor, action: Tensor, num_actions: int) -> "_Fit":
+        """Learn from videos (N, G, C') on the prototype timeline and their levels (N, C)."""
         space = plain.with_metric(
             beside, action, num_actions=num_actions, channels=_AXES, shrinkage=_SHRINKAGE
         )
-        aligned = less_level(space.in_metric(beside), 1.0)
-        count = torch.bincount(action, minlength=num_actions).clamp(min=1).view(-1, 1, 1)
-        total = aligned.new_zeros(num_actions, *aligned.shape[1:]).index_add(0, action, aligned)
-        return cls(space, total / count)
+        prototype = _means(less_level(space.in_metric(beside), 1.0), action, num_actions)
+        within = (level - _means(level, action, num_actions)[action]).double()
+        scatter = within.T @ within / max(len(within) - num_actions, 1)
+        size = scatter.diagonal().mean().clamp(min=1e-12)
+        scatter = (1 - _LEVEL_SHRINKAGE) * scatter + _LEVEL_SHRINKAGE * size * torch.eye(len(scatter))
+        variance, axes = torch.linalg.eigh(scatter)
+        whiten = (axes * variance.clamp(min=1e-12).rsqrt()).to(level.dtype)
+        return cls(space, prototype, _means(level @ whiten, action, num_actions), whiten)
 
-    def errors(self, beside: Tensor, rows: Tensor, action: Tensor) -> Tensor:
-        """Return the error (M,) of aligning some videos of (N, G, C') each with an action's prototype.
+    def errors(self, beside: Tensor, level: Tensor, rows: Tensor, action: Tensor) -> Tensor:
+        """Return the two errors (M, 2) of some videos of (N, G, C') and (N, C), each by an action.
 
-        The best path tells actions apart as well as the smooth warp nearest to it, in a tenth of the time.
+        The first is that of aligning it with the prototype; the best path tells actions apart as well as the smooth
+        warp nearest to it, in a tenth of the time. The second is the squared distance of its level.
         """
-        signal = less_level(self.space.in_metric(beside), 1.0)
+        signal, level = less_level(self.space.in_metric(beside), 1.0), level @ self.whiten
         found = [signal.new_zeros(0)]
         for part in chunks(len(rows), _AT_ONCE):
-            video, target = signal[rows[part]], self.prototype[action[part]]
-            found.append((sample_rows(target, path_positions(video, target)) - video).square().sum(-1).mean(1))
-        return torch.cat(found)
+            found.append(_discordance(signal[rows[part]], self.prototype[action[part]]))
+        return torch.stack([torch.cat(found), (level[rows] - self.level[action]).square().mean(1)], 1)
+
+
+def _means(values: Tensor, action: Tensor, num_actions: int) -> Tensor:
+    """Return the mean of each action's rows; 0 where it has none."""
+    count = torch.bincount(action, minlength=num_actions).clamp(min=1).view(-1, *[1] * (values.dim() - 1))
+    return values.new_zeros(num_actions, *values.shape[1:]).index_add(0, action, values) / count
+
+
+def _discordance(video: Tensor, target: Tensor) -> Tensor:
+    """Return the error (M,) of videos (M, G, K) along their best paths to targets (M, G, K).
+
+    It is the mean squared distance over the mean of both energies, 1 less Lin's concordance: 0 where they are equal, 1
+    where they have nothing in common, and also where nothing happens in a video, whose squared distance is small. Half
+    of it is over the video's points and half over the target's, so that neither can pass over a part of the other.
+    """
+    position = path_positions(video, target).cummax(1).values
+    matched = sample_rows(target, position), sample_rows(video, _inverse(position))
+    distance = (matched[0] - video).square().sum(-1).mean(1) + (matched[1] - target).square().sum(-1).mean(1)
+    energy = sum(x.square().sum(-1).mean(1) for x in (video, target, *matched))
+    return distance / energy.clamp(min=1e-12)
+
+
+def _inverse(position: Tensor) -> Tensor:
+    """Return where each even time lies on positions (M, G) that never decrease from 0 to 1, (M, G) in [0, 1]."""
+    size = position.shape[1]
+    grid = torch.linspace(0, 1, size).expand_as(position).contiguous()
+    above = torch.searchsorted(position.contiguous(), grid).clamp(1, size - 1)
+    low, high = position.gather(1, above - 1), position.gather(1, above)
+    share = ((grid - low) / (high - low).clamp(min=1e-9)).clamp(0, 1)
+    return (above - 1 + share) / (size - 1)
 
 
 class ActionModel:
@@ -108,33 +151,39 @@ class ActionModel:
         action = np.array([code[str(name)] for name in train.action])
         some = np.sort(np.concatenate([_spread(np.flatnonzero(action == a)) for a in range(len(self.actions))]))
         plain = TimingSpace(_DERIVATIVE, _SIGMA)
-        self.plain, beside = plain.fit(self.on_grid([train.read(row) for row in some.tolist()]))
+        features, level = self._clips([train.read(row) for row in some.tolist()])
+        self.plain, beside = plain.fit(features)
         seconds = train.lengths / train.fps
         self.duration_s = np.array([np.median(seconds[action == a]) for a in range(len(self.actions))])
         grid = np.linspace(0, 1, GRID)
         chosen = [sources[row] for row in some.tolist()]
         times = np.stack([np.interp(grid, prototype_grid(len(source)), source) for source in chosen])
         aligned = sample_rows(beside, torch.from_numpy(times).float())
-        self._learn(beside, aligned, torch.from_numpy(action[some]))
+        self._learn(beside, aligned, level, torch.from_numpy(action[some]))
 
-    def _learn(self, beside: Tensor, aligned: Tensor, action: Tensor) -> None:
+    def _learn(self, beside: Tensor, aligned: Tensor, level: Tensor, action: Tensor) -> None:
         """Fit, and measure what is usual for training videos that are left out, and what is too far."""
         count = len(self.actions)
-        self.fit = _Fit.of(self.plain, aligned, action, count)
-        errors = self._held_out(beside, aligned, action)
-        energy = self.fit.prototype.square().sum(-1).mean(1)  # the error of a video in which nothing happens
-        own = errors.gather(1, action.unsqueeze(1)).squeeze(1)
-        share = torch.stack([own[action == a].nanmedian() for a in range(count)]) / energy
-        share = torch.where(share.isnan(), share.nanmedian().nan_to_num(_UNKNOWN), share)
-        self.usual = (share * energy).clamp(min=1e-9)
-        relative = errors / self.usual
-        near = relative.gather(1, action.unsqueeze(1)).squeeze(1)
-        far = relative.scatter(1, action.unsqueeze(1), torch.nan).nan_to_num(torch.inf).amin(1)
-        self.threshold = _between(near[near.isfinite()], far[far.isfinite()], float((energy / self.usual).min()))
+        self.fit = _Fit.of(self.plain, aligned, level, action, count)
+        errors = self._held_out(beside, aligned, level, action)
+        own = errors[torch.arange(len(action)), action]
+        usual = torch.stack([own[action == a].nanmedian(0).values for a in range(count)])
+        spare = usual.nanmedian(0).values.nan_to_num(_UNKNOWN)
+        self.usual = torch.where(usual.isnan(), spare, usual).clamp(min=1e-6)
+        """(A, 2) errors of a usual training video."""
+        choices = [_Limits.of(self._weighed(errors, weight), action, self.usual, weight) for weight in _WEIGHTS]
+        self.limits = max(choices, key=lambda limits: limits.separation)
+        self.weight, self.threshold = self.limits.weight, self.limits.threshold
 
-    def _held_out(self, beside: Tensor, aligned: Tensor, action: Tensor) -> Tensor:
-        """Return the errors (N, A) of training videos by axes and prototypes of the others; NaN: there are none."""
-        count, errors = len(self.actions), aligned.new_full((len(action), len(self.actions)), torch.nan)
+    def _weighed(self, errors: Tensor, weight: float) -> Tensor:
+        """Return errors (..., A, 2) relative to what is usual, both in one, (..., A)."""
+        relative = errors / self.usual
+        return (relative[..., 0] + weight * relative[..., 1]) / (1 + weight)
+
+    def _held_out(self, beside: Tensor, aligned: Tensor, level: Tensor, action: Tensor) -> Tensor:
+        """Return the errors (N, A, 2) of training videos by what was learned of others; NaN: there are none."""
+        count = len(self.actions)
+        errors = aligned.new_full((len(action), count, 2), torch.nan)
         fold = torch.zeros_like(action)
         for a in range(count):  # every fold has some of each action
             mine = (action == a).nonzero().squeeze(1)
@@ -143,58 +192,106 @@ class ActionModel:
             rows, others = (fold == held).nonzero().squeeze(1), fold != held
             if not len(rows) or not others.any():
                 continue
-            fit = _Fit.of(self.plain, aligned[others], action[others], count)
+            fit = _Fit.of(self.plain, aligned[others], level[others], action[others], count)
             known = torch.bincount(action[others], minlength=count) > 0
-            errors[rows] = torch.where(known, self._each(fit, beside[rows]), torch.nan)
+            errors[rows] = torch.where(known.unsqueeze(1), self._each(fit, beside[rows], level[rows]), torch.nan)
         return errors
 
-    def _each(self, fit: _Fit, beside: Tensor) -> Tensor:
-        """Return the error (N, A) of every video against every action."""
+    def _each(self, fit: _Fit, beside: Tensor, level: Tensor) -> Tensor:
+        """Return the errors (N, A, 2) of every video by every action."""
         rows, action = torch.arange(len(beside)), torch.arange(len(self.actions))
         pairs = torch.cartesian_prod(rows, action)
-        return fit.errors(beside, pairs[:, 0], pairs[:, 1]).view(len(beside), -1)
+        return fit.errors(beside, level, pairs[:, 0], pairs[:, 1]).view(len(beside), -1, 2)
 
-    def on_grid(self, embeddings: list[np.ndarray]) -> Tensor:
-        """Return the features (N, G, C) of whole videos."""
-        lengths = [len(values) for values in embeddings]
-        packed = self.preprocessor.packed(torch.from_numpy(np.concatenate(embeddings)).float(), lengths)
-        return resample_to_size(packed, torch.tensor(lengths), GRID)
+    def values(self, embeddings: np.ndarray) -> Tensor:
+        """Return what is compared of frames (F, C): as preprocessed, but for the centring and scaling of each video."""
+        frames = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
+        maker = self.preprocessor
+        projected = frames if maker.components is None else frames @ torch.from_numpy(maker.components).T
+        return projected / (maker.scale or 1.0)
+
+    def on_grid(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features (N, G, C) of clips and their levels (N, C).
+
+        Args:
+            values: (F, C) from :meth:`values`, of one clip behind the other.
+            lengths: (N,) frames of each.
+        """
+        features = resample_to_size(values, lengths, GRID)
+        level = features.mean(1)
+        features = features - level.unsqueeze(1)
+        if self.preprocessor.scale is None:
+            size = features.square().sum(-1).mean(1).sqrt().clamp(min=1e-6).view(-1, 1, 1)
+            features, level = features / size, level / size.view(-1, 1)
+        return features, level
 
     def beside(self, level: Tensor, slope: Tensor) -> Tensor:
         """Return features (T, C) with time derivatives, in units of a whole action, beside them, (T, C')."""
         share = self.plain.derivative
         return torch.cat([(1 - share) ** 0.5 * level, share**0.5 / self.plain.derivative_scale * slope], -1)
 
-    def errors(self, features: Tensor) -> Tensor:
-        """Return the errors (N, A) of features (N, G, C) by every action, relative to its training videos'."""
-        return self._each(self.fit, self.plain(features)) / self.usual
+    def errors(self, videos: Sequence[np.ndarray]) -> Tensor:
+        """Return the errors (N, A) of clips, each (L_i, C) embeddings, by every action, relative to training videos'."""
+        features, level = self._clips(videos)
+        return self._weighed(self._each(self.fit, self.plain(features), level), self.weight)
 
+    def errors_of(self, values: Tensor, lengths: Tensor, action: Tensor) -> Tensor:
+        """Return the error (N,) of clips as of :meth:`on_grid`, each by one action, over the action's threshold."""
+        features, level = self.on_grid(values, lengths)
+        errors = self.fit.errors(self.plain(features), level, torch.arange(len(lengths)), action)
+        relative = errors / self.usual[action]
+        total = (relative[:, 0] + self.weight * relative[:, 1]) / (1 + self.weight)
+        return total / self.threshold[action]
+
+    def _clips(self, videos: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        parts = [self.on_grid(self.values(video), torch.tensor([len(video)])) for video in videos]
+        return torch.cat([features for features, _ in parts]), torch.cat([level for _, level in parts])
 
     def verdicts(self, errors: Tensor) -> list[Verdict]:
         """Say what videos show, by their relative errors (N, A)."""
         found = []
         for row in errors:
             ranked = row.sort()
-            nearest, score = self.actions[int(ranked.indices[0])], float(ranked.values[0])
+            number, score = int(ranked.indices[0]), float(ranked.values[0])
+            limit, name = float(self.threshold[number]), self.actions[number]
             margin = float(ranked.values[1]) / max(score, 1e-9) if len(row) > 1 else float("inf")
-            found.append(Verdict(nearest if score <= self.threshold else None, nearest, score, margin))
+            found.append(Verdict(name if score <= limit else None, name, score, margin, limit))
         return found
 
 
-def _between(near: Tensor, far: Tensor, still: float) -> float:
-    """Return the relative error at which none of the actions begins.
+@dataclass(frozen=True)
+class _Limits:
+    """Where each action ends, for one weight of the level.
 
-    It lies halfway, in the logarithm, between what training videos have by their own action and what the nearest of the
-    other actions has; a video in which nothing happens counts as one of these.
-
-    Args:
-        near: (N,) errors by their own action, of training videos that were left out.
-        far: (N,) by the nearest other action.
-        still: Of a video in which nothing happens.
+    Attributes:
+        weight: Of the level's relative error beside that of the alignment.
+        threshold: (A,) relative error at which a video is none of the action.
+        separation: How many times larger errors by other actions are than by the own, in the logarithm.
     """
-    usual = float(near.quantile(_SURE)) if len(near) else 1.0
-    other = min(float(far.quantile(1 - _SURE)), still) if len(far) else still
-    return max(usual, (usual * other) ** 0.5)
+
+    weight: float
+    threshold: Tensor
+    separation: float
+
+    @classmethod
+    def of(cls, relative: Tensor, action: Tensor, usual: Tensor, weight: float) -> "_Limits":
+        """Decide by the relative errors (N, A) of training videos that were left out.
+
+        A threshold lies between what training videos have by their own action and what those of other actions have by
+        it, in the logarithm; a video in which nothing happens counts as one of these.
+        """
+        own = relative.gather(1, action.unsqueeze(1)).squeeze(1)
+        own = own[own.isfinite()]
+        near = float(own.quantile(_SURE)) if len(own) else 1.0
+        thresholds, separations = [], []
+        for number in range(len(usual)):
+            others = relative[action != number, number]
+            others = others[others.isfinite()]
+            still = (1 / float(usual[number, 0]) + weight) / (1 + weight)
+            far = min(float(others.quantile(1 - _SURE)), still) if len(others) else still
+            thresholds.append(max(near, near ** (1 - _FAR) * far**_FAR))
+            separations.append(np.log(max(far, 1e-9) / near))
+        return cls(weight, torch.tensor(thresholds), float(np.mean(separations)))
 
 
 def _spread(rows: np.ndarray) -> np.ndarray:

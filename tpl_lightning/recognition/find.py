@@ -14,15 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import resample_to_size
-from tpl_lightning.recognition.actions import GRID, ActionModel
+from tpl_lightning.recognition.actions import ActionModel
 
 __all__ = ["Hit", "find_hits"]
 
 _POINTS = 32  # of an action of usual length
 _FEWEST, _MOST = 8, 96  # of any action
 _STAY = 0.5  # of a point's cost, for each further step of the recording that faces it
-_LOOSE = 3.0  # times the threshold, up to which an end of a path is a proposal
+_LOOSE = 1.5  # times the energy of a prototype, up to which an end of a path is a proposal
 _WORTH = 2.0  # times the threshold, up to which ends are moved
 _SAME = 0.7  # intersection over union of proposals that are one
 _OVERLAP = 0.35  # of the shorter of two hits, which may be shared
@@ -33,7 +32,7 @@ _WINDOWS = 512  # that are cut out at once
 
 @dataclass(frozen=True)
 class Hit:
-    """An occurrence in frames ``start`` to ``end - 1``; its action's number, and its error as of a clip."""
+    """An occurrence in frames ``start`` to ``end - 1``; its action's number, and its error over the threshold."""
 
     start: int
     end: int
@@ -52,12 +51,12 @@ def find_hits(
         fps: Frames per second.
         advance: Told of frames as they are done.
     """
-    features = model.preprocessor.packed(torch.from_numpy(embeddings).float(), [len(embeddings)])
+    features = model.values(embeddings)
     lengths = np.maximum(model.duration_s * fps, 4.0)
     windows = _proposals(model, features, lengths, advance)
     errors = _errors(model, features, windows)
     windows, errors = _fitted(model, features, windows, errors)
-    good = errors <= model.threshold
+    good = errors <= 1
     order = np.argsort(errors[good])
     kept: list[Hit] = []
     for (start, end, action), error in zip(windows[good][order].tolist(), errors[good][order].tolist(), strict=True):
@@ -109,11 +108,11 @@ def _proposals(
             signal = model.fit.space.in_metric(
                 model.beside(level, slope[rows] * float(lengths[a] / stride))
             )
-            distance = torch.cdist(signal, target).square() / model.usual[a]
+            distance = torch.cdist(signal, target).square() / target.square().sum(-1).mean()
             costs[:, a, : points[a]] = distance.numpy()
         search.read(costs)
         advance(stride * len(costs))
-    return _minima(*search.ends(), points, stride, len(features), _LOOSE * model.threshold)
+    return _minima(*search.ends(), points, stride, len(features), _LOOSE)
 
 
 class _Search:
@@ -186,16 +185,13 @@ def _is_known(window: tuple[int, int], kept: list[tuple[int, int]], size: int) -
 
 
 def _errors(model: ActionModel, features: Tensor, windows: np.ndarray) -> np.ndarray:
-    """Return the error (M,) of each window (M, 3) as a clip of its action, relative to training videos'."""
+    """Return the error (M,) of each window (M, 3) as a clip of its action, over the action's threshold."""
     found = [np.zeros(0)]
     for first in range(0, len(windows), _WINDOWS):
         part = windows[first : first + _WINDOWS]
-        lengths = torch.from_numpy(part[:, 1] - part[:, 0])
         cut = torch.cat([features[start:end] for start, end, _ in part.tolist()])
-        action = torch.from_numpy(part[:, 2])
-        beside = model.plain(resample_to_size(cut, lengths, GRID))
-        error = model.fit.errors(beside, torch.arange(len(part)), action) / model.usual[action]
-        found.append(error.double().numpy())
+        lengths = torch.from_numpy(part[:, 1] - part[:, 0])
+        found.append(model.errors_of(cut, lengths, torch.from_numpy(part[:, 2])).double().numpy())
     return np.concatenate(found)
 
 
@@ -203,7 +199,7 @@ def _fitted(
     model: ActionModel, features: Tensor, windows: np.ndarray, errors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move the ends of windows (M, 3) to where they fit best; those that are far off are left out."""
-    near = errors <= _WORTH * model.threshold
+    near = errors <= _WORTH
     windows, errors = windows[near], errors[near]
     for move in _MOVES:
         step = np.maximum(np.rint(move * (windows[:, 1] - windows[:, 0])), 1).astype(np.int64)

@@ -265,9 +265,9 @@ class Run:
         shown: dict[str, str] = {}
         if unnamed:
             model = self.action_model
-            verdicts = model.verdicts(model.errors(model.on_grid([self._embedded[f.path][0] for f in unnamed])))
+            verdicts = model.verdicts(model.errors([self._embedded[file.path][0] for file in unnamed]))
             for file, verdict in zip(unnamed, verdicts, strict=True):
-                print(f"note: {file.path}: {verdict.words(model.threshold)}", file=sys.stderr)
+                print(f"note: {file.path}: {verdict.words()}", file=sys.stderr)
                 if verdict.action is not None:
                     shown[file.video_id] = verdict.action
         found = [replace(file, action=file.action or shown.get(file.video_id)) for file in files]
