@@ -22,6 +22,7 @@ COMMANDS = {
     "sync": "videos in, one video in which all move in step out: tpl sync runs/NAME clips/ out=synced.mp4",
     "transfer": "carry phase labels to videos: tpl transfer runs/NAME clips/ out=labels.csv",
     "retrieve": "the matching frame of every video: tpl retrieve runs/NAME video=NAME time=SECONDS",
+    "find": "find and count actions in a long recording: tpl find runs/NAME long.mp4 clips=found/",
     "view": "a page on which to look at a run's videos in step: tpl view runs/NAME",
     "doctor": "what works on this machine: versions, devices, warps",
 }

@@ -3,7 +3,7 @@
 What an extractor does to a whole clip, such as taking out the drift of its camera, has no meaning across a cut.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,11 @@ _SHORTEST = 8  # frames of a scene
 
 
 def embed_recording(
-    path: str | Path, extractor: Extractor, *, fps: float | None = None
+    path: str | Path,
+    extractor: Extractor,
+    *,
+    fps: float | None = None,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[np.ndarray, VideoClock]:
     """Embed a recording, streaming its frames; the same as ``embed_video`` where there is no cut.
 
@@ -30,6 +34,7 @@ def embed_recording(
         path: The video file.
         extractor: A fitted extractor.
         fps: Frames per second to resample to; None takes all frames as they are.
+        advance: Told of frames as they are embedded.
 
     Returns:
         Embeddings (T, C), float32, and when each row is shown.
@@ -38,10 +43,16 @@ def embed_recording(
         UserError: If the file cannot be decoded or has fewer than two frames.
     """
     reader = VideoReader(Path(path), size=extractor.decode_size, fps=fps)
-    parts = [extractor(scene) for scene in scenes(iter(reader))]
+    parts = [extractor(scene) for scene in scenes(_counted(reader, advance))]
     if sum(map(len, parts)) < 2:
         raise UserError(f"Expected at least 2 frames in {path}, but found {sum(map(len, parts))}.")
     return np.concatenate(parts), reader.clock
+
+
+def _counted(frames: Iterable[np.ndarray], advance: Callable[[int], None]) -> Iterator[np.ndarray]:
+    for frame in frames:
+        yield frame
+        advance(1)
 
 
 def scenes(frames: Iterable[np.ndarray]) -> Iterator[Iterator[np.ndarray]]:

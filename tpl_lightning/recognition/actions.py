@@ -79,9 +79,7 @@ class _Fit:
     @classmethod
     def of(cls, plain: TimingSpace, beside: Tensor, level: Tensor, action: Tensor, num_actions: int) -> "_Fit":
         """Learn from videos (N, G, C') on the prototype timeline and their levels (N, C)."""
-        space = plain.with_metric(
-            beside, action, num_actions=num_actions, channels=_AXES, shrinkage=_SHRINKAGE
-        )
+        space = plain.with_metric(beside, action, num_actions=num_actions, channels=_AXES, shrinkage=_SHRINKAGE)
         prototype = _means(less_level(space.in_metric(beside), 1.0), action, num_actions)
         within = (level - _means(level, action, num_actions)[action]).double()
         scatter = within.T @ within / max(len(within) - num_actions, 1)
@@ -120,7 +118,7 @@ def _discordance(video: Tensor, target: Tensor) -> Tensor:
     position = path_positions(video, target).cummax(1).values
     matched = sample_rows(target, position), sample_rows(video, _inverse(position))
     distance = (matched[0] - video).square().sum(-1).mean(1) + (matched[1] - target).square().sum(-1).mean(1)
-    energy = sum(x.square().sum(-1).mean(1) for x in (video, target, *matched))
+    energy = torch.stack([x.square().sum(-1).mean(1) for x in (video, target, *matched)]).sum(0)
     return distance / energy.clamp(min=1e-12)
 
 
@@ -281,11 +279,12 @@ class _Limits:
         it, in the logarithm; a video in which nothing happens counts as one of these.
         """
         own = relative.gather(1, action.unsqueeze(1)).squeeze(1)
-        own = own[own.isfinite()]
-        near = float(own.quantile(_SURE)) if len(own) else 1.0
+        known = own.isfinite()
+        pooled = float(own[known].quantile(_SURE)) if known.any() else 1.0
         thresholds, separations = [], []
         for number in range(len(usual)):
-            others = relative[action != number, number]
+            mine, others = own[known & (action == number)], relative[action != number, number]
+            near = (pooled * float(mine.quantile(_SURE))) ** 0.5 if len(mine) >= _FOLDS else pooled
             others = others[others.isfinite()]
             still = (1 / float(usual[number, 0]) + weight) / (1 + weight)
             far = min(float(others.quantile(1 - _SURE)), still) if len(others) else still

@@ -25,6 +25,8 @@ _LOOSE = 1.5  # times the energy of a prototype, up to which an end of a path is
 _WORTH = 2.0  # times the threshold, up to which ends are moved
 _SAME = 0.7  # intersection over union of proposals that are one
 _OVERLAP = 0.35  # of the shorter of two hits, which may be shared
+_TEMPO = 0.25  # usual deviation of the logarithm of a duration
+_UNUSUAL = 0.05  # by which the error grows with the square of such a deviation
 _MOVES = (0.08, 0.04)  # of the length, by which ends are moved in each round
 _CHUNK = 4096  # steps of the recording whose costs are in memory
 _WINDOWS = 512  # that are cut out at once
@@ -54,8 +56,12 @@ def find_hits(
     features = model.values(embeddings)
     lengths = np.maximum(model.duration_s * fps, 4.0)
     windows = _proposals(model, features, lengths, advance)
-    errors = _errors(model, features, windows)
-    windows, errors = _fitted(model, features, windows, errors)
+
+    def score(tried: np.ndarray) -> np.ndarray:
+        tempo = np.log((tried[:, 1] - tried[:, 0]) / lengths[tried[:, 2]]) / _TEMPO
+        return _errors(model, features, tried) * (1 + _UNUSUAL * tempo**2)
+
+    windows, errors = _fitted(windows, score, len(features))
     good = errors <= 1
     order = np.argsort(errors[good])
     kept: list[Hit] = []
@@ -83,9 +89,7 @@ def _coarse(model: ActionModel, features: Tensor, lengths: np.ndarray, stride: i
     return values, means
 
 
-def _proposals(
-    model: ActionModel, features: Tensor, lengths: np.ndarray, advance: Callable[[int], None]
-) -> np.ndarray:
+def _proposals(model: ActionModel, features: Tensor, lengths: np.ndarray, advance: Callable[[int], None]) -> np.ndarray:
     """Return windows (M, 3) of frames and action in which a path ends that is better than those around it."""
     stride = max(1, round(float(np.median(lengths)) / _POINTS))
     points = np.clip(np.rint(lengths / stride), _FEWEST, _MOST).astype(int)
@@ -94,9 +98,7 @@ def _proposals(
         return np.zeros((0, 3), dtype=np.int64)
     slope = torch.gradient(values, dim=0)[0]
     targets = [
-        torch.nn.functional.interpolate(
-            prototype.T[None], size=int(size), mode="linear", align_corners=True
-        )[0].T
+        torch.nn.functional.interpolate(prototype.T[None], size=int(size), mode="linear", align_corners=True)[0].T
         for prototype, size in zip(model.fit.prototype, points, strict=True)
     ]
     search = _Search(points)
@@ -105,9 +107,7 @@ def _proposals(
         costs = np.full((len(values[rows]), len(points), int(points.max())), np.inf, dtype=np.float32)
         for a, target in enumerate(targets):
             level = values[rows] - torch.from_numpy(means[a][rows]).float()
-            signal = model.fit.space.in_metric(
-                model.beside(level, slope[rows] * float(lengths[a] / stride))
-            )
+            signal = model.fit.space.in_metric(model.beside(level, slope[rows] * float(lengths[a] / stride)))
             distance = torch.cdist(signal, target).square() / target.square().sum(-1).mean()
             costs[:, a, : points[a]] = distance.numpy()
         search.read(costs)
@@ -196,9 +196,10 @@ def _errors(model: ActionModel, features: Tensor, windows: np.ndarray) -> np.nda
 
 
 def _fitted(
-    model: ActionModel, features: Tensor, windows: np.ndarray, errors: np.ndarray
+    windows: np.ndarray, score: Callable[[np.ndarray], np.ndarray], frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Move the ends of windows (M, 3) to where they fit best; those that are far off are left out."""
+    errors = score(windows)
     near = errors <= _WORTH
     windows, errors = windows[near], errors[near]
     for move in _MOVES:
@@ -210,10 +211,10 @@ def _fitted(
                     continue
                 moved = windows.copy()
                 moved[:, 0] = np.maximum(moved[:, 0] + first * step, 0)
-                moved[:, 1] = np.minimum(moved[:, 1] + last * step, len(features))
+                moved[:, 1] = np.minimum(moved[:, 1] + last * step, frames)
                 moved[:, :2] = np.where((moved[:, 1] - moved[:, 0] >= 4)[:, None], moved[:, :2], windows[:, :2])
                 tried.append(moved)
-                results.append(_errors(model, features, moved))
+                results.append(score(moved))
         best = np.argmin(results, axis=0)
         every = np.arange(len(windows))
         windows, errors = np.stack(tried)[best, every], np.stack(results)[best, every]

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +20,13 @@ from tpl_lightning.evaluation import Alignment, prototype_grid
 from tpl_lightning.features import video_names
 from tpl_lightning.files import canonical
 from tpl_lightning.runs.directory import find_cache
-from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock, is_video, note_left_out, search_videos
+from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock, is_video, note_left_out, probe_video, search_videos
 
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Aligner
     from tpl_lightning.recognition import ActionModel
 
-__all__ = ["AUTO", "NEW", "Broken", "Run", "RunFile", "RunVideo"]
+__all__ = ["AUTO", "NEW", "Broken", "Run", "RunFile", "RunVideo", "collect_files"]
 
 Broken = Callable[[Mapping[Path, str], int], None]
 """Told of new videos that cannot be embedded, each with what is wrong, and of how many videos they are."""
@@ -39,6 +39,7 @@ NEW = "new"
 
 # A file whose frame rate is higher than the run's by more than this is embedded at the run's.
 _FASTER = 1.1
+_UNNAMED = ""  # in the place of an action that nothing names
 _MANY = 4  # new videos, whose embedding takes a while
 
 
@@ -227,16 +228,16 @@ class Run:
         if action is not None:
             self._check_action(action)
         row = {canonical(str(video)): i for i, video in enumerate(self.alignment.video_id)}
-        shows: dict[Path, tuple[str | None, int | None]] = {}
+        shows: dict[Path, tuple[str, int | None]] = {}
         others: list[Path] = []
         for path, root in (collect_files(names) if names else self._own_files()).items():
             index = self._find_row(path, root, row)
             if index is None and not names:
                 continue
             if index is not None:
-                shown: str | None = str(self.alignment.action[index])
+                shown = str(self.alignment.action[index])
             else:
-                shown = None if asked else self._action_of(path, root, action)
+                shown = _UNNAMED if asked else self._action_of(path, root, action)
             if action is not None and shown != action:
                 others.append(path)
                 continue
@@ -253,12 +254,12 @@ class Run:
 
     def _recognised(self, files: list[RunFile], broken: Broken | None) -> list[RunFile]:
         """Return files with the actions that were not named; without those that show none, which are listed."""
-        unnamed = [file for file in files if file.action is None]
+        unnamed = [file for file in files if file.action == _UNNAMED]
         if not unnamed:
             return files
         problems: dict[Path, str] = {}
-        for file, embedded in self._embed([file.path for file in unnamed], broken, problems):
-            self._embedded[file] = embedded
+        for path, embedded in self._embed([file.path for file in unnamed], broken, problems):
+            self._embedded[path] = embedded
         if broken is not None and problems:
             broken(problems, len(files))
         unnamed = [file for file in unnamed if file.path in self._embedded]
@@ -270,12 +271,12 @@ class Run:
                 print(f"note: {file.path}: {verdict.words()}", file=sys.stderr)
                 if verdict.action is not None:
                     shown[file.video_id] = verdict.action
-        found = [replace(file, action=file.action or shown.get(file.video_id)) for file in files]
-        found = [file for file in found if file.action is not None]
+        found = [replace(file, action=file.action or shown.get(file.video_id, _UNNAMED)) for file in files]
+        found = [file for file in found if file.action != _UNNAMED]
         if not found:
             raise UserError(
-                f"none of the {len(files)} videos shows an action of the run {self.folder} ({', '.join(self.actions)}); "
-                "say action=NAME if they do."
+                f"none of the {len(files)} videos shows an action of the run {self.folder} "
+                f"({', '.join(self.actions)}); say action=NAME if they do."
             )
         return found
 
@@ -284,19 +285,17 @@ class Run:
     ) -> Iterator[tuple[Path, tuple[np.ndarray, VideoClock]]]:
         """Embed files as the run's videos were; note what is wrong with those that cannot be."""
         from tpl_lightning.features import Progress, embed_video, extractor_of_cache
-        from tpl_lightning.video import probe_video
 
         left = [path for path in paths if path not in self._embedded]
         if left:
-            extractor, usual = extractor_of_cache(self.cache), float(self.cache.fps.max())
+            extractor = extractor_of_cache(self.cache)
         with Progress("Embedding new videos", len(left), enabled=len(left) > _MANY) as bar:
             for path in paths:
                 if path in self._embedded:
                     yield path, self._embedded[path]
                     continue
                 try:
-                    thin = probe_video(path).clock.usual_fps > _FASTER * usual
-                    embedded = embed_video(path, extractor, fps=usual if thin else None)
+                    embedded = embed_video(path, extractor, fps=self._thinned_fps(path))
                 except UserError as error:
                     if broken is None:
                         raise
@@ -328,11 +327,42 @@ class Run:
         known |= {video.video_id: video for video in self._align_new(new, broken)}
         return [known[file.video_id] for file in files if file.video_id in known]
 
+    def align(self, rows: Iterable[tuple[str, str, np.ndarray, float]]) -> Alignment:
+        """Predict the warps of embedded videos with the run's model.
+
+        Args:
+            rows: Name, action, embeddings (L_i, C) and frames per second of each.
+        """
+        with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
+            target = Path(folder) / "new.h5"
+            with EmbeddingCacheWriter(
+                target,
+                dataset=self.cache.dataset,
+                extractor=self.cache.extractor,
+                source="new videos",
+                phase_names={},
+                dtype=self.cache.dtype.name,
+            ) as writer:
+                for video_id, action, embeddings, fps in rows:
+                    writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=fps)
+            return _fitted_aligner(self).align(VideoSet(EmbeddingCache(target)))
+
+    def embed_recording(self, path: Path, advance: Callable[[int], None]) -> tuple[np.ndarray, VideoClock]:
+        """Embed a long recording, scene by scene, as the run's videos were; see ``features.embed_recording``."""
+        from tpl_lightning.features import embed_recording, extractor_of_cache
+
+        return embed_recording(path, extractor_of_cache(self.cache), fps=self._thinned_fps(path), advance=advance)
+
+    def _thinned_fps(self, path: Path) -> float | None:
+        """Return the frame rate at which a file is embedded where its own is much higher than the run's, else None."""
+        usual = float(self.cache.fps.max())
+        return usual if probe_video(path).clock.usual_fps > _FASTER * usual else None
+
     def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
         """Find files and their warps: :meth:`files`, then :meth:`open`."""
         return self.open(self.files(names, action=action))
 
-    def _named(self, shows: Mapping[Path, tuple[str | None, int | None]]) -> dict[str, RunFile]:
+    def _named(self, shows: Mapping[Path, tuple[str, int | None]]) -> dict[str, RunFile]:
         """Name files, each with its action and row: new ones after their folders too where that tells them apart."""
         new = {path: (action, Path(os.path.abspath(path))) for path, (action, index) in shows.items() if index is None}
         root = Path(os.path.commonpath([place.parent for _, place in new.values()])) if new else Path()
@@ -395,12 +425,12 @@ class Run:
                 return by_name[canonical(folder.name)]
         return None
 
-    def _action_of(self, path: Path, root: Path, given: str | None) -> str | None:
-        """Return what a new video shows: what its folder is named, else what was given, or all that there is; or None."""
+    def _action_of(self, path: Path, root: Path, given: str | None) -> str:
+        """Return what a new video shows: what its folder is named, what was given, all that there is, or ``_UNNAMED``."""
         folder = self._named_action(path, root)
         if folder is not None:
             return folder
-        return given or (self.actions[0] if len(self.actions) == 1 else None)
+        return given or (self.actions[0] if len(self.actions) == 1 else _UNNAMED)
 
     def _own_files(self) -> dict[Path, Path]:
         """Look where the data layer keeps or makes videos; the first place that has any wins."""
@@ -417,75 +447,44 @@ class Run:
             "the run."
         )
 
-    def _align_new(
-        self, new: dict[str, tuple[Path, str]], broken: Broken | None
-    ) -> list[RunVideo]:
-        """Embed and align files that the run has not seen."""
+    def _align_new(self, new: dict[str, tuple[Path, str]], broken: Broken | None) -> list[RunVideo]:
+        """Embed and align files that the run has not seen, by the name of each video; some may be broken."""
         if not new:
             return []
-        new = dict(new)
-        aligned, clocks = embed_and_align(self, new, broken)
-        if aligned is None:
+        problems: dict[Path, str] = {}
+        clocks: dict[Path, VideoClock] = {}
+        named = {path: (video_id, action) for video_id, (path, action) in new.items()}
+
+        def rows() -> Iterator[tuple[str, str, np.ndarray, float]]:
+            for path, (embeddings, clock) in self._embed(list(named), broken, problems):
+                clocks[path] = clock
+                yield *named[path], embeddings, clock.fps
+            if broken is not None and problems:
+                broken(problems, len(new))
+            if not clocks:
+                raise _NothingLeft
+
+        try:
+            aligned = self.align(rows())
+        except _NothingLeft:
             return []
         return [
             RunVideo(
-                video_id=video_id,
-                action=action,
+                video_id=named[path][0],
+                action=named[path][1],
                 split=NEW,
                 path=path,
-                fps=clocks[i].fps,
+                fps=clock.fps,
                 position=aligned.position(i),
                 source=aligned.source(i),
-                times_s=clocks[i].times_s,
+                times_s=clock.times_s,
             )
-            for i, (video_id, (path, action)) in enumerate(new.items())
+            for i, (path, clock) in enumerate(clocks.items())
         ]
 
 
-def embed_and_align(
-    run: Run,
-    new: dict[str, tuple[Path, str]],
-    broken: Broken | None = None,
-) -> tuple[Alignment | None, list[VideoClock]]:
-    """Embed files as the run's videos were, and predict their warps with the run's model.
-
-    Args:
-        run: The run.
-        new: Name of each video to its file and action; those that are broken are taken out.
-        broken: As in :meth:`Run.open`.
-
-    Returns:
-        The alignment, a row per video (None: there is none left), and when the embedded frames of each appear.
-    """
-    clocks: list[VideoClock] = []
-    problems: dict[Path, str] = {}
-    with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
-        target = Path(folder) / "new.h5"
-        with new_cache(run, target) as writer:
-            named = {path: (video_id, action) for video_id, (path, action) in new.items()}
-            for path, (embeddings, clock) in run._embed(list(named), broken, problems):
-                video_id, action = named[path]
-                clocks.append(clock)
-                writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=clock.fps)
-            for path in problems:
-                del new[named[path][0]]
-            if broken is not None and problems:
-                broken(problems, len(new) + len(problems))
-            if not new:
-                return None, []
-        return _fitted_aligner(run).align(VideoSet(EmbeddingCache(target))), clocks
-
-
-def new_cache(run: Run, target: Path) -> EmbeddingCacheWriter:
-    """Return the writer of a cache of new videos, embedded as a run's are."""
-    return EmbeddingCacheWriter(
-        target,
-        dataset=run.cache.dataset,
-        extractor=run.cache.extractor,
-        source="new videos",
-        phase_names={},
-        dtype=run.cache.dtype.name,
-    )
+class _NothingLeft(Exception):
+    """All videos are broken."""
 
 
 def _fitted_aligner(run: Run) -> "Aligner":

@@ -176,7 +176,5 @@ def build_recordings(
     ]
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [_Job(spec, size, folder) for spec in specs]
-    frames = parallel_map(
-        _render, jobs, description="Rendering recordings", num_workers=num_workers, progress=progress
-    )
+    frames = parallel_map(_render, jobs, description="Rendering recordings", num_workers=num_workers, progress=progress)
     return sum(len(spec.occurrences) for spec in specs), sum(frames)
