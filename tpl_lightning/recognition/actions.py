@@ -229,7 +229,7 @@ class ActionModel:
         return torch.cat([(1 - share) ** 0.5 * level, share**0.5 / self.plain.derivative_scale * slope], -1)
 
     def errors(self, videos: Sequence[np.ndarray]) -> Tensor:
-        """Return the errors (N, A) of clips, each (L_i, C) embeddings, by every action, relative to training videos'."""
+        """Return the errors (N, A) of clips (L_i, C) by every action, relative to its training videos'."""
         features, level = self._clips(videos)
         return self._weighed(self._each(self.fit, self.plain(features), level), self.weight)
 

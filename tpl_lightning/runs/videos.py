@@ -426,7 +426,7 @@ class Run:
         return None
 
     def _action_of(self, path: Path, root: Path, given: str | None) -> str:
-        """Return what a new video shows: what its folder is named, what was given, all that there is, or ``_UNNAMED``."""
+        """Return what a new video shows: what its folder is named, what was given, all that there is, or nothing."""
         folder = self._named_action(path, root)
         if folder is not None:
             return folder
