@@ -64,16 +64,40 @@ def find_hits(
     windows, errors = _fitted(windows, score, len(features))
     good = errors <= 1
     order = np.argsort(errors[good])
-    kept: list[Hit] = []
+    kept = _Spans(float(np.median(lengths)))
+    hits: list[Hit] = []
     for (start, end, action), error in zip(windows[good][order].tolist(), errors[good][order].tolist(), strict=True):
-        if all(_shared(start, end, hit) <= _OVERLAP for hit in kept):
-            kept.append(Hit(start, end, action, error))
-    return sorted(kept, key=lambda hit: hit.start)
+        if kept.most_shared(start, end, of_both=False) <= _OVERLAP:
+            kept.add(start, end)
+            hits.append(Hit(start, end, action, error))
+    return sorted(hits, key=lambda hit: hit.start)
 
 
-def _shared(start: int, end: int, hit: Hit) -> float:
-    both = min(end, hit.end) - max(start, hit.start)
-    return both / min(end - start, hit.end - hit.start)
+class _Spans:
+    """Spans of time, kept by where they are, so that those near another are found without a look at all."""
+
+    def __init__(self, width: float) -> None:
+        """Make room: a usual span has this width."""
+        self._width = max(width, 1.0)
+        self._places: dict[int, list[tuple[int, int]]] = {}
+
+    def _cells(self, start: int, end: int) -> range:
+        return range(int(start / self._width), int(end / self._width) + 1)
+
+    def add(self, start: int, end: int) -> None:
+        """Keep a span."""
+        for cell in self._cells(start, end):
+            self._places.setdefault(cell, []).append((start, end))
+
+    def most_shared(self, start: int, end: int, *, of_both: bool) -> float:
+        """Return the largest overlap with a span that is kept, over the union of both, or the shorter of them."""
+        most = 0.0
+        for cell in self._cells(start, end):
+            for low, high in self._places.get(cell, ()):
+                both = min(end, high) - max(start, low)
+                whole = max(end, high) - min(start, low) if of_both else min(end - start, high - low)
+                most = max(most, both / whole)
+        return most
 
 
 def _coarse(model: ActionModel, features: Tensor, lengths: np.ndarray, stride: int) -> tuple[Tensor, list[np.ndarray]]:
@@ -166,22 +190,14 @@ def _minima(
         padded = np.pad(own, reach, constant_values=np.inf)
         least = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(1)
         steps = np.flatnonzero((own <= least) & (own <= most))
-        kept: list[tuple[int, int]] = []
+        kept, spans = _Spans(size), []
         for step in steps[np.argsort(own[steps], kind="stable")].tolist():
-            window = int(start[step, action]), step + 1
-            if window[1] - window[0] >= 3 and not _is_known(window, kept, size):
-                kept.append(window)
-        found += [(low * stride, min(high * stride, frames), action) for low, high in kept]
+            low, high = int(start[step, action]), step + 1
+            if high - low >= 3 and kept.most_shared(low, high, of_both=True) <= _SAME:
+                kept.add(low, high)
+                spans.append((low, high))
+        found += [(low * stride, min(high * stride, frames), action) for low, high in spans]
     return np.array(found, dtype=np.int64).reshape(-1, 3)
-
-
-def _is_known(window: tuple[int, int], kept: list[tuple[int, int]], size: int) -> bool:
-    low, high = window
-    for start, end in kept:
-        both = min(high, end) - max(low, start)
-        if both > _SAME * (max(high, end) - min(low, start)):
-            return True
-    return False
 
 
 def _errors(model: ActionModel, features: Tensor, windows: np.ndarray) -> np.ndarray:
