@@ -3,8 +3,8 @@
     python benchmarks/find.py RUN recordings=FOLDER    F1 and counts on rendered recordings with the truth beside them
     python benchmarks/find.py RUN speed                 an hour of features, and 15 actions x 100 new videos
 
-RUN is of rendered clips: ``tpl render out=clips.h5``, ``tpl fit data.cache=clips.h5 run.name=clips``; recordings are those
-of ``tpl render out=FOLDER recordings=20``.
+RUN is of rendered clips: ``tpl render out=clips.h5``, ``tpl fit data.cache=clips.h5 run.name=clips``; recordings are
+those of ``tpl render out=FOLDER recordings=20``.
 """
 
 import sys
@@ -78,7 +78,7 @@ def speed(run: Run) -> None:
         start, busy = time.perf_counter(), time.process_time()
         hits = find_hits(model, recording, 25.0)
         print(
-            f"{hours:g} h, {recording.shape[1]} channels, {len(model.actions)} actions, {round(60 * hours)} occurrences: "
+            f"{hours:g} h, {recording.shape[1]} channels, {len(model.actions)} actions, {round(60 * hours)} there: "
             f"{len(hits)} hits in {time.perf_counter() - start:.2f} s ({time.process_time() - busy:.2f} s of one core)"
         )
     naming()
