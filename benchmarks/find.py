@@ -111,8 +111,8 @@ def naming(actions: int = 15, videos: int = 100, channels: int = 64) -> None:
         truth = [number % actions for number in range(videos)]
         new = [clip(action) for action in truth]
         start, busy = time.perf_counter(), time.process_time()
-        errors = model.errors(new)
-        right = float((errors.argmin(1).numpy() == np.array(truth)).mean())
+        verdicts = model.verdicts(model.errors(new))
+        right = float(np.mean([v.action == f"a{n:02d}" for v, n in zip(verdicts, truth, strict=True)]))
         print(
             f"{actions} actions x {videos} new videos: {time.perf_counter() - start:.2f} s "
             f"({time.process_time() - busy:.2f} s of one core), {right:.0%} right"

@@ -55,8 +55,8 @@ def test_levels_count_where_training_videos_say_so(tmp_path):
     videos = [(name, a, s, x + shift * (a == "b")) for name, a, s, x in training(actions)]
     model = made(tmp_path, actions, videos=videos)
     assert model.weight > 0
-    errors = model.errors([actions.clip(0), actions.clip(0) + shift])
-    assert errors.argmin(1).tolist() == [0, 1]
+    verdicts = model.verdicts(model.errors([actions.clip(0), actions.clip(0) + shift]))
+    assert [verdict.nearest for verdict in verdicts] == ["a", "b"]
 
 
 def test_discordance_is_nought_for_equals_and_one_for_stillness():

@@ -2,7 +2,7 @@ import numpy as np
 
 from tests.recognition.curves import FPS, Actions
 from tests.recognition.test_actions import made
-from tpl_lightning.recognition.find import _Search, _Spans, find_hits
+from tpl_lightning.recognition.find import _is_free, _is_new, _Search, _Spans, find_hits
 
 
 def recording(actions, parts):
@@ -65,10 +65,21 @@ def test_the_search_finds_a_free_path_where_it_is():
     assert (cost[34, 0], start[34, 0]) == (0, 25)
 
 
-def test_spans_share_with_those_near_by():
+def test_hits_share_little_and_proposals_differ():
     spans = _Spans(10)
-    spans.add(0, 12)
-    spans.add(100, 110)
-    assert spans.most_shared(6, 18, of_both=True) == 6 / 18
-    assert spans.most_shared(105, 109, of_both=False) == 1
-    assert spans.most_shared(50, 60, of_both=False) <= 0
+    for start, end in ((0, 10), (20, 30)):
+        spans.add(start, end)
+    assert _is_free(7, 17, spans)
+    assert not _is_free(6, 16, spans)
+    assert not _is_free(8, 22, _of((0, 10), (12, 14)))  # a part of a better one is all of it
+    assert not _is_free(7, 23, _of((0, 10), (20, 30)))  # a little of both is too much
+    assert _is_free(40, 50, spans)
+    assert not _is_new(1, 10, spans)
+    assert _is_new(5, 15, spans)
+
+
+def _of(*found):
+    spans = _Spans(10)
+    for start, end in found:
+        spans.add(start, end)
+    return spans

@@ -2,7 +2,8 @@
 
 A video is aligned with every prototype; what is left is the mean squared distance per point of the prototype timeline.
 An action whose videos differ more among themselves may differ more from a new one, too: the error is divided by the
-median error of the action's own training videos. These are scored by prototypes and axes that have not seen them
+median error of the action's own training videos, or by its root, or by nothing, as names most of them right. They are
+scored by prototypes and axes that have not seen them
 (cross-validation over the training videos), which also tells where "none of them" begins.
 """
 
@@ -28,6 +29,7 @@ _SHRINKAGE = 0.2  # the axes are learned from few videos, and have to serve othe
 _AXES = 64
 _LEVEL_SHRINKAGE = 0.5  # of the scatter of levels: there is one to a video
 _WEIGHTS = (0.0, 0.1, 0.3, 1.0)  # of levels beside alignments, of which training videos choose
+_SHARES = (0.0, 0.5, 1.0)  # of what is usual for an action in the unit of its error; training videos choose
 _FAR = 0.4  # of the way from what is usual for an action to what is for others, in the logarithm
 _FOLDS = 5
 _SURE = 0.95  # of the training videos
@@ -172,6 +174,13 @@ class ActionModel:
         choices = [_Limits.of(self._weighed(errors, weight), action, self.usual, weight) for weight in _WEIGHTS]
         self.limits = max(choices, key=lambda limits: limits.separation)
         self.weight, self.threshold = self.limits.weight, self.limits.threshold
+        relative = self._weighed(errors, self.weight).nan_to_num(torch.inf)
+        right = {share: float((self._ranks(relative, share).argmin(1) == action).float().mean()) for share in _SHARES}
+        self.share = max(_SHARES, key=lambda share: right[share])
+
+    def _ranks(self, relative: Tensor, share: float) -> Tensor:
+        """Return what is least for the action that a video shows: relative errors, in units nearer to one for all."""
+        return relative * self.usual[:, 0] ** (1 - share)
 
     def _weighed(self, errors: Tensor, weight: float) -> Tensor:
         """Return errors (..., A, 2) relative to what is usual, both in one, (..., A)."""
@@ -248,11 +257,12 @@ class ActionModel:
     def verdicts(self, errors: Tensor) -> list[Verdict]:
         """Say what videos show, by their relative errors (N, A)."""
         found = []
-        for row in errors:
-            ranked = row.sort()
-            number, score = int(ranked.indices[0]), float(ranked.values[0])
-            limit, name = float(self.threshold[number]), self.actions[number]
-            margin = float(ranked.values[1]) / max(score, 1e-9) if len(row) > 1 else float("inf")
+        for row, ranks in zip(errors, self._ranks(errors, self.share), strict=True):
+            ranked = ranks.sort()
+            number = int(ranked.indices[0])
+            score, limit, name = float(row[number]), float(self.threshold[number]), self.actions[number]
+            ranked_error = max(float(ranked.values[0]), 1e-9)
+            margin = float(ranked.values[1]) / ranked_error if len(row) > 1 else float("inf")
             found.append(Verdict(name if score <= limit else None, name, score, margin, limit))
         return found
 

@@ -24,7 +24,7 @@ _STAY = 0.5  # of a point's cost, for each further step of the recording that fa
 _LOOSE = 1.5  # times the energy of a prototype, up to which an end of a path is a proposal
 _WORTH = 2.0  # times the threshold, up to which ends are moved
 _SAME = 0.7  # intersection over union of proposals that are one
-_OVERLAP = 0.35  # of the shorter of two hits, which may be shared
+_OVERLAP = 0.35  # of a hit, which may be shared
 _TEMPO = 0.25  # usual deviation of the logarithm of a duration
 _UNUSUAL = 0.05  # by which the error grows with the square of such a deviation
 _MOVES = (0.08, 0.04)  # of the length, by which ends are moved in each round
@@ -67,7 +67,7 @@ def find_hits(
     kept = _Spans(float(np.median(lengths)))
     hits: list[Hit] = []
     for (start, end, action), error in zip(windows[good][order].tolist(), errors[good][order].tolist(), strict=True):
-        if kept.most_shared(start, end, of_both=False) <= _OVERLAP:
+        if _is_free(start, end, kept):
             kept.add(start, end)
             hits.append(Hit(start, end, action, error))
     return sorted(hits, key=lambda hit: hit.start)
@@ -89,15 +89,26 @@ class _Spans:
         for cell in self._cells(start, end):
             self._places.setdefault(cell, []).append((start, end))
 
-    def most_shared(self, start: int, end: int, *, of_both: bool) -> float:
-        """Return the largest overlap with a span that is kept, over the union of both, or the shorter of them."""
-        most = 0.0
-        for cell in self._cells(start, end):
-            for low, high in self._places.get(cell, ()):
-                both = min(end, high) - max(start, low)
-                whole = max(end, high) - min(start, low) if of_both else min(end - start, high - low)
-                most = max(most, both / whole)
-        return most
+    def near(self, start: int, end: int) -> set[tuple[int, int]]:
+        """Return the spans that are kept and may overlap with one."""
+        return {span for cell in self._cells(start, end) for span in self._places.get(cell, ())}
+
+
+def _overlap(start: int, end: int, span: tuple[int, int]) -> int:
+    return max(min(end, span[1]) - max(start, span[0]), 0)
+
+
+def _is_free(start: int, end: int, kept: _Spans) -> bool:
+    """Tell whether a hit shares little with better ones: of each pair's shorter one, and of its own in all."""
+    shared = {span: _overlap(start, end, span) for span in kept.near(start, end)}
+    pairs = (both <= _OVERLAP * min(end - start, high - low) for (low, high), both in shared.items())
+    return all(pairs) and sum(shared.values()) <= _OVERLAP * (end - start)
+
+
+def _is_new(start: int, end: int, kept: _Spans) -> bool:
+    """Tell whether a proposal is another one than those that are kept."""
+    spans = kept.near(start, end)
+    return all(_overlap(start, end, s) <= _SAME * (max(end, s[1]) - min(start, s[0])) for s in spans)
 
 
 def _coarse(model: ActionModel, features: Tensor, lengths: np.ndarray, stride: int) -> tuple[Tensor, list[np.ndarray]]:
@@ -193,7 +204,7 @@ def _minima(
         kept, spans = _Spans(size), []
         for step in steps[np.argsort(own[steps], kind="stable")].tolist():
             low, high = int(start[step, action]), step + 1
-            if high - low >= 3 and kept.most_shared(low, high, of_both=True) <= _SAME:
+            if high - low >= 3 and _is_new(low, high, kept):
                 kept.add(low, high)
                 spans.append((low, high))
         found += [(low * stride, min(high * stride, frames), action) for low, high in spans]
