@@ -32,7 +32,7 @@ _WEIGHTS = (0.0, 0.1, 0.3, 1.0)  # of levels beside alignments, of which trainin
 _SHARES = (0.0, 0.5, 1.0)  # of what is usual for an action in the unit of its error; training videos choose
 _FAR = 0.4  # of the way from what is usual for an action to what is for others, in the logarithm
 _FOLDS = 5
-_SURE = 0.95  # of the training videos
+_SURE, _RARE = 0.95, 0.99  # of the training videos
 _UNKNOWN = 0.25  # error, where no action has two videos
 _TRAINING = 40  # videos of an action that are enough
 _AT_ONCE = 2048  # alignments in memory
@@ -260,7 +260,7 @@ class ActionModel:
         for row, ranks in zip(errors, self._ranks(errors, self.share), strict=True):
             ranked = ranks.sort()
             number = int(ranked.indices[0])
-            score, limit, name = float(row[number]), float(self.threshold[number]), self.actions[number]
+            score, limit, name = float(row[number]), float(self.limits.clip[number]), self.actions[number]
             ranked_error = max(float(ranked.values[0]), 1e-9)
             margin = float(ranked.values[1]) / ranked_error if len(row) > 1 else float("inf")
             found.append(Verdict(name if score <= limit else None, name, score, margin, limit))
@@ -273,12 +273,14 @@ class _Limits:
 
     Attributes:
         weight: Of the level's relative error beside that of the alignment.
-        threshold: (A,) relative error at which a video is none of the action.
+        threshold: (A,) relative error at which a stretch of a recording is none of the action.
+        clip: (A,) that of a clip, which somebody has cut, so that it is one of the actions more likely.
         separation: How many times larger errors by other actions are than by the own, in the logarithm.
     """
 
     weight: float
     threshold: Tensor
+    clip: Tensor
     separation: float
 
     @classmethod
@@ -291,7 +293,8 @@ class _Limits:
         own = relative.gather(1, action.unsqueeze(1)).squeeze(1)
         known = own.isfinite()
         pooled = float(own[known].quantile(_SURE)) if known.any() else 1.0
-        thresholds, separations = [], []
+        thresholds, limits, separations = [], [], []
+        rare = float(own[known].quantile(_RARE)) if known.any() else 1.0
         for number in range(len(usual)):
             mine, others = own[known & (action == number)], relative[action != number, number]
             near = (pooled * float(mine.quantile(_SURE))) ** 0.5 if len(mine) >= _FOLDS else pooled
@@ -299,8 +302,9 @@ class _Limits:
             still = (1 / float(usual[number, 0]) + weight) / (1 + weight)
             far = min(float(others.quantile(1 - _SURE)), still) if len(others) else still
             thresholds.append(max(near, near ** (1 - _FAR) * far**_FAR))
+            limits.append(max(rare, near**_FAR * far ** (1 - _FAR)))
             separations.append(np.log(max(far, 1e-9) / near))
-        return cls(weight, torch.tensor(thresholds), float(np.mean(separations)))
+        return cls(weight, torch.tensor(thresholds), torch.tensor(limits), float(np.mean(separations)))
 
 
 def _spread(rows: np.ndarray) -> np.ndarray:
