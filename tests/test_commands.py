@@ -150,7 +150,6 @@ def test_cache_info_and_validate(cache_path, capsys):
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, cache_path, run, capsys):
     folder, _ = run
     other = write_cache(tmp_path / "wide.h5", channels=9)
-    foreign = write_cache(tmp_path / "foreign.h5", actions=("swim", "dive"))
     (tmp_path / "text.h5").write_text("hello")
     cases = [
         (["fit", "data.cache=none.h5"], "none.h5"),
@@ -163,7 +162,6 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, cache_path, run, capsys
         (["test", "nowhere"], "nowhere"),
         (["test", str(tmp_path / "text.h5")], "text.h5"),
         (["test", str(folder), f"data.cache={other}", f"run.dir={tmp_path}"], "9 channels"),
-        (["test", str(folder), f"data.cache={foreign}", f"run.dir={tmp_path}"], "dive"),
         (["test", str(folder), f"data.cache={cache_path}", "model.hidden=16"], "model"),
         (["test"], "run directory"),
         (["cache", "info"], "one path"),

@@ -27,6 +27,7 @@ LEVELS = {
     "datasets": 7,
     "lit": 5,
     "aligners": 6,
+    "recognition": 6,
     "reports": 7,
     "runs": 7,
     "sync": 8,

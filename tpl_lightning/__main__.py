@@ -23,6 +23,7 @@ COMMANDS = {
     "sync": "videos in, one video in which all move in step out: tpl sync clips/ out=synced.mp4, or runs/NAME first",
     "transfer": "carry phase labels, or the progress of each frame: tpl transfer runs/NAME clips/ out=labels.csv",
     "retrieve": "the matching frame of every video: tpl retrieve runs/NAME video=NAME time=SECONDS",
+    "find": "find and count actions in a long recording: tpl find runs/NAME long.mp4 clips=found/",
     "view": "a page on which to look at videos in step: tpl view clips/, or tpl view runs/NAME",
     "doctor": "what works on this machine: versions, devices, warps",
 }

@@ -60,8 +60,8 @@ def test_new_files_of_one_name_are_told_apart_by_their_folders(run, clips, tmp_p
 def test_user_errors(run, clips, tmp_path):
     stray = tmp_path / "stray.mp4"
     shutil.copy(clips / "jump" / "jump_0.mp4", stray)
-    with pytest.raises(UserError, match=r"stray.mp4: no video of the run .* say action=NAME .*\(jump, turn\)"):
-        run.videos([stray])
+    with pytest.raises(UserError, match="it does not hold the extractor 'none' that made it"):
+        run.videos([stray])  # what it shows would have to be seen
     shutil.copy(stray, tmp_path / "jump_0.mp4")
     with pytest.raises(UserError, match="a second file of the name 'jump_0'"):
         run.videos([clips, tmp_path / "jump_0.mp4"])

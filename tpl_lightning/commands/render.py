@@ -11,9 +11,13 @@ from tpl_lightning.files import Outputs
 __all__ = ["RenderOptions", "main"]
 
 _USAGE = """usage: tpl render [out=PATH.h5] [key=value ...]
+       tpl render out=FOLDER recordings=COUNT [key=value ...]
 Draw clips of a figure that does five gym exercises at an uneven pace, embed them with HOG, and write an embedding cache
 with phases and the true progress of every frame. The same options give the same clips.
+With recordings=COUNT: long recordings instead, each with 0 to 12 repetitions of the exercises, pauses and movements
+that are none of them, as FOLDER/recording_000.mp4 ..., and beside each the truth in the columns of `tpl find`.
 example: tpl render out=data/procedural/genai600.h5 num_clips=600 seed=1
+         tpl render out=data/recordings recordings=20
 options (key=default):
   out=data/procedural/genai.h5   the cache to write
   videos=null           folder for <action>/<video_id>.mp4; empty: a folder named like the cache, beside it
@@ -23,6 +27,7 @@ options (key=default):
   actions=null          a list out of bench_press, deadlift, dips, pullups, pushups; empty: all
   size=160              pixels along each side
   channels=64           principal components of hog
+  recordings=0          recordings to draw into the folder `out`; no clips and no cache then
   num_workers=null      processes; empty: one per core
   overwrite=false       replace a cache that is there
   progress=true         show progress
@@ -41,20 +46,49 @@ class RenderOptions:
     actions: list[str] | None = None
     size: int = 160
     channels: int = 64
+    recordings: int = 0
     num_workers: int | None = None
     overwrite: bool = False
     progress: bool = True
 
     def __post_init__(self) -> None:
         """Check what the renderer does not check itself."""
-        for key, least in (("seed", 0), ("tempo_strength", 0), ("size", 32), ("channels", 1), ("num_workers", 1)):
+        limits = {"seed": 0, "tempo_strength": 0, "size": 32, "channels": 1, "recordings": 0, "num_workers": 1}
+        for key, least in limits.items():
             value = getattr(self, key)
             if value is not None and value < least:
                 raise UserError(f"tpl render: expected `{key}` to be at least {least}, but got {value}.")
 
 
+def _run_recordings(options: RenderOptions) -> int:
+    """Draw recordings and write the truth beside them."""
+    from tpl_lightning.synthetic import ACTIONS, build_recordings, recording_paths
+
+    folder = Path(options.out)
+    if folder.suffix.lower() in {".h5", ".hdf5"} or folder.is_file():
+        raise UserError(
+            f"tpl render: expected `out` to be a folder for recordings={options.recordings}, but got {folder}: "
+            "out=data/recordings."
+        )
+    Outputs("render").check(recording_paths(folder, options.recordings))
+    occurrences, frames = build_recordings(
+        folder,
+        options.recordings,
+        seed=options.seed,
+        tempo_strength=options.tempo_strength,
+        actions=ACTIONS if options.actions is None else options.actions,
+        size=options.size,
+        num_workers=options.num_workers,
+        progress=options.progress,
+    )
+    print(f"{folder}: {options.recordings} recordings, {occurrences} occurrences in {frames} frames")
+    return 0
+
+
 def run(options: RenderOptions) -> int:
     """Draw, embed and write."""
+    if options.recordings:
+        return _run_recordings(options)
     from tpl_lightning.data import EmbeddingCache
     from tpl_lightning.synthetic import ACTIONS, build_procedural_set, video_paths
 

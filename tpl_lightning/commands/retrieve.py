@@ -24,7 +24,8 @@ options (key=default):
   out=retrieved.png
   columns=null     pictures side by side; empty: chosen
   height=220       height of a picture in pixels
-  action=null      what new videos show, where their folder does not say it
+  action=null      what new videos show, where their folder does not say it; auto: find out what they show, as is
+                   done where their folder's name is no action of the run
   cache=null       the run's embedding cache, if it has moved
 """
 

@@ -29,7 +29,8 @@ example: tpl sync clips/ out=synced.mp4
 options (key=default):
   out=synced.mp4         the file: .mp4, .mov, .mkv, .avi or .webm
   originals=true         show the originals above
-  action=null            only this action; also what new videos show, where their folder does not say it
+  action=null            only this action; also what new videos show, where their folder does not say it; auto: find
+                         out what they show, as is done where their folder's name is no action of the run
   columns=null           videos side by side; empty: chosen
   height=null width=null size of a cell in pixels; empty: as fits 1920 x 1080
   speed=1.0              0.5 plays at half the speed
@@ -163,12 +164,12 @@ def run(folder: Path, names: list[str], options: SyncOptions) -> int:
 
     folder, names = run_of_clips("sync", folder, names, options)
     source = Run(folder, cache=options.cache)
-    files = source.files(names, action=options.action)
-    outputs, targets = _guard(source, files, options)
 
     def broken(problems: Mapping[Path, str], total: int) -> None:
-        report_broken(list(problems.values()), total, options.out, outputs, skip=options.skip_broken)
+        report_broken(list(problems.values()), total, options.out, Outputs("sync"), skip=options.skip_broken)
 
+    files = source.files(names, action=options.action, broken=broken)
+    outputs, targets = _guard(source, files, options)
     clips = open_clips(source.open(files, broken=broken), broken=broken)
     actions = sorted({clip.video.action for clip in clips})
     if not clips:

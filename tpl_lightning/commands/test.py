@@ -1,19 +1,24 @@
 """``tpl test``: align and score videos with a trained model, against its stored prototypes."""
 
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.config import Config, config_to_dict, load_config
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.runs import find_cache
 
+if TYPE_CHECKING:
+    from tpl_lightning.data import VideoSet
+
 __all__ = ["checkpoint_path", "main"]
 
-_USAGE = """usage: tpl test RUN|CHECKPOINT [data.cache=OTHER.h5] [key=value ...]
+_USAGE = """usage: tpl test RUN|CHECKPOINT [data.cache=OTHER.h5] [action=auto] [key=value ...]
 Align the test videos of a cache (all videos where it has no test split) with a trained model and score them
-against the prototypes stored in the checkpoint. Writes runs/<run>-test-<cache>/ .
+against the prototypes stored in the checkpoint. Writes runs/<run>-test-<cache>/ . Videos whose action in the cache is
+none of the run's are compared with all of these, with action=auto all videos; those that show none are left out.
 example: tpl test runs/first data.cache=data/more.h5
 """
 
@@ -56,8 +61,47 @@ def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -
             raise UserError(f"{path}: was trained with data.{key}={value}; leave `data.{key}` out, or fit a new run.")
 
 
+def _recognised(videos: "VideoSet", folder: Path, *, every: bool) -> "tuple[VideoSet, float | None]":
+    """Return videos with the actions that they show, and the share of those with a known name that got this name.
+
+    Args:
+        videos: The videos.
+        folder: The run that tells its actions apart.
+        every: Ask of all; else only of those whose action is none of the run's.
+    """
+    import numpy as np
+
+    from tpl_lightning.runs import Run
+
+    if not (folder / "alignment.h5").is_file():
+        return videos, None
+    source = Run(folder)
+    known = np.isin(videos.action, source.actions)
+    asked = np.flatnonzero(~known | every)
+    if not len(asked):
+        return videos, None
+    model = source.action_model
+    if videos.num_channels != source.cache.num_channels:
+        return videos, None  # which is refused in words of its own
+    verdicts = model.verdicts(model.errors([videos.read(row) for row in asked.tolist()]))
+    action = [str(name) for name in videos.action]
+    for row, verdict in zip(asked.tolist(), verdicts, strict=True):
+        print(f"note: {videos.video_id[row]}: {verdict.words()}", file=sys.stderr)
+        action[row] = verdict.action or ""
+    named = [action[row] == videos.action[row] for row in asked.tolist() if known[row]]
+    kept = np.array([bool(name) for name in action])
+    if not kept.any():
+        raise UserError(
+            f"{videos.cache.path}: none of the {len(videos)} videos shows an action of the run "
+            f"({', '.join(source.actions)})."
+        )
+    return videos.with_action(np.array(action)).select(kept), float(np.mean(named)) if named else None
+
+
 def run(path: Path, arguments: list[str]) -> int:
     """Align, score and write."""
+    auto = "action=auto" in arguments
+    arguments = [argument for argument in arguments if argument != "action=auto"]
     stored = config_to_dict(load_config(defaults=_stored_config(path)))  # of whatever version
     run_name = path.resolve().parent.parent.name
     stored["run"]["name"] = None
@@ -84,6 +128,7 @@ def run(path: Path, arguments: list[str]) -> int:
     name = config.run.name or f"{run_name}-test-{cache.name}"
     config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
     videos = select_evaluation(VideoSet(cache), config.data)
+    videos, accuracy = _recognised(videos, path.resolve().parent.parent, every=auto)
     with as_checkpoint(path):
         aligner = load_aligner(path, config)
         start = time.perf_counter()
@@ -97,6 +142,8 @@ def run(path: Path, arguments: list[str]) -> int:
         metrics = {**scores.overall, "seconds/align": seconds, "method": config.method, "checkpoint": str(path)}
         for action, values in scores.per_action.items():
             metrics |= {f"{key}/{action}": value for key, value in values.items()}
+        if accuracy is not None:
+            metrics["test/action_accuracy"] = accuracy
         about = {"data_source": source, "cache": str(cache.path), "videos/test": len(videos)}
         write_metrics(run_dir, {**metrics, **about})
     with best_effort("the table is not shown"):

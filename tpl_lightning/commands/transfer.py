@@ -27,7 +27,8 @@ options (key=default):
                    progress.csv, .csv or .parquet
   labels=null      labels to carry instead of those in the run's cache: .csv, .json or .eaf (data/README.md)
   from=null        the video whose labels these are, name or file; empty: all that the labels name vote
-  action=null      only this action; also what new videos show, where their folder does not say it
+  action=null      only this action; also what new videos show, where their folder does not say it; auto: find out
+                   what they show, as is done where their folder's name is no action of the run
   cache=null       the run's embedding cache, if it has moved
 """
 
@@ -110,11 +111,11 @@ def _write_progress(out: Path, videos: "Callable[[], list[RunVideo]]", outputs: 
 
 def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     """Carry the labels and write them."""
-    from tpl_lightning.runs import Run
+    from tpl_lightning.runs import AUTO, Run
     from tpl_lightning.sync import carry_labels, label_targets, write_labels
 
     source = Run(folder, cache=options.cache)
-    chosen: Any = [options.action] if options.action else source.actions
+    chosen: Any = source.actions if options.action in (None, AUTO) else [options.action]
     known = [] if names else [video for action in chosen for video in source.known_videos(action)]
     files = source.files(names, action=options.action) if names else []
     read = [*(file.path for file in files), *source.cache.files, *_label_files(options)]

@@ -21,7 +21,8 @@ example: tpl view clips/
          tpl view runs/first
 options (key=default):
   out=null      the folder; empty: RUN/view
-  action=null   only this action; also what new videos show, where their folder does not say it
+  action=null   only this action; also what new videos show, where their folder does not say it; auto: find out what
+                they show, as is done where their folder's name is no action of the run
   size=null     longest side in pixels to shrink videos to; empty: copied as they are where browsers play them
   cache=null    the run's embedding cache, if it has moved
   skip_broken=false   leave out videos that cannot be read
@@ -55,13 +56,13 @@ def run(folder: Path, names: list[str], options: ViewOptions) -> int:
 
     folder, names = run_of_clips("view", folder, names, options)
     source, out = Run(folder, cache=options.cache), Path(options.out) if options.out else folder / "view"
-    files = source.files(names, action=options.action)
-    outputs = Outputs("view", [*(file.path for file in files), *source.cache.files])
-    outputs.check_folder(out)
 
     def broken(problems: Mapping[Path, str], total: int) -> None:
-        report_broken(list(problems.values()), total, out, outputs, skip=options.skip_broken)
+        report_broken(list(problems.values()), total, out, Outputs("view"), skip=options.skip_broken)
 
+    files = source.files(names, action=options.action, broken=broken)
+    outputs = Outputs("view", [*(file.path for file in files), *source.cache.files])
+    outputs.check_folder(out)
     clips = open_clips(source.open(files, broken=broken), broken=broken)
     if not clips:
         raise UserError("tpl view: none of the videos can be read.")

@@ -45,12 +45,19 @@ class VideoSet:
         """Return the videos of a boolean mask, or at the given positions."""
         chosen = VideoSet(self.cache, self.indices[which])
         chosen.split = self.split[which]  # folds give videos another split than the file does
+        chosen.action = self.action[which]
         return chosen
+
+    def with_action(self, action: np.ndarray) -> "VideoSet":
+        """Return the same videos with other actions."""
+        view = VideoSet(self.cache, self.indices)
+        view.split, view.action = self.split, np.asarray(action, dtype=str)
+        return view
 
     def with_split(self, split: np.ndarray) -> "VideoSet":
         """Return the same videos with other splits."""
         view = VideoSet(self.cache, self.indices)
-        view.split = np.asarray(split, dtype=str)
+        view.split, view.action = np.asarray(split, dtype=str), self.action
         return view
 
     @property

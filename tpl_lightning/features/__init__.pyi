@@ -13,6 +13,7 @@ from .extractors import Extractor, embed_video, extractor_of_cache, make_extract
 from .hog import HogExtractor, fit_square, hog_features
 from .joining import join_caches
 from .pool import Progress, parallel_map, usable_cores
+from .recordings import embed_recording
 
 __all__ = [
     "IMAGE_EXTENSIONS",
@@ -25,6 +26,7 @@ __all__ = [
     "clips_of_folder",
     "clips_of_list",
     "embed_clips",
+    "embed_recording",
     "embed_video",
     "extractor_of_cache",
     "fit_square",

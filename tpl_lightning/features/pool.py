@@ -143,28 +143,28 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, *, frames: int = 0) -> None:
-        """Count one more thing as done, in which there were so many frames."""
-        self._done += 1
+    def advance(self, things: int = 1, *, frames: int = 0) -> None:
+        """Count one more thing as done, or several, in which there were so many frames."""
+        self._done += things
         self._frames += frames
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, speed=self._speed())
+            self._bar.update(self._task, advance=things, speed=self._speed())
         elif self._enabled:
-            self._report()
+            self._report(things)
 
     def _speed(self) -> str:
         return f"{self._frames / max(time.monotonic() - self._began, 1e-9):.0f} frames/s" if self._frames else ""
 
-    def _report(self) -> None:
+    def _report(self, things: int) -> None:
         now, total = time.monotonic(), self._total
-        fifth = self._done * _PLAIN_REPORTS // total > (self._done - 1) * _PLAIN_REPORTS // total
+        fifth = self._done * _PLAIN_REPORTS // total > (self._done - things) * _PLAIN_REPORTS // total
         if not fifth and now - self._reported < _PLAIN_SECONDS:
             return
         self._reported = now
         parts = [f"{self._description}: {self._done}/{total}"]
         if self._frames:
             parts.append(self._speed())
-        left = (now - self._began) / (self._done - self._before) * (total - self._done)
+        left = (now - self._began) / max(self._done - self._before, 1) * (total - self._done)
         if left >= 1:
             parts.append(f"{int(left) // 60}:{int(left) % 60:02d} left")
         print(", ".join(parts), file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
-from .discriminant import channel_energy, timing_metric
+from .discriminant import TimingSpace, channel_energy, timing_metric
 from .empirical_bayes import precision_factor
-from .energy import FINE_CELLS, chunks, in_detail
+from .energy import FINE_CELLS, chunks, in_detail, less_level
 from .fit import (
     JointOptions,
     agreement,
@@ -12,12 +12,14 @@ from .fit import (
     warps_from_positions,
 )
 from .model import JointModel, JointStart
+from .path_warps import path_positions
 
 __all__ = [
     "FINE_CELLS",
     "JointModel",
     "JointOptions",
     "JointStart",
+    "TimingSpace",
     "agreement",
     "barycenters",
     "channel_energy",
@@ -27,6 +29,8 @@ __all__ = [
     "fit_jointly",
     "fit_to_prototypes",
     "in_detail",
+    "less_level",
+    "path_positions",
     "precision_factor",
     "timing_metric",
     "warps_from_positions",

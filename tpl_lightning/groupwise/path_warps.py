@@ -12,7 +12,7 @@ from tpl_lightning.functional import dtw_positions, sample_each, sample_rows, ti
 from tpl_lightning.groupwise.energy import JointOptions, chunks, less_level
 from tpl_lightning.groupwise.fit import warps_from_positions
 
-__all__ = ["path_warps", "sharpened"]
+__all__ = ["path_positions", "path_warps", "sharpened"]
 
 _COSTS = 2**22  # that are in memory at once
 _SMOOTHNESS = 1e-6  # of the warp nearest to a path, against mean squared errors of position
@@ -34,16 +34,20 @@ def path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
     signal = less_level(signal, options.level_freedom)
     found = []
     for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
-        # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
-        cost = torch.baddbmm(
-            signal[rows].square().sum(-1, keepdim=True) + target[rows].square().sum(-1).unsqueeze(1),
-            signal[rows],
-            target[rows].transpose(1, 2),
-            alpha=-2,
-        )
-        found.append(sharpened(dtw_positions(cost.clamp(min=0)), signal[rows], target[rows]))
-    position = torch.cat(found)
-    return warps_from_positions(position, num_cells=options.num_cells, smoothness=_SMOOTHNESS, steps=_STEPS)
+        found.append(path_positions(signal[rows], target[rows]))
+    return warps_from_positions(torch.cat(found), num_cells=options.num_cells, smoothness=_SMOOTHNESS, steps=_STEPS)
+
+
+def path_positions(signal: Tensor, target: Tensor) -> Tensor:
+    """Return where each point of videos (N, G, K) lies on targets (N, P, K), along the best paths, (N, G) in [0, 1]."""
+    # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
+    cost = torch.baddbmm(
+        signal.square().sum(-1, keepdim=True) + target.square().sum(-1).unsqueeze(1),
+        signal,
+        target.transpose(1, 2),
+        alpha=-2,
+    )
+    return sharpened(dtw_positions(cost.clamp(min=0)), signal, target)
 
 
 def sharpened(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 4) -> Tensor:

@@ -1,8 +1,11 @@
 from .annotations import Annotations, PhaseSpans, doubt_of, read_annotations, spans_of_labels, warn_of_names
+from .occurrences import OCCURRENCE_COLUMNS, Occurrence, read_occurrences, write_occurrences
 from .tables import TableRow, column_name, read_cells, read_fps, read_seconds, read_table
 
 __all__ = [
+    "OCCURRENCE_COLUMNS",
     "Annotations",
+    "Occurrence",
     "PhaseSpans",
     "TableRow",
     "column_name",
@@ -10,8 +13,10 @@ __all__ = [
     "read_annotations",
     "read_cells",
     "read_fps",
+    "read_occurrences",
     "read_seconds",
     "read_table",
     "spans_of_labels",
     "warn_of_names",
+    "write_occurrences",
 ]

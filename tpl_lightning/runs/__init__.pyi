@@ -1,10 +1,13 @@
 from .directory import find_cache, hold_folder, open_run_directory, write_atomically, write_metrics
-from .videos import Run, RunFile, RunVideo
+from .videos import AUTO, NEW, Run, RunFile, RunVideo, collect_files
 
 __all__ = [
+    "AUTO",
+    "NEW",
     "Run",
     "RunFile",
     "RunVideo",
+    "collect_files",
     "find_cache",
     "hold_folder",
     "open_run_directory",

@@ -3,11 +3,13 @@
 import glob
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,15 +21,26 @@ from tpl_lightning.evaluation import Alignment, Warp
 from tpl_lightning.features import video_names
 from tpl_lightning.files import canonical
 from tpl_lightning.runs.directory import find_cache
-from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock, is_video, note_left_out, search_videos
+from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock, is_video, note_left_out, probe_video, search_videos
 
-__all__ = ["NEW", "Run", "RunFile", "RunVideo"]
+if TYPE_CHECKING:
+    from tpl_lightning.recognition import ActionModel
+
+__all__ = ["AUTO", "NEW", "Broken", "Run", "RunFile", "RunVideo", "collect_files"]
+
+Broken = Callable[[Mapping[Path, str], int], None]
+"""Told of new videos that cannot be embedded, each with what is wrong, and of how many videos they are."""
+
+AUTO = "auto"
+"""In the place of an action: whichever a new video shows."""
 
 NEW = "new"
 """The split of a video that the run has not seen."""
 
 # A file whose frame rate is higher than the run's by more than this is embedded at the run's.
 _FASTER = 1.1
+_UNNAMED = ""  # in the place of an action that nothing names
+_MANY = 4  # new videos, whose embedding takes a while
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ class RunVideo:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A video file, before anything is read of it: what it is called, what it shows, and its row in the run, if any."""
+    """A video file: what it is called, what it shows, and its row in the run, if any."""
 
     video_id: str
     action: str
@@ -108,6 +121,7 @@ class Run:
             raise FileError(f"{self.folder}: no such run directory; give runs/NAME as `tpl fit` left it.")
         self.alignment = Alignment.load(self.folder / "alignment.h5")
         self._cache_path = cache
+        self._embedded: dict[Path, tuple[np.ndarray, VideoClock]] = {}  # videos whose action was asked for
 
     @cached_property
     def config(self) -> Config:
@@ -162,6 +176,16 @@ class Run:
         """Return the number of points L of an action's prototype."""
         return int(self.alignment.prototype_length[self.alignment.action == action][0])
 
+    @cached_property
+    def action_model(self) -> "ActionModel":
+        """What tells the run's actions apart, learned from its training videos as the run has aligned them."""
+        from tpl_lightning.recognition import ActionModel
+
+        rows = np.flatnonzero(self.alignment.split == "train")
+        known, own = self._row_of_cache, self.alignment
+        train = VideoSet(self.cache, np.array([known[str(video)] for video in own.video_id[rows]]))
+        return ActionModel(train, [own.source(row) for row in rows.tolist()], self.config.data)
+
     def labels(self, video: RunVideo) -> np.ndarray:
         """Return the phase of each frame of a video of the run, (L_i,), -1 where unlabelled."""
         return self.cache.labels(self._row_of_cache[video.video_id])
@@ -176,22 +200,30 @@ class Run:
         rows = np.flatnonzero(self.alignment.action == action).tolist()
         return [self._known(row, None) for row in rows]
 
-    def files(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunFile]:
-        """Find video files and what they show; nothing is read of them yet.
+    def files(
+        self, names: Sequence[str | Path], *, action: str | None = None, broken: Broken | None = None
+    ) -> list[RunFile]:
+        """Find video files and what they show; only new ones whose action nothing names are read for it.
 
-        A file whose name without its ending is a video of the run is that video; any other is new.
+        A file whose name without its ending is a video of the run is that video; any other is new. A new video shows
+        what its folder is named; where that is no action of the run, it is compared with all of them. Those that show
+        none are named, and left out.
 
         Args:
             names: Files and folders, which are searched with all below them. None: the folders where the run's own
                 videos usually lie.
-            action: Only this action; also what new videos show. Empty: a new video shows what its folder is named.
+            action: Only this action; also what new videos show. ``auto``: new videos are compared with all actions,
+                whatever their folders are named.
+            broken: As for :meth:`open`.
 
         Returns:
             The files in the order given.
 
         Raises:
-            UserError: If a file is missing, or its action unknown.
+            UserError: If a file is missing, or the action unknown, or no video shows an action of the run.
         """
+        asked = action == AUTO and AUTO not in self.actions
+        action = None if asked else action
         if action is not None:
             self._check_action(action)
         row = {canonical(str(video)): i for i, video in enumerate(self.alignment.video_id)}
@@ -201,7 +233,10 @@ class Run:
             index = self._find_row(path, root, row)
             if index is None and not names:
                 continue
-            shown = self._action_of(path, root, action) if index is None else str(self.alignment.action[index])
+            if index is not None:
+                shown = str(self.alignment.action[index])
+            else:
+                shown = _UNNAMED if asked else self._action_of(path, root, action)
             if action is not None and shown != action:
                 others.append(path)
                 continue
@@ -214,11 +249,62 @@ class Run:
             where = ", ".join(map(str, names)) or "the usual places"
             wanted = "" if action is None else f" of action {action!r}"
             raise UserError(f"{where}: no video{wanted} there; name video files or folders after {self.folder}.")
-        return list(found.values())
+        return self._recognised(list(found.values()), broken)
 
-    def open(
-        self, files: Sequence[RunFile], *, broken: Callable[[Mapping[Path, str], int], None] | None = None
-    ) -> list[RunVideo]:
+    def _recognised(self, files: list[RunFile], broken: Broken | None) -> list[RunFile]:
+        """Return files with the actions that were not named; without those that show none, which are listed."""
+        unnamed = [file for file in files if file.action == _UNNAMED]
+        if not unnamed:
+            return files
+        problems: dict[Path, str] = {}
+        for path, embedded in self._embed([file.path for file in unnamed], broken, problems):
+            self._embedded[path] = embedded
+        if broken is not None and problems:
+            broken(problems, len(files))
+        unnamed = [file for file in unnamed if file.path in self._embedded]
+        shown: dict[str, str] = {}
+        if unnamed:
+            model = self.action_model
+            verdicts = model.verdicts(model.errors([self._embedded[file.path][0] for file in unnamed]))
+            for file, verdict in zip(unnamed, verdicts, strict=True):
+                print(f"note: {file.path}: {verdict.words()}", file=sys.stderr)
+                if verdict.action is not None:
+                    shown[file.video_id] = verdict.action
+        found = [replace(file, action=file.action or shown.get(file.video_id, _UNNAMED)) for file in files]
+        found = [file for file in found if file.action != _UNNAMED]
+        if not found:
+            raise UserError(
+                f"none of the {len(files)} videos shows an action of the run {self.folder} "
+                f"({', '.join(self.actions)}); say action=NAME if they do."
+            )
+        return found
+
+    def _embed(
+        self, paths: Sequence[Path], broken: Broken | None, problems: dict[Path, str]
+    ) -> Iterator[tuple[Path, tuple[np.ndarray, VideoClock]]]:
+        """Embed files as the run's videos were; note what is wrong with those that cannot be."""
+        from tpl_lightning.features import Progress, embed_video, extractor_of_cache
+
+        left = [path for path in paths if path not in self._embedded]
+        if left:
+            extractor = extractor_of_cache(self.cache)
+        with Progress("Embedding new videos", len(left), enabled=len(left) > _MANY) as bar:
+            for path in paths:
+                if path in self._embedded:
+                    yield path, self._embedded[path]
+                    continue
+                try:
+                    embedded = embed_video(path, extractor, fps=self._thinned_fps(path))
+                except UserError as error:
+                    if broken is None:
+                        raise
+                    problems[path] = str(error)
+                    continue
+                finally:
+                    bar.advance()
+                yield path, embedded
+
+    def open(self, files: Sequence[RunFile], *, broken: Broken | None = None) -> list[RunVideo]:
         """Look up or predict the warps of files.
 
         Those of the run have their warp in the run; others are embedded by the extractor that made the run's cache and
@@ -239,6 +325,41 @@ class Run:
         new = {file.video_id: (file.path, file.action) for file in files if file.row is None}
         known |= {video.video_id: video for video in self._align_new(new, broken)}
         return [known[file.video_id] for file in files if file.video_id in known]
+
+    def align(self, rows: Iterable[tuple[str, str, np.ndarray, float]]) -> Alignment:
+        """Predict the warps of embedded videos with the run's model.
+
+        Args:
+            rows: Name, action, embeddings (L_i, C) and frames per second of each.
+        """
+        from tpl_lightning.aligners import restore_aligner
+
+        with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
+            target = Path(folder) / "new.h5"
+            with EmbeddingCacheWriter(
+                target,
+                dataset=self.cache.dataset,
+                extractor=self.cache.extractor,
+                source="new videos",
+                phase_names={},
+                dtype=self.cache.dtype.name,
+                feature_groups=self.cache.feature_groups,
+            ) as writer:
+                for video_id, action, embeddings, fps in rows:
+                    writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=fps)
+            aligner = restore_aligner(self.folder / "checkpoints", self.config, self.alignment)
+            return aligner.align(VideoSet(EmbeddingCache(target)))
+
+    def embed_recording(self, path: Path, advance: Callable[[int], None]) -> tuple[np.ndarray, VideoClock]:
+        """Embed a long recording, scene by scene, as the run's videos were; see ``features.embed_recording``."""
+        from tpl_lightning.features import embed_recording, extractor_of_cache
+
+        return embed_recording(path, extractor_of_cache(self.cache), fps=self._thinned_fps(path), advance=advance)
+
+    def _thinned_fps(self, path: Path) -> float | None:
+        """Return the frame rate at which a file is embedded where its own is much higher than the run's, else None."""
+        usual = float(self.cache.fps.max())
+        return usual if probe_video(path).clock.usual_fps > _FASTER * usual else None
 
     def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
         """Find files and their warps: :meth:`files`, then :meth:`open`."""
@@ -308,16 +429,11 @@ class Run:
         return None
 
     def _action_of(self, path: Path, root: Path, given: str | None) -> str:
-        """Return what a new video shows: what its folder is named, else what was given."""
+        """Return what a new video shows: what its folder is named, what was given, all that there is, or nothing."""
         folder = self._named_action(path, root)
         if folder is not None:
             return folder
-        if given is not None or len(self.actions) == 1:
-            return given or self.actions[0]
-        raise UserError(
-            f"{path}: no video of the run {self.folder}, so its action must be known; say action=NAME or put it into "
-            f"a folder of that name ({', '.join(self.actions)})."
-        )
+        return given or (self.actions[0] if len(self.actions) == 1 else _UNNAMED)
 
     def _own_files(self) -> dict[Path, Path]:
         """Look where the data layer keeps or makes videos; the first place that has any wins."""
@@ -339,101 +455,56 @@ class Run:
             "the run."
         )
 
-    def _align_new(
-        self, new: dict[str, tuple[Path, str]], broken: Callable[[Mapping[Path, str], int], None] | None
-    ) -> list[RunVideo]:
-        """Embed and align files that the run has not seen."""
+    def _align_new(self, new: dict[str, tuple[Path, str]], broken: Broken | None) -> list[RunVideo]:
+        """Embed and align files that the run has not seen, by the name of each video; some may be broken."""
         if not new:
             return []
-        new = dict(new)
-        aligned, clocks = embed_and_align(self, new, broken)
-        if aligned is None:
+        problems: dict[Path, str] = {}
+        clocks: dict[Path, VideoClock] = {}
+        named = {path: (video_id, action) for video_id, (path, action) in new.items()}
+        self._embedded |= {path: found for path, shown in named.items() if (found := self._in_cache(path, *shown))}
+
+        def rows() -> Iterator[tuple[str, str, np.ndarray, float]]:
+            for path, (embeddings, clock) in self._embed(list(named), broken, problems):
+                clocks[path] = clock
+                yield *named[path], embeddings, clock.fps
+            if broken is not None and problems:
+                broken(problems, len(new))
+            if not clocks:
+                raise _NothingLeft
+
+        try:
+            aligned = self.align(rows())
+        except _NothingLeft:
             return []
         return [
             RunVideo(
-                video_id=video_id,
-                action=action,
+                video_id=named[path][0],
+                action=named[path][1],
                 split=NEW,
                 path=path,
-                fps=clocks[i].fps,
+                fps=clock.fps,
                 position=aligned.position(i),
                 source=aligned.source(i),
-                times_s=clocks[i].times_s,
+                times_s=clock.times_s,
             )
-            for i, (video_id, (path, action)) in enumerate(new.items())
+            for i, (path, clock) in enumerate(clocks.items())
         ]
 
-
-def embed_and_align(
-    run: Run,
-    new: dict[str, tuple[Path, str]],
-    broken: Callable[[Mapping[Path, str], int], None] | None = None,
-) -> tuple[Alignment | None, list[VideoClock]]:
-    """Embed files as the run's videos were, and predict their warps with the run's model.
-
-    A cache that was given with ``cache=PATH`` may hold them already.
-
-    Args:
-        run: The run.
-        new: Name of each video to its file and action; those that are broken are taken out.
-        broken: As in :meth:`Run.open`.
-
-    Returns:
-        The alignment, a row per video (None: there is none left), and when the embedded frames of each appear.
-    """
-    from tpl_lightning.aligners import restore_aligner
-    from tpl_lightning.features import embed_video, extractor_of_cache
-    from tpl_lightning.video import probe_video
-
-    embedded = {name: found for name, (path, action) in new.items() if (found := _in_cache(run, name, path, action))}
-    extractor = extractor_of_cache(run.cache) if len(embedded) < len(new) else None
-    usual = float(run.cache.fps.max())
-    clocks: list[VideoClock] = []
-    problems: dict[Path, str] = {}
-    with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
-        target = Path(folder) / "new.h5"
-        with EmbeddingCacheWriter(
-            target,
-            dataset=run.cache.dataset,
-            extractor=run.cache.extractor,
-            source="new videos",
-            phase_names={},
-            dtype=run.cache.dtype.name,
-            feature_groups=run.cache.feature_groups,
-        ) as writer:
-            for video_id, (path, action) in list(new.items()):
-                try:
-                    if extractor is None or video_id in embedded:
-                        embeddings, clock = embedded[video_id]
-                    else:
-                        thin = probe_video(path).clock.usual_fps > _FASTER * usual
-                        embeddings, clock = embed_video(path, extractor, fps=usual if thin else None)
-                except UserError as error:
-                    if broken is None:
-                        raise
-                    problems[path] = str(error)
-                    del new[video_id]
-                    continue
-                clocks.append(clock)
-                writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=clock.fps)
-            if broken is not None and problems:
-                broken(problems, len(new) + len(problems))
-            if not new:
-                return None, []
-        aligner = restore_aligner(run.folder / "checkpoints", run.config, run.alignment)
-        return aligner.align(VideoSet(EmbeddingCache(target))), clocks
+    def _in_cache(self, path: Path, video_id: str, action: str) -> tuple[np.ndarray, VideoClock] | None:
+        """Return the embeddings and the clock of a new video that the cache holds beside those of the run."""
+        cache = self.cache
+        rows = np.flatnonzero((cache.video_id == video_id) & (cache.action == action))
+        if len(rows) == 0 or cache.file_bytes[rows[0]] not in (0, path.stat().st_size):
+            return None
+        row = int(rows[0])
+        times, fps = cache.frame_times(row), float(cache.fps[row])
+        even = VideoClock.even(int(cache.lengths[row]), fps)
+        return cache.read(row), even if times is None else VideoClock(times, stated_fps=fps)
 
 
-def _in_cache(run: Run, video_id: str, path: Path, action: str) -> tuple[np.ndarray, VideoClock] | None:
-    """Return the embeddings and the clock of a new video that the cache holds beside those of the run."""
-    cache = run.cache
-    rows = np.flatnonzero((cache.video_id == video_id) & (cache.action == action))
-    if len(rows) == 0 or cache.file_bytes[rows[0]] not in (0, path.stat().st_size):
-        return None
-    row = int(rows[0])
-    times, fps = cache.frame_times(row), float(cache.fps[row])
-    even = VideoClock.even(int(cache.lengths[row]), fps)
-    return cache.read(row), even if times is None else VideoClock(times, stated_fps=fps)
+class _NothingLeft(Exception):
+    """All videos are broken."""
 
 
 def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:

@@ -83,7 +83,7 @@ class Action:
         """Pose the figure at every frame.
 
         Args:
-            progress: progress of the action in [0, 1], shape (T,).
+            progress: progress of the action in [0, 1], shape (T,); from 1 to 2 the figure goes back to the first pose.
             shape: measures of the figure.
             style: how this person moves; its wobble has T rows.
 
@@ -91,7 +91,10 @@ class Action:
             Joints of shape (T, 3).
         """
         table = np.array(list(self.controls.values())).T
-        values = PchipInterpolator(self.borders, table)(np.asarray(progress, dtype=np.float64))
+        progress = np.asarray(progress, dtype=np.float64)
+        values = PchipInterpolator(self.borders, table)(progress.clip(max=1.0))
+        back = (progress - 1).clip(min=0.0)[:, None]
+        values += back**2 * (3 - 2 * back) * (table[0] - table[-1])
         return self.build(dict(zip(self.controls, values.T, strict=True)), shape, style)
 
     def phase_of(self, progress: np.ndarray) -> np.ndarray:

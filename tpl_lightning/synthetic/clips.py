@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.synthetic.actions import ACTION_TABLE, ACTIONS, Style
+from tpl_lightning.synthetic.actions import ACTION_TABLE, ACTIONS, Action, Style
 from tpl_lightning.synthetic.body import BodyShape
 from tpl_lightning.synthetic.canvas import Camera, Painter, Part, hull_outline
 from tpl_lightning.synthetic.equipment import Gear, equipment_parts
@@ -124,13 +124,28 @@ def render_clip(spec: ClipSpec, *, size: int = SIZE) -> RenderedClip:
     progress = random_progress(
         spec.num_frames, strength=spec.tempo_strength, rng=np.random.default_rng([*spec.seed, 1])
     )
-    rng = np.random.default_rng([*spec.seed, 2])
-    body, outfit, gear = BodyShape.random(rng), Outfit.random(rng), Gear.random(rng)
-    pose = action.skeleton(progress, body, Style.random(spec.num_frames, rng))
-    parts = [*figure_parts(pose, body, outfit), *equipment_parts(spec.action, pose, body, gear)]
-    camera = _camera(parts, np.radians(action.yaw), size, spec.num_frames, rng)
-    frames = _paint(parts, camera, draw_background(camera, size, rng, mat=MATS.get(spec.action)), size, rng)
+    frames = draw_take(action, spec.action, progress, np.random.default_rng([*spec.seed, 2]), size=size)
     return RenderedClip(frames, progress, action.phase_of(progress))
+
+
+def draw_take(action: Action, gear: str, progress: np.ndarray, rng: np.random.Generator, *, size: int) -> np.ndarray:
+    """Draw what one camera sees of one figure.
+
+    Args:
+        action: What the figure does.
+        gear: The action of the table whose equipment and floor are there.
+        progress: How far the action is at each frame, (T,), see :meth:`Action.skeleton`.
+        rng: Source of the looks.
+        size: Pixels along each side of a frame.
+
+    Returns:
+        RGB frames, (T, size, size, 3), uint8.
+    """
+    body, outfit, kit = BodyShape.random(rng), Outfit.random(rng), Gear.random(rng)
+    pose = action.skeleton(progress, body, Style.random(len(progress), rng))
+    parts = [*figure_parts(pose, body, outfit), *equipment_parts(gear, pose, body, kit)]
+    camera = _camera(parts, np.radians(action.yaw), size, len(progress), rng)
+    return _paint(parts, camera, draw_background(camera, size, rng, mat=MATS.get(gear)), size, rng)
 
 
 def _camera(parts: list[Part], yaw: float, size: int, num_frames: int, rng: np.random.Generator) -> Camera:

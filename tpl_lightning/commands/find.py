@@ -1,0 +1,128 @@
+"""``tpl find``: every occurrence of a run's actions in long recordings."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tpl_lightning.commands.arguments import parse_arguments
+from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.files import Outputs
+
+if TYPE_CHECKING:
+    from tpl_lightning.labels import Occurrence
+    from tpl_lightning.runs import Run
+    from tpl_lightning.sync import Recording
+
+__all__ = ["FindOptions", "main"]
+
+_USAGE = """usage: tpl find RUN RECORDING... [key=value ...]
+Find every occurrence of the run's actions in long recordings, repetitions one by one: a table (CSV) with the columns
+start_s, end_s, action, score, phase_starts_s, and a picture of the timeline (PNG) beside it. A recording is a video, or
+a video of an embedding cache; of several, `out` is a folder with a table each. A score of 1 is a perfect match, and .5
+the worst that is taken for the action.
+example: tpl find runs/first long.mp4 out=found.csv clips=found/
+         tpl sync runs/first found/ out=synced.mp4
+options (key=default):
+  out=found.csv    the table; of several recordings, the folder of that name without its ending
+  clips=null       folder for what is found as clips, <action>/<recording>_<number>.mp4
+  action=null      only this action
+  cache=null       the run's embedding cache, if it has moved
+  progress=true    show progress
+"""
+
+
+@dataclass(frozen=True)
+class FindOptions:
+    """Options of ``tpl find``; the usage text says what they mean."""
+
+    out: str = "found.csv"
+    clips: str | None = None
+    action: str | None = None
+    cache: str | None = None
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the ending."""
+        if Path(self.out).suffix.lower() != ".csv":
+            raise UserError(f"tpl find: expected `out` to end in .csv, but got {self.out}.")
+
+
+def _targets(recordings: "list[Recording]", out: Path) -> list[Path]:
+    """Return the table of each recording."""
+    if len(recordings) == 1:
+        return [out]
+    return [out.with_suffix("") / f"{recording.name}.csv" for recording in recordings]
+
+
+def _check(source: "Run", recordings: "list[Recording]", targets: list[Path], options: FindOptions) -> Outputs:
+    """Refuse what cannot be done before any work; return the guard of what is written."""
+    if options.action is not None and options.action not in source.actions:
+        raise UserError(
+            f"action={options.action}: the run {source.folder} has no such action; there are: "
+            f"{', '.join(source.actions)}."
+        )
+    outputs = Outputs("find", [*(recording.path for recording in recordings), *source.cache.files])
+    outputs.check([path for target in targets for path in (target, target.with_suffix(".png"))])
+    if options.clips is not None:
+        bare = [recording for recording in recordings if recording.row is not None]
+        if bare:
+            raise UserError(f"clips={options.clips}: {bare[0].path} is a cache, and clips are cut out of video files.")
+        outputs.check_folder(Path(options.clips))
+    return outputs
+
+
+def run(folder: Path, names: list[str], options: FindOptions) -> int:
+    """Search, and write what is found."""
+    from tpl_lightning.features import Progress
+    from tpl_lightning.labels import write_occurrences
+    from tpl_lightning.runs import Run
+    from tpl_lightning.sync import draw_timeline, find_occurrences, find_recordings
+
+    if not names:
+        raise UserError("tpl find: expected a recording: tpl find RUN long.mp4.")
+    source, recordings = Run(folder, cache=options.cache), find_recordings(names)
+    targets = _targets(recordings, Path(options.out))
+    outputs = _check(source, recordings, targets, options)
+    every: list[list[Occurrence]] = []
+    for recording, target in zip(recordings, targets, strict=True):
+        frames = recording.num_frames()
+        with Progress(f"Searching {recording.name}", 2 * frames, enabled=options.progress) as bar:
+            found, clock = find_occurrences(source, recording, action=options.action, advance=bar.advance)
+        every.append(found)
+        end = clock.last_s + 1 / clock.usual_fps
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(Counter(one.action for one in found).items()))
+        said = f"{recording.name}: {counts or 'none of the actions'} in {end:.1f} s"
+        write_occurrences(target, found, outputs)
+        shown = source.actions if options.action is None else [options.action]
+        outputs.write_bytes(target.with_suffix(".png"), draw_timeline(found, shown, end, title=said))
+        print(f"{target}, {target.with_suffix('.png')}: {said}")
+    if options.clips is not None:
+        _write_clips(recordings, every, Path(options.clips), outputs, progress=options.progress)
+    return 0
+
+
+def _write_clips(
+    recordings: "list[Recording]", every: "list[list[Occurrence]]", folder: Path, outputs: Outputs, *, progress: bool
+) -> None:
+    """Write all that was found as clips, in place of those of an earlier call."""
+    from tpl_lightning.features import Progress
+    from tpl_lightning.sync import write_segments
+
+    count = sum(map(len, every))
+    if count == 0:
+        print(f"{folder}: not written, as nothing was found")
+        return
+    with outputs.writing_folder(folder) as part, Progress("Writing clips", count, enabled=progress) as bar:
+        for recording, found in zip(recordings, every, strict=True):
+            write_segments(recording, found, part, bar.advance)
+    print(f"{folder}: {count} clips")
+
+
+def main(arguments: list[str]) -> int:
+    """Read the options before anything heavy is imported, then run."""
+    if set(arguments) & {"-h", "--help"}:
+        print(_USAGE, end="")
+        return 0
+    with plain_warnings():
+        return run(*parse_arguments("find", arguments, FindOptions))

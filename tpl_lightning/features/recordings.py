@@ -1,0 +1,105 @@
+"""Embedding long recordings: scene by scene, as a clip shows one scene.
+
+What an extractor does to a whole clip, such as taking out the drift of its camera, has no meaning across a cut.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tpl_lightning.errors import UserError
+from tpl_lightning.features.extractors import Extractor
+from tpl_lightning.video import VideoClock, VideoReader
+
+__all__ = ["embed_recording", "scenes"]
+
+_PIXELS = 24  # of a thumbnail, along the longer side
+_CUT = 0.08  # mean difference of thumbnails in [0, 1]; of a person who moves before a camera it is about .01
+_TIMES = 6.0  # as much as the usual difference of neighbours, or more
+_REMEMBERED = 24  # differences that say what is usual
+_SHORTEST = 8  # frames of a scene
+
+
+def embed_recording(
+    path: str | Path,
+    extractor: Extractor,
+    *,
+    fps: float | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[np.ndarray, VideoClock]:
+    """Embed a recording, streaming its frames; the same as ``embed_video`` where there is no cut.
+
+    Args:
+        path: The video file.
+        extractor: A fitted extractor.
+        fps: Frames per second to resample to; None takes all frames as they are.
+        advance: Told of frames as they are embedded.
+
+    Returns:
+        Embeddings (T, C), float32, and when each row is shown.
+
+    Raises:
+        UserError: If the file cannot be decoded or has fewer than two frames.
+    """
+    reader = VideoReader(Path(path), size=extractor.decode_size, fps=fps)
+    parts = [extractor(scene) for scene in scenes(_counted(reader, advance))]
+    if sum(map(len, parts)) < 2:
+        raise UserError(f"Expected at least 2 frames in {path}, but found {sum(map(len, parts))}.")
+    return np.concatenate(parts), reader.clock
+
+
+def _counted(frames: Iterable[np.ndarray], advance: Callable[[int], None]) -> Iterator[np.ndarray]:
+    for frame in frames:
+        yield frame
+        advance(1)
+
+
+def scenes(frames: Iterable[np.ndarray]) -> Iterator[Iterator[np.ndarray]]:
+    """Yield the frames of each scene; one must be read before the next is asked for."""
+    source = _Scenes(iter(frames))
+    while source.has_more():
+        yield source.scene()
+
+
+class _Scenes:
+    """Frames, and whether the next one begins a scene."""
+
+    def __init__(self, frames: Iterator[np.ndarray]) -> None:
+        self._frames = frames
+        self._next = next(frames, None)
+        self._last = None if self._next is None else _thumbnail(self._next)
+        self._usual: list[float] = []
+
+    def has_more(self) -> bool:
+        return self._next is not None
+
+    def scene(self) -> Iterator[np.ndarray]:
+        count = 0
+        while self._next is not None:
+            yield self._next
+            count += 1
+            if self._advance() and count >= _SHORTEST:
+                return
+
+    def _advance(self) -> bool:
+        """Read a frame; tell whether it is of another scene than the one before."""
+        self._next = next(self._frames, None)
+        if self._next is None:
+            return False
+        thumbnail = _thumbnail(self._next)
+        assert self._last is not None
+        change = float(np.abs(thumbnail - self._last).mean())
+        self._last = thumbnail
+        usual = float(np.median(self._usual)) if self._usual else 0.0
+        self._usual = [*self._usual[1 - _REMEMBERED :], change]
+        return change > _CUT and change > _TIMES * usual
+
+
+def _thumbnail(frame: np.ndarray) -> np.ndarray:
+    """Return grey values in [0, 1] of every so many pixels, each the mean of a block."""
+    step = max(max(frame.shape[:2]) // _PIXELS, 1)
+    height, width = (size // step * step for size in frame.shape[:2])
+    blocks = frame[:height, :width].reshape(height // step, step, width // step, step, -1)
+    grey: np.ndarray = blocks.mean((1, 3, 4), dtype=np.float32) / 255
+    return grey
