@@ -11,6 +11,7 @@ LEVELS = {
     "__init__": 0,
     "errors": 0,
     "names": 0,
+    "whole_file": 0,
     "outputs": 1,
     "broken": 2,
     "options": 1,

@@ -26,7 +26,13 @@ COMMANDS = {
     "doctor": "what works on this machine: versions, devices, warps",
 }
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # no place to write to: nobody's mistake in the code
+_ROOM = "free some space, or choose another folder"
+# What the machine refuses, nobody's mistake in the code, and the ways out.
+_REFUSED = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG), _ROOM),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "let the process open more files (ulimit -n)"),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP), "give another name"),
+}
 
 
 def _help() -> str:
@@ -100,14 +106,14 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return 0  # files are written before anything is said of them
     except OSError as error:  # that no command has words of its own for
-        if error.errno not in _NO_ROOM:
+        if error.errno not in _REFUSED:
             raise
         if error.filename is None and isinstance(sys.stdout, io.TextIOWrapper):
             # What is not printed yet is thrown away, or Python would try once more as it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         place = f"{error.filename}: " if error.filename else ""
         print(
-            f"tpl: error: {one_line(place)}{error.strerror}; free some space, or choose another folder.",
+            f"tpl: error: {one_line(place)}{error.strerror}; {_REFUSED[error.errno]}.",
             file=sys.stderr,
         )
         return 2

@@ -1,6 +1,5 @@
 """The Alignment: what every aligner yields, and all that metrics, figures and commands read of one."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import h5py
 import numpy as np
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.whole_file import whole_file
 
 __all__ = ["Alignment", "prototype_grid"]
 
@@ -111,13 +111,11 @@ class Alignment:
 
     def save(self, path: Path) -> None:
         """Write alignment.h5: a temporary file beside it, then a rename."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with h5py.File(temporary, "w") as file:
+        with whole_file(path) as part, h5py.File(part, "w") as file:
             for name in _TEXT:
                 file.create_dataset(name, data=getattr(self, name).astype(object), dtype=h5py.string_dtype())
             for name, dtype in _NUMBERS.items():
                 file.create_dataset(name, data=getattr(self, name).astype(dtype))
-        temporary.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "Alignment":

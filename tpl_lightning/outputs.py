@@ -11,11 +11,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.whole_file import remove_left, temporary_name, whole_file
 
 __all__ = ["MANIFEST", "Outputs", "made_here"]
 
@@ -127,21 +128,16 @@ class Outputs:
         target = Path(target)
         if target not in self._checked:
             self.check([target])
-        part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            yield part
-            if part.exists():  # there was something to write
-                # Noted first: a file that a killed process leaves behind is known as ours.
-                self._note(target.parent, {target.name: part})
-                part.replace(target)
+            with whole_file(target) as part:
+                yield part
+                if part.exists():  # there was something to write
+                    # Noted first: a file that a killed process leaves behind is known as ours.
+                    self._note(target.parent, {target.name: part})
         except OSError as error:
             raise UserError(
                 f"{target}: cannot be written ({error.strerror or error}); give another out=PATH."
             ) from error
-        finally:
-            with suppress(OSError):  # of a read-only folder
-                part.unlink(missing_ok=True)
 
     @contextmanager
     def writing_folder(self, target: Path) -> Iterator[Path]:
@@ -152,7 +148,7 @@ class Outputs:
         """
         self.check_folder(target)
         target = target.resolve()  # a link stays, and what it leads to is replaced
-        part, old = (target.with_name(f".{target.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
+        part, old = (temporary_name(target.with_name(f"{target.name}.{kind}")) for kind in ("part", "old"))
         try:
             part.mkdir(parents=True)
             yield part
@@ -160,6 +156,7 @@ class Outputs:
             if target.exists():
                 target.rename(old)
             part.rename(target)
+            remove_left(target.parent)
         except OSError as error:
             raise UserError(
                 f"{target}: cannot be written ({error.strerror or error}); give another out=FOLDER."

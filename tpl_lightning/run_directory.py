@@ -9,15 +9,16 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 from tpl_lightning.config import Config, save_config
 from tpl_lightning.errors import UserError
+from tpl_lightning.whole_file import write_whole
 
-__all__ = ["find_cache", "hold_folder", "open_run_directory", "write_atomically", "write_metrics"]
+__all__ = ["find_cache", "hold_folder", "open_run_directory", "write_metrics"]
 
 _LOCK = ".lock"
 
@@ -169,19 +170,7 @@ def find_cache(named: str, run_dir: Path) -> str:
     return str(next((place for place in places if place.is_file() or glob.glob(str(place))), named))
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Write metrics.json: flat, null where nothing could be measured."""
     clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
-    write_atomically(folder / "metrics.json", json.dumps(clean, indent=2) + "\n")
+    write_whole(folder / "metrics.json", json.dumps(clean, indent=2) + "\n")

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.whole_file import remove_left, temporary_name
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter", "are_frame_times", "writable"]
 
@@ -56,7 +57,7 @@ class EmbeddingCacheWriter:
             raise UserError(f"{path}: expected dtype float16 or float32, but got {dtype!r}.")
         self.path, self.dtype = Path(path), np.dtype(dtype)
         self.phase_names = {action: list(names) for action, names in phase_names.items()}
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        self._temporary = temporary_name(self.path)
         self._ids: dict[str, None] = {}
         self._rows: list[tuple[str, str, float]] = []
         self._file_bytes: list[int] = []
@@ -65,6 +66,7 @@ class EmbeddingCacheWriter:
         self._progress: list[np.ndarray] = []
         self._frame_times: list[np.ndarray] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        remove_left(self.path.parent)
         self._channels: int | None = None
         # Without a name: gone when the process is.
         self._spool = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115

@@ -30,6 +30,7 @@ from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_files import check_fps
 from tpl_lightning.errors import UserError
 from tpl_lightning.outputs import Outputs
+from tpl_lightning.whole_file import write_whole
 
 __all__ = ["embed_clips", "embed_folder", "merge_shards"]
 
@@ -102,7 +103,7 @@ def embed_clips(
     rank, world = (0, 1) if alone else _rank_and_world()
     keys = [_key(clip, extractor, fps) for clip in clips]
     manifest = _manifest(clips, keys, extractor, dataset, source, phase_names or {}, dtype)
-    _write_atomically(folder / _MANIFEST, json.dumps(manifest), rank)
+    write_whole(folder / _MANIFEST, json.dumps(manifest))
     done, _ = read_shards(folder)
     # The share of a process does not depend on what is done, which processes may see at different times.
     mine = [index for index in range(len(clips)) if index % world == rank]
@@ -395,10 +396,3 @@ def _wait_for_others(world: int) -> None:
     distributed.init_process_group("gloo", timeout=timedelta(days=30))
     distributed.barrier()
     distributed.destroy_process_group()
-
-
-def _write_atomically(path: Path, text: str, rank: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{rank}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -1,9 +1,7 @@
 """Reading and writing video files with PyAV, an optional dependency."""
 
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +13,7 @@ from tpl_lightning.data.video_clock import VideoClock
 from tpl_lightning.data.video_decode import FrameDecoder, pyav
 from tpl_lightning.data.video_pixels import FrameSize, RgbConverter, YuvConverter, deinterlaced
 from tpl_lightning.errors import UserError
+from tpl_lightning.whole_file import whole_file
 
 _ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}
 
@@ -239,17 +238,10 @@ def write_video(
         )
     if not fps > 0:
         raise UserError(f"Expected `fps` > 0 to write {path}, but got {fps}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        # The index goes first, so that a browser can start and seek before it has the whole file.
-        options = {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}
-        with av.open(str(part), "w", options=options) as container:
-            _encode(container, codec, frames, fps, crf, path, times_s)
-        part.replace(path)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    # The index goes first, so that a browser can start and seek before it has the whole file.
+    options = {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}
+    with whole_file(path) as part, av.open(str(part), "w", options=options) as container:
+        _encode(container, codec, frames, fps, crf, path, times_s)
     return path
 
 
