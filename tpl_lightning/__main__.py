@@ -3,11 +3,12 @@
 import errno
 import io
 import os
+import signal
 import sys
 from importlib import import_module
 
 from tpl_lightning import __version__
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, reason
 from tpl_lightning.names import one_line
 
 __all__ = ["main"]
@@ -82,9 +83,18 @@ def _run(arguments: list[str]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr about bad input."""
-    if arguments is None:
-        _use_utf8()
-        arguments = sys.argv[1:]
+    if arguments is not None:
+        return _guarded(arguments)
+    _use_utf8()
+    try:
+        return _guarded(sys.argv[1:])
+    finally:
+        # Python takes a moment to end, in which one more Ctrl-C would become the exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run one command; what is no mistake in the code is one line."""
     # What cannot be shown is written as an escape, and figures are files, whatever a notebook has left here.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -113,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         place = f"{error.filename}: " if error.filename else ""
         print(
-            f"tpl: error: {one_line(place)}{error.strerror}; {_REFUSED[error.errno]}.",
+            f"tpl: error: {one_line(place)}{reason(error)}; {_REFUSED[error.errno]}.",
             file=sys.stderr,
         )
         return 2

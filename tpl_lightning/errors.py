@@ -1,11 +1,14 @@
 """The one exception for everything a user can cause, and warnings as a user should see them."""
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["UserError", "best_effort", "plain_warnings"]
+__all__ = ["UserError", "best_effort", "plain_warnings", "reason"]
+
+_OF_HDF5 = re.compile("error message = '([^']*)'")
 
 
 class UserError(ValueError):
@@ -23,6 +26,15 @@ class UserError(ValueError):
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message.strip()))
 
 
+def reason(error: BaseException) -> str:
+    """Return what an error says in one line without a full stop; of what HDF5 tells, what the system said."""
+    found = _OF_HDF5.search(str(error))
+    if found is not None:
+        return found[1]
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (said.strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+
+
 @contextmanager
 def best_effort(what: str) -> Iterator[None]:
     """Do something that finished work must not fail over, a picture say; if it fails, warn in one line.
@@ -33,9 +45,8 @@ def best_effort(what: str) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:  # fonts, codecs, services; rich exits where a pipe is broken
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         with suppress(OSError, ValueError):
-            print(f"Warning: {what} ({first}).", file=sys.stderr)
+            print(f"Warning: {what} ({reason(error)}).", file=sys.stderr)
 
 
 @contextmanager

@@ -4,8 +4,7 @@ Usage: python -m tests.fuzz.kills [--kills 60] [--seed 0] [--only fit]
 
 Each command runs once to its end; what it writes, and when, is noted. Then copies of its folder are killed with
 SIGKILL: at a random time after the first write, or just behind a random one of its writes; the main process alone, or
-its workers
-too. The same command, or `tpl fit resume=`, has then to end with the same results.
+its workers too. The same command, or `tpl fit resume=`, has then to end with the same results.
 """
 
 import argparse
@@ -103,10 +102,10 @@ def make_folder(folder: Path) -> None:
         "method: grid\nmetric: {name: quality/score, goal: maximize}\n"
         "parameters: {seed: {values: [0, 1, 2]}, method: {value: linear}}\n"
     )
-    assert _start(folder, _fit("method=direct", name="fitted").arguments).wait(SECONDS) == 0
+    assert start(folder, _fit("method=direct", name="fitted").arguments).wait(SECONDS) == 0
 
 
-def _start(folder: Path, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
+def start(folder: Path, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
     with (folder.parent / "log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "tpl_lightning", *arguments],
@@ -118,7 +117,7 @@ def _start(folder: Path, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
         )
 
 
-def _look(folder: Path) -> dict[str, tuple[int, int, int]]:
+def look(folder: Path) -> dict[str, tuple[int, int, int]]:
     found = {}
     for root, _, names in os.walk(folder):
         for name in names:
@@ -132,10 +131,10 @@ def _look(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 def _follow(process: "subprocess.Popen[bytes]", folder: Path, until: Callable[[list[float]], bool]) -> list[float]:
     """Return when the folder changed, in seconds after the first change, until told to stop or the process ends."""
-    before, changes, start = _look(folder), [], 0.0
+    before, changes, start = look(folder), [], 0.0
     limit = time.monotonic() + SECONDS
     while process.poll() is None and time.monotonic() < limit:
-        now = _look(folder)
+        now = look(folder)
         if now != before:
             start = start if changes else time.monotonic()
             changes.append(time.monotonic() - start)
@@ -151,7 +150,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _files(folder: Path) -> dict[str, str]:
+def files(folder: Path) -> dict[str, str]:
     """Return the digest of each file."""
     return {p.relative_to(folder).as_posix(): _digest(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -191,16 +190,16 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part.endswith(".shards") for part in Path(name).parts)
 
 
-def _results(folder: Path, case: Case) -> dict[str, object]:
+def results(folder: Path, case: Case) -> dict[str, object]:
     paths = sorted(p for pattern in case.results for p in folder.glob(pattern) if not p.name.startswith("."))
     found = {path.relative_to(folder).as_posix(): _content(path) for path in paths}
     assert len(found) >= len(case.results), f"expected {case.results}, found {sorted(found)}"
     return found
 
 
-def _check_left(folder: Path, before: dict[str, str], case: Case) -> None:
+def check_left(folder: Path, before: dict[str, str], case: Case) -> None:
     """Check what a killed command has left: old files whole, wherever they are now, and new ones whole."""
-    now = _files(folder)
+    now = files(folder)
     kept = set(now.values())
     for name, digest in before.items():
         if Path(name).name == ".lock" or name.endswith(".tpl-outputs.jsonl"):
@@ -212,7 +211,7 @@ def _check_left(folder: Path, before: dict[str, str], case: Case) -> None:
             _content(folder / name)
 
 
-def _again(folder: Path, case: Case) -> list[str]:
+def going_on(folder: Path, case: Case) -> list[str]:
     """Return the command that goes on."""
     run = folder / str(case.run)
     if case.run and (run / "config.yaml").is_file() and not (run / "metrics.json").is_file():
@@ -247,12 +246,12 @@ class Killer:
         for number in range(2):
             done = place / f"done{number}" / "w"
             shutil.copytree(self.starts[-1], done)
-            process = _start(done, case.arguments)
+            process = start(done, case.arguments)
             self.changes.append(_follow(process, done, lambda _: False))
             assert process.returncode == 0, (done.parent / "log").read_text()
             self.starts.append(done)
-        self.expected = _results(self.starts[1], case)
-        assert _results(self.starts[2], case) == self.expected, "the command does not give the same twice"
+        self.expected = results(self.starts[1], case)
+        assert results(self.starts[2], case) == self.expected, "the command does not give the same twice"
 
     def kill(self) -> None:
         """Kill it once, look at what is left, and go on."""
@@ -263,8 +262,8 @@ class Killer:
         folder = self.place / "now" / "w"
         shutil.rmtree(folder.parent, ignore_errors=True)
         shutil.copytree(self.starts[number], folder)
-        before = _files(folder)
-        process = _start(folder, self.case.arguments)
+        before = files(folder)
+        process = start(folder, self.case.arguments)
         _follow(process, folder, lambda seen: seen[-1] >= seconds if by_time else len(seen) > count)
         moment = f"{seconds:.2f} s" if by_time else f"change {count}"
         what = f"results {'there' if number else 'new'}, killed {'alone' if alone else 'with workers'} at {moment}"
@@ -288,17 +287,17 @@ class Killer:
             while _is_alive(group) and time.monotonic() < deadline:
                 time.sleep(0.05)
             assert not _is_alive(group), "workers outlive the command"
-        _check_left(folder, before, self.case)
-        again = _again(folder, self.case)
+        check_left(folder, before, self.case)
+        again = going_on(folder, self.case)
         self.tally.resumed += any(argument.startswith("resume=") for argument in again)
-        code = _start(folder, again).wait(SECONDS)
+        code = start(folder, again).wait(SECONDS)
         log = (folder.parent / "log").read_text()
         assert code == 0, f"{' '.join(again)}: exit code {code}: {log[-500:]}"
-        found = _results(folder, self.case)
+        found = results(folder, self.case)
         differ = [name for name in self.expected if found.get(name) != self.expected[name]]
         assert not differ, f"{', '.join(differ)}: not as without the kill"
-        _check_left(folder, before, self.case)
-        new = set(_files(folder)) - set(_files(self.starts[1])) - set(_files(self.starts[2]))
+        check_left(folder, before, self.case)
+        new = set(files(folder)) - set(files(self.starts[1])) - set(files(self.starts[2]))
         litter = sorted(name for name in new if _is_hidden(name) and not name.endswith(".lock"))
         self.tally.litter += len(litter)
         if litter:

@@ -3,6 +3,7 @@
 Format "tpl-embedding-cache" version 1; data/README.md lists its datasets. The writer is in cache_writer.py.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ from tpl_lightning.data.cache_writer import (
 from tpl_lightning.data.locks import writer_of
 from tpl_lightning.data.parts import check_parts
 from tpl_lightning.data.row_reader import RowReader
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.errors import UserError, plain_warnings, reason
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter"]
 
@@ -89,11 +90,18 @@ class EmbeddingCache:
             ) from error
         except _DAMAGE as error:
             raise UserError(
-                f"{self.path}: not a readable HDF5 file ({_first_line(error)}); copy or make it anew."
+                f"{self.path}: not a readable HDF5 file ({reason(error)}); copy or make it anew."
             ) from error
 
     def _wrong(self, found: str) -> UserError:
         return UserError(f"{self.path}: {found}; make the cache anew (data/README.md describes the format).")
+
+    def _unreadable(self, what: str, error: Exception) -> UserError:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return UserError(
+                f"{self.path}: cannot be opened ({reason(error)}); let this process open more, with `ulimit -n`."
+            )
+        return self._wrong(f"{what} cannot be read ({reason(error)})")
 
     def _read_metadata(self, file: h5py.File) -> None:
         attributes = dict(file.attrs)
@@ -242,7 +250,7 @@ class EmbeddingCache:
                 with h5py.File(self.path, "r") as file:
                     values = file["labels"][:]
             except _DAMAGE as error:
-                raise self._wrong(f"labels cannot be read ({_first_line(error)})") from error
+                raise self._unreadable("labels", error) from error
             if values.size and (values.min() < -1 or values.max() > np.iinfo(np.int16).max):  # before it is narrowed
                 frame = int(np.flatnonzero((values < -1) | (values > np.iinfo(np.int16).max))[0])
                 index = int(np.searchsorted(self.offsets, frame, side="right")) - 1
@@ -298,8 +306,8 @@ class EmbeddingCache:
                 reader.read_into(frames[first : first + length], start)
                 done += 1
         except _DAMAGE as error:
-            found = f"video {str(self.video_id[indices[done]])!r}: embeddings cannot be read ({_first_line(error)})"
-            raise self._wrong(found) from error
+            what = f"video {str(self.video_id[indices[done]])!r}: embeddings"
+            raise self._unreadable(what, error) from error
         if labels is None:
             return
         known = self._labels_of_all() if self.has_labels else None
@@ -335,7 +343,7 @@ class EmbeddingCache:
                 with h5py.File(self.path, "r") as file:
                     self._columns[name] = file[name][:].astype(dtype)
             except _DAMAGE as error:
-                raise self._wrong(f"{name} cannot be read ({_first_line(error)})") from error
+                raise self._unreadable(name, error) from error
         values = self._columns[name][self.offsets[index] : self.offsets[index + 1]]
         return None if np.isnan(values).all() else values
 
@@ -348,7 +356,7 @@ class EmbeddingCache:
                 group = file["extractor_state"]
                 return {name: group[name][()] for name in group}, json.loads(_text(group.attrs["parameters"]))
         except _DAMAGE as error:
-            raise self._wrong(f"group 'extractor_state' cannot be read ({_first_line(error)})") from error
+            raise self._unreadable("group 'extractor_state'", error) from error
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with metadata, labels or (a sample of) the embeddings."""
@@ -439,7 +447,3 @@ def _text(value: Any) -> str:
         value = value.item()
     text = value.decode(errors="replace") if isinstance(value, bytes) else "" if value is None else str(value)
     return writable(text)  # bytes that were no UTF-8 come as half a character
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -22,7 +22,7 @@ from torch import nn
 
 from tpl_lightning.checkpoint_file import check_same_cache, first_epoch, training_checkpoint
 from tpl_lightning.config import Config
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, reason
 from tpl_lightning.functional.collectives import most_of_ranks
 from tpl_lightning.lit.callbacks import EpochProgress
 from tpl_lightning.lit.checkpoints import Checkpoints, StepSeeds, WholeFiles
@@ -123,8 +123,7 @@ def _or_one_line(config: Config, call: Callable[[], Result]) -> Result:
 
 
 def _in_one_line(config: Config, error: BaseException) -> UserError:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return UserError(f"trainer options {config.trainer}: {first}")
+    return UserError(f"trainer options {config.trainer}: {reason(error)}.")
 
 
 def join_ranks(config: Config) -> None:

@@ -12,7 +12,7 @@ from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
 from tpl_lightning.data.clips import Clip, annotate, choose_splits, read_list
 from tpl_lightning.data.tables import read_fps
 from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, reason
 
 __all__ = ["import_embeddings"]
 
@@ -119,7 +119,7 @@ def _load(path: Path) -> Any:
     try:
         return loader(path)
     except Exception as error:  # unpickling, zip and format errors have no class in common
-        raise UserError(f"{path}: expected numbers that can be read, but could not ({_first_line(error)}).") from error
+        raise UserError(f"{path}: expected numbers that can be read, but could not ({reason(error)}).") from error
 
 
 def _read(path: Path, labels: str | None, folder: Path) -> _Video:
@@ -139,7 +139,3 @@ def _read(path: Path, labels: str | None, folder: Path) -> _Video:
         )
         raise UserError(f"{path}: expected embeddings of shape (frames, channels), but found {found}.")
     return _Video(content, own if labels is None else np.asarray(_load(folder / labels)))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
