@@ -17,9 +17,7 @@ import torch
 
 from tpl_lightning.aligners import build_aligner
 from tpl_lightning.config import load_config
-from tpl_lightning.data.cache_shards import open_cache
-from tpl_lightning.data.splits import split_videos
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import VideoSet, open_cache, split_videos
 from tpl_lightning.evaluation import evaluate
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "ablation.md"
@@ -65,7 +63,7 @@ def scores(cache: str, options: str) -> list[float]:
 
 
 def most_folds(cache: str, wanted: int) -> int:
-    """Return so many folds, or as many as the smallest action of a cache allows."""
+    """Return so many folds, or as the smallest action of a cache allows."""
     return min(wanted, int(np.unique(open_cache(Path(cache)).action, return_counts=True)[1].min()))
 
 
@@ -99,7 +97,7 @@ def main() -> None:
         "# What each part brings",
         "",
         "Made by `python benchmarks/ablation.py NAME=CACHE ...`. Means and standard deviations: of the direct fit, "
-        f"which draws no random numbers, over rotated folds, {n} or as many as the smallest action has videos; of "
+        f"which draws no random numbers, over rotated folds, {n} or as the smallest action has videos; of "
         f"networks over {n} seeds on the stored split. Every row is the default with the options named.",
     ]
     for given in options.sets:

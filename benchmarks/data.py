@@ -30,12 +30,14 @@ from lightning import Callback
 
 from tpl_lightning.commands.fit import _CHECKED_FRAMES
 from tpl_lightning.config import Config, config_to_dict, load_config
-from tpl_lightning.data.cache import EmbeddingCacheWriter
-from tpl_lightning.data.cache_shards import open_cache
-from tpl_lightning.data.datamodule import EmbeddingDataModule
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.splits import split_videos
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import (
+    EmbeddingCacheWriter,
+    EmbeddingDataModule,
+    Preprocessor,
+    VideoSet,
+    open_cache,
+    split_videos,
+)
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, SHARDS = 128, 15, 4
@@ -156,7 +158,7 @@ def train_some(config: Config, steps: int) -> dict[str, float]:
     """Train TPL for some steps and return memory and waiting."""
     from lightning import Trainer, seed_everything
 
-    from tpl_lightning.aligners.base import make_catalogue
+    from tpl_lightning.aligners import make_catalogue
     from tpl_lightning.lit import TPLModule
 
     seed_everything(0, verbose=False)

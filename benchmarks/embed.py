@@ -18,12 +18,8 @@ import av
 import numpy as np
 from skimage.feature import hog
 
-from tpl_lightning.data.clips import clips_of_folder
-from tpl_lightning.data.embed import embed_clips
-from tpl_lightning.data.hog import HogExtractor, fit_square, hog_features
-from tpl_lightning.data.pool import usable_cores
-from tpl_lightning.data.prefetch import prefetched
-from tpl_lightning.data.video_files import read_frames, write_video
+from tpl_lightning.features import HogExtractor, clips_of_folder, embed_clips, fit_square, hog_features, usable_cores
+from tpl_lightning.video import prefetched, read_frames, write_video
 
 SIZES = {"1920x1080": (1080, 1920, 60), "640x360": (360, 640, 200), "240x240": (240, 240, 400)}
 ROUNDS = 5

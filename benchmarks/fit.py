@@ -27,12 +27,9 @@ from typing import Any
 import numpy as np
 from make_sets import _frames, _smooth
 
-from tpl_lightning.aligners.base import with_epochs
+from tpl_lightning.aligners import with_epochs
 from tpl_lightning.config import Config, load_config
-from tpl_lightning.data.cache import EmbeddingCacheWriter
-from tpl_lightning.data.cache_shards import open_cache
-from tpl_lightning.data.splits import split_videos
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import EmbeddingCacheWriter, VideoSet, open_cache, split_videos
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, PHASES, SHORTEST, LONGEST = 768, 15, 5, 20, 600
@@ -176,7 +173,7 @@ def report(found: dict[str, dict[str, Any]], path: Path, options: argparse.Names
     if found.get("tpl", {}).get("part", "").startswith("epochs"):
         lines.append(
             f"TPL was trained for 1 and for {1 + options.tpl_epochs} of its {config.train.max_epochs} epochs; the "
-            "others are taken to last as long as the difference."
+            "others are taken to last as the difference."
         )
     return "\n".join(lines) + "\n"
 

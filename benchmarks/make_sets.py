@@ -21,8 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet
 
 _FPS = 25.0
 
@@ -96,7 +95,7 @@ def _mixed(times: np.ndarray, sources: int, channels: int, scale: float, rng: np
 def long_tasks(
     path: Path, seed: int = 0, *, disturbed: float = 1.0, videos: int = 34, channels: int = 76, steps: int = 11
 ) -> None:
-    """Write recordings of one task; what is not shared is ``disturbed`` times as strong as what is."""
+    """Write recordings of one task; what is not shared is ``disturbed`` times as what is."""
     rng, found = np.random.default_rng(seed), []
     grid = np.linspace(0, steps, 60 * steps + 1)
     curve = _mixed(grid, 12, channels, 0.4, rng)

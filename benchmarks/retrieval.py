@@ -18,23 +18,24 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.splits import split_videos
-from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.joint import JointOptions, barycenters, fit_jointly, fit_to_prototypes
-from tpl_lightning.functional.masks import frame_times
-from tpl_lightning.functional.phase_scores import prototype_index
-from tpl_lightning.functional.resample import resample
-from tpl_lightning.functional.retrieval import frames_on_prototype, lookup_matches, nearest_rows, typical_videos
-from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.data import EmbeddingCache, VideoSet, split_videos
+from tpl_lightning.functional import frame_times, resample, sample_rows
+from tpl_lightning.functional.scores import (
+    frames_on_prototype,
+    lookup_matches,
+    nearest_rows,
+    prototype_index,
+    typical_videos,
+)
+from tpl_lightning.functional.warps import cpab_warp
+from tpl_lightning.groupwise import JointOptions, barycenters, fit_jointly, fit_to_prototypes
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, DIRECTIONS = 128, 15, 40
 # Shares of the variance within a video: of what the videos of an action have in common, of smooth changes of the
 # video's own, of noise from frame to frame. Measured on generated sports clips embedded with an image network.
 SHARED, OWN, JITTER = 0.29, 0.63, 0.08
-# The warp fit: one stage, as rough as the question. Samples of a video, principal components, prototype points.
+# The warp fit: one stage, as the question. Samples of a video, principal components, prototype points.
 GRID, COMPONENTS, POINTS = 48, 24, 200
 OPTIONS = JointOptions(num_cells=8, stages=(0.07,), smoothness=0.1, level_freedom=0.0)
 STEPS = 2

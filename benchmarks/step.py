@@ -19,10 +19,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tpl_lightning.config import config_to_dict, load_config
-from tpl_lightning.data.batch import PackedBatch
-from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
-from tpl_lightning.functional.resample import resample
-from tpl_lightning.lit.module import TPLModule
+from tpl_lightning.data import BatchPreprocessor, PackedBatch, Preprocessor
+from tpl_lightning.functional import resample
+from tpl_lightning.lit import TPLModule
 from tpl_lightning.nn import dmtae
 
 FOLDER = Path(__file__).parent

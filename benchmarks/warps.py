@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.difw_backend import cpab_warp_difw, load_difw
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional import resample
+from tpl_lightning.functional.warps import cpab_warp, cpab_warp_difw, load_difw
 
 SIZES = [(64, 150, 16), (256, 150, 16), (64, 1000, 32), (1024, 300, 32)]
 SIGNALS = [(64, 150, 32), (256, 150, 64), (64, 600, 128)]

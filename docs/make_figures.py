@@ -7,8 +7,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tpl_lightning.functional.cpab import cpab_warp, knot_velocity
-from tpl_lightning.functional.warp_prior import sample_warps
+from tpl_lightning.functional.warps import cpab_warp, knot_velocity, sample_warps
 
 IMAGES = Path(__file__).parent / "images"
 COLORS = ("#2f5d8a", "#d1603d", "#4b8f5c", "#8a5a9e")

@@ -50,7 +50,7 @@ With CARL embeddings on Penn Action the paper prints .621 / .607 for zero-paddin
 Linear rescaling is not among its rows; on our sets it is the row to beat.
 
 Retrieval on Penn Action: 30.1 s by exhaustive search, .24 s by look-up (125 times as fast). Ours:
-[benchmarks/retrieval.md](../benchmarks/retrieval.md). Run time: TPL 10 times as fast as DBA, 4 to 5 times as SoftDBA.
+[benchmarks/retrieval.md](../benchmarks/retrieval.md). Run time: TPL 10 times as DBA, 4 to 5 times as SoftDBA.
 
 ### Learned frame embeddings on Penn Action (cited)
 

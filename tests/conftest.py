@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 
 torch.set_num_threads(1)  # small tensors; and other programs may hold the other cores
 os.environ.setdefault("WANDB_MODE", "disabled")  # tests that log say so

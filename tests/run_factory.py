@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 
-from tpl_lightning.alignment import Alignment, prototype_grid
-from tpl_lightning.config import load_config, save_config
-from tpl_lightning.data.cache import EmbeddingCacheWriter
-from tpl_lightning.data.video_files import write_video
+from tpl_lightning.config.loading import load_config, save_config
+from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
+from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
+from tpl_lightning.video.files import write_video
 
 COLUMNS, ROWS = 4, 2
 PHASES = ["down", "low", "up"]

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tpl_lightning.data.procedural.build import build_procedural_set
+from tpl_lightning.synthetic.build import build_procedural_set
 
 
 def _tpl(*arguments: str) -> str:
@@ -20,7 +20,7 @@ def _tpl(*arguments: str) -> str:
 
 
 def _killed_and_resumed(folder: Path, run: Path, arguments: list[str]) -> None:
-    """Begin a fit, kill it as soon as it has saved something, and go on."""
+    """Begin a fit, kill it as it has saved something, and go on."""
     command = [sys.executable, "-m", "tpl_lightning", "fit", *arguments]
     with (folder / "killed.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -15,7 +15,7 @@ import torch
 
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
-from tpl_lightning.alignment import Alignment
+from tpl_lightning.evaluation.alignment import Alignment
 
 TINY = [
     "train.max_epochs=6",

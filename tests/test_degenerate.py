@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.alignment import Alignment
-from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
+from tpl_lightning.evaluation.alignment import Alignment
 
 
 def _video(rng, length, channels=4, phases=3, seed=0):

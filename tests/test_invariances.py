@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tpl_lightning.aligners import build_aligner
-from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.cache_writer import EmbeddingCacheWriter
+from tpl_lightning.aligners.registry import build_aligner
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.video_set import VideoSet
 
 LENGTHS = (18, 30, 24, 40, 33)

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from tpl_lightning import __version__
 from tpl_lightning.errors import UserError, reason
-from tpl_lightning.names import one_line
+from tpl_lightning.files import one_line
 
 __all__ = ["main"]
 

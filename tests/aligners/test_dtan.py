@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.alignment import Alignment
-from tpl_lightning.config import config_to_dict, load_config
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.functional.warp_prior import prior_energy
+from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.data.loading.batch import Batch
+from tpl_lightning.evaluation.alignment import Alignment
+from tpl_lightning.functional.warps.prior import prior_energy
 from tpl_lightning.lit.dtan import DTANModule
 
 ABLATIONS = sorted((Path(__file__).parents[2] / "experiments" / "ablations").glob("*.yaml"))

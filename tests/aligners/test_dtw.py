@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.aligners.dtw import path_positions, path_weights
-from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation.scores import evaluate
 
 METHODS = [["method=dba"], ["method=softdba", "dtw.gamma=0.01"], ["method=softdba"]]
 

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 
 from tpl_lightning.aligners.frames import FrameReader
-from tpl_lightning.config import DataConfig
+from tpl_lightning.config.loading import DataConfig
 from tpl_lightning.data import video_set
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.resample import resample_to_size
+from tpl_lightning.functional.resampling import resample_to_size
 
 
 def test_frames_are_the_same_whether_kept_or_read_again(tmp_path, make_cache, monkeypatch):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from tpl_lightning.aligners import build_aligner, load_aligner
-from tpl_lightning.config import config_to_dict, load_config
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.datamodule import EmbeddingDataset
-from tpl_lightning.data.preprocess import BatchPreprocessor, Preprocessor
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
+from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.loading.datamodule import EmbeddingDataset
+from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.lit.heads import HeadModule, same_action_pairs
 
 SMALL = ["head.epochs=25", "head.hidden=16", "head.channels=6", "head.lr=0.005", "run.progress=false", "data.pca=5"]

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.aligners.guides import label_channels
-from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
-from tpl_lightning.functional import joint_model
+from tpl_lightning.evaluation.scores import evaluate
+from tpl_lightning.groupwise import model as joint_model
 
 SMALL = [
     "train.max_epochs=2",
@@ -156,7 +156,7 @@ def test_detail_is_not_worth_it_for_long_recordings_at_an_even_pace_and_full_of_
     with EmbeddingCacheWriter(path, dataset="c", extractor="x", source="synthetic", phase_names={"a": ["x"]}) as writer:
         for v in range(8):
             progress = times + 0.03 * rng.normal() * np.sin(np.pi * times)
-            own = curve + 0.8 * rng.normal(size=curve.shape)  # as changeable as what the videos share
+            own = curve + 0.8 * rng.normal(size=curve.shape)  # as what the videos share
             frames = np.stack([np.interp(progress, grid, c) for c in own], 1).astype(np.float32)
             writer.append(video_id=f"v{v}", action="a", split="train", embeddings=frames, fps=25.0)
     aligner, _, _ = _fit(path, tmp_path, "method=direct")
@@ -168,7 +168,7 @@ def test_a_prior_that_grew_is_told_of(tmp_path, monkeypatch):
     for stiffness, told in ((1.0, False), (7.0, True)):
         monkeypatch.setattr(joint_model, "precision_factor", lambda *a, found=stiffness, **k: found)
         aligner, _, _ = _fit(path, tmp_path / str(stiffness), "method=direct")
-        assert ("7 times as strong as set" in " ".join(aligner.notes())) == told
+        assert ("7 times as set" in " ".join(aligner.notes())) == told
 
 
 def test_labels_of_training_videos_steer_their_warps_and_those_of_test_videos_nothing(tmp_path, make_cache):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.functional.collectives import compute_device
+from tpl_lightning.functional.distributed import compute_device
 
 
 @pytest.mark.parametrize("method", ["linear", "pad"])

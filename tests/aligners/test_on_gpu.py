@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from tests.conftest import write_cache
-from tpl_lightning.aligners import build_aligner
-from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.datamodule import EmbeddingDataModule
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.aligners.registry import build_aligner
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.loading.datamodule import EmbeddingDataModule
+from tpl_lightning.data.loading.preprocessing import Preprocessor
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.kendall import pairwise_kendall_tau
+from tpl_lightning.functional.scores.kendall import pairwise_kendall_tau
+from tpl_lightning.functional.warps.cpab import cpab_warp
 
 pytestmark = [
     pytest.mark.gpu,

@@ -7,14 +7,14 @@ import h5py
 import numpy as np
 import pytest
 
-from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.aligners.prior_choice import STRENGTHS, held_out_scores, labels_choose, select_prior
-from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation.scores import evaluate
 
 OFFSET = np.array([-0.1, -0.05, 0.0, 0.05, 0.1, 0.0])  # how videos differ, whatever the prior
 WOBBLE = np.array([0.02, -0.02, 0.02, -0.02, 0.01, -0.01])  # and how much more under another prior
@@ -47,7 +47,7 @@ def test_where_the_default_is_no_better_than_linear_the_strongest_of_the_best_wi
     means = {1.0: 0.8, 4.0: 0.85, 16.0: 0.88, 64.0: 0.9, math.inf: 0.9}
     assert _choose(means)[0].strength == math.inf
     assert _choose(means | {math.inf: 0.8, 16.0: 0.903})[0].strength == 64  # half a standard error is .004
-    assert _choose(means | {1.0: 0.899, 64.0: 0.9})[0].strength == math.inf  # as good as linear: no reason to warp
+    assert _choose(means | {1.0: 0.899, 64.0: 0.9})[0].strength == math.inf  # as linear: no reason to warp
 
 
 def test_without_scores_the_default_stays():

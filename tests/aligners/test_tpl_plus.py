@@ -8,14 +8,14 @@ import torch
 
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners import build_aligner, load_aligner
 from tpl_lightning.aligners.base import with_epochs
-from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.splits import split_videos
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import evaluate
+from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.lit.diagnosis import in_words
 
 QUIET = ["data.pca=5", "run.progress=false", "run.figures=false", "model.hidden=8"]

@@ -13,8 +13,8 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.commands import bench
 from tpl_lightning.commands.bench_rows import bench_row
 from tpl_lightning.commands.bench_table import markdown_table
-from tpl_lightning.config import load_config
-from tpl_lightning.report import method_name
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.reports.tables import method_name
 
 
 def _bench(tmp_path, cache_path, *options):

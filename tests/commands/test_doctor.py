@@ -6,15 +6,14 @@ import pytest
 
 from tpl_lightning.__main__ import main
 from tpl_lightning.commands import doctor
-from tpl_lightning.functional import warp_check
+from tpl_lightning.functional import warps
+from tpl_lightning.functional.warps import check as warp_check
 
 
 @pytest.fixture
 def _no_build(monkeypatch):
     """Without difw nothing is compiled."""
-    monkeypatch.setattr(
-        warp_check, "backend_status", lambda: {"torch": "works", "difw": "does not work: no C++ compiler"}
-    )
+    monkeypatch.setattr(warps, "backend_status", lambda: {"torch": "works", "difw": "does not work: no C++ compiler"})
     monkeypatch.setenv("COLUMNS", "200")
 
 
@@ -30,7 +29,7 @@ def test_prints_versions_devices_login_and_the_self_test(capsys):
 
 @pytest.mark.usefixtures("_no_build")
 def test_a_failed_self_test_is_an_exit_code(monkeypatch, capsys):
-    monkeypatch.setattr(warp_check, "warp_self_test", lambda **_: {"inverse error": 0.3, "ok": False})
+    monkeypatch.setattr(warps, "warp_self_test", lambda **_: {"inverse error": 0.3, "ok": False})
     assert main(["doctor"]) == 1
     printed = capsys.readouterr().out
     assert "FAILED" in printed

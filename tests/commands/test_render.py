@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.procedural import ACTIONS
-from tpl_lightning.data.procedural.build import video_paths
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.synthetic import ACTIONS
+from tpl_lightning.synthetic.build import video_paths
 
 
 def test_cache_and_videos_are_written_and_repeat(tmp_path, capsys):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.run_factory import inverse_warp, make_run, read_code, warp
 from tpl_lightning.__main__ import main
-from tpl_lightning.outputs import MANIFEST
+from tpl_lightning.files.outputs import MANIFEST
 
 pytest.importorskip("av")
 

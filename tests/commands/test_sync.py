@@ -9,11 +9,11 @@ import pytest
 
 from tests.run_factory import inverse_warp, make_run, read_code, warp, write_clip
 from tpl_lightning.__main__ import main
-from tpl_lightning.data.video_files import read_video, video_info
-from tpl_lightning.outputs import MANIFEST
-from tpl_lightning.run_videos import Run
+from tpl_lightning.files.outputs import MANIFEST
+from tpl_lightning.runs.videos import Run
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.layout import plan_layout
+from tpl_lightning.video.files import read_video, video_info
 
 av = pytest.importorskip("av")
 
@@ -217,7 +217,7 @@ def test_memory_stays_bounded(tmp_path):
 
 
 def test_the_rate_is_that_of_the_videos(tmp_path):
-    """Embedded at 12 frames per second, the files have 24: what is written moves as smoothly as they do."""
+    """Embedded at 12 frames per second, the files have 24: what is written moves as they do."""
     run = make_run(tmp_path, lengths=(20, 24), strengths=(0.0, 0.2), fps=12.0, prototype=20, files=False)
     for k, length in enumerate((20, 24)):
         write_clip(tmp_path / "videos" / "tiny" / "jump" / f"jump_{k}.mp4", 2 * length, fps=24.0)

@@ -32,9 +32,9 @@ import torch
 
 from tests.conftest import write_cache
 from tests.run_factory import make_run
-from tpl_lightning.alignment import Alignment
-from tpl_lightning.config import load_run_config
-from tpl_lightning.data.cache_shards import open_cache
+from tpl_lightning.config.loading import load_run_config
+from tpl_lightning.data.cache.shards import open_cache
+from tpl_lightning.evaluation.alignment import Alignment
 
 QUIET = ("run.wandb=disabled", "run.figures=false", "run.progress=false")
 NETWORK = ("train.max_epochs=6", "model.hidden=8", "model.aligner_filters=2", "model.aligner_depth=3", "data.pca=4")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import write_cache
 from tests.fuzz.harness import bounded_memory, edit_file, many, mutated, plain, run
 from tests.fuzz.strategies import ATTRIBUTES, NAMES, arrays, edits, number, raw_text, text
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
 
 
@@ -21,7 +21,7 @@ def good(tmp_path_factory):
 
 
 def _check(path):
-    """Look at it, validate it and fit on it, as far as it goes."""
+    """Look at it, validate it and fit on it, as it goes."""
     first, _ = run("cache", "info", path)
     second, _ = run("cache", "validate", path)
     if first == second == 0:

@@ -8,7 +8,7 @@ import torch
 
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
-from tpl_lightning.data.batch import COMPILED_STEP
+from tpl_lightning.data.loading.batch import COMPILED_STEP
 
 SMALL = [
     *("train.max_epochs=2", "train.val_every=1", "data.batch_size=4", "data.pca=3", "run.figures=false"),

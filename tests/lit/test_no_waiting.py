@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from tpl_lightning.config import config_to_dict, load_config
-from tpl_lightning.data.batch import Batch
+from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.lit.dtan import DTANModule
 from tpl_lightning.lit.module import TPLModule
 

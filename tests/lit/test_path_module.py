@@ -5,9 +5,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from tpl_lightning.config import config_to_dict, load_config
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.functional.losses import annealed_weight
+from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.data.loading.batch import Batch
+from tpl_lightning.functional.losses.tpl import annealed_weight
 from tpl_lightning.lit.callbacks import IcaeWeightAnnealing
 from tpl_lightning.lit.path_module import PathTPLModule
 

@@ -6,13 +6,13 @@ import torch
 
 from tests.conftest import write_cache
 from tpl_lightning.aligners.linear import LinearAligner
-from tpl_lightning.alignment import Alignment, prototype_grid
-from tpl_lightning.config import load_config
-from tpl_lightning.data.cache import EmbeddingCache
-from tpl_lightning.data.preprocess import Preprocessor
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
+from tpl_lightning.evaluation.quality import assess
 from tpl_lightning.metrics import AlignmentScore
-from tpl_lightning.quality import assess
 
 
 @pytest.fixture(scope="module")

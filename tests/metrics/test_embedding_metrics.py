@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from tpl_lightning.functional.phase_classifier import fit_phase_classifier
+from tpl_lightning.functional.scores.phase_classifier import fit_phase_classifier
 from tpl_lightning.metrics import KendallsTau, PhaseAccuracy
 
 CHANNELS, ACTIONS = 4, 2

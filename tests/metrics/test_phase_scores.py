@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpl_lightning.functional import phase_scores
+from tpl_lightning.functional.scores import phases as phase_scores
 from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
 
 NUM_ACTIONS, NUM_PHASES = 3, 4

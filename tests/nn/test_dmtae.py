@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.losses import icae_loss, reconstruction_loss
+from tpl_lightning.functional.losses.tpl import icae_loss, reconstruction_loss
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
+from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.nn import DMTAE
 
 LENGTHS, POINTS, ACTION = torch.tensor([30, 12, 21]), torch.tensor([18, 10, 18]), torch.tensor([0, 1, 0])
@@ -117,7 +117,7 @@ def test_recurrences_compose():
 
 @pytest.mark.parametrize("options", [{}, {"recurrences": 3}, {"num_cells": [4, 8, 16]}])
 def test_times_rise_from_0_to_1_and_invert_each_other(options):
-    # In float64: warps as strong as these have slopes that float32 could not undo.
+    # In float64: warps as these have slopes that float32 could not undo.
     model = _model(**options).double()
     with torch.no_grad():
         out = model(_videos(torch.float64), LENGTHS, POINTS)

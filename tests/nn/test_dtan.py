@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
 from tpl_lightning.nn.dtan import DTAN
 from tpl_lightning.nn.heads import EmbeddingHead
 

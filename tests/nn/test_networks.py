@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tpl_lightning.functional.cpab import warp_time
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.resampling import resample
+from tpl_lightning.functional.warps.cpab import warp_time
 from tpl_lightning.nn import DMTAE, TCN, InceptionTime
 from tpl_lightning.nn.dmtae import standardise
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.random_warps import random_theta
 from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional.warps.cpab import cpab_warp
+from tpl_lightning.functional.warps.random import random_theta
 from tpl_lightning.nn.path_aligner import COARSE, DETAIL, ComparisonSpace, PathAligner
 
 GRID = torch.linspace(0, 1, 128)

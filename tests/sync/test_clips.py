@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tests.run_factory import code_picture, make_run, read_code, write_clip
-from tpl_lightning.data import video_decode
-from tpl_lightning.data.video_files import VideoReader
-from tpl_lightning.data.video_probe import probe_video
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.runs.videos import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
+from tpl_lightning.video import decoding as video_decode
+from tpl_lightning.video.files import VideoReader
+from tpl_lightning.video.probe import probe_video
 
 av = pytest.importorskip("av")
 

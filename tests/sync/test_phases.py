@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.run_factory import BOUNDS, PHASES, make_run
-from tpl_lightning.run_videos import Run
+from tpl_lightning.runs.videos import Run
 from tpl_lightning.sync.phases import Phases, phases_from_labels, phases_of_run
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from tests.run_factory import BOUNDS, PHASES, inverse_warp, make_run
 from tpl_lightning.__main__ import main
-from tpl_lightning.data.annotations import read_annotations
-from tpl_lightning.data.video_files import VideoReader
-from tpl_lightning.outputs import MANIFEST
-from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.files.outputs import MANIFEST
+from tpl_lightning.labels.annotations import read_annotations
+from tpl_lightning.runs.videos import Run, RunVideo
 from tpl_lightning.sync.label_files import LABEL_COLUMNS, label_targets, write_labels
 from tpl_lightning.sync.phases import Phases
 from tpl_lightning.sync.transfer import LabelledVideo, PhaseSpan, carry_labels
+from tpl_lightning.video.files import VideoReader
 
 STRENGTHS = (0.0, 0.6, -0.6, 0.4)
 
@@ -165,7 +165,7 @@ TICKS = {"even": np.arange(40), "uneven": np.concatenate([3 * np.arange(20), 60 
 def test_seconds_go_out_and_come_back_frame_by_frame(tmp_path, kind, start, fps, has_file):
     """Labels carried to a video, written in seconds, are those that embedding it with this file gives."""
     pytest.importorskip("av")
-    from tests.data.video_factory import numbered, write_at
+    from tests.video_factory import numbered, write_at
 
     path = write_at(tmp_path / "v.mkv", numbered(40, width=32, height=16), TICKS[kind] + start, 24)
     reader = VideoReader(path, fps=fps)

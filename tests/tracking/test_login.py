@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tpl_lightning.config import load_config
+from tpl_lightning.config.loading import load_config
 from tpl_lightning.errors import UserError
 from tpl_lightning.tracking import login
 from tpl_lightning.tracking.login import choose_mode, find_login

@@ -12,7 +12,7 @@ from tests.conftest import write_cache
 from tests.run_factory import make_run
 from tests.tracking.wandb_file import read_wandb
 from tpl_lightning.__main__ import main
-from tpl_lightning.config import config_to_dict, load_config
+from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.tracking import BestScores, Mirror, current_mirror, mirror_run
 
 TINY = [

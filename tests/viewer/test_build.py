@@ -8,7 +8,7 @@ import pytest
 
 from tests.run_factory import BOUNDS, make_run, write_clip
 from tpl_lightning.__main__ import main
-from tpl_lightning.data.video_files import video_info
+from tpl_lightning.video.files import video_info
 
 pytest.importorskip("av")
 
@@ -126,8 +126,8 @@ def test_copied_files_that_start_late_tell_when(run):
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 def test_uneven_files_keep_their_times_copied_or_transcoded(run, ending):
-    from tests.data.video_factory import numbered, write_at
-    from tpl_lightning.data.video_probe import probe_video
+    from tests.video_factory import numbered, write_at
+    from tpl_lightning.video.probe import probe_video
 
     folder = run.parent.parent / "videos" / "tiny" / "jump"
     (folder / "jump_1.mp4").unlink()
@@ -142,7 +142,7 @@ def test_uneven_files_keep_their_times_copied_or_transcoded(run, ending):
 
 
 def test_recordings_that_state_no_length_are_transcoded(run):
-    from tests.data.video_factory import numbered, write_at
+    from tests.video_factory import numbered, write_at
 
     folder = run.parent.parent / "videos" / "tiny" / "jump"
     (folder / "jump_1.mp4").unlink()

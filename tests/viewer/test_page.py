@@ -51,7 +51,7 @@ def expected(moment):
 
 
 def painted(browser, fits, seconds=10):
-    """Return the frames on the screen, as soon as they are right: a busy machine paints late what it has decoded."""
+    """Return the frames on the screen, as they are right: a busy machine paints late what it has decoded."""
     end = time.monotonic() + seconds
     while not fits(frames := shown(browser)) and time.monotonic() < end:
         browser.settle()

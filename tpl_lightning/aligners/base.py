@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from tpl_lightning.alignment import Alignment
 from tpl_lightning.config import Config
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.collectives import num_ranks
+from tpl_lightning.evaluation import Alignment
+from tpl_lightning.functional import num_ranks
 
 __all__ = [
     "Aligner",

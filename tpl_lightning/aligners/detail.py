@@ -4,10 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from tpl_lightning.functional.joint import JointOptions, agreement
-from tpl_lightning.functional.joint_problem import in_detail
-from tpl_lightning.functional.timing_space import channel_energy
-from tpl_lightning.options.fits import DirectConfig
+from tpl_lightning.config import DirectConfig
+from tpl_lightning.groupwise import JointOptions, agreement, channel_energy, in_detail
 
 __all__ = ["FINE_GRID", "detail_pays", "joint_options"]
 
@@ -18,7 +16,7 @@ _WORTH_IT = 0.03  # of agreement in held-out channels that detail has to bring
 
 
 def joint_options(direct: DirectConfig, *, num_cells: int, fine: bool) -> JointOptions:
-    """Return how warps are fitted, coarse or in full detail (see ``functional.joint_problem.in_detail``)."""
+    """Return how warps are fitted, coarse or in full detail (see ``groupwise.energy.in_detail``)."""
     options = JointOptions(
         num_cells=num_cells,
         smoothness=direct.smoothness,

@@ -1,7 +1,7 @@
 """DTAN: warps predicted from the embeddings themselves."""
 
 from tpl_lightning.aligners.tpl import TPLAligner
-from tpl_lightning.lit.dtan import DTANModule
+from tpl_lightning.lit import DTANModule
 
 __all__ = ["DTANAligner"]
 

@@ -12,15 +12,12 @@ import torch
 from joblib import Parallel, delayed
 
 from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue
-from tpl_lightning.alignment import Alignment
-from tpl_lightning.checkpoint_file import load_state, save_state
 from tpl_lightning.config import Config, config_to_dict
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import Preprocessor, VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import voted_labels
-from tpl_lightning.functional.masks import frame_times
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.evaluation import Alignment, voted_labels
+from tpl_lightning.files import load_state, save_state
+from tpl_lightning.functional import frame_times, resample
 
 try:
     from tslearn.barycenters import dtw_barycenter_averaging, softdtw_barycenter

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.aligners.base import Features
-from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.resample import resample_to_size
+from tpl_lightning.data import VideoSet
+from tpl_lightning.functional import resample_to_size
 
 __all__ = ["FrameReader"]
 

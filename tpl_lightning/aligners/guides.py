@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import VideoSet
 
 __all__ = ["label_channels"]
 

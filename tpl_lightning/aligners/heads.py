@@ -15,13 +15,10 @@ from torch import Tensor
 
 from tpl_lightning.aligners.joint import JointAligner
 from tpl_lightning.config import config_to_dict
-from tpl_lightning.data.datamodule import EmbeddingDataModule
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.splits import Splits
-from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.lit.heads import HeadModule
-from tpl_lightning.lit.trainer import train as train_module
-from tpl_lightning.nn.heads import EmbeddingHead
+from tpl_lightning.data import EmbeddingDataModule, Preprocessor, Splits, VideoSet
+from tpl_lightning.lit import HeadModule
+from tpl_lightning.lit import train as train_module
+from tpl_lightning.nn import EmbeddingHead
 
 __all__ = ["HeadAligner", "LearnedFeatures"]
 

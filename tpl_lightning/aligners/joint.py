@@ -21,18 +21,13 @@ from tpl_lightning.aligners.detail import FINE_GRID, detail_pays, joint_options
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.guides import label_channels
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, held_out_scores, labels_choose, select_prior
-from tpl_lightning.alignment import Alignment, prototype_grid
-from tpl_lightning.checkpoint_file import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.config import Config, config_to_dict
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.evaluation import voted_labels
-from tpl_lightning.functional.collectives import compute_device, is_rank_zero, on_rank_zero
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.joint import warps_from_positions
-from tpl_lightning.functional.joint_model import JointModel, JointStart
-from tpl_lightning.functional.joint_problem import FINE_CELLS, chunks
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.data import Preprocessor, VideoSet
+from tpl_lightning.evaluation import Alignment, prototype_grid, voted_labels
+from tpl_lightning.files import check_same_cache, load_state, save_state, training_checkpoint
+from tpl_lightning.functional import compute_device, is_rank_zero, on_rank_zero, resample
+from tpl_lightning.functional.warps import cpab_warp
+from tpl_lightning.groupwise import FINE_CELLS, JointModel, JointStart, chunks, warps_from_positions
 
 __all__ = ["JointAligner", "wants_detail"]
 
@@ -290,7 +285,7 @@ class JointAligner(StoredAligner):
         if grown >= _WORTH_TELLING:
             found.append(
                 "The videos are nearly in step, or the features tell little of their tempo: the prior that holds warps "
-                f"back is {grown:.0f} times as strong as set (direct.adapt=0: as set)."
+                f"back is {grown:.0f} times as set (direct.adapt=0: as set)."
             )
         return found
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from tpl_lightning.aligners.base import LengthAligner, median_lengths
-from tpl_lightning.alignment import prototype_grid
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import VideoSet
+from tpl_lightning.evaluation import prototype_grid
 
 __all__ = ["LinearAligner"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tpl_lightning.aligners.base import LengthAligner, longest_lengths
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import VideoSet
 
 __all__ = ["PadAligner"]
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.functional.phase_scores import cycle_back_consistency, prototype_labels, prototype_votes
+from tpl_lightning.data import VideoSet
+from tpl_lightning.functional.scores import cycle_back_consistency, prototype_labels, prototype_votes
 
 __all__ = ["STRENGTHS", "PriorChoice", "held_out_scores", "labels_choose", "select_prior"]
 

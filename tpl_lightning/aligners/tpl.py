@@ -19,22 +19,22 @@ from tpl_lightning.aligners.prior_choice import (
     labels_choose,
     select_prior,
 )
-from tpl_lightning.alignment import Alignment
-from tpl_lightning.checkpoint_file import read_checkpoint
 from tpl_lightning.config import Config, config_to_dict
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.data.datamodule import EmbeddingDataModule
-from tpl_lightning.data.preprocess import Preprocessor
-from tpl_lightning.data.splits import Splits
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data import Batch, EmbeddingDataModule, Preprocessor, Splits, VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.collectives import compute_device
-from tpl_lightning.lit import TPLModule
-from tpl_lightning.lit.callbacks import IcaeWeightAnnealing, PrototypeBuilder
-from tpl_lightning.lit.diagnosis import Diagnosis, in_words
-from tpl_lightning.lit.module import AlignmentModule
-from tpl_lightning.lit.path_module import PathTPLModule
-from tpl_lightning.lit.trainer import train as train_module
+from tpl_lightning.evaluation import Alignment
+from tpl_lightning.files import read_checkpoint
+from tpl_lightning.functional import compute_device
+from tpl_lightning.lit import (
+    AlignmentModule,
+    Diagnosis,
+    IcaeWeightAnnealing,
+    PathTPLModule,
+    PrototypeBuilder,
+    TPLModule,
+    in_words,
+)
+from tpl_lightning.lit import train as train_module
 from tpl_lightning.tracking import current_mirror
 
 __all__ = ["TPLAligner"]

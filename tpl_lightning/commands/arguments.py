@@ -6,8 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tpl_lightning.config import field_type, read_typed
 from tpl_lightning.errors import UserError
-from tpl_lightning.options.typed import field_type, read_typed
 
 __all__ = ["parse_arguments", "parse_options"]
 

@@ -16,7 +16,7 @@ from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
 from tpl_lightning.config import Config, config_to_dict, differences, load_config, to_yaml
 from tpl_lightning.errors import UserError, best_effort
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs
 
 __all__ = ["main"]
 
@@ -137,7 +137,7 @@ def _document(table: dict[str, dict[str, Any]], source: str, command: str) -> st
 
 def _named(row: BenchRow, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the lines that a row makes in the table, by the name shown: two where it was refined."""
-    from tpl_lightning.report import REFINED, method_name
+    from tpl_lightning.reports import REFINED, method_name
 
     base = row.name.removesuffix(REFINED)
     shown = row.folder if row.name.endswith((".yaml", ".yml")) else method_name(base)
@@ -151,9 +151,9 @@ def run(config: Config) -> int:
     """Run all rows, writing the table after each."""
     from rich.console import Console
 
-    from tpl_lightning.data.cache_shards import open_cache
-    from tpl_lightning.data.sources import find_or_make_cache
-    from tpl_lightning.report import data_source
+    from tpl_lightning.data import open_cache
+    from tpl_lightning.datasets import find_or_make_cache
+    from tpl_lightning.reports import data_source
 
     plan = bench_rows(config.bench.methods, config.method)
     for row in plan:

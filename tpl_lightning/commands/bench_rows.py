@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tpl_lightning.config import find_yaml
 from tpl_lightning.errors import UserError
-from tpl_lightning.options.packaged import find_yaml
 
 __all__ = ["BenchRow", "bench_row", "bench_rows"]
 

@@ -7,7 +7,7 @@ from tpl_lightning.commands import embedding
 from tpl_lightning.errors import UserError, plain_warnings
 
 if TYPE_CHECKING:
-    from tpl_lightning.data.cache import EmbeddingCache
+    from tpl_lightning.data import EmbeddingCache
 
 __all__ = ["main"]
 
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
         rest = [rest[0].removeprefix("data.").removeprefix("cache=")]
     if len(rest) != 1:
         raise UserError(f"tpl cache {name}: expected one path: tpl cache {name} PATH.")
-    from tpl_lightning.data.cache_shards import open_cache
+    from tpl_lightning.data import open_cache
 
     cache = open_cache(rest[0])
     if name == "info":

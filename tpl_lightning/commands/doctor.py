@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from tpl_lightning.functional.warp_check import backend_status, warp_self_test
+    from tpl_lightning.functional.warps import backend_status, warp_self_test
 
     table = Table("what", "state")
     table.add_row("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}")

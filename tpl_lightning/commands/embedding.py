@@ -8,7 +8,7 @@ from typing import Any
 
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.errors import UserError, plain_warnings, reason
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs
 
 __all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "writing_cache"]
 
@@ -74,8 +74,8 @@ def embed(arguments: list[str]) -> int:
         raise UserError("tpl cache embed: expected videos: tpl cache embed FOLDER out=PATH.h5.")
     if options.out is None:
         raise UserError(f"tpl cache embed: expected where to write: tpl cache embed {inputs[0]} out=PATH.h5.")
-    from tpl_lightning.data.annotations import read_annotations
-    from tpl_lightning.data.clips import Clip, annotate, clips_of_folder, clips_of_list
+    from tpl_lightning.features import Clip, annotate, clips_of_folder, clips_of_list
+    from tpl_lightning.labels import read_annotations
 
     clips: list[Clip] = []
     names: dict[str, list[str]] = {}
@@ -94,7 +94,7 @@ def embed(arguments: list[str]) -> int:
 
 def import_data(arguments: list[str]) -> int:
     """Import a data set as it is handed out."""
-    from tpl_lightning.data.importers import IMPORTERS
+    from tpl_lightning.datasets import IMPORTERS
 
     inputs, options = _parse(arguments, "import")
     known = [*IMPORTERS, "npy"]
@@ -107,7 +107,7 @@ def import_data(arguments: list[str]) -> int:
     dataset = options.dataset or (name if name != "npy" else Path(options.out or place).stem)
     out = Path(options.out or f"data/{dataset}.h5")
     if name == "npy":
-        from tpl_lightning.data.importers.embedding_files import import_embeddings
+        from tpl_lightning.datasets import import_embeddings
 
         check_out(out, options.overwrite, Outputs("cache import", [place, options.annotations]))
         made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
@@ -130,7 +130,7 @@ def merge(arguments: list[str]) -> int:
     paths += [] if options.out is None else [options.out]
     if len(paths) != 1:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
-    from tpl_lightning.data.embed import merge_shards
+    from tpl_lightning.features import merge_shards
 
     check_out(Path(paths[0]), True, Outputs("cache merge"))
     with plain_warnings(), writing_cache(Path(paths[0])):
@@ -154,9 +154,8 @@ def _run(
     source: str,
     outputs: Outputs,
 ) -> int:
-    from tpl_lightning.data.embed import embed_clips
-    from tpl_lightning.data.extractors import make_extractor
-    from tpl_lightning.data.video_files import check_fps
+    from tpl_lightning.features import embed_clips, make_extractor
+    from tpl_lightning.video import check_fps
 
     check_fps(options.fps)
     check_out(out, options.overwrite, outputs)
@@ -201,7 +200,7 @@ def check_out(out: Path, overwrite: bool, outputs: Outputs) -> None:
 def _is_cache(path: Path) -> bool:
     import h5py
 
-    from tpl_lightning.data.cache_writer import FORMAT
+    from tpl_lightning.data import FORMAT
 
     try:
         with h5py.File(path, "r") as file:
@@ -211,7 +210,7 @@ def _is_cache(path: Path) -> bool:
 
 
 def _say(path: Path) -> int:
-    from tpl_lightning.data.cache import EmbeddingCache
+    from tpl_lightning.data import EmbeddingCache
 
     cache = EmbeddingCache(path)
     frames = int(cache.offsets[-1])

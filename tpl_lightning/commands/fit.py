@@ -12,12 +12,9 @@ from tpl_lightning.config import Config
 from tpl_lightning.errors import best_effort
 
 if TYPE_CHECKING:
-    from tpl_lightning.aligners.base import Features
-    from tpl_lightning.alignment import Alignment
-    from tpl_lightning.data.cache import EmbeddingCache
-    from tpl_lightning.data.splits import Splits
-    from tpl_lightning.data.video_set import VideoSet
-    from tpl_lightning.evaluation import Scores
+    from tpl_lightning.aligners import Features
+    from tpl_lightning.data import EmbeddingCache, Splits, VideoSet
+    from tpl_lightning.evaluation import Alignment, Scores
     from tpl_lightning.tracking import Mirror
 
 __all__ = ["main"]
@@ -76,8 +73,7 @@ def _follow_training(config: Config, run_dir: Path, splits: "Splits", mirror: "M
     """Have figures drawn while a network is trained, where there is a log to put them into."""
     if not (mirror.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan")):
         return
-    from tpl_lightning.report import data_source
-    from tpl_lightning.snapshots import Snapshots, snapshot_epochs
+    from tpl_lightning.reports import Snapshots, data_source, snapshot_epochs
 
     epochs, source = snapshot_epochs(config.train.max_epochs or 1), data_source(splits.train.cache)
     mirror.callbacks.append(Snapshots(config, run_dir, splits.train, mirror=mirror, source=source, epochs=epochs))
@@ -100,7 +96,7 @@ def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -
     """Log the figures and a clip of a few videos in step."""
     if not mirror.is_active:
         return
-    from tpl_lightning.sync.preview import write_preview
+    from tpl_lightning.sync import write_preview
 
     mirror.log_images(run_dir / "figures")
     clip = write_preview(run_dir, run_dir / "figures" / "preview.mp4")
@@ -110,14 +106,12 @@ def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    from tpl_lightning.aligners.base import with_epochs
-    from tpl_lightning.data.cache_shards import open_cache
-    from tpl_lightning.data.sources import find_or_make_cache
-    from tpl_lightning.data.splits import split_videos
-    from tpl_lightning.data.video_set import VideoSet
-    from tpl_lightning.functional.collectives import is_rank_zero, on_rank_zero
-    from tpl_lightning.report import data_source
-    from tpl_lightning.run_directory import open_run_directory
+    from tpl_lightning.aligners import with_epochs
+    from tpl_lightning.data import VideoSet, open_cache, split_videos
+    from tpl_lightning.datasets import find_or_make_cache
+    from tpl_lightning.functional import is_rank_zero, on_rank_zero
+    from tpl_lightning.reports import data_source
+    from tpl_lightning.runs import open_run_directory
     from tpl_lightning.tracking import mirror_run
 
     cache = open_cache(on_rank_zero(lambda: find_or_make_cache(config.data, progress=config.run.progress)))
@@ -138,12 +132,11 @@ def run(config: Config) -> int:
 def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mirror") -> int:
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import build_aligner
-    from tpl_lightning.data.preprocess import Preprocessor
-    from tpl_lightning.evaluation import evaluate, unmeasured
-    from tpl_lightning.functional.collectives import is_rank_zero
-    from tpl_lightning.quality import assess
-    from tpl_lightning.report import REFINED, data_source, print_scores
-    from tpl_lightning.run_directory import write_metrics
+    from tpl_lightning.data import Preprocessor
+    from tpl_lightning.evaluation import assess, evaluate, unmeasured
+    from tpl_lightning.functional import is_rank_zero
+    from tpl_lightning.reports import REFINED, data_source, print_scores
+    from tpl_lightning.runs import write_metrics
 
     cache = splits.train.cache
     source = data_source(cache)
@@ -195,7 +188,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     _mirror_results(config, run_dir, cache, metrics, mirror)
     if config.run.figures:
         with best_effort("figures are not drawn"):
-            from tpl_lightning.figures import draw_run
+            from tpl_lightning.reports import draw_run
 
             draw_run(run_dir, aligner, alignment, videos, own, source)
         with best_effort("pictures are not mirrored"):

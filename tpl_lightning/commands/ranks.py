@@ -23,7 +23,7 @@ def joined_ranks(config: Config) -> Iterator[None]:
     """
     together = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
     if config.method in _TRAINED and (config.trainer or together):
-        from tpl_lightning.lit.trainer import join_ranks
+        from tpl_lightning.lit import join_ranks
 
         join_ranks(config)
     elif together:
@@ -31,10 +31,10 @@ def joined_ranks(config: Config) -> Iterator[None]:
 
         dist.init_process_group("gloo")
     elif config.trainer:
-        from tpl_lightning.lit.trainer import check_trainer_options
+        from tpl_lightning.lit import check_trainer_options
 
         check_trainer_options(config.trainer)
-    from tpl_lightning.functional.collectives import part_from_ranks, wait_for_all
+    from tpl_lightning.functional import part_from_ranks, wait_for_all
 
     try:
         yield

@@ -6,7 +6,7 @@ from pathlib import Path
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.commands.embedding import check_out, writing_cache
 from tpl_lightning.errors import UserError
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs
 
 __all__ = ["RenderOptions", "main"]
 
@@ -55,9 +55,8 @@ class RenderOptions:
 
 def run(options: RenderOptions) -> int:
     """Draw, embed and write."""
-    from tpl_lightning.data.cache import EmbeddingCache
-    from tpl_lightning.data.procedural import ACTIONS
-    from tpl_lightning.data.procedural.build import build_procedural_set, video_paths
+    from tpl_lightning.data import EmbeddingCache
+    from tpl_lightning.synthetic import ACTIONS, build_procedural_set, video_paths
 
     out, outputs = Path(options.out), Outputs("render")
     check_out(out, options.overwrite, outputs)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tpl_lightning.config import Config, config_to_dict, load_config, load_run_config
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_directory import find_cache
+from tpl_lightning.runs import find_cache
 
 __all__ = ["load_fit_config"]
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.names import canonical
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs, canonical
 
 if TYPE_CHECKING:
-    from tpl_lightning.sync.clips import Clip
+    from tpl_lightning.sync import Clip
 
 __all__ = ["RetrieveOptions", "main"]
 
@@ -77,10 +76,8 @@ def _instant(query: "Clip", options: RetrieveOptions) -> float:
 
 def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     """Look the frames up, draw and list them."""
-    from tpl_lightning.run_videos import Run
-    from tpl_lightning.sync.clips import open_clips
-    from tpl_lightning.sync.contact_sheet import draw_sheet, find_matches
-    from tpl_lightning.sync.phases import phases_of_run
+    from tpl_lightning.runs import Run
+    from tpl_lightning.sync import draw_sheet, find_matches, open_clips, phases_of_run
 
     source = Run(folder, cache=options.cache)
     files = source.files(names, action=options.action)

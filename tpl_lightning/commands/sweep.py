@@ -7,7 +7,7 @@ from typing import Any
 
 from tpl_lightning.config import Config, is_file, split_argument
 from tpl_lightning.errors import UserError, best_effort, reason
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs
 
 __all__ = ["main"]
 
@@ -44,7 +44,7 @@ def _split(arguments: list[str]) -> tuple[Path, int | None, bool, list[str]]:
 
 def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -> int:
     """Make the sweep at W&B and print its id."""
-    from tpl_lightning.tracking.login import find_login
+    from tpl_lightning.tracking import find_login
 
     if find_login() is None:
         raise UserError(
@@ -71,9 +71,7 @@ def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -
 def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
     from rich.console import Console
 
-    from tpl_lightning.sweep.definition import read_sweep
-    from tpl_lightning.sweep.report import best_line, write_best, write_plot, write_table
-    from tpl_lightning.sweep.study import LocalSweep
+    from tpl_lightning.sweep import LocalSweep, best_line, read_sweep, write_best, write_plot, write_table
 
     sweep = read_sweep(path).without(overrides)
     config = sweep.base_config(overrides)
@@ -146,7 +144,7 @@ def main(arguments: list[str]) -> int:
         return 0 if arguments else 2
     path, count, server, overrides = _split(arguments)
     if server:
-        from tpl_lightning.sweep.definition import read_sweep
+        from tpl_lightning.sweep import read_sweep
 
         sweep = read_sweep(path)
         return _hand_to_server(sweep.raw, sweep.without(overrides).base_config(overrides), overrides)

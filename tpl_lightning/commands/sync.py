@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.names import unique_stems
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs, unique_stems
 
 if TYPE_CHECKING:
-    from tpl_lightning.run_videos import Run, RunFile
-    from tpl_lightning.sync.clips import Clip
+    from tpl_lightning.runs import Run, RunFile
+    from tpl_lightning.sync import Clip
 
 __all__ = ["SyncOptions", "main"]
 
@@ -29,7 +28,7 @@ options (key=default):
   originals=true         show the originals above
   action=null            only this action; also what new videos show, where their folder does not say it
   columns=null           videos side by side; empty: chosen
-  height=null width=null size of a cell in pixels; empty: as large as fits 1920 x 1080
+  height=null width=null size of a cell in pixels; empty: as fits 1920 x 1080
   speed=1.0              0.5 plays at half the speed
   fps=null               frames per second; empty: the videos' own
   reference=prototype    the clock: prototype, or the name of a video that plays at its own tempo
@@ -79,13 +78,17 @@ def _write_action(
     """Write the grid of one action, and maybe its videos one by one."""
     import numpy as np
 
-    from tpl_lightning.data.pool import Progress
-    from tpl_lightning.data.video_files import write_video
-    from tpl_lightning.sync.clock import make_clock
-    from tpl_lightning.sync.grid import Grid
-    from tpl_lightning.sync.layout import plan_layout
-    from tpl_lightning.sync.phases import phases_of_run
-    from tpl_lightning.sync.separate import counted, separate_targets, write_separate
+    from tpl_lightning.features import Progress
+    from tpl_lightning.sync import (
+        Grid,
+        counted,
+        make_clock,
+        phases_of_run,
+        plan_layout,
+        separate_targets,
+        write_separate,
+    )
+    from tpl_lightning.video import write_video
 
     clock = make_clock(run, action, clips, options.reference)
     rates = sorted(clip.probe.clock.usual_fps for clip in clips)
@@ -135,7 +138,7 @@ def _targets(options: SyncOptions, videos: Mapping[str, Sequence[str]]) -> dict[
 
 def _guard(source: "Run", files: "Sequence[RunFile]", options: SyncOptions) -> tuple[Outputs, dict[str, Path]]:
     """Check all that is to be written before any work; return the guard, and the file of each action."""
-    from tpl_lightning.sync.separate import separate_targets
+    from tpl_lightning.sync import separate_targets
 
     outputs = Outputs("sync", [*(file.path for file in files), *source.cache.files])
     videos: dict[str, list[str]] = {}
@@ -151,9 +154,9 @@ def _guard(source: "Run", files: "Sequence[RunFile]", options: SyncOptions) -> t
 
 def run(folder: Path, names: list[str], options: SyncOptions) -> int:
     """Write one synced video per action."""
-    from tpl_lightning.broken import report_broken
-    from tpl_lightning.run_videos import Run
-    from tpl_lightning.sync.clips import open_clips
+    from tpl_lightning.files import report_broken
+    from tpl_lightning.runs import Run
+    from tpl_lightning.sync import open_clips
 
     source = Run(folder, cache=options.cache)
     files = source.files(names, action=options.action)

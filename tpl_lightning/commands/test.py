@@ -7,7 +7,7 @@ from typing import Any
 
 from tpl_lightning.config import Config, config_to_dict, load_config
 from tpl_lightning.errors import UserError, best_effort
-from tpl_lightning.run_directory import find_cache
+from tpl_lightning.runs import find_cache
 
 __all__ = ["checkpoint_path", "main"]
 
@@ -29,7 +29,7 @@ def checkpoint_path(argument: str) -> Path:
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
-    from tpl_lightning.checkpoint_file import as_checkpoint, read_checkpoint
+    from tpl_lightning.files import as_checkpoint, read_checkpoint
 
     checkpoint = read_checkpoint(path)
     with as_checkpoint(path):
@@ -71,14 +71,12 @@ def run(path: Path, arguments: list[str]) -> int:
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
     from tpl_lightning.aligners import load_aligner
-    from tpl_lightning.checkpoint_file import as_checkpoint
-    from tpl_lightning.data.cache_shards import open_cache
-    from tpl_lightning.data.sources import find_or_make_cache
-    from tpl_lightning.data.splits import select_evaluation
-    from tpl_lightning.data.video_set import VideoSet
+    from tpl_lightning.data import VideoSet, open_cache, select_evaluation
+    from tpl_lightning.datasets import find_or_make_cache
     from tpl_lightning.evaluation import evaluate
-    from tpl_lightning.report import data_source, print_scores
-    from tpl_lightning.run_directory import open_run_directory, write_metrics
+    from tpl_lightning.files import as_checkpoint
+    from tpl_lightning.reports import data_source, print_scores
+    from tpl_lightning.runs import open_run_directory, write_metrics
 
     cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress))
     cache.validate()

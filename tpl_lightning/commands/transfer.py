@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.names import canonical
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs, canonical
 
 if TYPE_CHECKING:
-    from tpl_lightning.run_videos import Run, RunVideo
-    from tpl_lightning.sync.phases import Phases
+    from tpl_lightning.runs import Run, RunVideo
+    from tpl_lightning.sync import Phases
 
 __all__ = ["TransferOptions", "main"]
 
@@ -66,7 +65,7 @@ def _label_files(options: TransferOptions) -> list[Path]:
 
 def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "dict[str, Phases]":
     """Return the labels of each action's prototype."""
-    from tpl_lightning.sync.phases import phases_of_run
+    from tpl_lightning.sync import phases_of_run
 
     actions = sorted({video.action for video in videos})
     if options.labels is None:
@@ -77,8 +76,8 @@ def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "
                 f"{run.cache.path}: no labels of action {bare[0]!r}; label one video and give labels=FILE from=VIDEO."
             )
         return found
-    from tpl_lightning.data.annotations import read_annotations
-    from tpl_lightning.sync.transfer import phases_of_annotations
+    from tpl_lightning.labels import read_annotations
+    from tpl_lightning.sync import phases_of_annotations
 
     known = {canonical(video.video_id): video for action in run.actions for video in run.known_videos(action)}
     known |= {canonical(video.video_id): video for video in videos}
@@ -88,9 +87,8 @@ def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "
 
 def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     """Carry the labels and write them."""
-    from tpl_lightning.run_videos import Run
-    from tpl_lightning.sync.label_files import label_targets, write_labels
-    from tpl_lightning.sync.transfer import carry_labels
+    from tpl_lightning.runs import Run
+    from tpl_lightning.sync import carry_labels, label_targets, write_labels
 
     source = Run(folder, cache=options.cache)
     chosen: Any = [options.action] if options.action else source.actions

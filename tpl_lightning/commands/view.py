@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tpl_lightning.commands.arguments import parse_arguments
 from tpl_lightning.errors import UserError, plain_warnings
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs
 
 __all__ = ["ViewOptions", "main"]
 
@@ -44,9 +44,9 @@ class ViewOptions:
 
 def run(folder: Path, names: list[str], options: ViewOptions) -> int:
     """Write the page."""
-    from tpl_lightning.broken import report_broken
-    from tpl_lightning.run_videos import Run
-    from tpl_lightning.sync.clips import open_clips
+    from tpl_lightning.files import report_broken
+    from tpl_lightning.runs import Run
+    from tpl_lightning.sync import open_clips
     from tpl_lightning.viewer import build_page
 
     source, out = Run(folder, cache=options.cache), Path(options.out) if options.out else folder / "view"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tpl_lightning.data.cache import EmbeddingCache
+from tpl_lightning.data.cache.reader import EmbeddingCache
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,7 +4,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from tpl_lightning.functional.collectives import all_reduce_sum, is_distributed
+from tpl_lightning.functional.distributed import all_reduce_sum, is_distributed
 
 __all__ = ["PrototypeAccumulator", "group_mean", "leave_one_out_mean"]
 

@@ -1,5 +1,5 @@
 """Lightning: the modules, their callbacks and the trainer."""
 
-from tpl_lightning.lit.module import TPLModule
+import lazy_loader
 
-__all__ = ["TPLModule"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.collectives import all_reduce_sum, gather_rows
+from tpl_lightning.functional import all_reduce_sum, gather_rows
 
 __all__ = ["WarpBank"]
 

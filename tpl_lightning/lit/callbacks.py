@@ -9,13 +9,10 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.data.datamodule import EmbeddingDataModule
+from tpl_lightning.data import Batch, EmbeddingDataModule
+from tpl_lightning.functional import PrototypeAccumulator, length_mask, resample
 from tpl_lightning.functional.losses import annealed_weight
-from tpl_lightning.functional.masks import length_mask
-from tpl_lightning.functional.phase_scores import prototype_labels
-from tpl_lightning.functional.prototypes import PrototypeAccumulator
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional.scores import prototype_labels
 from tpl_lightning.lit.checkpoints import save_checkpoint
 from tpl_lightning.lit.module import AlignmentModule, TPLModule
 from tpl_lightning.metrics import CycleBackConsistency

@@ -16,9 +16,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from tpl_lightning.checkpoint_file import save_state
 from tpl_lightning.errors import UserError
-from tpl_lightning.functional.collectives import most_of_ranks
+from tpl_lightning.files import save_state
+from tpl_lightning.functional import most_of_ranks
 from tpl_lightning.lit.stop import StopSignals
 
 __all__ = ["Checkpoints", "StepSeeds", "WholeFiles", "save_checkpoint"]

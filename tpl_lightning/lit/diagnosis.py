@@ -7,13 +7,11 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.functional.collectives import gather_rows
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.diagnosis import clock_share, left_over, relative_icae
-from tpl_lightning.functional.joint import barycenters
-from tpl_lightning.functional.random_warps import random_theta
-from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.data import Batch
+from tpl_lightning.functional import gather_rows, sample_rows
+from tpl_lightning.functional.scores import clock_share, left_over, relative_icae
+from tpl_lightning.functional.warps import cpab_warp, random_theta
+from tpl_lightning.groupwise import barycenters
 from tpl_lightning.lit.module import TPLModule, warped_batch
 
 __all__ = ["Diagnosis", "Look", "diagnose", "in_words", "look"]

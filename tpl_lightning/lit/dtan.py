@@ -4,13 +4,12 @@ from typing import Any
 
 from torch import Tensor
 
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.functional.collectives import global_mean
-from tpl_lightning.functional.dtan_losses import wcss_loss
-from tpl_lightning.functional.losses import icae_loss
-from tpl_lightning.functional.warp_prior import prior_energy
+from tpl_lightning.data import Batch
+from tpl_lightning.functional import global_mean
+from tpl_lightning.functional.losses import icae_loss, wcss_loss
+from tpl_lightning.functional.warps import prior_energy
 from tpl_lightning.lit.module import AlignmentModule
-from tpl_lightning.nn.dtan import DTAN, DTANOutput
+from tpl_lightning.nn import DTAN, DTANOutput
 
 __all__ = ["DTANModule"]
 

@@ -6,11 +6,10 @@ import torch
 from lightning import LightningModule
 from torch import Tensor
 
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.functional.resample import resample
-from tpl_lightning.functional.soft_dtw import contrastive_idm, soft_dtw
-from tpl_lightning.functional.tcc import cycle_back_regression
-from tpl_lightning.nn.heads import EmbeddingHead
+from tpl_lightning.data import Batch
+from tpl_lightning.functional import resample
+from tpl_lightning.functional.losses import contrastive_idm, cycle_back_regression, soft_dtw
+from tpl_lightning.nn import EmbeddingHead
 
 __all__ = ["HeadModule", "same_action_pairs"]
 

@@ -8,17 +8,19 @@ from lightning import LightningModule
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 
-from tpl_lightning.data.batch import COMPILED_STEP, Batch
-from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.data import COMPILED_STEP, Batch
+from tpl_lightning.functional import (
+    frame_times,
+    group_mean,
+    leave_one_out_mean,
+    length_mask,
+    resample,
+    resample_to_size,
+)
 from tpl_lightning.functional.losses import icae_loss, mean_of_total, reconstruction_error, tpl_loss
-from tpl_lightning.functional.masks import frame_times, length_mask
-from tpl_lightning.functional.prototypes import group_mean, leave_one_out_mean
-from tpl_lightning.functional.random_warps import random_theta
-from tpl_lightning.functional.resample import resample, resample_to_size
+from tpl_lightning.functional.warps import cpab_warp, random_theta
 from tpl_lightning.metrics import AlignmentScore, CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
-from tpl_lightning.nn import DMTAE, DMTAEOutput
-from tpl_lightning.nn.dmtae import Autoencoder
-from tpl_lightning.nn.warp_network import WarpNetwork
+from tpl_lightning.nn import DMTAE, Autoencoder, DMTAEOutput, WarpNetwork
 
 __all__ = ["AlignmentModule", "Losses", "TPLModule", "network_sizes", "reconstruction_of", "warped_batch"]
 
@@ -40,7 +42,7 @@ class AlignmentModule(LightningModule):
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
         catalogue: Primitives that describe the training set: ``actions`` (sorted), ``prototype_lengths``
             (one per action), ``phase_names``, ``num_channels``, ``dataset``, ``extractor``, ``data_source``.
-        latent_channels: Channels of what the network aligns; None: as many as the embeddings have.
+        latent_channels: Channels of what the network aligns; None: as the embeddings have.
         latent_points: Points of the latent prototypes; None: of the longest prototype.
     """
 

@@ -7,14 +7,11 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from tpl_lightning.data.batch import Batch
-from tpl_lightning.functional.adapted_prior import precision_factor
-from tpl_lightning.functional.collectives import gather_rows, global_mean
-from tpl_lightning.functional.cpab import cpab_warp
+from tpl_lightning.data import Batch
+from tpl_lightning.functional import gather_rows, global_mean, resample_to_size, sample_rows
 from tpl_lightning.functional.losses import video_errors
-from tpl_lightning.functional.random_warps import random_theta
-from tpl_lightning.functional.resample import resample_to_size
-from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional.warps import cpab_warp, random_theta
+from tpl_lightning.groupwise import precision_factor
 from tpl_lightning.lit.bank import WarpBank
 from tpl_lightning.lit.module import (
     AlignmentModule,
@@ -24,9 +21,7 @@ from tpl_lightning.lit.module import (
     reconstruction_of,
     warped_batch,
 )
-from tpl_lightning.nn.dmtae import DMTAEOutput, PathDMTAE
-from tpl_lightning.nn.encoders import LinearEncoder, PerAction
-from tpl_lightning.nn.path_aligner import COARSE, DETAIL, PathOptions
+from tpl_lightning.nn import COARSE, DETAIL, DMTAEOutput, LinearEncoder, PathDMTAE, PathOptions, PerAction
 
 __all__ = ["PathTPLModule"]
 
@@ -212,7 +207,7 @@ class PathTPLModule(TPLModule):
 
     @torch.no_grad()
     def _settle(self, encoded: Encoded) -> None:
-        """Align all videos with one another, as often as warps take to settle; the weights stay as they are."""
+        """Align all videos with one another, as warps take to settle; the weights stay as they are."""
         assert self.bank is not None
         loo, sigma = self.config["loss"]["leave_one_out"], self.model.path.sigma
         for _ in range(_ROUNDS):

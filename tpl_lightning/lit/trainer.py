@@ -20,10 +20,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from torch import nn
 
-from tpl_lightning.checkpoint_file import check_same_cache, first_epoch, training_checkpoint
 from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError, reason
-from tpl_lightning.functional.collectives import most_of_ranks
+from tpl_lightning.files import check_same_cache, first_epoch, training_checkpoint
+from tpl_lightning.functional import most_of_ranks
 from tpl_lightning.lit.callbacks import EpochProgress
 from tpl_lightning.lit.checkpoints import Checkpoints, StepSeeds, WholeFiles
 from tpl_lightning.lit.csv_log import open_csv_log

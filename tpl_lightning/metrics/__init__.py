@@ -1,17 +1,8 @@
-"""torchmetrics classes: CBC, PLP, key-event spread, phase accuracy, Kendall's tau, the score without labels."""
+"""torchmetrics classes: CBC, PLP, key-event spread, phase accuracy, Kendall's tau, the score without labels.
 
-from tpl_lightning.metrics.alignment_score import AlignmentScore
-from tpl_lightning.metrics.cbc import CycleBackConsistency
-from tpl_lightning.metrics.kendalls_tau import KendallsTau
-from tpl_lightning.metrics.key_events import KeyEventSpread
-from tpl_lightning.metrics.phase_accuracy import PhaseAccuracy
-from tpl_lightning.metrics.plp import PhaseLabelPropagation
+They take batches of padded videos, merge over ranks, and work in anyone's LightningModule.
+"""
 
-__all__ = [
-    "AlignmentScore",
-    "CycleBackConsistency",
-    "KendallsTau",
-    "KeyEventSpread",
-    "PhaseAccuracy",
-    "PhaseLabelPropagation",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

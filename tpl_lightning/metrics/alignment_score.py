@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.masks import frame_times, length_mask
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional import frame_times, length_mask, resample
 from tpl_lightning.metrics.base import SumMetric
 
 __all__ = ["ROUGHNESS_WEIGHT", "AlignmentScore"]
@@ -17,7 +16,7 @@ _FLAT = 1e-3  # slopes below count as this
 
 
 class AlignmentScore(SumMetric):
-    """agreement - 0.1 roughness, what :func:`tpl_lightning.quality.assess` finds, from sums over the videos.
+    """agreement - 0.1 roughness, what :func:`tpl_lightning.evaluation.quality.assess` finds, from sums over the videos.
 
     agreement = 1 - r / r0 with r the mean squared distance of a video to the mean of the others of its action on the
     prototype timeline, levels aside, and r0 the same under linear rescaling; roughness is the mean square of the
@@ -64,7 +63,7 @@ class AlignmentScore(SumMetric):
     ) -> None:
         """Add a batch of videos.
 
-        Convention: as :func:`~tpl_lightning.functional.resample.resample`.
+        Convention: as :func:`~tpl_lightning.functional.resampling.resample`.
 
         Args:
             features: (B, T, C), padded at the end.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import Module
 from torchmetrics import Metric
 
-from tpl_lightning.functional.phase_scores import agreement_sum, label_shares, prototype_labels, prototype_votes
+from tpl_lightning.functional.scores import agreement_sum, label_shares, prototype_labels, prototype_votes
 
 __all__ = ["PrototypeLabelMetric", "SumMetric"]
 
@@ -65,8 +65,8 @@ class PrototypeLabelMetric(SumMetric):
         **kwargs: Passed on to :class:`torchmetrics.Metric`.
 
     Attributes:
-        votes: (A, P, K) int64, see :func:`~tpl_lightning.functional.phase_scores.prototype_votes`.
-        shares: (A, P, K) float64, see :func:`~tpl_lightning.functional.phase_scores.label_shares`.
+        votes: (A, P, K) int64, see :func:`~tpl_lightning.functional.scores.phases.prototype_votes`.
+        shares: (A, P, K) float64, see :func:`~tpl_lightning.functional.scores.phases.label_shares`.
         videos: (A,) int64, videos with a labelled frame.
     """
 

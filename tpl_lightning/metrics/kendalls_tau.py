@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.kendall import Distance, TauVariant, pairwise_kendall_tau
+from tpl_lightning.functional.scores import Distance, TauVariant, pairwise_kendall_tau
 from tpl_lightning.metrics.rows import VideoMetric
 
 __all__ = ["KendallsTau"]
@@ -17,7 +17,7 @@ class KendallsTau(VideoMetric):
     For each ordered pair (a, b) of videos of one action, every frame of a is matched with its nearest frame of b;
     the score is (concordant - discordant) / all pairs of frames of a, in [-1, 1], higher is better. The mean is over
     all pairs, so actions with many videos weigh more; ``per_action`` keeps them apart. Tie rules are those of
-    :func:`~tpl_lightning.functional.kendall.kendall_tau`.
+    :func:`~tpl_lightning.functional.scores.kendall.kendall_tau`.
 
     Pairs may lie on different processes, so the frames of all videos are kept.
 

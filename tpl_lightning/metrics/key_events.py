@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.phase_scores import key_event_moments, spread_from_moments
+from tpl_lightning.functional.scores import key_event_moments, spread_from_moments
 from tpl_lightning.metrics.base import SumMetric
 
 __all__ = ["KeyEventSpread"]

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.phase_classifier import fit_phase_classifier
+from tpl_lightning.functional.scores import fit_phase_classifier
 from tpl_lightning.metrics.rows import VideoMetric, VideoRows
 
 __all__ = ["PhaseAccuracy"]
@@ -15,7 +15,7 @@ class PhaseAccuracy(VideoMetric):
     """Share of a test video's frames whose phase a linear classifier of single frames gets right; mean over videos.
 
     One classifier for each action, fitted on training videos (``update_train``) with a penalty chosen on them; see
-    :func:`~tpl_lightning.functional.phase_classifier.fit_phase_classifier`. In [0, 1], higher is better. Frames
+    :func:`~tpl_lightning.functional.scores.phase_classifier.fit_phase_classifier`. In [0, 1], higher is better. Frames
     without a label are left out, and so are videos of actions without a labelled training frame. Frames may be those
     of the videos or of the prototype timeline; what differs between the two is how much weight each moment has.
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
-from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.functional import length_mask
 from tpl_lightning.metrics.base import SumMetric
 
 __all__ = ["VideoMetric", "VideoRows"]

@@ -1,7 +1,8 @@
-"""Networks: plain nn.Modules, no Lightning."""
+"""Networks: plain nn.Modules, no Lightning.
 
-from tpl_lightning.nn.dmtae import DMTAE, DMTAEOutput
-from tpl_lightning.nn.inception import InceptionTime
-from tpl_lightning.nn.tcn import TCN
+D-MTAE of the paper, its encoders and aligners, and the networks of its rivals.
+"""
 
-__all__ = ["DMTAE", "TCN", "DMTAEOutput", "InceptionTime"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,10 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional.cpab import cpab_warp
-from tpl_lightning.functional.masks import frame_times, length_mask
-from tpl_lightning.functional.resample import resample, resample_to_size
-from tpl_lightning.functional.smoothing import sample_rows
+from tpl_lightning.functional import frame_times, length_mask, resample, resample_to_size, sample_rows
+from tpl_lightning.functional.warps import cpab_warp
 from tpl_lightning.nn.encoders import LinearEncoder, PerAction
 from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.path_aligner import ComparisonSpace, PathAligner, PathOptions

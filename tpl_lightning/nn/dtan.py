@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional import resample
 from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.functional import length_mask
 
 __all__ = ["LinearEncoder", "PerAction"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.functional import length_mask
 from tpl_lightning.nn.frame_conv import FrameConv, max_pool_frames
 
 __all__ = ["InceptionTime"]

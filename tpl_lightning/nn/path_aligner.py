@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional.expected_path import expected_path
-from tpl_lightning.functional.least_squares_warps import least_squares_warps
-from tpl_lightning.functional.smoothing import sample_each, smoothed, time_slope
-from tpl_lightning.functional.timing_space import timing_metric
+from tpl_lightning.functional import expected_path, sample_each, smoothed, time_slope
+from tpl_lightning.functional.warps import least_squares_warps
+from tpl_lightning.groupwise import timing_metric
 
 __all__ = ["COARSE", "DETAIL", "ComparisonSpace", "PathAligner", "PathOptions"]
 
@@ -59,7 +58,7 @@ DETAIL = PathOptions(
 )
 """For long recordings of many short phases: warps there are steep, and sharp signals tell more than derivatives."""
 
-_AXES = 64  # of the discriminant projection, as many as the direct fit keeps
+_AXES = 64  # of the discriminant projection, as the direct fit keeps
 _FLOOR = 1e-4  # variance of a path's position that counts as certain: (.01 of the timeline)^2
 
 

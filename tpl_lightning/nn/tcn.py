@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional.masks import length_mask
+from tpl_lightning.functional import length_mask
 from tpl_lightning.nn.frame_conv import FrameConv
 
 __all__ = ["TCN"]

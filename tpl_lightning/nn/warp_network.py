@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional.cpab import num_parameters, warp_levels, warp_time
-from tpl_lightning.functional.masks import frame_times
-from tpl_lightning.functional.resample import resample
+from tpl_lightning.functional import frame_times, resample
+from tpl_lightning.functional.warps import num_parameters, warp_levels, warp_time
 from tpl_lightning.nn.encoders import PerAction
 
 __all__ = ["WarpNetwork", "full_precision"]

@@ -1,1 +1,5 @@
 """Sweeps in W&B's format, run here by Optuna."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

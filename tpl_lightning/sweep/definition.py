@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config import Config, load_config
+from tpl_lightning.config import Config, find_yaml, load_config, packaged_names
 from tpl_lightning.errors import UserError
-from tpl_lightning.options.packaged import find_yaml, packaged_names
 from tpl_lightning.sweep.space import Parameter, as_argument, read_parameter
 
 __all__ = ["EarlyStop", "Sweep", "read_sweep"]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs
 from tpl_lightning.sweep.definition import Sweep
 
 __all__ = ["best_line", "write_best", "write_plot", "write_table"]

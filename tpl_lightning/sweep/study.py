@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_directory import hold_folder
+from tpl_lightning.files import write_whole
+from tpl_lightning.runs import hold_folder
 from tpl_lightning.sweep.definition import Sweep
 from tpl_lightning.sweep.space import as_argument
 from tpl_lightning.sweep.trial import TrialFailed, fit, metric_of_run
-from tpl_lightning.whole_file import write_whole
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

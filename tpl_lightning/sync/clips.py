@@ -8,13 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tpl_lightning.data.video_clock import VideoClock
-from tpl_lightning.data.video_decode import FrameDecoder
-from tpl_lightning.data.video_files import read_timed_frames
-from tpl_lightning.data.video_pixels import FrameSize
-from tpl_lightning.data.video_probe import VideoProbe, probe_video
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_videos import RunVideo
+from tpl_lightning.runs import RunVideo
+from tpl_lightning.video import FrameDecoder, FrameSize, VideoClock, VideoProbe, probe_video, read_timed_frames
 
 __all__ = ["Clip", "fit_within", "open_clips"]
 
@@ -80,7 +76,7 @@ class Clip:
         return self.probe.clock.frame(self.seconds(frame))
 
     def is_as_embedded(self) -> bool:
-        """Whether the file has, as far as is known, the frames that were embedded at the times that they had."""
+        """Whether the file has, as is known, the frames that were embedded at the times that they had."""
         clock, known = self.probe.clock, self.video.times_s
         if known is None:
             embedded, whole = self.video.num_frames / self.video.fps, clock.num_frames / clock.fps

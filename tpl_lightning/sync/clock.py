@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_videos import Run
+from tpl_lightning.runs import Run
 from tpl_lightning.sync.clips import Clip
 
 __all__ = ["Clock", "make_clock"]

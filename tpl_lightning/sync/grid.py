@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpl_lightning.data.video_pixels import FrameSize
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
 from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, PANEL_TITLE, Layout
 from tpl_lightning.sync.phases import Phases
 from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, UNLABELLED, mix, paste, phase_colors, text
+from tpl_lightning.video import FrameSize
 
 __all__ = ["Grid", "cell_size"]
 
@@ -97,7 +97,7 @@ class Grid:
     def _original(self, clip: Clip) -> _Row:
         last = clip.video.num_frames - 1
         frame = clip.embedded_frame(np.minimum(self.elapsed_s, clip.duration_s)).clip(0, last)
-        # The last frame is on screen for as long as any other.
+        # The last frame is on screen for as any other.
         ended = self.elapsed_s > clip.duration_s + 1 / clip.probe.clock.usual_fps
         return _Row(clip.file_frame(frame), clip.video.prototype_time(frame), clip.seconds(frame), ended)
 

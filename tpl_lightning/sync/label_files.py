@@ -1,4 +1,4 @@
-"""Writing phases: CSV, JSON, and ELAN's .eaf. ``tpl_lightning.data.annotations`` reads all three."""
+"""Writing phases: CSV, JSON, and ELAN's .eaf. ``tpl_lightning.labels.annotations`` reads all three."""
 
 import json
 import mimetypes
@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from tpl_lightning.names import unique_stems, xml_text
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.files import Outputs, unique_stems, xml_text
 from tpl_lightning.sync.transfer import LabelledVideo
 
 __all__ = ["LABEL_COLUMNS", "label_targets", "write_labels"]

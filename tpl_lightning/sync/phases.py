@@ -7,7 +7,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.runs import Run, RunVideo
 
 __all__ = ["Phases", "Segment", "phases_from_labels", "phases_of_run"]
 
@@ -95,7 +95,7 @@ def phases_from_labels(
     """
     import torch
 
-    from tpl_lightning.functional.phase_scores import prototype_labels, prototype_votes
+    from tpl_lightning.functional.scores import prototype_labels, prototype_votes
 
     counts = torch.tensor([video.num_frames for video in videos])
     padded = torch.full((len(videos), int(counts.max())), -1)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.data.video_files import write_video
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.clock import PROTOTYPE, make_clock
 from tpl_lightning.sync.grid import Grid
 from tpl_lightning.sync.layout import plan_layout
 from tpl_lightning.sync.phases import phases_of_run
+from tpl_lightning.video import write_video
 
 __all__ = ["write_preview"]
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.data.pool import Progress
-from tpl_lightning.data.video_files import write_video
-from tpl_lightning.names import unique_stems
-from tpl_lightning.outputs import Outputs
+from tpl_lightning.features import Progress
+from tpl_lightning.files import Outputs, unique_stems
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
+from tpl_lightning.video import write_video
 
 __all__ = ["FRAME_COLUMNS", "separate_targets", "write_separate"]
 

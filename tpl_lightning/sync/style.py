@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tpl_lightning.names import one_line
+from tpl_lightning.files import one_line
 
 __all__ = [
     "ACCENT",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpl_lightning.data.annotations import Annotations, doubt_of, warn_of_names
 from tpl_lightning.errors import UserError
-from tpl_lightning.run_videos import Run, RunVideo
+from tpl_lightning.labels import Annotations, doubt_of, warn_of_names
+from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.clips import Clip, open_clips
 from tpl_lightning.sync.phases import Phases, phases_from_labels
 

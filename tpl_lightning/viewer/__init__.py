@@ -1,5 +1,5 @@
 """A page on which the videos of a run are looked at in step."""
 
-from tpl_lightning.viewer.build import build_page
+import lazy_loader
 
-__all__ = ["build_page"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

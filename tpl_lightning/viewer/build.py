@@ -11,15 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data.pool import Progress
-from tpl_lightning.data.video_files import shrink_to, write_video
-from tpl_lightning.names import file_stem
-from tpl_lightning.outputs import Outputs
-from tpl_lightning.run_videos import Run
-from tpl_lightning.sync.clips import Clip
-from tpl_lightning.sync.clock import make_clock
-from tpl_lightning.sync.phases import Phases, phases_of_run
-from tpl_lightning.sync.style import phase_colors, to_hex
+from tpl_lightning.features import Progress
+from tpl_lightning.files import Outputs, file_stem
+from tpl_lightning.runs import Run
+from tpl_lightning.sync import Clip, Phases, make_clock, phase_colors, phases_of_run, to_hex
+from tpl_lightning.video import shrink_to, write_video
 
 __all__ = ["build_page"]
 

@@ -1,0 +1,167 @@
+"""Centring, PCA and scaling against scikit-learn, and their way through a checkpoint."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.loading.batch import PackedBatch
+from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor, _largest_eigenpairs
+from tpl_lightning.data.loading.splits import split_videos
+from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.errors import UserError
+
+
+def _train(cache):
+    return split_videos(VideoSet(cache), DataConfig()).train
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_pca_equals_scikit_learn(cache, center):
+    train = _train(cache)
+    fitted = Preprocessor.fit(train, DataConfig(pca=3, center=center, scale="none"))
+    frames = [train.read(i).astype(np.float64) for i in range(len(train))]
+    if center:
+        frames = [f - f.mean(0) for f in frames]
+    reference = PCA(3).fit(np.concatenate(frames))
+    for i, video in enumerate(frames):
+        expected = (video - (0 if center else reference.mean_)) @ reference.components_.T
+        found = fitted(train.read(i))
+        assert found.dtype == np.float32
+        signs = np.sign((found * expected).sum(0))
+        np.testing.assert_allclose(found * signs, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("pca", [None, 4, 100])
+@pytest.mark.parametrize("center", [True, False])
+def test_scaling_makes_the_total_variance_one(cache, pca, center):
+    train = _train(cache)
+    fitted = Preprocessor.fit(train, DataConfig(pca=pca, center=center, scale="set"))
+    assert fitted.num_channels == (4 if pca == 4 else 6)
+    done = np.concatenate([fitted(train.read(i)) for i in range(len(train))])
+    assert done.var(axis=0).sum() == pytest.approx(1.0, rel=1e-4)
+    single = Preprocessor.fit(train, DataConfig(pca=pca, center=center, scale="video"))(train.read(1))
+    assert single.var(axis=0).sum() == pytest.approx(1.0, rel=1e-4)
+
+
+def test_test_videos_change_nothing(cache):
+    data = DataConfig(pca=3)
+    videos = VideoSet(cache)
+    fitted = Preprocessor.fit(_train(cache), data)
+    everything = Preprocessor.fit(videos, data)
+    assert not np.allclose(fitted.components, everything.components)
+
+
+@pytest.mark.parametrize("pca", [None, 3])
+@pytest.mark.parametrize("scale", ["set", "video", "none"])
+def test_state_survives_a_weights_only_checkpoint(cache, tmp_path, pca, scale):
+    fitted = Preprocessor.fit(_train(cache), DataConfig(pca=pca, scale=scale))
+    torch.save(fitted.state(), tmp_path / "x.pt")
+    again = Preprocessor.from_state(torch.load(tmp_path / "x.pt", weights_only=True))
+    np.testing.assert_array_equal(again(cache.read(7)), fitted(cache.read(7)))
+
+
+@pytest.mark.parametrize("pca", [None, 3])
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("scale", ["set", "video", "none"])
+def test_videos_behind_one_another_are_preprocessed_as_each_alone(cache, pca, center, scale):
+    fitted = Preprocessor.fit(_train(cache), DataConfig(pca=pca, center=center, scale=scale))
+    alone = [cache.read(i) for i in (4, 0, 7)]
+    frames = torch.from_numpy(np.concatenate(alone))
+    before = frames.clone()
+    found = fitted.packed(frames, [len(x) for x in alone])
+    np.testing.assert_allclose(found.numpy(), np.concatenate([fitted(x) for x in alone]), atol=2e-6)
+    assert torch.equal(frames, before)
+
+
+def test_a_video_without_motion_stays_finite(cache):
+    fitted = Preprocessor.fit(_train(cache), DataConfig(pca=3, scale="video"))
+    still = fitted(np.full((9, 6), 0.3, np.float32))
+    assert np.abs(still).max() < 1.0
+
+
+@pytest.mark.parametrize("size", [1e-7, 1e4])
+def test_the_unit_of_the_embeddings_does_not_matter(tmp_path, cache, size):
+    path = tmp_path / "scaled.h5"
+    train = _train(cache)
+    with EmbeddingCacheWriter(path, dataset="d", extractor="e", source="s", phase_names={}, dtype="float32") as writer:
+        for i in range(len(train)):
+            writer.append(
+                video_id=train.video_id[i], action=train.action[i], split="train", embeddings=train.read(i) * size
+            )
+    scaled = VideoSet(EmbeddingCache(path))
+    expected, found = (Preprocessor.fit(videos, DataConfig(pca=3)) for videos in (train, scaled))
+    np.testing.assert_allclose(found(scaled.read(2)), expected(train.read(2)), atol=1e-4)
+
+
+def test_components_have_a_fixed_sign_and_reading_order_hardly_matters(cache):
+    train = _train(cache)
+    fitted = Preprocessor.fit(train, DataConfig(pca=4))
+    largest = np.abs(fitted.components).argmax(axis=1)
+    assert (fitted.components[np.arange(4), largest] > 0).all()
+    again = Preprocessor.fit(train.select(np.arange(len(train))[::-1]), DataConfig(pca=4))
+    np.testing.assert_allclose(again.components, fitted.components, atol=1e-5)
+
+
+def test_constant_embeddings_are_refused(tmp_path):
+    path = tmp_path / "flat.h5"
+    with EmbeddingCacheWriter(path, dataset="d", extractor="e", source="s", phase_names={}) as writer:
+        for name in "ab":
+            writer.append(video_id=name, action="x", split="train", embeddings=np.full((5, 3), 2.0))
+    with pytest.raises(UserError, match="do not vary"):
+        Preprocessor.fit(VideoSet(EmbeddingCache(path)), DataConfig())
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"pca": 2}, {"center": False, "pca": 2}, {"scale": "video"}, {"scale": "none"}]
+)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_a_batch_is_preprocessed_as_its_videos_are(cache, options, dtype):
+    videos = VideoSet(cache)
+    preprocess = Preprocessor.fit(videos, DataConfig(**{"pca": None, **options}))
+    rows = [torch.from_numpy(videos.read(i)).to(dtype) for i in range(4)]
+    lengths = torch.tensor([len(row) for row in rows])
+    frames = torch.cat([*rows, torch.zeros(1, rows[0].shape[1], dtype=dtype)])
+    labels = torch.arange(len(frames), dtype=torch.int16)
+    size = int(lengths.max()) + 2
+    packed = PackedBatch(frames.clone(), labels, lengths, torch.arange(4), torch.arange(4), size, points=9)
+    batch = BatchPreprocessor(preprocess)(packed)
+    done = batch.embeddings
+    assert done.dtype == torch.float32
+    assert done.shape[:2] == batch.labels.shape == (4, size)
+    assert batch.points == 9
+    assert torch.equal(packed.frames, frames)
+    for found, own in zip(batch.labels.tolist(), labels[:-1].split(lengths.tolist()), strict=True):
+        assert found == [*own.tolist(), *[len(labels) - 1] * (size - len(own))]
+    for found, row, length in zip(done, rows, lengths.tolist(), strict=True):
+        np.testing.assert_allclose(found[:length], preprocess(row.float().numpy()), atol=2e-6)
+        assert not found[length:].any()
+
+
+@pytest.mark.parametrize("count", [3, 30, 200])
+def test_the_largest_eigenpairs_of_a_matrix_of_low_rank(count):
+    factor = np.random.default_rng(1).normal(size=(300, 20))
+    factor -= factor.mean(0)  # a vector of ones is sent to 0
+    values, vectors = _largest_eigenpairs(factor @ factor.T, count)
+    expected = np.linalg.eigvalsh(factor @ factor.T)[::-1][:count]
+    np.testing.assert_allclose(values, expected, atol=1e-9 * expected[0])
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(count), atol=1e-9)
+    np.testing.assert_allclose(factor @ (factor.T @ vectors), vectors * values, atol=1e-8 * expected[0])
+
+
+def test_few_of_many_eigenpairs_are_iterated_for():
+    factor = np.random.default_rng(2).normal(size=(600, 120)) * np.arange(1, 121) ** -0.75
+    covariance = factor @ factor.T
+    before = torch.random.get_rng_state()
+    values, vectors = _largest_eigenpairs(covariance, 20)
+    assert torch.equal(before, torch.random.get_rng_state())
+    expected, axes = np.linalg.eigh(covariance)
+    np.testing.assert_allclose(values, expected[::-1][:20], rtol=1e-4)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(20), atol=1e-5)
+    assert np.linalg.svd(axes[:, -20:].T @ vectors)[1].min() > 0.9999  # the cosine of the largest angle between them
+    again = _largest_eigenpairs(covariance, 20)
+    np.testing.assert_array_equal(vectors, again[1])
+    low_rank = factor[:, :5] @ factor[:, :5].T
+    np.testing.assert_allclose(_largest_eigenpairs(low_rank, 20)[0][5:], 0, atol=1e-4 * expected[-1])

@@ -1,0 +1,136 @@
+"""Pictures as they are shown: upright, with square pixels, of ordinary brightness, without combs."""
+
+import struct
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tpl_lightning.video.files import read_frames, read_video, video_info, write_video
+from tpl_lightning.video.hdr import HLG, PQ, tone_mapped
+from tpl_lightning.video.probe import probe_video
+
+av = pytest.importorskip("av")
+
+from tests.video_factory import write_at  # noqa: E402 - needs PyAV
+
+ONE = 1 << 16
+
+
+def _with_matrix(path, matrix):
+    """Set the display matrix (a, b, c, d) in an mp4's track header."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 44
+    a, b, c, d = matrix
+    data[place : place + 24] = struct.pack(">6i", a, b, 0, c, d, 0)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("matrix", "upright"),
+    [
+        ((-ONE, 0, 0, ONE), lambda p: p[:, ::-1]),  # front cameras
+        ((ONE, 0, 0, -ONE), lambda p: p[::-1]),
+        ((-ONE, 0, 0, -ONE), lambda p: p[::-1, ::-1]),
+        ((0, ONE, ONE, 0), lambda p: p.swapaxes(0, 1)),
+        ((0, ONE, -ONE, 0), lambda p: np.rot90(p, -1)),
+        ((0, -ONE, -ONE, 0), lambda p: p.swapaxes(0, 1)[::-1, ::-1]),
+    ],
+)
+def test_pictures_are_turned_and_mirrored(tmp_path, matrix, upright):
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:16, :32], picture[32:, :16] = (240, 40, 30), (30, 220, 60)
+    path = write_video(tmp_path / "a.mp4", [picture] * 2, 24.0)
+    plain = next(read_frames(path))
+    found = next(read_frames(_with_matrix(path, matrix)))
+    np.testing.assert_array_equal(found, upright(plain))
+
+
+@pytest.mark.parametrize(("aspect", "shown"), [((2, 1), (96, 48)), ((1, 2), (48, 96)), ((12, 11), (52, 48))])
+def test_pixels_are_square(tmp_path, aspect, shown):
+    def set_aspect(stream):
+        stream.codec_context.sample_aspect_ratio = Fraction(*aspect)
+
+    frames = [np.full((48, 48, 3), 90, np.uint8)] * 3
+    path = write_at(tmp_path / "a.mp4", frames, range(3), prepare=set_aspect)
+    info, probe = video_info(path), probe_video(path)
+    assert (info.width, info.height) == (probe.width, probe.height) == shown
+    assert read_video(path, size=24)[0].shape[1:3] == tuple(round(24 * s / max(shown)) for s in reversed(shown))
+
+
+def test_interlaced_frames_have_no_combs(tmp_path):
+    """A bar that moves between the fields of each frame; whole frames of a still picture pass as they are."""
+
+    def fields(k):
+        picture = np.full((64, 96, 3), 40, np.uint8)
+        for row in range(64):
+            left = 8 + 8 * k + 4 * (row % 2)
+            picture[row, left : left + 12] = 220
+        return picture
+
+    def interlaced(stream):
+        stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
+
+    options = {"x264-params": "tff=1", "crf": "1", "bf": "0"}
+    frames = [fields(k) for k in range(8)]
+    path = write_at(tmp_path / "a.mkv", frames, range(8), options=options, prepare=interlaced)
+    assert probe_video(path).is_interlaced
+    found, _ = read_video(path)
+    assert len(found) == 8
+
+    def combs(picture):
+        luma = picture.astype(float).mean(-1)
+        return np.abs(luma[2:-2] - (luma[1:-3] + luma[3:-1]) / 2).mean()
+
+    assert max(combs(frame) for frame in found) < 0.4 * min(combs(frame) for frame in frames)
+
+
+def _signal(light_nits):
+    """Inverse of the EOTF of SMPTE ST 2084."""
+    m1, m2, c1, c2, c3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
+    y = (np.asarray(light_nits) / 10_000) ** m1
+    return ((c1 + c2 * y) / (1 + c3 * y)) ** m2
+
+
+def test_hdr_white_is_white_and_grey_is_grey():
+    grey = 203 * np.array([0.0, 0.05, 0.18, 0.5, 0.8, 1.0, 4.0])
+    picture = np.repeat(np.round(65535 * _signal(grey)).astype(np.uint16)[None, :, None], 3, axis=2)
+    found = tone_mapped(picture, PQ)[0]
+    expected = 255 * np.array([0.0, 0.05, 0.18, 0.5, 0.8]) ** (1 / 2.4)
+    np.testing.assert_allclose(found[:5], np.repeat(expected[:, None], 3, 1), atol=3)
+    assert found[5].min() >= 248
+    assert found[6].min() == 255
+    # ITU-R BT.2408: HLG has white at 75 %.
+    assert tone_mapped(np.full((1, 1, 3), round(0.75 * 65535), np.uint16), HLG).min() >= 248
+
+
+def test_hdr_colours_keep_their_hue():
+    # Red of BT.709 at the brightness of white, in the primaries of BT.2020.
+    red = np.round(65535 * _signal(203 * np.array([0.6274, 0.0691, 0.0164]))).astype(np.uint16)
+    found = tone_mapped(red[None, None], PQ)[0, 0]
+    assert found[0] >= 245
+    assert found[1:].max() <= 25
+
+
+def test_hdr_files_are_mapped(tmp_path):
+    light = np.full((48, 64, 3), 203.0)
+    light[:, 32:] = 203 * 0.18
+    signal = np.round(65535 * _signal(light)).astype(np.uint16)
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx265", rate=24, options={"x265-params": "log-level=none:crf=4"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p10le"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = 9, PQ, 9, 1
+        frame = av.VideoFrame.from_ndarray(signal, format="rgb48le").reformat(
+            format="yuv420p10le", dst_colorspace=9, dst_color_range=1
+        )
+        frame.color_primaries, frame.color_trc, frame.colorspace = 9, PQ, 9
+        for _ in range(2):
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    found = next(read_frames(path))
+    assert found[24, 12].min() >= 245
+    np.testing.assert_allclose(found[24, 52], 255 * 0.18 ** (1 / 2.4), atol=4)
+    assert next(read_frames(path, size=32)).shape == (24, 32, 3)

@@ -1,0 +1,111 @@
+"""Penn Action: 2326 sequences of 15 actions as folders of JPEG images (Zhang, Zhu, Derpanis, ICCV 2013).
+
+It has no phases. Those of Dwibedi et al. ("Temporal Cycle-Consistency Learning", CVPR 2019) for 13 of the actions are
+handed out as one .npy of phase indices per sequence, or as TFRecords; with them only labelled sequences are taken, as
+in that paper and its followers.
+"""
+
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tpl_lightning.datasets.importers.splits import SPLIT_NAMES, split_of_name, without_val
+from tpl_lightning.errors import UserError
+from tpl_lightning.features import Clip
+from tpl_lightning.files import iter_records
+from tpl_lightning.labels import PhaseSpans, spans_of_labels
+
+__all__ = ["read_penn_action"]
+
+_IMAGE_FPS = 30.0
+"""The data set does not state a rate."""
+
+
+def read_penn_action(root: Path, annotations: Path | None = None) -> tuple[list[Clip], dict[str, list[str]]]:
+    """Read ``frames/NNNN/*.jpg``, ``labels/NNNN.mat``, and phases.
+
+    Args:
+        root: the folder ``Penn_Action``.
+        annotations: folder of phases, ``<split>/<action>/NNNN*.npy`` or ``*<split>*.tfrecord``; None looks for
+            ``phase_labels`` in ``root``, without which sequences have no phases.
+
+    Returns:
+        A clip per sequence, named by its number, and the names of the phases (``phase 1`` ...).
+
+    Raises:
+        UserError: if folders or files are missing or cannot be read.
+    """
+    folders = sorted(path for path in (root / "frames").glob("*") if path.is_dir())
+    if not folders:
+        raise UserError(f"{root}: expected frames/NNNN/*.jpg and labels/NNNN.mat of Penn Action, but found no frames.")
+    if annotations is None and (root / "phase_labels").is_dir():
+        annotations = root / "phase_labels"
+    phases = {} if annotations is None else _read_phases(annotations)
+    if phases:
+        folders = [folder for folder in folders if folder.name in phases]
+    clips = [_clip(folder, root / "labels" / f"{folder.name}.mat") for folder in folders]
+    if not clips:
+        raise UserError(f"{annotations}: expected phases of sequences in {root / 'frames'}, but found none of them.")
+    counts: dict[str, int] = defaultdict(int)
+    for index, clip in enumerate(clips):
+        if clip.video_id in phases:
+            split, spans = phases[clip.video_id]
+            clips[index] = replace(clip, split=split or clip.split, phases=spans)
+            counts[clip.action] = max([counts[clip.action], *(1 + span[2] for span in spans.spans)])
+    names = {action: [f"phase {number + 1}" for number in range(count)] for action, count in counts.items()}
+    return without_val(clips), names
+
+
+def _clip(folder: Path, labels: Path) -> Clip:
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(labels, variable_names=["action", "train"])
+        action, train = str(np.ravel(content["action"])[0]), int(np.ravel(content["train"])[0])
+    except Exception as error:  # scipy's errors of damaged files have no class in common
+        raise UserError(
+            f"{labels}: expected a .mat file with `action` and `train`, but found other ({error})."
+        ) from error
+    # 1 is train, -1 test.
+    split = "train" if train == 1 else "test"
+    return Clip(folder.name, action, split, folder, kind="images", image_fps=_IMAGE_FPS)
+
+
+def _read_phases(folder: Path) -> dict[str, tuple[str, PhaseSpans]]:
+    """Split and phases of each sequence; phases may be given for another number of frames and are then stretched."""
+    phases: dict[str, tuple[str, PhaseSpans]] = {}
+    for path in sorted(folder.rglob("*.npy")):
+        inside = {part.lower() for part in path.relative_to(folder).parts}
+        split = next((SPLIT_NAMES[part] for part in inside if part in SPLIT_NAMES), "")
+        phases[path.stem[:4]] = (split, _spans(_load(path), path))
+    for path in sorted(folder.rglob("*.tfrecord*")):
+        for record in iter_records(path):
+            name = record.context.get("name")
+            labels = record.steps.get("frame_labels")
+            if not isinstance(name, list) or not labels:
+                raise UserError(f"{path}: expected `name` and `frame_labels` in each record, but found others.")
+            numbers = np.array([int(step[0]) for step in labels])
+            phases[name[0].decode()[:4]] = (split_of_name(path.name), _spans(numbers, path))
+    if not phases:
+        raise UserError(
+            f"{folder}: expected phases <split>/<action>/NNNN*.npy or *.tfrecord, but found none; remove the folder to "
+            "import without phases."
+        )
+    return phases
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: expected phase indices that can be read, but could not ({error}).") from error
+
+
+def _spans(labels: np.ndarray, path: Path) -> PhaseSpans:
+    if labels.ndim != 1 or len(labels) == 0 or not np.array_equal(labels, np.round(labels)):
+        raise UserError(
+            f"{path}: expected one phase index per frame, but found shape {labels.shape} of {labels.dtype}."
+        )
+    return spans_of_labels(labels.astype(np.int64), unit="share")

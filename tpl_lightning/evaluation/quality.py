@@ -1,0 +1,154 @@
+"""How good an alignment is, without labels: agreement of the aligned videos, roughness of their warps, warnings."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tpl_lightning.data import VideoSet
+from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
+from tpl_lightning.groupwise import disagreement
+from tpl_lightning.metrics import ROUGHNESS_WEIGHT
+
+__all__ = ["Quality", "assess"]
+
+_MOST = 1000  # training videos of an action that are judged, evenly spread
+_STEEP = 8.0  # a warp this steep somewhere is a stair
+_STEEP_SHARE = 0.1
+_SHARED = 0.15
+_UNLIKE, _FAR = 0.1, 0.45  # correlation with the others, itself and per median, below which a video is doubtful
+_OUTLYING, _USUAL = 6.0, 0.05  # deviations below the median, and the least that counts as one
+_MOVED = 0.02  # of the duration, from which on a warp says something
+_NAMED = 20  # doubtful videos that a warning names
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Figures that need no labels.
+
+    Attributes:
+        score: agreement - 0.1 roughness; higher is better. Compares runs on the same videos.
+        agreement: 1 - r / r0, r the mean squared distance of a training video to the mean of the others on the
+            prototype timeline, r0 the same under linear rescaling. 0: no better than linear.
+        roughness: Mean square of the logarithm of the slopes of the warps; 0 for the identity.
+        warnings: What looks wrong, one sentence each.
+        doubtful: Names of the videos, of any split, whose own alignment should be looked at.
+    """
+
+    score: float
+    agreement: float
+    roughness: float
+    warnings: list[str]
+    doubtful: list[str]
+
+
+def _disagreement(aligned: np.ndarray) -> float:
+    """Return how far the aligned videos (n, L, C) of one action lie from the mean of the others, a mean square."""
+    return disagreement(torch.from_numpy(aligned), torch.zeros(len(aligned), dtype=torch.int64), num_actions=1)
+
+
+def _sampled(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Sample (L, C) frames linearly at times in [0, 1]."""
+    position = np.clip(times, 0, 1) * (len(frames) - 1)
+    low = np.minimum(position.astype(int), max(len(frames) - 2, 0))
+    weight = (position - low)[:, None]
+    return frames[low] * (1 - weight) + frames[np.minimum(low + 1, len(frames) - 1)] * weight
+
+
+def _warp_warnings(action: str, sources: np.ndarray, slopes: np.ndarray) -> list[str]:
+    found = []
+    steep = float((slopes.max(axis=1) > _STEEP).mean())
+    if steep > _STEEP_SHARE:
+        found.append(
+            f"{action}: {steep:.0%} of the warps have stairs (slope above {_STEEP:g}): they fit noise; more smoothness?"
+        )
+    shift = sources - prototype_grid(sources.shape[1])
+    common = np.abs(shift.mean(axis=0)).mean()
+    own = np.abs(shift - shift.mean(axis=0)).mean()
+    if common > 0.01 and own < _SHARED * common:
+        found.append(f"{action}: all videos share one warp, which aligns nothing; the latents may have collapsed.")
+    return found
+
+
+def _likeness(frames: np.ndarray, is_train: np.ndarray) -> np.ndarray:
+    """Return the correlation (n,) of each video (n, L, K) over time with the mean of the other training videos."""
+    total = frames[is_train].sum(axis=0)
+    found = np.zeros(len(frames))
+    for i, (own, counts) in enumerate(zip(frames, is_train, strict=True)):
+        others = total - own if counts else total
+        own, others = own - own.mean(axis=0), others - others.mean(axis=0)
+        norm = np.linalg.norm(own) * np.linalg.norm(others)
+        found[i] = (own * others).sum() / norm if norm > 0 else 0
+    return found
+
+
+def _doubtful(aligned: np.ndarray, linear: np.ndarray, is_train: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """Return which videos follow the others hardly at all, or less than under linear rescaling.
+
+    Args:
+        aligned: (n, L, K) on the prototype timeline.
+        linear: (n, L, K) rescaled linearly.
+        is_train: (n,) which make the prototype.
+        moved: (n,) how far the warps go from the identity.
+    """
+    own = _likeness(aligned, is_train)
+    median = float(np.median(own[is_train]))
+    deviation = max(float(np.median(np.abs(own[is_train] - median))), _USUAL)
+    unlike = own < max(_UNLIKE, _FAR * median, median - _OUTLYING * deviation)
+    return unlike | ((own < _likeness(linear, is_train)) & (moved > _MOVED))
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).round().astype(int)]
+
+
+def assess(alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarray], np.ndarray]) -> Quality:
+    """Judge an alignment by its training videos, and each video by them, without looking at a label.
+
+    Args:
+        alignment: Rows in the order of ``videos``.
+        videos: The aligned videos.
+        features: Makes features (L, K) of the embeddings (L, C) of a video, a fitted ``Preprocessor`` say.
+
+    Returns:
+        The figures; NaN where no action has two training videos.
+    """
+    before = after = rough = 0.0
+    counted = 0
+    warnings: list[str] = []
+    doubtful: list[str] = []
+    is_train = alignment.split == "train"
+    for action in videos.actions:
+        rows, new = (_spread(np.flatnonzero((videos.action == action) & part)) for part in (is_train, ~is_train))
+        if len(rows) < 2:
+            continue
+        frames = [features(videos.read(i)) for i in (*rows.tolist(), *new.tolist())]
+        every = np.stack([alignment.source(i) for i in (*rows.tolist(), *new.tolist())]).astype(np.float64).clip(0, 1)
+        sources, grid = every[: len(rows)], prototype_grid(every.shape[1])
+        aligned = np.stack([_sampled(f, s) for f, s in zip(frames, every, strict=True)])
+        rescaled = np.stack([_sampled(f, grid) for f in frames])
+        own, linear = _disagreement(aligned[: len(rows)]), _disagreement(rescaled[: len(rows)])
+        found = _doubtful(aligned, rescaled, np.arange(len(every)) < len(rows), np.abs(every - grid).max(axis=1))
+        named = [str(videos.video_id[i]) for i in np.concatenate([rows, new])[found]]
+        if named:
+            doubtful += named
+            warnings.append(
+                f"{action}: the alignment of {len(named)} of {len(every)} videos is doubtful, as they follow the "
+                f"others hardly, or less than under linear rescaling: {', '.join(named[:_NAMED])}"
+                f"{', ...' if len(named) > _NAMED else ''}. Another action, a wrong cut, or a failed extractor?"
+            )
+        slopes = np.maximum(np.diff(sources, axis=1) * (sources.shape[1] - 1), 1e-3)
+        before, after = before + linear * len(rows), after + own * len(rows)
+        rough += float(np.square(np.log(slopes)).mean()) * len(rows)
+        counted += len(rows)
+        warnings += _warp_warnings(action, sources, slopes)
+        if own >= linear and not np.allclose(sources, grid, atol=1e-4):
+            warnings.append(
+                f"{action}: aligned videos agree no better than under linear rescaling; do not use the warps."
+            )
+    if counted == 0 or before == 0:
+        return Quality(math.nan, math.nan, math.nan, warnings, doubtful)
+    agreement, roughness = 1 - after / before, rough / counted
+    return Quality(agreement - ROUGHNESS_WEIGHT * roughness, agreement, roughness, warnings, doubtful)

@@ -1,0 +1,46 @@
+from .distributed import (
+    all_reduce_sum,
+    compute_device,
+    gather_rows,
+    global_mean,
+    is_rank_zero,
+    most_of_ranks,
+    num_ranks,
+    on_rank_zero,
+    part_from_ranks,
+    wait_for_all,
+)
+from .dtw import dtw_positions
+from .expected_paths import expected_path
+from .masks import frame_times, length_mask
+from .prototypes import PrototypeAccumulator, group_mean, leave_one_out_mean
+from .resampling import resample, resample_nearest, resample_to_size
+from .smoothing import sample_each, sample_rows, smoothed, stage_size, time_slope
+
+__all__ = [
+    "PrototypeAccumulator",
+    "all_reduce_sum",
+    "compute_device",
+    "dtw_positions",
+    "expected_path",
+    "frame_times",
+    "gather_rows",
+    "global_mean",
+    "group_mean",
+    "is_rank_zero",
+    "leave_one_out_mean",
+    "length_mask",
+    "most_of_ranks",
+    "num_ranks",
+    "on_rank_zero",
+    "part_from_ranks",
+    "resample",
+    "resample_nearest",
+    "resample_to_size",
+    "sample_each",
+    "sample_rows",
+    "smoothed",
+    "stage_size",
+    "time_slope",
+    "wait_for_all",
+]

@@ -1,0 +1,286 @@
+"""Scores by phase labels: labels of the prototype [8], cycle-back consistency, key-event spread.
+
+Every score is split into sums over videos (histograms, moments) and a closing formula over those sums. The sums
+of two sets of videos add up, so batches and processes can be joined exactly, whatever the number of videos in each.
+All sums are float64 or int64. Nothing here waits for the device.
+"""
+
+import torch
+from torch import Tensor
+
+from tpl_lightning.functional import length_mask
+
+__all__ = [
+    "agreement_sum",
+    "cycle_back_consistency",
+    "key_event_moments",
+    "key_event_spread",
+    "key_events",
+    "label_shares",
+    "prototype_index",
+    "prototype_labels",
+    "prototype_votes",
+    "spread_from_moments",
+]
+
+_PAST_THE_END = 1.0 + 1e-6  # float32 warps may overshoot 1 by some ulp; zero padding overshoots by a whole frame
+
+
+def _nearest_index(times: Tensor, lengths: Tensor) -> Tensor:
+    """Return round(times * (lengths - 1)), (B, P) int64, within each row's [0, length - 1]."""
+    last = (lengths - 1).unsqueeze(1)
+    index = (times.double() * last).round().long()
+    return index.clamp(min=0).minimum(last)
+
+
+def _labelled(labels: Tensor, lengths: Tensor) -> Tensor:
+    """Return which frames exist and have a label, (B, T) bool."""
+    return length_mask(lengths, labels.shape[1]) & (labels >= 0)
+
+
+def _histogram(index: Tensor, weights: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Add up ``weights`` by flat ``index``; a weight of 0 may stand at any valid index."""
+    flat = torch.zeros(shape, dtype=weights.dtype, device=weights.device).flatten()
+    return flat.index_add_(0, index.flatten(), weights.flatten()).view(shape)
+
+
+def prototype_index(position: Tensor, prototype_length: Tensor) -> Tensor:
+    """Return the prototype point of each frame, round(T^-theta(u / (L_i - 1)) (L - 1)).
+
+    Convention: ``position`` is prototype time in [0, 1], where 0 is the first and 1 the last of the L points. The
+    product is rounded in float64; exact halves go to the even index (``torch.round``). Results stay in 0..L-1.
+
+    Args:
+        position: (B, T) prototype time of each frame.
+        prototype_length: (B,) points L of each video's prototype.
+
+    Returns:
+        (B, T) int64. Entries at padded frames mean nothing.
+    """
+    return _nearest_index(position, prototype_length)
+
+
+def prototype_votes(
+    labels: Tensor,
+    lengths: Tensor,
+    action: Tensor,
+    source_position: Tensor,
+    prototype_length: Tensor,
+    *,
+    num_actions: int,
+    num_phases: int,
+    max_length: int,
+) -> Tensor:
+    """Count, for each prototype point, the labels of the video frames that face it (inner part of eq. [8]).
+
+    Point j < L of the prototype gets one vote from each video: the label of its frame
+    round(T^theta(j / (L - 1)) (L_i - 1)). Frames without a label do not vote.
+
+    Convention: ``source_position`` is T^theta at the prototype points (prototype time -> video time): 0 is the
+    first frame, 1 the last. The product is rounded in float64, exact halves to the even frame. A source position
+    above 1 (by more than rounding, 1e-6) means that the video has no frame there: no vote.
+
+    Args:
+        labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
+        lengths: (B,) frames of each video; what lies beyond is never read.
+        action: (B,) index of each video's action in [0, num_actions).
+        source_position: (B, P), video time at the prototype points; points j >= L are never read.
+        prototype_length: (B,) points L of each video's prototype, at most ``max_length``.
+        num_actions: A.
+        num_phases: K, the largest number of phases of an action.
+        max_length: Points of the longest prototype.
+
+    Returns:
+        (num_actions, max_length, num_phases) int64 votes.
+    """
+    points = min(source_position.shape[1], max_length)
+    source = source_position[:, :points]
+    label = labels.gather(1, _nearest_index(source, lengths))
+    votes = length_mask(prototype_length, points) & (source <= _PAST_THE_END) & (label >= 0)
+    point = torch.arange(points, device=labels.device)
+    index = (action.unsqueeze(1) * max_length + point) * num_phases + label
+    return _histogram(index.where(votes, 0), votes.long(), (num_actions, max_length, num_phases))
+
+
+def prototype_labels(votes: Tensor) -> Tensor:
+    """Return the most frequent label of each prototype point, A^[j] (eq. [8]).
+
+    Args:
+        votes: (A, P, K) from :func:`prototype_votes`.
+
+    Returns:
+        (A, P) int64; of labels with equally many votes the lowest, -1 where nobody voted.
+    """
+    return votes.argmax(-1).where(votes.amax(-1) > 0, -1)
+
+
+def cycle_back_consistency(
+    position: Tensor,
+    labels: Tensor,
+    lengths: Tensor,
+    action: Tensor,
+    prototype_length: Tensor,
+    prototype_labels: Tensor,
+) -> Tensor:
+    """Return each video's share of labelled frames that agree with the label of their prototype point.
+
+    On the videos that labelled the prototype this is CBC, on others PLP (paper, section on metrics). A frame that
+    faces a prototype point without a label counts as wrong.
+
+    Convention: as :func:`prototype_index`.
+
+    Args:
+        position: (B, T) prototype time of each frame, T^-theta(u / (L_i - 1)).
+        labels: (B, T), -1 unlabelled.
+        lengths: (B,) frames of each video.
+        action: (B,) index of each video's action.
+        prototype_length: (B,) points of each video's prototype.
+        prototype_labels: (A, P) from :func:`prototype_labels`.
+
+    Returns:
+        (B,) float64 in [0, 1]; NaN for a video without labelled frames.
+    """
+    labelled = _labelled(labels, lengths)
+    transferred = prototype_labels[action.unsqueeze(1), prototype_index(position, prototype_length)]
+    right = (transferred == labels) & labelled
+    return right.sum(1).double() / labelled.sum(1)
+
+
+def label_shares(
+    position: Tensor,
+    labels: Tensor,
+    lengths: Tensor,
+    action: Tensor,
+    prototype_length: Tensor,
+    *,
+    num_actions: int,
+    num_phases: int,
+    max_length: int,
+) -> tuple[Tensor, Tensor]:
+    """Sum up what :func:`cycle_back_consistency` needs of the videos before the prototype's labels are known.
+
+    Each labelled frame of video i adds 1 / (labelled frames of i) at (action, prototype point, label). With these
+    sums, the mean of the videos' scores for any labels A^ is :func:`agreement_sum` over the number of videos.
+
+    Convention: as :func:`prototype_index`.
+
+    Args:
+        position: (B, T) prototype time of each frame, T^-theta(u / (L_i - 1)).
+        labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
+        lengths: (B,) frames of each video.
+        action: (B,) index of each video's action in [0, num_actions).
+        prototype_length: (B,) points of each video's prototype, at most ``max_length``.
+        num_actions: A.
+        num_phases: K.
+        max_length: P, points of the longest prototype.
+
+    Returns:
+        shares (A, P, K) float64, and the number of videos with a labelled frame, (A,) int64.
+    """
+    labelled = _labelled(labels, lengths)
+    frames = labelled.sum(1)
+    index = (action.unsqueeze(1) * max_length + prototype_index(position, prototype_length)) * num_phases + labels
+    weights = labelled.double() / frames.clamp(min=1).unsqueeze(1)
+    shares = _histogram(index.where(labelled, 0), weights, (num_actions, max_length, num_phases))
+    return shares, _histogram(action, (frames > 0).long(), (num_actions,))
+
+
+def agreement_sum(shares: Tensor, prototype_labels: Tensor) -> Tensor:
+    """Return the sum over the videos of their share of frames that agree, per action.
+
+    Args:
+        shares: (A, P, K) from :func:`label_shares`.
+        prototype_labels: (A, P) from :func:`prototype_labels`; -1 agrees with no frame.
+
+    Returns:
+        (A,) float64.
+    """
+    share = shares.gather(-1, prototype_labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    return share.where(prototype_labels >= 0, 0.0).sum(-1)
+
+
+def key_events(position: Tensor, labels: Tensor, lengths: Tensor, *, num_phases: int) -> tuple[Tensor, Tensor]:
+    """Find when each phase begins: the prototype time of the first frame with that label.
+
+    Phase 0 begins with the video and is no event.
+
+    Args:
+        position: (B, T) prototype time of each frame.
+        labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
+        lengths: (B,) frames of each video.
+        num_phases: K.
+
+    Returns:
+        prototype times (B, K) float64, and (B, K) bool: whether the video has this event. Times without an event
+        are 0.
+    """
+    size = labels.shape[1]
+    labelled = _labelled(labels, lengths)
+    frame = torch.arange(size, device=labels.device).where(labelled, size)
+    first = torch.full((len(labels), num_phases), size, device=labels.device)
+    first = first.scatter_reduce(1, labels.where(labelled, 0), frame, "amin")
+    happens = (first < size) & (torch.arange(num_phases, device=labels.device) > 0)
+    times = position.double().gather(1, first.clamp(max=size - 1))
+    return times.where(happens, 0.0), happens
+
+
+def key_event_moments(
+    position: Tensor, labels: Tensor, lengths: Tensor, action: Tensor, *, num_actions: int, num_phases: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return number, sum and sum of squares of the event times of each action and phase.
+
+    Args:
+        position: (B, T) prototype time of each frame.
+        labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
+        lengths: (B,) frames of each video.
+        action: (B,) index of each video's action in [0, num_actions).
+        num_actions: A.
+        num_phases: K.
+
+    Returns:
+        count (A, K) int64, sum (A, K) float64, sum of squares (A, K) float64.
+    """
+    times, happens = key_events(position, labels, lengths, num_phases=num_phases)
+    index = action.unsqueeze(1) * num_phases + torch.arange(num_phases, device=labels.device)
+    shape = (num_actions, num_phases)
+    return _histogram(index, happens.long(), shape), _histogram(index, times, shape), _histogram(index, times**2, shape)
+
+
+def spread_from_moments(count: Tensor, total: Tensor, squares: Tensor) -> Tensor:
+    """Return the population standard deviation (ddof 0) from :func:`key_event_moments`.
+
+    Args:
+        count: (A, K) number of videos with the event.
+        total: (A, K) sum of their times.
+        squares: (A, K) sum of the squares.
+
+    Returns:
+        (A, K) float64; NaN where fewer than two videos have the event.
+    """
+    mean = total / count
+    # Rounding can push the variance of equal times below 0 (by 1e-16, so a spread below 1e-8 is noise).
+    deviation = (squares / count - mean**2).clamp(min=0.0).sqrt()
+    return deviation.where(count >= 2, torch.nan)
+
+
+def key_event_spread(
+    position: Tensor, labels: Tensor, lengths: Tensor, action: Tensor, *, num_actions: int, num_phases: int
+) -> Tensor:
+    """Return how far apart on the prototype timeline equal key events fall; lower is better.
+
+    The population standard deviation over the videos of the prototype time at which phase k >= 1 begins, averaged
+    over all (action, k) that at least two videos have.
+
+    Args:
+        position: (B, T) prototype time of each frame.
+        labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
+        lengths: (B,) frames of each video.
+        action: (B,) index of each video's action in [0, num_actions).
+        num_actions: A.
+        num_phases: K.
+
+    Returns:
+        Scalar float64 in [0, 1/2]; NaN where no event is shared by two videos.
+    """
+    moments = key_event_moments(position, labels, lengths, action, num_actions=num_actions, num_phases=num_phases)
+    return spread_from_moments(*moments).nanmean()

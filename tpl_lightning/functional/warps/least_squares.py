@@ -1,0 +1,63 @@
+"""Warps nearest to given positions, by weighted linear least squares in closed form."""
+
+import torch
+from torch import Tensor
+
+from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp_jacobian, velocity_basis
+
+__all__ = ["least_squares_warps"]
+
+_JITTER = 1e-9  # on the diagonal of the normal equations, against positions that say nothing of a knot
+
+
+def least_squares_warps(
+    position: Tensor, weight: Tensor, *, num_cells: int, smoothness: float, corrections: int = 1
+) -> Tensor:
+    """Return theta that minimises sum_t w_t (T^-theta(t) - x_t)^2 + smoothness * mean_c a_c^2.
+
+    A point of a flow moves as the velocity halfway along its way tells, T^-theta(t) - t = -v((t + x_t) / 2) to
+    second order, and v is linear in theta: the first theta comes from one linear solve. Each correction is a
+    Gauss-Newton step, one more solve about the warp that was found.
+
+    Convention: ``position[i, g]`` = T^-theta_i(g / (G - 1)); video time -> prototype time, ends fixed.
+
+    Differentiable in ``position`` and ``weight``: the derivative of the last solve, which is exact where the
+    steps have converged. Computed in float64 (float32 on devices that have no other).
+
+    Args:
+        position: (B, G) in [0, 1], video time to prototype time.
+        weight: (B, G) w, at least 0; brought to sum 1 for each video.
+        num_cells: Equal cells K of the warps.
+        smoothness: Weight of the prior: mean square slope of the velocity field against squared error of position.
+        corrections: Gauss-Newton steps.
+
+    Returns:
+        theta (B, K - 1), of the type of ``position``.
+    """
+    dtype = torch.float32 if position.device.type == "mps" else torch.float64
+    with torch.autocast(position.device.type, enabled=False):
+        target, share = position.to(dtype), weight.to(dtype)
+        share = share / share.sum(1, keepdim=True)
+        time = torch.linspace(0, 1, position.shape[1], dtype=dtype, device=position.device)
+        slopes = cell_slopes(torch.eye(num_cells - 1, dtype=dtype, device=position.device), num_cells=num_cells)
+        prior = smoothness * (slopes @ slopes.T) / num_cells
+        moved = target - time
+        knots = torch.arange(num_cells + 1, dtype=dtype, device=position.device)
+        halfway = (time + 0.5 * moved).unsqueeze(-1) * num_cells
+        basis = velocity_basis(num_cells, dtype=dtype, device=position.device)
+        velocity = (1 - (halfway - knots).abs()).clamp(min=0) @ basis.T  # (B, G, K - 1) of each unit of theta
+        theta = _solve(-velocity, moved, share, prior)
+        for _ in range(corrections):
+            found, _, jacobian = cpab_warp_jacobian(-theta.detach(), time, num_cells=num_cells)
+            jacobian = -jacobian.to(dtype)
+            residual = target - found + (jacobian @ theta.detach().unsqueeze(-1)).squeeze(-1)
+            theta = _solve(jacobian, residual, share, prior)
+        return theta.to(position.dtype)
+
+
+def _solve(jacobian: Tensor, residual: Tensor, share: Tensor, prior: Tensor) -> Tensor:
+    """Return argmin_theta sum_g s_g (J_g theta - r_g)^2 + theta' P theta."""
+    weighted = (jacobian * share.unsqueeze(-1)).transpose(1, 2)
+    matrix = weighted @ jacobian + prior
+    matrix = matrix + _JITTER * torch.eye(len(prior), dtype=prior.dtype, device=prior.device)
+    return torch.linalg.solve(matrix, (weighted @ residual.unsqueeze(-1)).squeeze(-1))

@@ -1,0 +1,234 @@
+"""What the direct fit learns from a training set, and what it needs to align new videos: space and prototypes.
+
+A first, rough fit aligns the videos well enough for a discriminant projection to be learned and paths to be found;
+the last fit starts from these paths, in the projected space.
+"""
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tpl_lightning.functional import sample_rows
+from tpl_lightning.functional.warps import cpab_warp, num_parameters
+from tpl_lightning.groupwise.discriminant import TimingSpace
+from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
+from tpl_lightning.groupwise.energy import FINE_CELLS, less_level
+from tpl_lightning.groupwise.fit import (
+    JointOptions,
+    barycenters,
+    centred,
+    fit_jointly,
+    fit_to_prototypes,
+)
+from tpl_lightning.groupwise.path_warps import path_warps
+
+__all__ = ["FINE_CELLS", "JointModel", "JointStart"]
+
+_FIRST_STAGES, _FIRST_PRIOR, _FIRST_CELLS = (0.1, 0.025), 1.5, 16  # of the rough fit, whose features are noisier
+_AXES = 64  # of the projection; more bring nothing
+
+
+@dataclass(frozen=True)
+class JointModel:
+    """Prototypes of all actions in the space of comparison.
+
+    Attributes:
+        space: Maps features on the shared grid.
+        options: How warps are fitted.
+        prototype: (A, G, K) barycenters.
+        stiffness: How many times stronger than set the prior is, at least 1: more where videos are in step already;
+            infinite: warps are the identity.
+    """
+
+    space: TimingSpace
+    options: JointOptions
+    prototype: Tensor
+    stiffness: float = 1.0
+
+    @classmethod
+    def fit(
+        cls,
+        features: Tensor,
+        action: Tensor,
+        *,
+        num_actions: int,
+        options: JointOptions,
+        theta: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> tuple["JointModel", Tensor]:
+        """Align training videos with one another; the arguments are those of :meth:`JointStart.find`.
+
+        Returns:
+            The model, and theta (N, d) of the training videos.
+        """
+        start = JointStart.find(features, action, num_actions=num_actions, options=options, theta=theta, labels=labels)
+        return start.fit()
+
+    def align(
+        self, signal: Tensor, action: Tensor, *, theta: Tensor | None = None, steps: int = 8
+    ) -> tuple[Tensor, Tensor]:
+        """Align new videos with the frozen prototypes; no video changes another's result.
+
+        Args:
+            signal: (N, G, K) features in the space of comparison, ``space(features)``.
+            action: (N,).
+            theta: (N, d) start; None: the best paths.
+            steps: Levenberg-Marquardt steps in each stage.
+
+        Returns:
+            theta (N, d), and the mean squared distance to the prototype, (N,).
+        """
+        if math.isinf(self.stiffness):
+            still = signal.new_zeros(len(signal), num_parameters(self.options.num_cells))
+            return still, (signal - self.prototype[action]).square().sum(-1).mean(1).double()
+        theta = self.path_warps(signal, action) if theta is None else theta
+        return fit_to_prototypes(signal, action, self.prototype, options=self.options, theta=theta, steps=steps)
+
+    def path_warps(self, signal: Tensor, action: Tensor) -> Tensor:
+        """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
+
+        Args:
+            signal: (N, G, K) features in the space of comparison, ``space(features)``.
+            action: (N,).
+        """
+        return path_warps(signal, self.prototype[action], self.options)
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors and primitives that a checkpoint can hold."""
+        options = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.options).items()}
+        return {
+            "space": self.space.state(),
+            "options": options,
+            "prototype": self.prototype.cpu(),
+            "stiffness": self.stiffness,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], *, device: torch.device | str = "cpu") -> "JointModel":
+        """Rebuild from :meth:`state`, on a device; options that are unknown or missing are those of other versions."""
+        known = {field.name for field in fields(JointOptions)}
+        options: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in state["options"].items() if k in known
+        }
+        prototype = state["prototype"] if "prototype" in state else _former_prototype(state)
+        space = TimingSpace.from_state(state["space"], device=device)
+        return cls(space, JointOptions(**options), prototype.to(device), state.get("stiffness", 1.0))
+
+
+def _former_prototype(state: dict[str, Any]) -> Tensor:
+    """Return the prototypes of a state that held one of each stage, and one for paths where these were used."""
+    return state["prototypes"][-1] if state.get("sharp") is None else state["sharp"]
+
+
+@dataclass(frozen=True)
+class JointStart:
+    """Training videos in the space of comparison, and where their last fit starts.
+
+    Attributes:
+        space: Maps features on the shared grid.
+        options: How warps are fitted.
+        signal: (N, G, K) the videos in the space.
+        beside: (N, G, K + L) the same with supervised channels behind them.
+        weight: (N, 1, K + L) which channels a video has, see ``groupwise.fit.barycenters``; None: all.
+        action: (N,).
+        num_actions: A.
+        theta: (N, d) warps of the best paths.
+        stiffness: How many times stronger than set the prior ought to be.
+    """
+
+    space: TimingSpace
+    options: JointOptions
+    signal: Tensor
+    beside: Tensor
+    weight: Tensor | None
+    action: Tensor
+    num_actions: int
+    theta: Tensor
+    stiffness: float
+
+    @classmethod
+    def find(
+        cls,
+        features: Tensor,
+        action: Tensor,
+        *,
+        num_actions: int,
+        options: JointOptions,
+        theta: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> "JointStart":
+        """Fit roughly, learn the projection, find paths.
+
+        Args:
+            features: (N, G, C) on the shared grid, total variance 1.
+            action: (N,).
+            num_actions: A.
+            options: How warps are fitted.
+            theta: (N, d) start of the rough fit; None: the identity.
+            labels: (N, G, L) supervised channels, aligned beside the features but no part of the prototypes; NaN for
+                videos that have none.
+        """
+        grid = torch.linspace(0, 1, features.shape[1], device=features.device)
+        space, plain = TimingSpace(options.derivative, options.derivative_sigma).fit(features)
+        cells = min(options.num_cells, _FIRST_CELLS) if theta is None else options.num_cells
+        first = replace(options, num_cells=cells, smoothness=_FIRST_PRIOR * options.smoothness, stages=_FIRST_STAGES)
+        beside, weight = _with_labels(plain, labels, action)
+        theta = fit_jointly(beside, action, num_actions=num_actions, options=first, theta=theta, weight=weight)
+        times, signal = cpab_warp(theta, grid, num_cells=cells), plain
+        for _ in range(options.path_rounds):
+            space = space.with_metric(
+                sample_rows(plain, times), action, num_actions=num_actions, channels=_AXES, shrinkage=options.shrinkage
+            )
+            signal = space.in_metric(plain)
+            beside, weight = _with_labels(signal, labels, action)
+            aligned = less_level(sample_rows(beside, times), options.level_freedom)
+            target = barycenters(aligned, action, num_actions=num_actions, weight=weight)[0]
+            theta = centred(path_warps(beside, target, options), action, num_actions=num_actions)
+            times = cpab_warp(theta, grid, num_cells=options.num_cells)
+        stiffness = precision_factor(signal, action, num_actions=num_actions) if options.adapt > 0 else 1.0
+        return cls(space, options, signal, beside, weight, action, num_actions, theta, stiffness)
+
+    def fit(self, strength: float = 1.0) -> tuple[JointModel, Tensor]:
+        """Align the videos with one another from their paths, with a prior so many times stronger.
+
+        Args:
+            strength: 1: as it ought to be without labels; infinite: warps are the identity.
+
+        Returns:
+            The model, and theta (N, d).
+        """
+        action, num_actions, theta = self.action, self.num_actions, self.theta
+        stiffness = strength * self.stiffness
+        if math.isinf(strength):
+            options, theta = self.options, torch.zeros_like(theta)
+        else:
+            options = replace(self.options, smoothness=stiffness * self.options.smoothness)
+            for number, sigma in enumerate(options.stages):
+                if number == len(options.stages) - 1 and strength == 1:
+                    options = regularised(theta, self.signal, action, num_actions=num_actions, options=options)
+                stage = replace(options, stages=(sigma,))
+                theta = fit_jointly(
+                    self.beside, action, num_actions=num_actions, options=stage, theta=theta, weight=self.weight
+                )
+        grid = torch.linspace(0, 1, self.signal.shape[1], device=theta.device)
+        aligned = sample_rows(self.signal, cpab_warp(theta, grid, num_cells=options.num_cells))
+        prototype = barycenters(less_level(aligned, options.level_freedom), action, num_actions=num_actions)[1]
+        return JointModel(self.space, options, prototype, stiffness), theta
+
+
+def _with_labels(signal: Tensor, labels: Tensor | None, action: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return signals (N, G, K) with supervised channels (N, G, L) behind them, and which channels a video has.
+
+    Those of a video that is the only one of its action to have any tell nothing.
+    """
+    if labels is None:
+        return signal, None
+    known = ~labels[:, 0, 0].isnan()
+    known &= torch.bincount(action[known], minlength=int(action.max()) + 1)[action] > 1
+    weight = known.view(-1, 1, 1).to(signal).expand(-1, 1, labels.shape[2])
+    return torch.cat([signal, labels.nan_to_num() * weight], -1), torch.cat(
+        [torch.ones_like(signal[:, :1]), weight], -1
+    )

@@ -1,0 +1,79 @@
+"""Warps from paths: the best of all monotone matches of a video with a prototype, as a smooth warp.
+
+Where gradient steps end in the nearest minimum, dynamic time warping finds the best of all paths. A path goes from
+point to point; each frame is then moved along the prototype to where it fits best between points, and the warp nearest
+to all of them is the answer.
+"""
+
+import torch
+from torch import Tensor
+
+from tpl_lightning.functional import dtw_positions, sample_each, sample_rows, time_slope
+from tpl_lightning.groupwise.energy import JointOptions, chunks, less_level
+from tpl_lightning.groupwise.fit import warps_from_positions
+
+__all__ = ["path_warps", "sharpened"]
+
+_COSTS = 2**22  # that are in memory at once
+_SMOOTHNESS = 1e-6  # of the warp nearest to a path, against mean squared errors of position
+_POINTS = 4  # points to a cell of the warps at which paths are found
+_REACH = 4.0  # points by which a frame may move from its path
+_FLAT = 0.1  # of the mean square slope of the prototype: where it is flatter, steps are short
+
+
+def path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
+    """Return the warps nearest to the best paths of videos (N, G, K) to targets (N, G, K), theta (N, d).
+
+    Args:
+        signal: (N, G, K).
+        target: (N, G, K).
+        options: ``num_cells`` and ``level_freedom`` are read.
+    """
+    signal, target = (_thinned(x, _POINTS * options.num_cells) for x in (signal, target))
+    signal = less_level(signal, options.level_freedom)
+    found = []
+    for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
+        # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
+        cost = torch.baddbmm(
+            signal[rows].square().sum(-1, keepdim=True) + target[rows].square().sum(-1).unsqueeze(1),
+            signal[rows],
+            target[rows].transpose(1, 2),
+            alpha=-2,
+        )
+        found.append(sharpened(dtw_positions(cost.clamp(min=0)), signal[rows], target[rows]))
+    return warps_from_positions(torch.cat(found), num_cells=options.num_cells, smoothness=_SMOOTHNESS)
+
+
+def sharpened(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 4) -> Tensor:
+    """Move frames from the points of a path to where they fit best between points.
+
+    Each frame takes Gauss-Newton steps of its own on || P(x) - U ||^2, P interpolated linearly. Where the prototype
+    hardly changes, frames hardly move: noise would take them anywhere.
+
+    Convention: as in ``functional.dtw.dtw_positions``, video time -> prototype time.
+
+    Args:
+        position: (N, G) in [0, 1].
+        signal: (N, G, K) videos.
+        target: (N, P, K) prototypes.
+        steps: Gauss-Newton steps.
+
+    Returns:
+        (N, G) in [0, 1], at most four points away; neighbours may have changed their order.
+    """
+    points = target.shape[1] - 1
+    slope = time_slope(target)
+    low, high = (position - _REACH / points).clamp(min=0), (position + _REACH / points).clamp(max=1)
+    for _ in range(steps):
+        matched, along = sample_each([target, slope], position)
+        strength = along.square().sum(-1)
+        flat = _FLAT * strength.mean(1, keepdim=True) + 1e-12
+        position = torch.clamp(position - ((matched - signal) * along).sum(-1) / (strength + flat), low, high)
+    return position
+
+
+def _thinned(values: Tensor, size: int) -> Tensor:
+    """Return (N, G, K) at ``size`` even times, or as it is if that is not fewer."""
+    if values.shape[1] <= size:
+        return values
+    return sample_rows(values, torch.linspace(0, 1, size, device=values.device).expand(len(values), -1))

@@ -1,0 +1,16 @@
+from .alignment_score import ROUGHNESS_WEIGHT, AlignmentScore
+from .cbc import CycleBackConsistency
+from .kendalls_tau import KendallsTau
+from .key_events import KeyEventSpread
+from .phase_accuracy import PhaseAccuracy
+from .plp import PhaseLabelPropagation
+
+__all__ = [
+    "ROUGHNESS_WEIGHT",
+    "AlignmentScore",
+    "CycleBackConsistency",
+    "KendallsTau",
+    "KeyEventSpread",
+    "PhaseAccuracy",
+    "PhaseLabelPropagation",
+]

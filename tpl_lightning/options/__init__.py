@@ -1,1 +1,0 @@
-"""Groups of options, each a frozen dataclass that checks itself; ``config`` makes one tree of them."""

@@ -1,0 +1,13 @@
+from .figures import draw_run
+from .snapshots import Snapshots, snapshot_epochs
+from .tables import REFINED, data_source, method_name, print_scores
+
+__all__ = [
+    "REFINED",
+    "Snapshots",
+    "data_source",
+    "draw_run",
+    "method_name",
+    "print_scores",
+    "snapshot_epochs",
+]

@@ -1,0 +1,201 @@
+"""Figures of a run: signals before and after alignment, warps, prototypes, training curves."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from tpl_lightning.aligners import Aligner
+from tpl_lightning.data import VideoSet
+from tpl_lightning.evaluation import Alignment, Scores, prototype_grid
+from tpl_lightning.files import one_line
+
+if TYPE_CHECKING:
+    from matplotlib.typing import ColorType
+
+__all__ = ["draw_alignment", "draw_run"]
+
+_UNLABELLED: "ColorType" = "0.75"
+_MAX_VIDEOS = 40  # curves per panel; more would be a blot
+
+
+def _phase_colors(num_phases: int) -> list["ColorType"]:
+    """Return one colour per phase; the last stands for no label."""
+    shades = mpl.colormaps["turbo"](np.linspace(0.08, 0.92, max(num_phases, 1)))
+    return [*shades, _UNLABELLED]
+
+
+def _panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    figure = Figure(figsize=(width * columns, height * count), layout="constrained")
+    return figure, figure.subplots(count, columns, squeeze=False)
+
+
+def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, labels: np.ndarray, colors: list["ColorType"]) -> None:
+    """Draw y over x, thin, with a dot per frame in the colour of its phase."""
+    axes.plot(x, y, color="0.8", linewidth=0.6, zorder=1)
+    axes.scatter(x, y, c=[colors[k] for k in labels], s=3, linewidths=0, zorder=2)
+
+
+def _signals(aligner: Aligner, videos: VideoSet) -> tuple[list[np.ndarray], str]:
+    """Return one (L_i,) signal per video: the first latent channel, or for others the first component."""
+    latents = getattr(aligner, "latents", None)
+    if latents is not None:
+        return [z[:, 0] for z in latents(videos)], "latent Z"
+    centred = [x - x.mean(axis=0) for x in (videos.read(i) for i in range(len(videos)))]
+    stacked = np.concatenate(centred)
+    direction = np.linalg.svd(stacked[:: max(1, len(stacked) // 4000)], full_matrices=False)[2][0]
+    return [x @ direction for x in centred], "first component"
+
+
+def _draw_signals(
+    path: Path, signals: list[np.ndarray], name: str, alignment: Alignment, videos: VideoSet, source: str
+) -> None:
+    """Draw the paper's figure 3: signals over their own time, and over prototype time."""
+    figure, axes = _panels(len(videos.actions), 2, 4.5, 2.0)
+    for row, action in zip(axes, videos.actions, strict=True):
+        colors = _phase_colors(len(videos.phase_names.get(action, ())))
+        for i in np.flatnonzero(videos.action == action)[:_MAX_VIDEOS]:
+            labels = videos.labels(i)
+            _curve(row[0], np.arange(len(labels)), signals[i], labels, colors)
+            _curve(row[1], alignment.position(i), signals[i], labels, colors)
+        row[0].set_ylabel(f"{one_line(action)}\n{name}", fontsize=8)
+    axes[0, 0].set_title("before: frame", fontsize=9)
+    axes[0, 1].set_title("after: prototype time", fontsize=9)
+    figure.suptitle(f"Signals coloured by phase. {one_line(source)}", fontsize=8)
+    figure.savefig(path, dpi=130)
+
+
+def _draw_warps(path: Path, alignment: Alignment, videos: VideoSet, source: str) -> None:
+    """Draw T^theta of every video: prototype time to video time."""
+    count = len(videos.actions)
+    columns = min(count, 5)
+    figure, axes = _panels(-(-count // columns), columns, 2.6, 2.6)
+    for panel in axes.flat[count:]:
+        panel.set_axis_off()
+    for panel, action in zip(axes.flat, videos.actions, strict=False):
+        for i in np.flatnonzero(videos.action == action)[:_MAX_VIDEOS]:
+            grid = prototype_grid(int(alignment.prototype_length[i]))
+            style = {"train": "C0", "val": "C2", "test": "C1"}[str(alignment.split[i])]
+            panel.plot(grid, np.minimum(alignment.source(i), 1.0), color=style, linewidth=0.8, alpha=0.8)
+        panel.plot([0, 1], [0, 1], "--", color="0.6", linewidth=0.7)
+        panel.set_title(one_line(action), fontsize=9)
+        panel.set_xlabel("prototype time", fontsize=7)
+        panel.set_aspect("equal")
+        panel.tick_params(labelsize=6)
+    axes[0, 0].set_ylabel("video time", fontsize=7)
+    figure.suptitle(f"Warps T (blue train, green val, orange test). {one_line(source)}", fontsize=8)
+    figure.savefig(path, dpi=130)
+
+
+def _mean_signal(signals: list[np.ndarray], alignment: Alignment, rows: np.ndarray) -> np.ndarray:
+    """Average signals of videos on the prototype timeline (equation 7, for one channel)."""
+    warped = []
+    for i in rows:
+        times = alignment.source(i) * (len(signals[i]) - 1)
+        warped.append(np.interp(times, np.arange(len(signals[i])), signals[i], right=np.nan))
+    return np.nanmean(np.stack(warped), axis=0)
+
+
+def _draw_prototypes(
+    path: Path, signals: list[np.ndarray], name: str, alignment: Alignment, videos: VideoSet, scores: Scores
+) -> None:
+    """Draw the prototype of each action above the strip of its labels."""
+    figure, axes = _panels(len(videos.actions), 1, 8.0, 1.7)
+    for panel, action in zip(axes[:, 0], videos.actions, strict=True):
+        rows = np.flatnonzero((videos.action == action) & (alignment.split == "train"))
+        if len(rows) == 0:
+            continue
+        phases = videos.phase_names.get(action, [])
+        colors = _phase_colors(len(phases))
+        labels = scores.prototype_labels[action]
+        mean = _mean_signal(signals, alignment, rows)
+        grid = prototype_grid(len(mean))
+        panel.plot(grid, mean, color="black", linewidth=1.2)
+        codes = np.where(labels < 0, len(colors) - 1, labels)[None]
+        low, high = np.nanmin(mean), np.nanmax(mean)
+        panel.imshow(
+            codes,
+            cmap=ListedColormap(colors),
+            vmin=-0.5,
+            vmax=len(colors) - 0.5,
+            extent=(0, 1, low - 0.35 * (high - low), low - 0.1 * (high - low)),
+            aspect="auto",
+        )
+        panel.set_xlim(0, 1)
+        panel.set_ylim(low - 0.4 * (high - low), high + 0.1 * (high - low))
+        panel.set_ylabel(f"{one_line(action)}\n{name}", fontsize=8)
+        panel.tick_params(labelsize=7)
+        for k, phase in enumerate(phases):
+            panel.plot([], [], color=colors[k], linewidth=4, label=one_line(phase).lstrip("_"))
+        if phases:
+            panel.legend(fontsize=5.5, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    figure.suptitle("Prototypes and their labels over prototype time", fontsize=9)
+    figure.savefig(path, dpi=130)
+
+
+def _read_log(path: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """Read Lightning's CSV log: name to (epochs, values)."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                if value and name not in {"epoch", "step"}:
+                    epochs, values = curves.setdefault(name, ([], []))
+                    epochs.append(float(row["epoch"]))
+                    values.append(float(value))
+    return curves
+
+
+_LOSSES = ("train/loss", "train/icae", "train/reconstruction")
+_SCORES = ("train/cbc", "val/plp", "val/event_spread")
+_ICAE = tuple(f"diagnosis/icae{which}_{split}" for which in ("", "_identity") for split in ("train", "val"))
+_SHARES = tuple(f"diagnosis/{name}_{split}" for name in ("left_over", "clock") for split in ("train", "val"))
+
+
+def _draw_curves(path: Path, log: Path) -> None:
+    """Draw the losses, with lambda_t where it is annealed, the scores and the diagnosis, where there are any."""
+    curves = _read_log(log)
+    logged = [[name for name in names if name in curves] for names in (_LOSSES, _SCORES, _ICAE, _SHARES)]
+    groups = [names for names in logged if names]
+    if not groups:
+        return
+    figure, axes = _panels(1, len(groups), 5.0, 3.2)
+    for panel, names in zip(axes[0], groups, strict=True):
+        for name in names:
+            draw = panel.semilogy if name in (*_LOSSES, *_ICAE) else panel.plot
+            draw(*curves[name], marker=".", markersize=3, linewidth=1, label=name)
+        panel.set_xlabel("epoch")
+        panel.legend(fontsize=7)
+    if "train/icae_weight" in curves:
+        weight = axes[0, 0].twinx()
+        weight.plot(*curves["train/icae_weight"], "--", color="0.5")
+        weight.set_ylabel("lambda_t (dashed)")
+        weight.set_ylim(-0.05, 1.05)
+    figure.savefig(path, dpi=130)
+
+
+def draw_alignment(
+    folder: Path, aligner: Aligner, alignment: Alignment, videos: VideoSet, scores: Scores, source: str
+) -> None:
+    """Draw latents, warps and prototypes into a folder."""
+    signals, name = _signals(aligner, videos)
+    with mpl.rc_context({"text.parse_math": False}):  # a dollar in a name is a dollar
+        _draw_signals(folder / "latents.png", signals, name, alignment, videos, source)
+        _draw_warps(folder / "warps.png", alignment, videos, source)
+        _draw_prototypes(folder / "prototypes.png", signals, name, alignment, videos, scores)
+
+
+def draw_run(
+    run_dir: Path, aligner: Aligner, alignment: Alignment, videos: VideoSet, scores: Scores, source: str
+) -> None:
+    """Draw all figures of a run into ``run_dir/figures``."""
+    folder = run_dir / "figures"
+    draw_alignment(folder, aligner, alignment, videos, scores, source)
+    log = run_dir / "metrics.csv"
+    if log.is_file():
+        _draw_curves(folder / "curves.png", log)

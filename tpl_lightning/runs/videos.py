@@ -1,0 +1,451 @@
+"""The videos of a run, known or new: which file shows what, and the warp of each."""
+
+import glob
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tpl_lightning.config import Config, load_run_config
+from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet, open_cache
+from tpl_lightning.errors import UserError
+from tpl_lightning.evaluation import Alignment, prototype_grid
+from tpl_lightning.features import video_names
+from tpl_lightning.files import canonical
+from tpl_lightning.runs.directory import find_cache
+from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock, is_video, note_left_out, search_videos
+
+if TYPE_CHECKING:
+    from tpl_lightning.aligners import Aligner
+
+__all__ = ["NEW", "Run", "RunFile", "RunVideo"]
+
+NEW = "new"
+"""The split of a video that the run has not seen."""
+
+# A file whose frame rate is higher than the run's by more than this is embedded at the run's.
+_FASTER = 1.1
+
+
+@dataclass(frozen=True)
+class RunVideo:
+    """One video and where its frames lie on the prototype timeline of its action.
+
+    Convention: frames are those of the embedding; they may be fractional. Prototype time is in [0, 1]. Both maps never
+    decrease and are linear between the points that the alignment stores; what lies outside is read at the near end.
+
+    Attributes:
+        video_id: Name.
+        action: What it shows.
+        split: train, val or test, or ``new``.
+        path: The file, None where there is none at hand.
+        fps: Embedded frames per second.
+        position: T^-theta at the L_i frames.
+        source: T^theta at the L prototype points.
+        times_s: Seconds from the video's first frame to each embedded one; None: they come evenly at ``fps``.
+        file_bytes: Size of the file that was embedded, 0 where unknown.
+    """
+
+    video_id: str
+    action: str
+    split: str
+    path: Path | None
+    fps: float
+    position: np.ndarray
+    source: np.ndarray
+    times_s: np.ndarray | None = None
+    file_bytes: int = 0
+
+    @cached_property
+    def clock(self) -> VideoClock:
+        """When each embedded frame appears."""
+        if self.times_s is None:
+            return VideoClock.even(self.num_frames, self.fps)
+        return VideoClock(self.times_s, stated_fps=self.fps)
+
+    @property
+    def num_frames(self) -> int:
+        """Embedded frames."""
+        return len(self.position)
+
+    def frame(self, prototype_time: np.ndarray) -> np.ndarray:
+        """Return the frame at prototype times, T^theta."""
+        times = np.interp(prototype_time, prototype_grid(len(self.source)).astype(np.float64), self.source)
+        return times.clip(0.0, 1.0) * (self.num_frames - 1)
+
+    def prototype_time(self, frame: np.ndarray) -> np.ndarray:
+        """Return the prototype time of frames, T^-theta."""
+        return np.interp(frame, np.arange(self.num_frames), self.position.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A video file, before anything is read of it: what it is called, what it shows, and its row in the run, if any."""
+
+    video_id: str
+    action: str
+    path: Path
+    row: int | None
+
+
+class Run:
+    """A run directory: its alignment, its cache, and the warps of any videos.
+
+    Args:
+        folder: ``runs/NAME``.
+        cache: The run's embedding cache, where it is not at the place that the run remembers.
+
+    Raises:
+        UserError: If the folder is no complete run.
+    """
+
+    def __init__(self, folder: str | Path, *, cache: str | Path | None = None) -> None:
+        """Read the alignment; the cache is opened when it is needed."""
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder}: no such run directory; give runs/NAME as `tpl fit` left it.")
+        self.alignment = Alignment.load(self.folder / "alignment.h5")
+        self._cache_path = cache
+
+    @cached_property
+    def config(self) -> Config:
+        """The run's configuration."""
+        return load_run_config(self.folder / "config.yaml")
+
+    @cached_property
+    def metrics(self) -> dict[str, object]:
+        """What metrics.json holds."""
+        path = self.folder / "metrics.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: missing or not readable; fit the run again.") from error
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def cache(self) -> EmbeddingCache:
+        """The embedding cache that the run was made of."""
+        named = str(self._cache_path or self.metrics.get("cache") or self.config.data.cache)
+        path = Path(named if self._cache_path else find_cache(named, self.folder))
+        if not (path.is_file() or glob.glob(str(path))):
+            raise UserError(f"{named}: the cache of {self.folder} is not there; say where it is with cache=PATH.")
+        cache = open_cache(path)
+        length = dict(zip(cache.video_id.tolist(), cache.lengths.tolist(), strict=True))
+        for video, frames in zip(self.alignment.video_id.tolist(), self.alignment.lengths.tolist(), strict=True):
+            if length.get(video) != frames:
+                found = f"{length[video]} frames" if video in length else "none"
+                raise UserError(
+                    f"{path}: not the cache of {self.folder}, which has {frames} frames of video {video!r} (here: "
+                    f"{found}); give the right one with cache=PATH, or fit the run again."
+                )
+        return cache
+
+    @property
+    def data_source(self) -> str:
+        """What the run's data are; rendered clips are named as such."""
+        return str(self.metrics.get("data_source", ""))
+
+    @property
+    def actions(self) -> list[str]:
+        """Actions that have a prototype, sorted."""
+        return sorted(set(self.alignment.action.tolist()))
+
+    def fps(self, action: str) -> float:
+        """Return the frames per second of an action's prototype timeline: the median of its training videos'."""
+        known = self._row_of_cache
+        ids = self.alignment.video_id[(self.alignment.action == action) & (self.alignment.split == "train")]
+        return float(np.median(self.cache.fps[[known[str(video)] for video in ids]]))
+
+    def prototype_length(self, action: str) -> int:
+        """Return the number of points L of an action's prototype."""
+        return int(self.alignment.prototype_length[self.alignment.action == action][0])
+
+    def labels(self, video: RunVideo) -> np.ndarray:
+        """Return the phase of each frame of a video of the run, (L_i,), -1 where unlabelled."""
+        return self.cache.labels(self._row_of_cache[video.video_id])
+
+    def known_videos(self, action: str) -> list[RunVideo]:
+        """Return all videos of an action that the run has aligned, without files.
+
+        Raises:
+            UserError: If the run has no such action.
+        """
+        self._check_action(action)
+        rows = np.flatnonzero(self.alignment.action == action).tolist()
+        return [self._known(row, None) for row in rows]
+
+    def files(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunFile]:
+        """Find video files and what they show; nothing is read of them yet.
+
+        A file whose name without its ending is a video of the run is that video; any other is new.
+
+        Args:
+            names: Files and folders, which are searched with all below them. None: the folders where the run's own
+                videos usually lie.
+            action: Only this action; also what new videos show. Empty: a new video shows what its folder is named.
+
+        Returns:
+            The files in the order given.
+
+        Raises:
+            UserError: If a file is missing, or its action unknown.
+        """
+        if action is not None:
+            self._check_action(action)
+        row = {canonical(str(video)): i for i, video in enumerate(self.alignment.video_id)}
+        shows: dict[Path, tuple[str, int | None]] = {}
+        others: list[Path] = []
+        for path, root in (collect_files(names) if names else self._own_files()).items():
+            index = self._find_row(path, root, row)
+            if index is None and not names:
+                continue
+            shown = self._action_of(path, root, action) if index is None else str(self.alignment.action[index])
+            if action is not None and shown != action:
+                others.append(path)
+                continue
+            if not any(path.name == other.name and path.samefile(other) for other in shows):
+                shows[path] = (shown, index)
+        found = self._named(shows)
+        if names:
+            note_left_out({"of other actions": others} if others else {})
+        if not found:
+            where = ", ".join(map(str, names)) or "the usual places"
+            wanted = "" if action is None else f" of action {action!r}"
+            raise UserError(f"{where}: no video{wanted} there; name video files or folders after {self.folder}.")
+        return list(found.values())
+
+    def open(
+        self, files: Sequence[RunFile], *, broken: Callable[[Mapping[Path, str], int], None] | None = None
+    ) -> list[RunVideo]:
+        """Look up or predict the warps of files.
+
+        Those of the run have their warp in the run; others are embedded by the extractor that made the run's cache and
+        aligned by the run's model.
+
+        Args:
+            files: As :meth:`files` finds them.
+            broken: Told of new videos that cannot be embedded, each with what is wrong, and of how many videos they
+                are; they are left out if it returns. None: the first ends all with an error.
+
+        Returns:
+            The videos in the order given.
+
+        Raises:
+            UserError: If one cannot be embedded as the run's videos were.
+        """
+        known = {file.video_id: self._known(file.row, file.path) for file in files if file.row is not None}
+        new = {file.video_id: (file.path, file.action) for file in files if file.row is None}
+        known |= {video.video_id: video for video in self._align_new(new, broken)}
+        return [known[file.video_id] for file in files if file.video_id in known]
+
+    def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
+        """Find files and their warps: :meth:`files`, then :meth:`open`."""
+        return self.open(self.files(names, action=action))
+
+    def _named(self, shows: Mapping[Path, tuple[str, int | None]]) -> dict[str, RunFile]:
+        """Name files, each with its action and row: new ones after their folders too where that tells them apart."""
+        new = {path: (action, Path(os.path.abspath(path))) for path, (action, index) in shows.items() if index is None}
+        root = Path(os.path.commonpath([place.parent for _, place in new.values()])) if new else Path()
+        names = dict(zip(new, video_names(list(new.values()), root), strict=True))
+        found: dict[str, RunFile] = {}
+        for path, (action, index) in shows.items():
+            video_id = names[path] if index is None else str(self.alignment.video_id[index])
+            if video_id in found:
+                raise UserError(
+                    f"{path}: a second file of the name {video_id!r} beside {found[video_id].path}; give only one, or "
+                    "rename it."
+                )
+            found[video_id] = RunFile(video_id, action, path, index)
+        return found
+
+    def _check_action(self, action: str) -> None:
+        if action not in self.actions:
+            raise UserError(
+                f"action={action}: the run {self.folder} has no such action; there are: {', '.join(self.actions)}."
+            )
+
+    @cached_property
+    def _row_of_cache(self) -> dict[str, int]:
+        return {str(video): i for i, video in enumerate(self.cache.video_id)}
+
+    def _known(self, row: int, path: Path | None) -> RunVideo:
+        alignment, video = self.alignment, str(self.alignment.video_id[row])
+        return RunVideo(
+            video_id=video,
+            action=str(alignment.action[row]),
+            split=str(alignment.split[row]),
+            path=path,
+            fps=float(self.cache.fps[self._row_of_cache[video]]),
+            position=alignment.position(row),
+            source=alignment.source(row),
+            times_s=self.cache.frame_times(self._row_of_cache[video]),
+            file_bytes=int(self.cache.file_bytes[self._row_of_cache[video]]),
+        )
+
+    def _find_row(self, path: Path, root: Path, row: dict[str, int]) -> int | None:
+        """Return the row of a file: by folders and name where names occur twice, else by its name."""
+        parts = [canonical(part) for part in Path(os.path.abspath(path)).parts]
+        longer = ["/".join(parts[-count:]) for count in range(len(parts), 1, -1)]
+        index = next((row[name] for name in [*longer, canonical(path.stem)] if name in row), None)
+        if index is None:  # in another folder than the action's, if its name says which video it is
+            named = [i for name, i in row.items() if name.rpartition("/")[1:] == ("/", canonical(path.name))]
+            index = named[0] if len(named) == 1 else None
+        folder = self._named_action(path, root)
+        if index is not None and folder is not None and folder != self.alignment.action[index]:
+            return None  # a clip of another action that happens to have the same name
+        return index
+
+    def _named_action(self, path: Path, root: Path) -> str | None:
+        """Return the action that a file's folder names, or one above it up to ``root``: as given, then behind links."""
+        by_name = {canonical(action): action for action in self.actions}
+        given, top = Path(os.path.abspath(path)), Path(os.path.abspath(root))
+        folders = [folder for folder in given.parents if folder == top or top in folder.parents]
+        for folder in [*folders, path.resolve().parent]:
+            if canonical(folder.name) in by_name:
+                return by_name[canonical(folder.name)]
+        return None
+
+    def _action_of(self, path: Path, root: Path, given: str | None) -> str:
+        """Return what a new video shows: what its folder is named, else what was given."""
+        folder = self._named_action(path, root)
+        if folder is not None:
+            return folder
+        if given is not None or len(self.actions) == 1:
+            return given or self.actions[0]
+        raise UserError(
+            f"{path}: no video of the run {self.folder}, so its action must be known; say action=NAME or put it into "
+            f"a folder of that name ({', '.join(self.actions)})."
+        )
+
+    def _own_files(self) -> dict[Path, Path]:
+        """Look where the data layer keeps or makes videos; the first place that has any wins."""
+        data, beside = self.config.data, self.cache.path.parent
+        roots = [beside / "videos" / self.cache.dataset, beside / self.cache.dataset, beside / "videos"]
+        roots += [Path(data.root) / data.dataset, Path(data.root) / "videos" / data.dataset]
+        row = {canonical(str(video)): i for i, video in enumerate(self.alignment.video_id)}
+        for root in roots:
+            files = search_videos(root)[0] if root.is_dir() else []
+            if any(self._find_row(path, root, row) is not None for path in files):
+                return dict.fromkeys(files, root)
+        raise UserError(
+            f"{self.folder}: its video files are not beside the cache, nor in {data.root}; name files or folders after "
+            "the run."
+        )
+
+    def _align_new(
+        self, new: dict[str, tuple[Path, str]], broken: Callable[[Mapping[Path, str], int], None] | None
+    ) -> list[RunVideo]:
+        """Embed and align files that the run has not seen."""
+        if not new:
+            return []
+        new = dict(new)
+        aligned, clocks = embed_and_align(self, new, broken)
+        if aligned is None:
+            return []
+        return [
+            RunVideo(
+                video_id=video_id,
+                action=action,
+                split=NEW,
+                path=path,
+                fps=clocks[i].fps,
+                position=aligned.position(i),
+                source=aligned.source(i),
+                times_s=clocks[i].times_s,
+            )
+            for i, (video_id, (path, action)) in enumerate(new.items())
+        ]
+
+
+def embed_and_align(
+    run: Run,
+    new: dict[str, tuple[Path, str]],
+    broken: Callable[[Mapping[Path, str], int], None] | None = None,
+) -> tuple[Alignment | None, list[VideoClock]]:
+    """Embed files as the run's videos were, and predict their warps with the run's model.
+
+    Args:
+        run: The run.
+        new: Name of each video to its file and action; those that are broken are taken out.
+        broken: As in :meth:`Run.open`.
+
+    Returns:
+        The alignment, a row per video (None: there is none left), and when the embedded frames of each appear.
+    """
+    from tpl_lightning.features import embed_video, extractor_of_cache
+    from tpl_lightning.video import probe_video
+
+    extractor, usual = extractor_of_cache(run.cache), float(run.cache.fps.max())
+    clocks: list[VideoClock] = []
+    problems: dict[Path, str] = {}
+    with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
+        target = Path(folder) / "new.h5"
+        with EmbeddingCacheWriter(
+            target,
+            dataset=run.cache.dataset,
+            extractor=run.cache.extractor,
+            source="new videos",
+            phase_names={},
+            dtype=run.cache.dtype.name,
+        ) as writer:
+            for video_id, (path, action) in list(new.items()):
+                try:
+                    thin = probe_video(path).clock.usual_fps > _FASTER * usual
+                    embeddings, clock = embed_video(path, extractor, fps=usual if thin else None)
+                except UserError as error:
+                    if broken is None:
+                        raise
+                    problems[path] = str(error)
+                    del new[video_id]
+                    continue
+                clocks.append(clock)
+                writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=clock.fps)
+            if broken is not None and problems:
+                broken(problems, len(new) + len(problems))
+            if not new:
+                return None, []
+        return _fitted_aligner(run).align(VideoSet(EmbeddingCache(target))), clocks
+
+
+def _fitted_aligner(run: Run) -> "Aligner":
+    """Return the run's aligner; those that learn nothing but lengths are fitted on the spot."""
+    from tpl_lightning.aligners import build_aligner, load_aligner
+
+    if run.config.method not in ("linear", "pad") or run.config.refines:
+        return load_aligner(run.folder / "checkpoints" / "last.ckpt", run.config)
+    aligner = build_aligner(run.config, run.folder)
+    train = set(run.alignment.video_id[run.alignment.split == "train"].tolist())
+    aligner.fit(VideoSet(run.cache, np.flatnonzero([str(video) in train for video in run.cache.video_id])))
+    return aligner
+
+
+def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:
+    """List video files: those named, and all below the folders named, each once, with the folder it was found in.
+
+    Raises:
+        UserError: If one does not exist, or is no video by its ending.
+    """
+    files: dict[Path, Path] = {}
+    left: dict[str, list[Path]] = {}
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found, out = search_videos(path)
+            files |= dict.fromkeys(found, path)
+            for reason, paths in out.items():
+                left.setdefault(reason, []).extend(paths)
+        elif not path.is_file():
+            raise UserError(f"{path}: no such video file or folder.")
+        elif not is_video(path):
+            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
+            raise UserError(f"{path}: not a video by its ending; there are: {endings}.")
+        else:
+            files[path] = path.parent
+    note_left_out(left)
+    return files

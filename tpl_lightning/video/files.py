@@ -1,0 +1,290 @@
+"""Reading and writing video files with PyAV, an optional dependency."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tpl_lightning.errors import UserError
+from tpl_lightning.files import whole_file
+from tpl_lightning.video.clock import VideoClock
+from tpl_lightning.video.decoding import FrameDecoder, pyav
+from tpl_lightning.video.pixels import FrameSize, RgbConverter, YuvConverter, deinterlaced
+
+_ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}
+
+# Intervals between frames differ by rounding in some containers; more than this factor is a variable frame rate.
+_UNEVEN = 1.6
+
+_TIE = 1e-6  # in frames; an instant half-way between two frames must not depend on rounding
+_TICKS = 90_000  # per second, of files whose frames come at times of their own
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video file; sizes are as shown: upright, with square pixels."""
+
+    num_frames: int
+    fps: float
+    width: int
+    height: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.num_frames / self.fps
+
+
+def has_pyav() -> bool:
+    """Return whether PyAV can be imported."""
+    try:
+        pyav()
+    except UserError:
+        return False
+    return True
+
+
+class VideoReader:
+    """The frames of a video file as they are shown, to be iterated once; afterwards it knows when each was shown.
+
+    Pictures are upright and have square pixels, HDR is mapped to what screens show, interlaced fields are joined.
+    Damaged packets are left out and a file that breaks off is read as it goes, with a warning.
+
+    Convention:
+        Frames come in order of presentation. With ``fps``, the k-th one is the frame nearest to ``k / fps`` seconds
+        after the first, up to half an interval after the last; frames are left out or repeated as that takes, so that
+        time runs evenly whatever the file's frame rate does. Without ``fps`` each frame comes once, with a warning if
+        they are not evenly spaced.
+
+    Args:
+        path: the file.
+        size: from the width and height of the video, as shown, to those wanted. None keeps the size.
+        fps: frames per second to resample to; None keeps all.
+
+    Attributes:
+        frames: (T,) the frame of the file that each of those yielded so far is.
+
+    Raises:
+        UserError: while iterating, if PyAV or the file is missing, or the file holds no video that can be decoded.
+    """
+
+    def __init__(self, path: str | Path, *, size: FrameSize | None = None, fps: float | None = None) -> None:
+        """Nothing is opened yet."""
+        check_fps(fps)
+        self._size, self._fps = size, fps
+        self._decoder = FrameDecoder(path)
+        self.frames: list[int] = []
+
+    @property
+    def clock(self) -> VideoClock:
+        """When the frames yielded so far are shown."""
+        return self._decoder.clock if self._fps is None else VideoClock.even(len(self.frames), self._fps)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield RGB frames of shape (H, W, 3), uint8."""
+        for index, picture in self._chosen():
+            self.frames.append(index)
+            yield picture
+
+    def _chosen(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the number and the picture of each frame wanted."""
+        timed = read_timed_frames(self._decoder, size=self._size)
+        if self._fps is None:
+            for index, (_, picture) in enumerate(timed):
+                yield index, picture
+            if not self._decoder.damaged:  # which has been said
+                _warn_uneven(self._decoder.path, self.clock)
+            return
+        # For each multiple of 1 / fps seconds the nearest frame; of two as near the earlier.
+        wanted, interval = 0, 0.0
+        held: tuple[float, int, np.ndarray] | None = None
+        for index, (time, picture) in enumerate(timed):
+            if held is not None:
+                interval = time - held[0]
+                while wanted <= (held[0] + interval / 2) * self._fps + _TIE:
+                    yield held[1:]
+                    wanted += 1
+            held = (time, index, picture)
+        # The last frame stands for half of its own interval too: no instant beyond the video is asked for.
+        while held is not None and wanted <= (held[0] + interval / 2) * self._fps + _TIE:
+            yield held[1:]
+            wanted += 1
+
+
+def read_timed_frames(decoder: FrameDecoder, *, size: FrameSize | None) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield the seconds since the first frame and the picture (H, W, 3), uint8, of each frame of a file."""
+    to_rgb = RgbConverter(size)
+    for time, frame in deinterlaced(decoder):
+        yield time, to_rgb(frame, decoder.pixel_aspect)
+
+
+def _warn_uneven(path: Path, clock: VideoClock) -> None:
+    steps = np.diff(clock.times_s)
+    # Half a centisecond is what GIF rounds to.
+    if len(steps) and steps.max() > _UNEVEN * steps.min() + 0.011:
+        warnings.warn(
+            f"{path} has a variable frame rate ({1 / steps.max():.3g} to {1 / max(steps.min(), 1e-3):.3g} frames per "
+            "second): each frame keeps its own time.",
+            stacklevel=3,
+        )
+
+
+def read_frames(
+    path: str | Path, *, size: int | FrameSize | None = None, fps: float | None = None
+) -> Iterator[np.ndarray]:
+    """Decode a video frame by frame; see :class:`VideoReader`.
+
+    Args:
+        path: the file.
+        size: longest side in pixels to shrink frames to, smaller frames stay as they are; or a function from the width
+            and height of the video, as shown, to those wanted. None keeps the size.
+        fps: frames per second to resample to; None keeps all.
+
+    Yields:
+        RGB frames of shape (H, W, 3), uint8.
+
+    Raises:
+        UserError: if PyAV or the file is missing, or the file holds no video that can be decoded, or ``size`` or
+            ``fps`` is not positive.
+    """
+    if isinstance(size, int) and size < 1:
+        raise UserError(f"Expected a positive `size`, but got {size}.")
+    yield from VideoReader(path, size=shrink_to(size) if isinstance(size, int) else size, fps=fps)
+
+
+def read_video(
+    path: str | Path, *, size: int | FrameSize | None = None, fps: float | None = None
+) -> tuple[np.ndarray, float]:
+    """Read a whole video into memory; see :func:`read_frames`.
+
+    Args:
+        path: the file.
+        size: longest side in pixels to shrink frames to, or a function of width and height.
+        fps: frames per second to resample to.
+
+    Returns:
+        Frames of shape (T, H, W, 3), uint8, and frames per second.
+
+    Raises:
+        UserError: as :func:`read_frames`.
+    """
+    frames = np.stack(list(read_frames(path, size=size, fps=fps)))
+    return frames, video_info(path).fps if fps is None else float(fps)
+
+
+def check_fps(fps: float | None) -> None:
+    """Check a wanted frame rate.
+
+    Raises:
+        UserError: if it is not a positive number, nor None.
+    """
+    if fps is not None and not 0 < fps < float("inf"):
+        raise UserError(f"Expected a positive `fps`, but got fps={fps}.")
+
+
+def video_info(path: str | Path) -> VideoInfo:
+    """Decode a video file, and tell what is in it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Frames, frames per second and size.
+
+    Raises:
+        UserError: as :func:`read_frames`.
+    """
+    decoder, (height, width) = FrameDecoder(path), (0, 0)
+    for _, picture in read_timed_frames(decoder, size=None):
+        height, width = picture.shape[:2]
+    return VideoInfo(len(decoder.times), decoder.clock.fps, width, height)
+
+
+def write_video(
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    *,
+    crf: int = 18,
+    times_s: Sequence[float] | None = None,
+) -> Path:
+    """Encode frames as H.264 (VP9 in .webm), 4:2:0, which players and browsers show.
+
+    The file appears under its name only when it is complete. An odd width or height grows by repeating its last
+    pixels, as 4:2:0 needs even ones.
+
+    Args:
+        path: where to write; the ending decides the container: mp4, mov, mkv, avi or webm. Folders are made.
+        frames: RGB frames of one shape (H, W, 3), uint8, at least one.
+        fps: frames per second.
+        crf: constant rate factor, 0 (best) to 51.
+        times_s: when each frame appears, rising from 0; None: evenly.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: if PyAV is missing, the ending is another, or a frame has another shape or type than expected.
+    """
+    av, path = pyav(), Path(path)
+    codec = _ENCODERS.get(path.suffix[1:].lower())
+    if codec is None:
+        raise UserError(
+            f"Expected a file name ending in {', '.join('.' + name for name in _ENCODERS)} to write, but got {path}."
+        )
+    if not fps > 0:
+        raise UserError(f"Expected `fps` > 0 to write {path}, but got {fps}.")
+    # The index goes first, so that a browser can start and seek before it has the whole file.
+    options = {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}
+    with whole_file(path) as part, av.open(str(part), "w", options=options) as container:
+        _encode(container, codec, frames, fps, crf, path, times_s)
+    return path
+
+
+def _encode(
+    container: Any,
+    codec: str,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    crf: int,
+    path: Path,
+    times_s: Sequence[float] | None,
+) -> None:
+    stream, shape = None, None
+    for index, frame in enumerate(frames):
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.shape != (shape or frame.shape):
+            raise UserError(
+                f"Expected frames of one shape {shape or '(H, W, 3)'} and type uint8 for {path}, "
+                f"but frame {index} has {frame.shape} and {frame.dtype}."
+            )
+        if stream is None:
+            shape = frame.shape
+            options = {"crf": str(crf), **({"preset": "veryfast"} if codec == "h264" else {"b": "0"})}
+            stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000), options=options)
+            stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
+            # One thread: the same frames give the same file everywhere, and clips are encoded side by side anyway.
+            stream.codec_context.thread_count = 1
+            if times_s is not None:
+                stream.codec_context.time_base = Fraction(1, _TICKS)
+            to_yuv = YuvConverter(stream.codec_context)
+        picture = to_yuv(frame)
+        if times_s is not None:
+            picture.pts, picture.time_base = round(times_s[index] * _TICKS), Fraction(1, _TICKS)
+        container.mux(stream.encode(picture))
+    if stream is None:
+        raise UserError(f"Expected at least one frame to write {path}, but got none.")
+    container.mux(stream.encode(None))
+
+
+def shrink_to(longest: int) -> FrameSize:
+    """Return the function from a size to one whose longest side is no longer than some pixels."""
+
+    def shrink(width: int, height: int) -> tuple[int, int]:
+        scale = min(1.0, longest / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    return shrink

@@ -1,0 +1,115 @@
+"""Finding video files: one list of endings, one depth, and a word on what is left out."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tpl_lightning.errors import UserError
+from tpl_lightning.files import made_here, one_line
+
+__all__ = ["VIDEO_EXTENSIONS", "find_videos", "is_video", "left_out_text", "note_left_out", "search_videos"]
+
+# fmt: off
+VIDEO_EXTENSIONS: frozenset[str] = frozenset({
+    "3g2", "3gp", "asf", "avi", "divx", "dv", "f4v", "flv", "gif", "m2t", "m2ts", "m2v", "m4v", "mkv", "mov",
+    "mp4", "mpe", "mpeg", "mpg", "mts", "mxf", "ogm", "ogv", "qt", "ts", "vob", "webm", "wmv",
+})
+# fmt: on
+"""Name endings of the files that count as videos, in lower case."""
+
+# What lies beside videos and is plainly meant to be something else is no surprise when it is left out.
+_BESIDE = frozenset(
+    {"csv", "eaf", "etf", "h5", "ini", "json", "md", "npy", "npz", "pfsx", "pt", "tsv", "txt", "yaml", "yml"}
+)
+_SOURCES = (None, "render")  # nobody's, and rendered clips, which are made to be read
+_NAMED = 3  # files that a note names
+
+
+def is_video(path: Path) -> bool:
+    """Tell whether a file is a video by its ending."""
+    return path.suffix[1:].lower() in VIDEO_EXTENSIONS
+
+
+def search_videos(root: str | Path) -> tuple[list[Path], dict[str, list[Path]]]:
+    """List the videos below a folder, at any depth, links to folders included.
+
+    Hidden files and folders are left out, and what a command of this package has made there, but rendered clips.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        The videos, sorted, and what was left out: reason to files.
+
+    Raises:
+        UserError: if a folder cannot be read.
+    """
+    root, found, left = Path(root), [], defaultdict(list)
+    open_folders: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    while open_folders:
+        folder, above = open_folders.pop()
+        try:
+            stat = folder.stat()
+            inside = sorted(folder.iterdir())
+        except OSError as error:
+            raise UserError(
+                f"{folder}: cannot be read ({error.strerror}); mend that, or name other folders."
+            ) from error
+        if (stat.st_dev, stat.st_ino) in above:
+            continue  # a link that leads back up
+        above, made = above | {(stat.st_dev, stat.st_ino)}, made_here(folder)
+        for path in inside:
+            hidden = path.name.startswith(".")
+            if path.is_dir():
+                if not hidden:
+                    open_folders.append((path, above))
+            elif not is_video(path):
+                if not hidden and path.suffix[1:].lower() not in _BESIDE:
+                    left["no videos by their ending"].append(path)
+            elif hidden:
+                left["hidden"].append(path)
+            elif not path.is_file():
+                left["links to nothing"].append(path)
+            elif (command := made.get((path.name, path.stat().st_size))) not in _SOURCES:
+                left[f"made by tpl {command}"].append(path)
+            else:
+                found.append(path)
+    return sorted(found), dict(left)
+
+
+def find_videos(root: str | Path) -> tuple[list[tuple[str, Path]], dict[str, list[Path]]]:
+    """List the videos ``<root>/<action>/.../<video>.<ext>``.
+
+    Args:
+        root: folder with one folder per action, which may hold folders.
+
+    Returns:
+        Action and path of each video, sorted, and what was left out: reason to files.
+
+    Raises:
+        UserError: if there is no such folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"Expected a folder of videos <action>/<video>.mp4 at {root}, but there is none.")
+    found, left = search_videos(root)
+    loose = [path for path in found if path.parent == root]
+    if loose:
+        left = {"in no folder that names their action": loose, **left}
+    return [(path.relative_to(root).parts[0], path) for path in found if path.parent != root], left
+
+
+def left_out_text(left: Mapping[str, Sequence[Path]]) -> str:
+    """Say in one line what was left out and why; empty where nothing was."""
+    parts = []
+    for reason, paths in left.items():
+        names = ", ".join(path.name for path in paths[:_NAMED]) + (" ..." if len(paths) > _NAMED else "")
+        parts.append(f"{len(paths)} {reason} ({names})")
+    return one_line(f"files left out: {'; '.join(parts)}") if parts else ""
+
+
+def note_left_out(left: Mapping[str, Sequence[Path]]) -> None:
+    """Note on standard error what was left out and why."""
+    if text := left_out_text(left):
+        print(f"note: {text}", file=sys.stderr)

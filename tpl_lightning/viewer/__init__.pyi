@@ -1,0 +1,5 @@
+from .build import build_page
+
+__all__ = [
+    "build_page",
+]
