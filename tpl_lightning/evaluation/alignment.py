@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import whole_file
+from tpl_lightning.files import check_room, whole_file
 
 __all__ = ["Alignment", "prototype_grid"]
 
@@ -111,6 +111,7 @@ class Alignment:
 
     def save(self, path: Path) -> None:
         """Write alignment.h5: a temporary file beside it, then a rename."""
+        check_room(path, 8 * (self.prototype_position.size + self.source_position.size) + 512 * len(self))
         with whole_file(path) as part, h5py.File(part, "w") as file:
             for name in _TEXT:
                 file.create_dataset(name, data=getattr(self, name).astype(object), dtype=h5py.string_dtype())

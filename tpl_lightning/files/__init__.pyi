@@ -12,12 +12,13 @@ from .locks import writer_of
 from .names import canonical, file_stem, one_line, unique_stems, xml_text
 from .outputs import Outputs, made_here
 from .tfrecord import iter_records, read_record
-from .whole import remove_left, temporary_name, whole_file, write_whole
+from .whole import check_room, remove_left, temporary_name, whole_file, write_whole
 
 __all__ = [
     "Outputs",
     "as_checkpoint",
     "canonical",
+    "check_room",
     "check_same_cache",
     "file_stem",
     "first_epoch",

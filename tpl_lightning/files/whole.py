@@ -1,5 +1,6 @@
 """The one way in which files are written: whole or not at all, under a temporary name beside them, then renamed."""
 
+import errno
 import os
 import re
 import shutil
@@ -11,9 +12,10 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-__all__ = ["remove_left", "temporary_name", "whole_file", "write_whole"]
+__all__ = ["check_room", "remove_left", "temporary_name", "whole_file", "write_whole"]
 
 _TEMPORARY = re.compile(r"\..*\.tpl-([0-9a-f]{8})-(\d+)(\.[^.]*)?", re.DOTALL)
+_SPARE = 2**20  # bytes that shall be left
 _WEEK = 7 * 86_400.0  # seconds after which nobody can be writing a file that has not changed
 
 
@@ -63,6 +65,20 @@ def write_whole(path: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def check_room(path: Path, size: int) -> None:
+    """Check that a file can be written, before HDF5 begins with it: on a full disk that crashes the whole process.
+
+    Args:
+        path: The file.
+        size: Its bytes, roughly.
+
+    Raises:
+        OSError: If the disk has no room for it, as the system would say.
+    """
+    if shutil.disk_usage(path.parent).free < size + _SPARE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 @cache
