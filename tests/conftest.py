@@ -23,6 +23,11 @@ def free_port():
     raise RuntimeError("Expected a free port from 20000 on, but found none.")
 
 
+def random_tensor(*shape, seed=0):
+    """Return standard normal numbers, float64."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
 def write_cache(
     path,
     *,

@@ -8,7 +8,8 @@ import sys
 from importlib import import_module
 
 from tpl_lightning import __version__
-from tpl_lightning.errors import UserError, reason
+from tpl_lightning.config import near_miss
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files import one_line
 
 __all__ = ["main"]
@@ -75,7 +76,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        raise UserError(f"{name}: unknown command; there are: {', '.join(COMMANDS)}.")
+        raise UserError(f"{name}: unknown command{near_miss(name, COMMANDS)}; there are: {', '.join(COMMANDS)}.")
     # Imported here, so that help and a typo are answered without loading torch.
     code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
     return code
@@ -123,7 +124,7 @@ def _guarded(arguments: list[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         place = f"{error.filename}: " if error.filename else ""
         print(
-            f"tpl: error: {one_line(place)}{reason(error)}; {_REFUSED[error.errno]}.",
+            f"tpl: error: {one_line(place)}{first_line(error)}; {_REFUSED[error.errno]}.",
             file=sys.stderr,
         )
         return 2

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["UserError", "best_effort", "plain_warnings", "reason"]
+__all__ = ["UserError", "best_effort", "first_line", "plain_warnings"]
 
 _OF_HDF5 = re.compile("error message = '([^']*)'")
 
@@ -26,7 +26,7 @@ class UserError(ValueError):
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message.strip()))
 
 
-def reason(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """Return what an error says in one line without a full stop; of what HDF5 tells, what the system said."""
     found = _OF_HDF5.search(str(error))
     if found is not None:
@@ -46,7 +46,7 @@ def best_effort(what: str) -> Iterator[None]:
         yield
     except (Exception, SystemExit) as error:  # fonts, codecs, services; rich exits where a pipe is broken
         with suppress(OSError, ValueError):
-            print(f"Warning: {what} ({reason(error)}).", file=sys.stderr)
+            print(f"Warning: {what} ({first_line(error)}).", file=sys.stderr)
 
 
 @contextmanager

@@ -27,15 +27,6 @@ TINY = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """What is computed here is too small to share out, and waiting for a busy core costs seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _fit(tmp_path, cache_path, name, *options):
     runs = tmp_path / "runs"
     assert main(["fit", f"data.cache={cache_path}", f"run.dir={runs}", f"run.name={name}", *TINY, *options]) == 0

@@ -18,15 +18,6 @@ from tpl_lightning.lit.heads import HeadModule, same_action_pairs
 SMALL = ["head.epochs=25", "head.hidden=16", "head.channels=6", "head.lr=0.005", "run.progress=false", "data.pca=5"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """What is computed here is too small to share out, and waiting for a busy core costs seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _fit(path, run_dir, *options):
     config = load_config([f"data.cache={path}", *SMALL, *options])
     splits = split_videos(VideoSet(EmbeddingCache(path)), config.data)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tpl_lightning.files.whole import remove_left, temporary_name, whole_file, write_whole
+from tpl_lightning.files.whole import remove_left, temporary_name, whole_file, write_atomically
 
 _KILLED = """
 import os, signal, sys
@@ -20,21 +20,21 @@ with whole_file(Path(sys.argv[1])) as part:
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "metrics.json"
-    write_whole(path, "old")
+    write_atomically(path, "old")
 
     def full(self, target):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(path), "replace", full)
     with pytest.raises(OSError, match="No space"):
-        write_whole(path, "new")
+        write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_block_that_raises_or_writes_nothing_leaves_what_was_there(tmp_path):
     path = tmp_path / "deep" / "a.csv"
-    write_whole(path, "old")
+    write_atomically(path, "old")
     with pytest.raises(ZeroDivisionError), whole_file(path) as part:  # noqa: PT012
         part.write_text("half")
         raise ZeroDivisionError
@@ -53,7 +53,7 @@ def test_the_inner_of_two_writes_the_temporary_file_of_the_outer(tmp_path):
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
     path = tmp_path / "a.csv"
-    write_whole(path, "old")
+    write_atomically(path, "old")
     process = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
     assert process.returncode == -9
     (left,) = [found for found in tmp_path.iterdir() if found != path]

@@ -3,9 +3,10 @@
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.conftest import random_tensor
+from tests.ranks import on_two_ranks
 from tpl_lightning.functional.distributed import all_reduce_sum, global_mean, is_distributed
 from tpl_lightning.functional.losses.tpl import icae_loss, reconstruction_loss, tpl_loss
 from tpl_lightning.functional.masks import frame_times, length_mask
@@ -18,19 +19,6 @@ LENGTHS, ACTION, POINTS = torch.tensor([14, 9, 12, 7, 11]), torch.tensor([0, 2, 
 SPLITS = {"pairs": ([0, 1], [2, 3]), "unequal": ([4], [0, 1, 2, 3]), "actions apart": ([1, 3], [0, 2, 4])}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """What is computed here is too small to share out, and waiting for a busy core costs seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def _random(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
 def _loss(latent, aligned, position, decoder, videos, rows):
     """L_TPL [5] with the prototypes of the batch, as in training."""
     points, action, lengths = POINTS[rows], ACTION[rows], LENGTHS[rows]
@@ -41,12 +29,12 @@ def _loss(latent, aligned, position, decoder, videos, rows):
 
 
 def _videos(rows):
-    return _random(5, 14, 3)[rows][:, : int(LENGTHS[rows].max())]
+    return random_tensor(5, 14, 3)[rows][:, : int(LENGTHS[rows].max())]
 
 
 def _linear(rows):
     """Gradient and loss with a linear encoder and fixed warps."""
-    weight, videos = _random(3, 2, seed=5).requires_grad_(), _videos(rows)
+    weight, videos = random_tensor(3, 2, seed=5).requires_grad_(), _videos(rows)
     source = frame_times(POINTS[rows], int(POINTS[rows].max()), torch.float64) ** 1.3
     position = frame_times(LENGTHS[rows], videos.shape[1], torch.float64) ** (1 / 1.3)
     latent = videos @ weight
@@ -93,25 +81,18 @@ def _primitives(rank):
     }
 
 
-def _work(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
-    try:
-        found = {"primitives": _primitives(rank)}
-        for name, rows in SPLITS.items():
-            linear = _linear(rows[rank])
-            dist.all_reduce(linear["grad"])  # what DistributedDataParallel does: average the gradients
-            found[name] = {"linear": {**linear, "grad": linear["grad"] / 2}, "network": _network(rows[rank])}
-        torch.save(found, f"{folder}/rank{rank}.pt")
-    finally:
-        dist.destroy_process_group()
+def _work(rank):
+    found = {"primitives": _primitives(rank)}
+    for name, rows in SPLITS.items():
+        linear = _linear(rows[rank])
+        dist.all_reduce(linear["grad"])  # what DistributedDataParallel does: average the gradients
+        found[name] = {"linear": {**linear, "grad": linear["grad"] / 2}, "network": _network(rows[rank])}
+    return found
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(_work, args=(str(folder),), nprocs=2)
-    return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
+    return on_two_ranks(_work, tmp_path_factory.mktemp("ranks"))
 
 
 def test_sum_over_ranks_and_its_gradient(found):

@@ -6,23 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.conftest import random_tensor
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import PrototypeAccumulator, group_mean
 
 ACTION, POINTS = torch.tensor([0, 2, 0, 2]), torch.tensor([6, 4, 6, 4])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """What is computed here is too small to share out, and waiting for a busy core costs seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def _random(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def _loop_mean(values, longest):
@@ -38,7 +26,7 @@ def _loop_mean(values, longest):
 
 @pytest.mark.parametrize("longest", [None, 6, 8])
 def test_group_mean_equals_a_loop_and_ignores_what_is_masked(longest):
-    values, mask = _random(4, 6, 3), length_mask(POINTS, 6)
+    values, mask = random_tensor(4, 6, 3), length_mask(POINTS, 6)
     values[~mask] = math.nan
     found = group_mean(values, ACTION, mask, num_actions=3, longest=longest)
     torch.testing.assert_close(found, _loop_mean(values, longest or 6))
@@ -47,7 +35,7 @@ def test_group_mean_equals_a_loop_and_ignores_what_is_masked(longest):
 
 def test_group_mean_gradient():
     mask = length_mask(POINTS, 6)
-    values = _random(4, 6, 2).requires_grad_()
+    values = random_tensor(4, 6, 2).requires_grad_()
     assert torch.autograd.gradcheck(lambda v: group_mean(v, ACTION, mask, num_actions=3, longest=7), (values,))
     group_mean(values, ACTION, mask, num_actions=3).sum().backward()
     # Two videos share each mean; masked points have no part in it.
@@ -55,7 +43,7 @@ def test_group_mean_gradient():
 
 
 def test_group_mean_of_half_precision_counts_beyond_256_videos():
-    values = _random(700, 2, 1).bfloat16()
+    values = random_tensor(700, 2, 1).bfloat16()
     action, mask = torch.zeros(700, dtype=torch.long), torch.ones(700, 2, dtype=torch.bool)
     found = group_mean(values, action, mask, num_actions=1)
     assert found.dtype == torch.float32
@@ -71,7 +59,7 @@ def test_more_points_than_the_result_has_are_refused():
 
 
 def test_accumulator_over_batches_equals_a_loop():
-    values, mask = _random(4, 6, 3), length_mask(POINTS, 6)
+    values, mask = random_tensor(4, 6, 3), length_mask(POINTS, 6)
     values[~mask] = math.nan
     accumulator = PrototypeAccumulator(torch.zeros(3, 8, 3))
     for rows in ([0], [1, 3], [2]):  # the middle batch has fewer points than the result
@@ -83,7 +71,7 @@ def test_accumulator_over_batches_equals_a_loop():
 
 def test_accumulator_adds_in_double_precision():
     """In float32 the sum of 4000 values near 1e4 would be wrong by more than its last digit."""
-    values = (_random(4000, 1, 1) + 1e4).float()
+    values = (random_tensor(4000, 1, 1) + 1e4).float()
     accumulator = PrototypeAccumulator(torch.zeros(1, 1, 1))
     for batch in values.split(1):
         accumulator.add(batch, torch.zeros(1, dtype=torch.long), torch.ones(1, 1, dtype=torch.bool))

@@ -3,8 +3,8 @@
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
+from tests.ranks import on_two_ranks
 from tpl_lightning.config.loading import config_to_dict, load_config
 from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.functional.losses.tpl import annealed_weight
@@ -58,27 +58,20 @@ SPLITS = ([0, 1], [2, 3, 4, 5])
 OPTIONS = {"preset": (), "per action": ("model.per_action=true", "model.encoder=tcn", "model.latent_dim=2")}
 
 
-def _work(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
-    try:
-        found = {}
-        for name, options in OPTIONS.items():
-            found[name] = _step(SPLITS[rank], *options)
-            for key, value in found[name].items():
-                if key.startswith("grad") or key == "loss":  # as DistributedDataParallel averages them
-                    dist.all_reduce(value)
-                    value /= 2
-        torch.save(found, f"{folder}/rank{rank}.pt")
-    finally:
-        dist.destroy_process_group()
+def _work(rank):
+    found = {}
+    for name, options in OPTIONS.items():
+        found[name] = _step(SPLITS[rank], *options)
+        for key, value in found[name].items():
+            if key.startswith("grad") or key == "loss":  # as DistributedDataParallel averages them
+                dist.all_reduce(value)
+                value /= 2
+    return found
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(_work, args=(str(folder),), nprocs=2)
-    return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
+    return on_two_ranks(_work, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from tests.metrics.test_embedding_metrics import SIZES as EMBEDDING_SIZES
 from tests.metrics.test_embedding_metrics import make_batch as make_embeddings
 from tests.metrics.test_embedding_metrics import without_labels
+from tests.ranks import on_two_ranks
 from tpl_lightning.metrics import (
     CycleBackConsistency,
     KendallsTau,
@@ -95,34 +94,27 @@ def embedding_results(numbers, accuracy=None, tau=None):
 EMBEDDED = {"unequal": (range(11), range(10, 16)), "first empty": ((), range(9)), "second empty": (range(9), ())}
 
 
-def work(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
-    try:
-        found = {}
-        for case, counts in CASES.items():
-            own = rank_batches(counts[rank], rank)
-            metrics = fill(own, own[::-1])
-            before = {k: v.clone() for k, v in metrics[0].metric_state.items()}
-            found[case] = results(metrics)
-            # Reading leaves each process its own sums, so that more may be added.
-            found[case]["own sums kept"] = all(torch.equal(v, before[k]) for k, v in metrics[0].metric_state.items())
-            found[case]["embeddings"] = embedding_results(list(EMBEDDED[case][rank]))
-            metrics[0].sync_if_needed()
-            metrics[0].sync_if_needed()
-            found[case]["votes"] = metrics[0].votes.clone()
-            found[case]["labels when joined"] = metrics[0].prototype_labels()
-            metrics[0].unsync()
-        torch.save(found, f"{folder}/rank{rank}.pt")
-    finally:
-        dist.destroy_process_group()
+def work(rank):
+    found = {}
+    for case, counts in CASES.items():
+        own = rank_batches(counts[rank], rank)
+        metrics = fill(own, own[::-1])
+        before = {k: v.clone() for k, v in metrics[0].metric_state.items()}
+        found[case] = results(metrics)
+        # Reading leaves each process its own sums, so that more may be added.
+        found[case]["own sums kept"] = all(torch.equal(v, before[k]) for k, v in metrics[0].metric_state.items())
+        found[case]["embeddings"] = embedding_results(list(EMBEDDED[case][rank]))
+        metrics[0].sync_if_needed()
+        metrics[0].sync_if_needed()
+        found[case]["votes"] = metrics[0].votes.clone()
+        found[case]["labels when joined"] = metrics[0].prototype_labels()
+        metrics[0].unsync()
+    return found
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ddp")
-    mp.spawn(work, args=(str(folder),), nprocs=2)
-    return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
+    return on_two_ranks(work, tmp_path_factory.mktemp("ddp"))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -13,15 +13,6 @@ from tpl_lightning.nn import DMTAE
 LENGTHS, POINTS, ACTION = torch.tensor([30, 12, 21]), torch.tensor([18, 10, 18]), torch.tensor([0, 1, 0])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """What is computed here is too small to share out, and waiting for a busy core costs seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _model(std=0.5, **options):
     torch.manual_seed(0)
     model = DMTAE(4, **{"hidden": 6, "aligner_filters": 3, "aligner_depth": 3, **options})

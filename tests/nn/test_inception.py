@@ -9,15 +9,6 @@ from tpl_lightning.nn import InceptionTime
 LENGTHS = torch.tensor([60, 23, 1])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """What is computed here is too small to share out, and waiting for a busy core costs seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _network(channels=3, depth=6, std=1.0):
     torch.manual_seed(0)
     net = InceptionTime(channels, 7, filters=4, depth=depth)

@@ -9,15 +9,6 @@ from tpl_lightning.nn import TCN
 LENGTHS = torch.tensor([50, 17, 1])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """What is computed here is too small to share out, and waiting for a busy core costs seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _tcn(**options):
     torch.manual_seed(0)
     return TCN(3, 2, **{"hidden": 6, "kernel_size": 5, **options})

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tpl_lightning.config import field_type, read_typed
+from tpl_lightning.config import field_type, near_miss, read_typed
 from tpl_lightning.errors import UserError
 
 __all__ = ["parse_arguments", "parse_options"]
@@ -41,7 +41,9 @@ def parse_options(command: str, arguments: Sequence[str], options: type[Options]
             names.append(argument)
             continue
         if key not in known:
-            raise UserError(f"tpl {command}: unknown key `{key}`; there are: {', '.join(known)}.")
+            raise UserError(
+                f"tpl {command}: unknown key `{key}`{near_miss(key, known)}; there are: {', '.join(known)}."
+            )
         try:
             values[known[key].name] = read_typed(value, field_type(options, known[key].name))
         except ValueError as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
+from tpl_lightning.commands.options import options_help
 from tpl_lightning.config import Config, config_to_dict, differences, load_config, to_yaml
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.files import Outputs
@@ -197,5 +198,6 @@ def main(arguments: list[str]) -> int:
     """Read the configuration and run."""
     if set(arguments) & {"-h", "--help"}:
         print(_USAGE)
+        print(options_help([given for given in arguments if given not in ("-h", "--help")], row="bench"))
         return 0
     return run(load_config(arguments))

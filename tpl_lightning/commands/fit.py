@@ -213,7 +213,7 @@ def main(arguments: list[str]) -> int:
     """Read the configuration before anything heavy is imported, then run."""
     if set(arguments) & {"-h", "--help"}:
         print(_USAGE)
-        print(options_help())
+        print(options_help([given for given in arguments if given not in ("-h", "--help")]))
         return 0
     from tpl_lightning.commands.ranks import joined_ranks
 

@@ -2,11 +2,22 @@
 
 import ast
 import inspect
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
+from typing import Any
 
-from tpl_lightning.config import Config
+from tpl_lightning.config import load_config
 
 __all__ = ["field_docs", "options_help"]
+
+_NETWORK_SIZES = ("hidden", "kernel_size", "aligner_filters", "aligner_depth", "dropout", "prototype_length")
+# Options that some rows of the benchmark alone have: the methods that read them.
+_ROWS: dict[str, tuple[str, ...]] = {
+    "head": ("tcc", "lav"),
+    "dtan": ("dtan",),
+    "dtw": ("dba", "softdba"),
+    **dict.fromkeys((f"model.{name}" for name in _NETWORK_SIZES), ("tpl", "dtan")),
+    "bench": ("bench",),
+}
 
 
 def field_docs(cls: type) -> dict[str, str]:
@@ -22,18 +33,30 @@ def field_docs(cls: type) -> dict[str, str]:
     return docs
 
 
-def _lines(cls: type, prefix: str) -> list[str]:
-    docs, lines = field_docs(cls), []
-    for item in fields(cls):
-        default = item.default if item.default_factory is MISSING else item.default_factory()
-        if is_dataclass(default):
-            lines += _lines(type(default), f"{prefix}{item.name}.")
+def _lines(group: Any, prefix: str, row: str) -> list[str]:
+    docs, lines = field_docs(type(group)), []
+    for item in fields(group):
+        key, value = f"{prefix}{item.name}", getattr(group, item.name)
+        if row not in _ROWS.get(key, (row,)):
+            continue
+        if is_dataclass(value):
+            lines += _lines(value, f"{key}.", row)
         else:
-            shown = "null" if default is None else default
-            lines.append(f"  {f'{prefix}{item.name}={shown}':<32} {docs.get(item.name, '')}")
+            shown = f"{key}={'null' if value is None else value}"
+            lines.append(f"  {shown:<32} {docs.get(item.name, '')}")
     return lines
 
 
-def options_help() -> str:
-    """Return one line per key: name, default, meaning."""
-    return "\n".join(["options (key=default):", *_lines(Config, "")])
+def options_help(arguments: list[str], row: str | None = None) -> str:
+    """Return one line per key: name, value, meaning.
+
+    Args:
+        arguments: YAML files and ``key=value`` that are laid over the defaults; ``method=NAME`` shows what it reads.
+        row: Whose options are shown beside those of all; None: those of the method.
+    """
+    config = load_config(arguments)
+    others = ", ".join(sorted({name for names in _ROWS.values() for name in names} - {"bench"}))
+    note = (
+        f"The rows {others} have further options: tpl fit method=NAME --help; those of the benchmark: tpl bench --help."
+    )
+    return "\n".join(["options (key=value):", *_lines(config, "", row or config.method), note])

@@ -1,3 +1,4 @@
+from .check import near_miss
 from .fits import DirectConfig
 from .loading import (
     Config,
@@ -27,6 +28,7 @@ __all__ = [
     "is_file",
     "load_config",
     "load_run_config",
+    "near_miss",
     "packaged_names",
     "read_typed",
     "save_config",

@@ -10,11 +10,11 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from tpl_lightning.config.check import require
+from tpl_lightning.config.check import near_miss, require
 from tpl_lightning.config.fits import DirectConfig, DtwConfig
 from tpl_lightning.config.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
 from tpl_lightning.config.packaged import find_yaml, packaged_names
@@ -22,7 +22,7 @@ from tpl_lightning.config.presets import PRESETS
 from tpl_lightning.config.retired import is_retired, without_retired
 from tpl_lightning.config.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
 from tpl_lightning.config.typed import escaped, field_type, read_typed
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, first_line
 
 __all__ = [
     "BenchConfig",
@@ -91,11 +91,6 @@ class Config:
         require(self.select in get_args(Selection), "select", f"one of {', '.join(get_args(Selection))}", self.select)
 
 
-def _one_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
 def _load_yaml(path: Path) -> Any:
     from omegaconf import DictConfig, OmegaConf
 
@@ -108,7 +103,7 @@ def _load_yaml(path: Path) -> Any:
     try:
         loaded = OmegaConf.load(found)
     except Exception as error:  # yaml raises several unrelated classes
-        raise UserError(f"{path}: not a readable YAML file ({_one_line(error)}); mend it.") from error
+        raise UserError(f"{path}: not a readable YAML file ({first_line(error)}); mend it.") from error
     if not isinstance(loaded, DictConfig):
         raise UserError(f"{path}: expected `key: value` lines at the top level, but got a list; mend it.")
     _place_cache(loaded, found.parent)
@@ -127,6 +122,15 @@ def _place_cache(loaded: Any, folder: Path) -> None:
         data["cache"] = str(folder / cache)
 
 
+def _keys(options: Any = Config, prefix: str = "") -> list[str]:
+    """Return all dotted keys."""
+    keys = []
+    for item in fields(options):
+        kind = field_type(options, item.name)
+        keys += _keys(kind, f"{prefix}{item.name}.") if is_dataclass(kind) else [f"{prefix}{item.name}"]
+    return keys
+
+
 def _merge(base: Any, update: Any, origin: str) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -135,9 +139,9 @@ def _merge(base: Any, update: Any, origin: str) -> Any:
         return OmegaConf.merge(base, update)
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         key = getattr(error, "full_key", None) or getattr(error, "key", None) or "?"
-        message = _one_line(error)
+        message = first_line(error)
         if "not in" in message:
-            message = f"unknown key `{key}`; `tpl fit --help` lists the keys"
+            message = f"unknown key `{key}`{near_miss(str(key), _keys())}; `tpl fit --help` lists the keys"
         elif "Cannot merge DictConfig" in message or "not in enum" in message:
             message = f"wrong value for `{key}` ({message})"
         else:
@@ -177,7 +181,7 @@ def _typed(argument: str) -> Any:
     except ValueError as error:
         raise UserError(f"{argument}: wrong value for `{key}`: {error}.") from error
     except Exception as error:  # yaml raises several unrelated classes
-        raise UserError(f"{argument}: not a readable key=value argument ({_one_line(error)}).") from error
+        raise UserError(f"{argument}: not a readable key=value argument ({first_line(error)}).") from error
     nested = escaped(found)
     for name in reversed(key.split(".")):
         nested = {name: nested}
@@ -226,7 +230,7 @@ def load_config(arguments: Sequence[str] = (), *, defaults: dict[str, Any] | Non
     try:
         config = OmegaConf.to_object(tree)
     except OmegaConfBaseException as error:
-        raise UserError(f"configuration: {_one_line(error)}.") from error
+        raise UserError(f"configuration: {first_line(error)}.") from error
     assert isinstance(config, Config)
     _check_finite(config_to_dict(config))
     return config

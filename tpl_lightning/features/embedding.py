@@ -24,7 +24,7 @@ from tpl_lightning.features.extractors import Extractor, Projector, StoredExtrac
 from tpl_lightning.features.hog import HogExtractor, HogParams
 from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores
 from tpl_lightning.features.shards import Features, ShardWriter, read_shards, shard_folder
-from tpl_lightning.files import Outputs, report_broken, write_whole
+from tpl_lightning.files import Outputs, report_broken, write_atomically
 from tpl_lightning.labels import PhaseSpans, doubt_of, warn_of_names
 from tpl_lightning.video import VideoClock, check_fps, prefetched
 
@@ -99,7 +99,7 @@ def embed_clips(
     rank, world = (0, 1) if alone else _rank_and_world()
     keys = [_key(clip, extractor, fps) for clip in clips]
     manifest = _manifest(clips, keys, extractor, dataset, source, phase_names or {}, dtype)
-    write_whole(folder / _MANIFEST, json.dumps(manifest))
+    write_atomically(folder / _MANIFEST, json.dumps(manifest))
     done, _ = read_shards(folder)
     # The share of a process does not depend on what is done, which processes may see at different times.
     mine = [index for index in range(len(clips)) if index % world == rank]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tpl_lightning.errors import UserError, reason
+from tpl_lightning.errors import UserError, first_line
 
 __all__ = ["ImageModelExtractor"]
 
@@ -259,7 +259,7 @@ class ImageModelExtractor:
         except (AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"Expected an image model, but {self.model_name} ({type(self._network).__name__}) cannot embed a "
-                f"picture: {reason(error)}; give a DINOv2, CLIP or ViT model."
+                f"picture: {first_line(error)}; give a DINOv2, CLIP or ViT model."
             ) from error
 
 
@@ -340,11 +340,11 @@ def _not_to_be_had(model: str, problem: BaseException) -> UserError:
     if Path(model).is_dir():
         return UserError(
             f"Expected an image model in the folder {model} (config.json, preprocessor_config.json, "
-            f"model.safetensors), but it cannot be loaded: {reason(problem)}; copy all of its files."
+            f"model.safetensors), but it cannot be loaded: {first_line(problem)}; copy all of its files."
         )
     return UserError(
         f"Expected weights of the image model {model}, but there is no such folder, nothing in the Hugging Face cache "
-        f"on this machine, and the hub did not give it ({type(problem).__name__}: {reason(problem)}). Run "
+        f"on this machine, and the hub did not give it ({type(problem).__name__}: {first_line(problem)}). Run "
         f"`hf download {model} --local-dir FOLDER` on a machine with network, copy FOLDER here and give "
         "extractor=FOLDER; or use extractor=hog, which needs no weights."
     )

@@ -12,7 +12,7 @@ from .locks import writer_of
 from .names import canonical, file_stem, one_line, unique_stems, xml_text
 from .outputs import Outputs, made_here
 from .tfrecord import iter_records, read_record
-from .whole import check_room, remove_left, temporary_name, whole_file, write_whole
+from .whole import check_room, remove_left, temporary_name, whole_file, write_atomically
 
 __all__ = [
     "Outputs",
@@ -35,7 +35,7 @@ __all__ = [
     "training_checkpoint",
     "unique_stems",
     "whole_file",
-    "write_whole",
+    "write_atomically",
     "writer_of",
     "xml_text",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tpl_lightning.config import complete_config
-from tpl_lightning.errors import UserError, reason
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files.whole import whole_file
 
 __all__ = [
@@ -47,7 +47,7 @@ def read_checkpoint(path: Path, *, device: torch.device | str = "cpu", finished:
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises many unrelated classes on a foreign file
-        raise UserError(f"{path}: not a readable checkpoint ({reason(error)}); fit the run again.") from error
+        raise UserError(f"{path}: not a readable checkpoint ({first_line(error)}); fit the run again.") from error
     if not isinstance(state, dict):
         raise UserError(f"{path}: not a checkpoint of this framework; fit the run again.")
     version = state.get(_VERSION_KEY, 0)
@@ -77,7 +77,7 @@ def as_checkpoint(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        found = f"{type(error).__name__}: {reason(error)}"
+        found = f"{type(error).__name__}: {first_line(error)}"
         raise UserError(f"{path}: a checkpoint that is damaged or of another version ({found}); fit again.") from error
 
 
@@ -120,7 +120,8 @@ def save_state(state: dict[str, Any], path: Path) -> None:
             torch.save({**state, _VERSION_KEY: VERSION}, file)
     except (OSError, RuntimeError) as error:  # torch wraps what the file system says
         raise UserError(
-            f"{path}: the checkpoint cannot be written ({reason(error)}); free some space, or choose another run.dir."
+            f"{path}: the checkpoint cannot be written ({first_line(error)}); free some space, or choose another "
+            "run.dir."
         ) from error
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.errors import UserError, reason
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files.whole import remove_left, temporary_name, whole_file
 
 __all__ = ["MANIFEST", "Outputs", "made_here"]
@@ -135,7 +135,7 @@ class Outputs:
                     # Noted first: a file that a killed process leaves behind is known as ours.
                     self._note(target.parent, {target.name: part})
         except OSError as error:
-            raise UserError(f"{target}: cannot be written ({reason(error)}); give another out=PATH.") from error
+            raise UserError(f"{target}: cannot be written ({first_line(error)}); give another out=PATH.") from error
 
     @contextmanager
     def writing_folder(self, target: Path) -> Iterator[Path]:
@@ -156,7 +156,7 @@ class Outputs:
             part.rename(target)
             remove_left(target.parent)
         except OSError as error:
-            raise UserError(f"{target}: cannot be written ({reason(error)}); give another out=FOLDER.") from error
+            raise UserError(f"{target}: cannot be written ({first_line(error)}); give another out=FOLDER.") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)

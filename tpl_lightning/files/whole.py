@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-__all__ = ["check_room", "remove_left", "temporary_name", "whole_file", "write_whole"]
+__all__ = ["check_room", "remove_left", "temporary_name", "whole_file", "write_atomically"]
 
 _TEMPORARY = re.compile(r"\..*\.tpl-([0-9a-f]{8})-(\d+)(\.[^.]*)?", re.DOTALL)
 _SPARE = 2**20  # bytes that shall be left
@@ -61,7 +61,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")

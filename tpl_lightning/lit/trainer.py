@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 from torch import nn
 
 from tpl_lightning.config import Config
-from tpl_lightning.errors import UserError, reason
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files import check_same_cache, first_epoch, training_checkpoint
 from tpl_lightning.functional import most_of_ranks
 from tpl_lightning.lit.callbacks import EpochProgress
@@ -123,7 +123,7 @@ def _or_one_line(config: Config, call: Callable[[], Result]) -> Result:
 
 
 def _in_one_line(config: Config, error: BaseException) -> UserError:
-    return UserError(f"trainer options {config.trainer}: {reason(error)}.")
+    return UserError(f"trainer options {config.trainer}: {first_line(error)}.")
 
 
 def join_ranks(config: Config) -> None:

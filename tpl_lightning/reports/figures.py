@@ -1,6 +1,5 @@
 """Figures of a run: signals before and after alignment, warps, prototypes, training curves."""
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from tpl_lightning.aligners import Aligner
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation import Alignment, Scores, prototype_grid
 from tpl_lightning.files import one_line
+from tpl_lightning.tracking import read_log
 
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType
@@ -138,19 +138,6 @@ def _draw_prototypes(
     figure.savefig(path, dpi=130)
 
 
-def _read_log(path: Path) -> dict[str, tuple[list[float], list[float]]]:
-    """Read Lightning's CSV log: name to (epochs, values)."""
-    curves: dict[str, tuple[list[float], list[float]]] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for name, value in row.items():
-                if value and name not in {"epoch", "step"}:
-                    epochs, values = curves.setdefault(name, ([], []))
-                    epochs.append(float(row["epoch"]))
-                    values.append(float(value))
-    return curves
-
-
 _LOSSES = ("train/loss", "train/icae", "train/reconstruction")
 _SCORES = ("train/cbc", "val/plp", "val/event_spread")
 _ICAE = tuple(f"diagnosis/icae{which}_{split}" for which in ("", "_identity") for split in ("train", "val"))
@@ -159,7 +146,7 @@ _SHARES = tuple(f"diagnosis/{name}_{split}" for name in ("left_over", "clock") f
 
 def _draw_curves(path: Path, log: Path) -> None:
     """Draw the losses, with lambda_t where it is annealed, the scores and the diagnosis, where there are any."""
-    curves = _read_log(log)
+    curves = {name: tuple(zip(*pairs, strict=True)) for name, pairs in read_log(log).items()}
     logged = [[name for name in names if name in curves] for names in (_LOSSES, _SCORES, _ICAE, _SHARES)]
     groups = [names for names in logged if names]
     if not groups:

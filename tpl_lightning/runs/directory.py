@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from tpl_lightning.config import Config, save_config
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import write_whole
+from tpl_lightning.files import write_atomically
 
 __all__ = ["find_cache", "hold_folder", "open_run_directory", "write_metrics"]
 
@@ -173,4 +173,4 @@ def find_cache(named: str, run_dir: Path) -> str:
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Write metrics.json: flat, null where nothing could be measured."""
     clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
-    write_whole(folder / "metrics.json", json.dumps(clean, indent=2) + "\n")
+    write_atomically(folder / "metrics.json", json.dumps(clean, indent=2) + "\n")

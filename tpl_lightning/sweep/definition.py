@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning.config import Config, find_yaml, load_config, packaged_names
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.sweep.space import Parameter, as_argument, read_parameter
 
 __all__ = ["EarlyStop", "Sweep", "read_sweep"]
@@ -104,8 +104,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(found.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f"{path}: not a readable YAML file ({first}); mend it.") from error
+        raise UserError(f"{path}: not a readable YAML file ({first_line(error)}); mend it.") from error
     _expect(isinstance(raw, dict), path, "expected `key: value` lines at the top level; mend it.")
     return dict(raw)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import write_whole
+from tpl_lightning.files import write_atomically
 from tpl_lightning.runs import hold_folder
 from tpl_lightning.sweep.definition import Sweep
 from tpl_lightning.sweep.space import as_argument
@@ -97,7 +97,7 @@ class LocalSweep:
                 )
         elif {path.name for path in self.folder.iterdir()} - {_LOCK}:
             raise UserError(f"{self.folder} holds something that is no sweep; choose another run.name.")
-        write_whole(path, json.dumps(wanted, indent=2) + "\n")
+        write_atomically(path, json.dumps(wanted, indent=2) + "\n")
 
     def _open(self) -> "Study":
         optuna, stop = self._optuna, self.sweep.early_stop

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tests.conftest import random_tensor
 from tpl_lightning.functional.losses.tpl import annealed_weight, icae_loss, reconstruction_loss, tpl_loss, video_errors
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.resampling import resample, resample_nearest
@@ -12,21 +13,8 @@ from tpl_lightning.functional.resampling import resample, resample_nearest
 LENGTHS, ACTION, POINTS = torch.tensor([9, 5, 7, 4]), torch.tensor([0, 2, 0, 2]), torch.tensor([6, 4, 6, 4])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """What is computed here is too small to share out, and waiting for a busy core costs seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def _random(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
 def _linear_map():
-    return _random(5, 3, seed=2), _random(5, seed=3)
+    return random_tensor(5, 3, seed=2), random_tensor(5, seed=3)
 
 
 def _interpolate(signal, time):
@@ -37,7 +25,7 @@ def _interpolate(signal, time):
 
 
 def test_resample_equals_a_loop_and_never_reads_padding():
-    signal, times = _random(4, 9, 3), _random(4, 11).abs() * 0.6 - 0.1
+    signal, times = random_tensor(4, 9, 3), random_tensor(4, 11).abs() * 0.6 - 0.1
     signal[~length_mask(LENGTHS, 9)] = math.nan
     found = resample(signal, times, LENGTHS)
     for i in range(4):
@@ -48,7 +36,7 @@ def test_resample_equals_a_loop_and_never_reads_padding():
 
 
 def test_resample_gradient():
-    signal, times = _random(2, 6, 3).requires_grad_(), (_random(2, 5).abs() * 0.3 + 0.013).requires_grad_()
+    signal, times = random_tensor(2, 6, 3).requires_grad_(), (random_tensor(2, 5).abs() * 0.3 + 0.013).requires_grad_()
     assert torch.autograd.gradcheck(lambda s, t: resample(s, t, torch.tensor([6, 4])), (signal, times))
 
 
@@ -70,8 +58,8 @@ def test_masks():
 
 def test_icae_equals_a_loop():
     """Equation [3], frame by frame."""
-    latent, position = _random(4, 9, 2), _random(4, 9).abs().clamp(max=1)
-    prototype = _random(3, 6, 2, seed=1)
+    latent, position = random_tensor(4, 9, 2), random_tensor(4, 9).abs().clamp(max=1)
+    prototype = random_tensor(3, 6, 2, seed=1)
     total = 0.0
     for i in range(4):
         curve = prototype[ACTION[i], : POINTS[i]]
@@ -82,7 +70,7 @@ def test_icae_equals_a_loop():
 
 def test_reconstruction_equals_a_loop():
     """Equation [4], video by video."""
-    hidden, (weight, bias), expected = _random(4, 9, 3), _linear_map(), _random(4, 9, 5, seed=1)
+    hidden, (weight, bias), expected = random_tensor(4, 9, 3), _linear_map(), random_tensor(4, 9, 5, seed=1)
     found = hidden @ weight.T + bias
     total = sum(((found[i, :n] - expected[i, :n]) ** 2).sum() / n for i, n in enumerate(LENGTHS.tolist())) / 4
     torch.testing.assert_close(reconstruction_loss(hidden, weight, bias, expected, LENGTHS), total)
@@ -92,8 +80,8 @@ def test_reconstruction_equals_a_loop():
 
 
 def test_the_gradient_of_the_reconstruction_is_that_of_a_plain_formula():
-    inputs = [x.requires_grad_() for x in (_random(4, 9, 3), *_linear_map())]
-    expected = _random(4, 9, 5, seed=1)
+    inputs = [x.requires_grad_() for x in (random_tensor(4, 9, 3), *_linear_map())]
+    expected = random_tensor(4, 9, 5, seed=1)
     loss = 0.7 * reconstruction_loss(*inputs, expected, LENGTHS)
     hidden, weight, bias = inputs
     plain = 0.7 * video_errors(hidden @ weight.T + bias, expected, LENGTHS).mean()
@@ -107,9 +95,9 @@ def test_the_gradient_of_the_reconstruction_is_that_of_a_plain_formula():
 @pytest.mark.parametrize("noise", [1.0, 0.1])
 def test_single_precision_suffices_for_the_reconstruction(noise):
     """Also where the differences are small against what is reconstructed."""
-    lengths, hidden = torch.tensor([50, 200]), _random(2, 200, 16)
-    weight, bias = _random(96, 16, seed=1), _random(96, seed=2)
-    expected = hidden @ weight.T + bias + noise * _random(2, 200, 96, seed=3)
+    lengths, hidden = torch.tensor([50, 200]), random_tensor(2, 200, 16)
+    weight, bias = random_tensor(96, 16, seed=1), random_tensor(96, seed=2)
+    expected = hidden @ weight.T + bias + noise * random_tensor(2, 200, 96, seed=3)
     inputs = [x.requires_grad_() for x in (hidden, weight, bias)]
     singles = [x.detach().float().requires_grad_() for x in inputs]
     loss = reconstruction_loss(*inputs, expected, lengths)
@@ -121,7 +109,7 @@ def test_single_precision_suffices_for_the_reconstruction(noise):
 
 
 def test_reconstruction_knows_nothing_of_padding():
-    hidden, (weight, bias), expected = _random(4, 9, 3), _linear_map(), _random(4, 9, 5, seed=1)
+    hidden, (weight, bias), expected = random_tensor(4, 9, 3), _linear_map(), random_tensor(4, 9, 5, seed=1)
     padding = ~length_mask(LENGTHS, 9).unsqueeze(-1)
     losses = [
         reconstruction_loss(hidden.masked_fill(padding, x), weight, bias, expected.masked_fill(padding, y), LENGTHS)
@@ -141,8 +129,8 @@ def test_annealing_equals_its_formula_and_does_not_overflow():
 def test_losses_know_nothing_of_padding():
     """Neither the value nor a gradient, were the padding NaN."""
     mask = length_mask(LENGTHS, 9)
-    latent, position = _random(4, 9, 2), _random(4, 9).abs().clamp(max=1)
-    prototype = _random(3, 6, 2, seed=1)
+    latent, position = random_tensor(4, 9, 2), random_tensor(4, 9).abs().clamp(max=1)
+    prototype = random_tensor(3, 6, 2, seed=1)
     clean = icae_loss(latent, position, prototype, ACTION, LENGTHS, POINTS)
     prototype[2, 4:] = math.nan  # action 2 has 4 points
     prototype.requires_grad_()
@@ -156,8 +144,8 @@ def test_losses_know_nothing_of_padding():
 
 
 def test_loss_gradients():
-    latent, prototype = _random(4, 9, 2).requires_grad_(), _random(3, 6, 2, seed=1).requires_grad_()
-    position = (_random(4, 9).abs() * 0.3 + 0.013).requires_grad_()
+    latent, prototype = random_tensor(4, 9, 2).requires_grad_(), random_tensor(3, 6, 2, seed=1).requires_grad_()
+    position = (random_tensor(4, 9).abs() * 0.3 + 0.013).requires_grad_()
 
     def icae(latent, position, prototype):
         return icae_loss(latent, position, prototype, ACTION, LENGTHS, POINTS)
@@ -167,7 +155,7 @@ def test_loss_gradients():
 
 def test_icae_is_0_where_every_video_is_the_warped_prototype():
     """A signal linear between the prototype's points, read at any increasing times."""
-    prototype = _random(1, 6, 2)
+    prototype = random_tensor(1, 6, 2)
     position = frame_times(LENGTHS, 9, torch.float64) ** 1.7
     latent = resample(prototype.expand(4, -1, -1), position, torch.full((4,), 6))
     zeros, six = torch.zeros(4, dtype=torch.long), torch.full((4,), 6)

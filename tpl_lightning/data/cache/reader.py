@@ -25,7 +25,7 @@ from tpl_lightning.data.cache.writer import (
     are_frame_times,
     writable,
 )
-from tpl_lightning.errors import UserError, plain_warnings, reason
+from tpl_lightning.errors import UserError, first_line, plain_warnings
 from tpl_lightning.files import writer_of
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCache", "EmbeddingCacheWriter"]
@@ -90,7 +90,7 @@ class EmbeddingCache:
             ) from error
         except _DAMAGE as error:
             raise UserError(
-                f"{self.path}: not a readable HDF5 file ({reason(error)}); copy or make it anew."
+                f"{self.path}: not a readable HDF5 file ({first_line(error)}); copy or make it anew."
             ) from error
 
     def _wrong(self, found: str) -> UserError:
@@ -99,9 +99,9 @@ class EmbeddingCache:
     def _unreadable(self, what: str, error: Exception) -> UserError:
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
             return UserError(
-                f"{self.path}: cannot be opened ({reason(error)}); let this process open more, with `ulimit -n`."
+                f"{self.path}: cannot be opened ({first_line(error)}); let this process open more, with `ulimit -n`."
             )
-        return self._wrong(f"{what} cannot be read ({reason(error)})")
+        return self._wrong(f"{what} cannot be read ({first_line(error)})")
 
     def _read_metadata(self, file: h5py.File) -> None:
         attributes = dict(file.attrs)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.data import EmbeddingCacheWriter
-from tpl_lightning.errors import UserError, reason
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.features import Clip, annotate, choose_splits, read_list
 from tpl_lightning.labels import read_annotations, read_fps
 from tpl_lightning.video import VideoClock
@@ -118,7 +118,7 @@ def _load(path: Path) -> Any:
     try:
         return loader(path)
     except Exception as error:  # unpickling, zip and format errors have no class in common
-        raise UserError(f"{path}: expected numbers that can be read, but could not ({reason(error)}).") from error
+        raise UserError(f"{path}: expected numbers that can be read, but could not ({first_line(error)}).") from error
 
 
 def _read(path: Path, labels: str | None, folder: Path) -> _Video:
