@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -183,6 +184,16 @@ def test_a_full_disk_is_one_line_wherever_it_is_met(monkeypatch, capsys):
     monkeypatch.setattr("tpl_lightning.commands.doctor.main", full)
     assert main(["doctor"]) == 2
     assert capsys.readouterr().err.startswith("tpl: error: runs/a.log: No space left on device; ")
+
+
+def test_ctrl_c_while_python_ends_is_not_the_exit_code(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["tpl", "--version"])
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert main() == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_module_entry_point():

@@ -82,6 +82,7 @@ FITTED = {  # videos, names of phases, scores that cannot be measured, videos th
     ),
 }
 SLOW = ("lengths 2 to 20,000", "200 actions")
+TRAINED = (*SLOW, "one channel", "4096 channels")
 REFUSED = {
     "one video": (_set([30], splits=["train"]), "action 'jump' has 1 training videos, but aligning needs at least 2"),
     "all constant": (_set(SIX, change=lambda k, x, _: np.ones_like(x)), "do not vary over time"),
@@ -97,12 +98,16 @@ def _fit(folder, path, method):
     return main(["fit", *place, f"method={method}", "run.figures=false", "run.wandb=disabled", "run.progress=false"])
 
 
+def _cases():
+    for name, case in FITTED.items():
+        for method in ("linear", "direct", "tpl_plus"):
+            if method != "tpl_plus" or name in TRAINED:
+                is_slow = name in SLOW or method == "tpl_plus"
+                yield pytest.param(*case, method, id=f"{name}-{method}", marks=[pytest.mark.slow] * is_slow)
+
+
 @pytest.mark.filterwarnings("ignore:.*do not change over time")
-@pytest.mark.parametrize("method", ["linear", "direct"])
-@pytest.mark.parametrize(
-    ("videos", "names", "missing", "doubtful"),
-    [pytest.param(*case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in FITTED.items()],
-)
+@pytest.mark.parametrize(("videos", "names", "missing", "doubtful", "method"), _cases())
 def test_odd_sets_are_fitted(tmp_path, videos, names, missing, doubtful, method):
     path = _write(tmp_path / "c.h5", videos, names)
     assert _fit(tmp_path, path, method) == 0

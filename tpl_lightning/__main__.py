@@ -3,12 +3,13 @@
 import errno
 import io
 import os
+import signal
 import sys
 from importlib import import_module
 
 from tpl_lightning import __version__
 from tpl_lightning.config import near_miss
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files import one_line
 
 __all__ = ["main"]
@@ -28,7 +29,13 @@ COMMANDS = {
     "doctor": "what works on this machine: versions, devices, warps",
 }
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)  # no place to write to: nobody's mistake in the code
+_ROOM = "free some space, or choose another folder"
+# What the machine refuses, nobody's mistake in the code, and the ways out.
+_REFUSED = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG), _ROOM),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "let the process open more files (ulimit -n)"),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP), "give another name"),
+}
 
 
 def _help() -> str:
@@ -78,9 +85,18 @@ def _run(arguments: list[str]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit code: 0, or 2 after one line on stderr about bad input."""
-    if arguments is None:
-        _use_utf8()
-        arguments = sys.argv[1:]
+    if arguments is not None:
+        return _guarded(arguments)
+    _use_utf8()
+    try:
+        return _guarded(sys.argv[1:])
+    finally:
+        # Python takes a moment to end, in which one more Ctrl-C would become the exit code.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run one command; what is no mistake in the code is one line."""
     # What cannot be shown is written as an escape, and figures are files, whatever a notebook has left here.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -102,14 +118,14 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return 0  # files are written before anything is said of them
     except OSError as error:  # that no command has words of its own for
-        if error.errno not in _NO_ROOM:
+        if error.errno not in _REFUSED:
             raise
         if error.filename is None and isinstance(sys.stdout, io.TextIOWrapper):
             # What is not printed yet is thrown away, or Python would try once more as it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         place = f"{error.filename}: " if error.filename else ""
         print(
-            f"tpl: error: {one_line(place)}{error.strerror}; free some space, or choose another folder.",
+            f"tpl: error: {one_line(place)}{first_line(error)}; {_REFUSED[error.errno]}.",
             file=sys.stderr,
         )
         return 2

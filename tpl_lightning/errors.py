@@ -1,11 +1,14 @@
 """The one exception for everything a user can cause, and warnings as a user should see them."""
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 __all__ = ["FileError", "UserError", "best_effort", "first_line", "plain_warnings"]
+
+_OF_HDF5 = re.compile("error message = '([^']*)'")
 
 
 class UserError(ValueError):
@@ -32,8 +35,12 @@ class FileError(UserError, OSError):
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an exception says, or its kind if it says nothing; without a full stop."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+    """Return what an error says in one line without a full stop; of what HDF5 tells, what the system said."""
+    found = _OF_HDF5.search(str(error))
+    if found is not None:
+        return found[1]
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (said.strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
 
 
 @contextmanager

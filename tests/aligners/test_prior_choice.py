@@ -1,5 +1,6 @@
 """The choice of the prior by labels: the rule, a video's own vote left out, and no say of test labels."""
 
+import dataclasses
 import math
 import shutil
 
@@ -158,3 +159,17 @@ def test_labels_of_test_videos_are_not_read_and_those_of_training_videos_only_ch
     again, splits, _ = _fit(other, tmp_path / "c", "method=direct")
     np.testing.assert_array_equal(again.align(splits.all()).prototype_position, expected)
     assert again.notes() == aligner.notes()
+
+
+def test_a_network_keeps_what_labels_chose(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=12, split=["train"] * 12)
+    small = ("train.max_epochs=2", "model.hidden=8", "refine=false", "select=labels", "run.wandb=disabled")
+    aligner, _, config = _fit(path, tmp_path / "a", "method=tpl_plus", *small)
+    note = next(note for note in aligner.notes() if note.startswith("One pass: Labels of training videos chose"))
+    again = load_aligner(tmp_path / "a" / "checkpoints" / "last.ckpt", config)
+    assert again.choice == aligner.choice
+    assert note in again.notes()
+    config = dataclasses.replace(config, resume=str(tmp_path / "a"))
+    resumed = build_aligner(config, tmp_path / "a")
+    resumed.fit(split_videos(VideoSet(EmbeddingCache(path)), config.data).train)
+    assert resumed.notes() == aligner.notes()

@@ -527,3 +527,12 @@ def test_a_study_that_cannot_be_kept_is_one_line(tmp_path, monkeypatch, capsys):
     error = capsys.readouterr().err
     assert "sweep-s: the sweep cannot be kept (" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("said", "again"), [("No space left on device", True), ("wrong value for `seed`", False)])
+def test_a_trial_that_had_no_room_is_tried_again(tmp_path, monkeypatch, said, again):
+    command = (sys.executable, "-c", f"import sys; print('tpl: error: a.h5: {said}; free some space.'); sys.exit(2)")
+    monkeypatch.setattr(trial, "_COMMAND", command)
+    with pytest.raises(TrialFailed, match=said) as found:
+        trial.fit([], tmp_path, tmp_path / "log", metric="quality/score", report=None)
+    assert found.value.killed == again

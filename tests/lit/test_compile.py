@@ -17,8 +17,9 @@ SMALL = [
 
 
 @pytest.fixture
-def one_backend(request, monkeypatch):
-    """Compile with the given backend."""
+def one_backend(request, monkeypatch, tmp_path):
+    """Compile with the given backend, into a folder of its own: what a killed process has left elsewhere is broken."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend=request.param))

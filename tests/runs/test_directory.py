@@ -7,7 +7,6 @@ import pytest
 
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import write_atomically
 from tpl_lightning.runs import directory as run_directory
 from tpl_lightning.runs.directory import find_cache, hold_folder, open_run_directory
 
@@ -105,17 +104,3 @@ def test_a_cache_that_moved_with_its_run_is_found(tmp_path, monkeypatch):
     (tmp_path / "moved" / "c.h5").write_text("")
     assert find_cache("/elsewhere/c.h5", run) == str(tmp_path / "moved" / "c.h5")
     assert find_cache("/elsewhere/d.h5", run) == "/elsewhere/d.h5"
-
-
-def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
-    path = tmp_path / "metrics.json"
-    write_atomically(path, "old")
-
-    def full(self, target):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(type(path), "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -76,7 +76,7 @@ def test_an_earlier_page_is_replaced_and_nothing_else_is(run, tmp_path, capsys):
     assert main(["view", str(run), f"out={foreign}"]) == 2
     assert "there is something else there already" in capsys.readouterr().err
     assert (foreign / "chapter.txt").read_text() == "mine"
-    assert not [p for p in tmp_path.iterdir() if ".part" in p.name]
+    assert not [p for p in tmp_path.iterdir() if ".tpl-" in p.name]
 
 
 def test_names_cannot_break_out_of_the_page(tmp_path):

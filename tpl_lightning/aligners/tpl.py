@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,12 @@ class TPLAligner(StoredAligner):
         """Keep the options; nothing is built before ``fit``."""
         self.config, self.run_dir = config, run_dir
         self.module: AlignmentModule | None = None
-        self.choice: PriorChoice | None = None
+
+    @property
+    def choice(self) -> PriorChoice | None:
+        """Return how strong labels chose the prior to be, if they were asked."""
+        found = self.module.choice if isinstance(self.module, PathTPLModule) else None
+        return None if found is None else PriorChoice(**found)
 
     @property
     def module_class(self) -> type[AlignmentModule]:
@@ -120,7 +126,7 @@ class TPLAligner(StoredAligner):
         )
         self.module = module.eval().to(self._device())
 
-    def _choose_prior(self, train: VideoSet, settle: Callable[[float], None]) -> None:
+    def _choose_prior(self, train: VideoSet, settle: Callable[[float], None]) -> dict[str, Any]:
         """Let the labels of training videos choose how strong the prior is, see ``aligners.prior_choice``."""
 
         def score(strength: float) -> np.ndarray:
@@ -129,8 +135,9 @@ class TPLAligner(StoredAligner):
             rows = range(len(train))
             return held_out_scores([found.position(i) for i in rows], [found.source(i) for i in rows], train)
 
-        self.choice = select_prior(STRENGTHS, score)
-        settle(self.choice.strength)
+        choice = select_prior(STRENGTHS, score)
+        settle(choice.strength)
+        return asdict(choice)
 
     def _check_latent(self, channels: int) -> None:
         """Refuse a linear encoder to more channels than there are."""

@@ -1,5 +1,6 @@
 """Arguments of the commands that take a run, files and options: ``RUN FILES... key=value ...``."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -34,7 +35,7 @@ def parse_options(command: str, arguments: Sequence[str], options: type[Options]
     for argument in arguments:
         key, equals, value = argument.removeprefix("--").partition("=")
         key = "cache" if key == "data.cache" and "cache" in known else key
-        if not equals or (key not in known and Path(argument).exists()):
+        if not equals or (key not in known and os.path.exists(argument)):
             if argument.startswith("-"):
                 raise UserError(f"tpl {command}: {argument}: options are written key=value; see tpl {command} --help.")
             names.append(argument)

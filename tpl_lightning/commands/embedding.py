@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning.commands.arguments import parse_options
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.errors import UserError, first_line, plain_warnings
 from tpl_lightning.files import Outputs
 
 __all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "say", "writing_cache"]
@@ -274,4 +274,4 @@ def writing_cache(out: Path) -> Iterator[None]:
     except UserError:
         raise
     except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror or error}); give another out=PATH.h5.") from error
+        raise UserError(f"{out}: cannot be written ({first_line(error)}); give another out=PATH.h5.") from error

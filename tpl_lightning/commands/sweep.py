@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning.config import Config, is_file, split_argument
-from tpl_lightning.errors import UserError, best_effort
+from tpl_lightning.errors import UserError, best_effort, first_line
 from tpl_lightning.files import Outputs
 
 __all__ = ["main"]
@@ -62,8 +62,7 @@ def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -
     try:
         sweep_id = wandb.sweep({**raw, "command": command}, entity=raw.get("entity"), project=project)
     except Exception as error:  # wandb raises many unrelated classes for a server that refuses or does not answer
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"tpl sweep: W&B did not take the sweep ({first}).") from error
+        raise UserError(f"tpl sweep: W&B did not take the sweep ({first_line(error)}).") from error
     print(f"make agent SWEEP_ID={'/'.join(filter(None, [raw.get('entity'), project, sweep_id]))}", file=sys.stderr)
     print(sweep_id)
     return 0

@@ -7,6 +7,7 @@ key is reported at once.
 
 import glob
 import math
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -156,7 +157,7 @@ def split_argument(argument: str) -> tuple[str, str]:
 
 def is_file(argument: str) -> bool:
     """Tell whether an argument names a YAML file: it has no ``=``, or one in the name of a file that is there."""
-    return "=" not in argument or (field_type(Config, split_argument(argument)[0]) is None and Path(argument).is_file())
+    return "=" not in argument or (field_type(Config, split_argument(argument)[0]) is None and os.path.isfile(argument))
 
 
 # A run may have any name.

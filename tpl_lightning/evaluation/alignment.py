@@ -1,6 +1,5 @@
 """The Alignment: what every aligner yields, and all that metrics, figures and commands read of one."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ import h5py
 import numpy as np
 
 from tpl_lightning.errors import FileError, UserError
+from tpl_lightning.files import check_room, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -218,14 +218,12 @@ class Alignment:
 
     def save(self, path: str | Path) -> None:
         """Write alignment.h5: a temporary file beside it, then a rename."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with h5py.File(temporary, "w") as file:
+        check_room(Path(path), 8 * (self.prototype_position.size + self.source_position.size) + 512 * len(self))
+        with whole_file(Path(path)) as part, h5py.File(part, "w") as file:
             for name in _TEXT:
                 file.create_dataset(name, data=getattr(self, name).astype(object), dtype=h5py.string_dtype())
             for name, dtype in _NUMBERS.items():
                 file.create_dataset(name, data=getattr(self, name).astype(dtype))
-        temporary.replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Alignment":

@@ -100,7 +100,6 @@ def embed_clips(
     rank, world = (0, 1) if alone else _rank_and_world()
     keys = [_key(clip, extractor, fps) for clip in clips]
     manifest = _manifest(clips, keys, extractor, dataset, source, phase_names or {}, dtype)
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / _MANIFEST, json.dumps(manifest))
     done, _ = read_shards(folder)
     # The share of a process does not depend on what is done, which processes may see at different times.

@@ -4,9 +4,8 @@ Two kinds share the name ``last.ckpt``: what Lightning writes while a network tr
 aligner keeps when it has learned all. A Lightning checkpoint is finished when its module says so ("finished").
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 
 from tpl_lightning.config import complete_config
 from tpl_lightning.errors import FileError, UserError, first_line
+from tpl_lightning.files.whole import whole_file
 
 __all__ = [
     "VERSION",
@@ -115,17 +115,10 @@ def save_state(state: dict[str, Any], path: Path) -> None:
     Raises:
         UserError: If it cannot be written; an earlier one stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with whole_file(path) as part, part.open("wb") as file:
             torch.save({**state, _VERSION_KEY: VERSION}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch wraps what the file system says
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise FileError(
             f"{path}: the checkpoint cannot be written ({first_line(error)}); free some space, or choose another "
             "run.dir."

@@ -11,13 +11,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.errors import FileError, UserError
+from tpl_lightning.errors import FileError, UserError, first_line
+from tpl_lightning.files.whole import remove_left, temporary_name, whole_file
 
-__all__ = ["MANIFEST", "Outputs", "made_here", "write_atomically"]
+__all__ = ["MANIFEST", "Outputs", "made_here"]
 
 MANIFEST = ".tpl-outputs.jsonl"
 """Name of the manifest of a folder."""
@@ -127,23 +128,16 @@ class Outputs:
         target = Path(target)
         if target not in self._checked:
             self.check([target])
-        part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            yield part
-            if part.exists():  # there was something to write
-                # Noted first: a file that a killed process leaves behind is known as ours.
-                self._note(target.parent, {target.name: part})
-                part.replace(target)
+            with whole_file(target) as part:
+                yield part
+                if part.exists():  # there was something to write
+                    # Noted first: a file that a killed process leaves behind is known as ours.
+                    self._note(target.parent, {target.name: part})
         except UserError:  # of what the block reads
             raise
         except OSError as error:
-            raise FileError(
-                f"{target}: cannot be written ({error.strerror or error}); give another out=PATH."
-            ) from error
-        finally:
-            with suppress(OSError):  # of a read-only folder
-                part.unlink(missing_ok=True)
+            raise FileError(f"{target}: cannot be written ({first_line(error)}); give another out=PATH.") from error
 
     @contextmanager
     def writing_folder(self, target: Path) -> Iterator[Path]:
@@ -154,7 +148,7 @@ class Outputs:
         """
         self.check_folder(target)
         target = target.resolve()  # a link stays, and what it leads to is replaced
-        part, old = (target.with_name(f".{target.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
+        part, old = (temporary_name(target.with_name(f"{target.name}.{kind}")) for kind in ("part", "old"))
         try:
             part.mkdir(parents=True)
             yield part
@@ -162,12 +156,11 @@ class Outputs:
             if target.exists():
                 target.rename(old)
             part.rename(target)
+            remove_left(target.parent)
         except UserError:  # of what the block reads
             raise
         except OSError as error:
-            raise FileError(
-                f"{target}: cannot be written ({error.strerror or error}); give another out=FOLDER."
-            ) from error
+            raise FileError(f"{target}: cannot be written ({first_line(error)}); give another out=FOLDER.") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
@@ -227,15 +220,3 @@ class Outputs:
 
 def _size(path: Path) -> int:
     return path.lstat().st_size if path.is_symlink() else path.stat().st_size
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise

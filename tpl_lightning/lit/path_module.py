@@ -97,8 +97,10 @@ class PathTPLModule(TPLModule):
         self.model = network
         self.register_buffer("running_icae", torch.ones(()))
         self.register_buffer("prior", torch.ones(()))
-        self.select: Callable[[Callable[[float], None]], None] | None = None
+        self.select: Callable[[Callable[[float], None]], dict[str, Any]] | None = None
         """Asked at the end which strength of the prior to settle with; None: the usual one."""
+        self.choice: dict[str, Any] | None = None
+        """What that chose, and why."""
         self._start()
         self.bank: WarpBank | None = None
 
@@ -307,20 +309,22 @@ class PathTPLModule(TPLModule):
 
         settle()
         if self.select is not None:
-            self.select(settle)
+            self.choice = self.select(settle)
 
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the bank of a training that has not ended."""
+        """Store the choice of the prior, and the bank of a training that has not ended."""
         super().on_save_checkpoint(checkpoint)
+        checkpoint["choice"] = self.choice
         if self.bank is not None and not self.is_finished:
             checkpoint["bank"] = self.bank.state()
             checkpoint["is_coarse"] = self.model.path != self.final
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it from there."""
+        """Take them from there."""
         super().on_load_checkpoint(checkpoint)
+        self.choice = checkpoint.get("choice")
         self.model.prior = float(checkpoint["state_dict"]["prior"])
         if "bank" in checkpoint:
             self.bank = WarpBank.from_state(checkpoint["bank"])

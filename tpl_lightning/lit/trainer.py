@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 from torch import nn
 
 from tpl_lightning.config import Config
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files import check_same_cache, first_epoch, training_checkpoint
 from tpl_lightning.functional import most_of_ranks
 from tpl_lightning.lit.callbacks import EpochProgress, IcaeWeightAnnealing, PrototypeBuilder
@@ -125,8 +125,7 @@ def _or_one_line(config: Config, call: Callable[[], Result]) -> Result:
 
 
 def _in_one_line(config: Config, error: BaseException) -> UserError:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return UserError(f"trainer options {config.trainer}: {first}")
+    return UserError(f"trainer options {config.trainer}: {first_line(error)}.")
 
 
 def training_callbacks(module: AlignmentModule, checkpoint: Path | None = None) -> list[Callback]:

@@ -1,7 +1,9 @@
 """One trial: ``tpl fit`` in a process of its own, watched while it runs."""
 
+import errno
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +16,8 @@ from tpl_lightning.tracking import BEST, BestScores, read_log
 __all__ = ["TrialFailed", "fit", "metric_of_run"]
 
 _COMMAND = (sys.executable, "-m", "tpl_lightning", "fit")
+# What fails for want of room says nothing of its values: it is tried again as what was killed, by the next call.
+_NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 _POLL_SECONDS = 0.25
 _GRACE_SECONDS = 15.0  # after SIGTERM, to write a checkpoint
 
@@ -120,7 +124,8 @@ def fit(
         raise TrialFailed(f"killed by signal {-process.returncode}", killed=True)
     if process.returncode != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise TrialFailed((lines or ["no output"])[-1][:300])
+        last = (lines or ["no output"])[-1]
+        raise TrialFailed(last[:300], killed=any(words in last for words in _NO_ROOM))
     return True
 
 

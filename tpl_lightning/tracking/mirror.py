@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tpl_lightning.config import Config, config_to_dict
+from tpl_lightning.errors import first_line
 from tpl_lightning.tracking.login import choose_mode
 from tpl_lightning.tracking.scores import BestScores
 
@@ -68,7 +69,7 @@ class Mirror:
         try:
             call(self._run)
         except Exception as error:  # whatever a service and a network can raise
-            print(f"Warning: W&B failed ({_first_line(error)}); the run goes on without it.", file=sys.stderr)
+            print(f"Warning: W&B failed ({first_line(error)}); the run goes on without it.", file=sys.stderr)
             run, self._run = self._run, None
             _quietly(lambda: run.finish(exit_code=1))
 
@@ -199,7 +200,7 @@ def _open(config: Config, run_dir: Path, mode: str, why: str, tags: Sequence[str
         try:
             run = _init(config, run_dir, attempt, tags)
         except Exception as error:  # wandb missing, broken, or its service or server out of reach
-            problem = problem or f"W&B does not start {attempt} ({_first_line(error)})"
+            problem = problem or f"W&B does not start {attempt} ({first_line(error)})"
             continue
         where = run.url if attempt == "online" else _offline_place(run)
         print(f"{f'Warning: {problem}; ' if problem else ''}W&B: {attempt} ({why}), {where}", file=sys.stderr)
@@ -261,7 +262,3 @@ def _quietly(call: Callable[[], object]) -> None:
         call()
     except Exception:  # it has failed already, and was warned of
         return
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

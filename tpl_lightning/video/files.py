@@ -1,9 +1,7 @@
 """Reading and writing video files with PyAV, an optional dependency."""
 
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.files import whole_file
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.decoding import FrameDecoder, pyav
 from tpl_lightning.video.pixels import FrameSize, RgbConverter, YuvConverter, deinterlaced
@@ -253,17 +252,10 @@ def write_video(
         )
     if not fps > 0:
         raise UserError(f"Expected `fps` > 0 to write {path}, but got {fps}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        # The index goes first, so that a browser can start and seek before it has the whole file.
-        options = {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}
-        with av.open(str(part), "w", options=options) as container:
-            _encode(container, codec, frames, fps, crf, path, times_s)
-        part.replace(path)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    # The index goes first, so that a browser can start and seek before it has the whole file.
+    options = {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}
+    with whole_file(path) as part, av.open(str(part), "w", options=options) as container:
+        _encode(container, codec, frames, fps, crf, path, times_s)
     return path
 
 

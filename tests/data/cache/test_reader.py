@@ -2,6 +2,7 @@
 
 import multiprocessing
 import pickle
+import shutil
 import warnings
 from unittest import mock
 
@@ -381,3 +382,16 @@ def test_frame_times_are_kept_and_checked(tmp_path):
         file["frame_times"][3] = 0.05
     with pytest.raises(UserError, match="video 'known': frame_times must be 0 or more, and never fall"):
         EmbeddingCache(tmp_path / "y.h5").validate()
+
+
+@pytest.mark.parametrize("room", [2**19, 2**20 + 2000])
+def test_a_disk_without_room_is_said_before_hdf5_meets_it(tmp_path, monkeypatch, room):
+    path = tmp_path / "x.h5"
+    path.write_text("as it was")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=room))
+    # A cache without a row has room in the second case, one with 1,000 rows has not.
+    with pytest.raises(OSError, match="No space left on device"), _writer(path) as writer:
+        writer.append(**VIDEO, embeddings=np.zeros((1000, 3)))
+    assert path.read_text() == "as it was"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,6 +1,10 @@
 """Several cache files read as one, and what is read of large caches."""
 
 import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -227,3 +231,54 @@ def test_shards_keep_the_times_of_frames(tmp_path):
     found = open_cache(tmp_path / "part-*.h5")
     for index, name in enumerate("abc"):
         np.testing.assert_equal(found.frame_times(index), times[name])
+
+
+def _many(folder, count):
+    rng = np.random.default_rng(0)
+    about = {"dataset": "many", "extractor": "none", "source": "made by a test", "phase_names": {"jump": ["a", "b"]}}
+    for k in range(count):
+        with EmbeddingCacheWriter(folder / f"part-{k:03d}.h5", **about) as writer:
+            split = "test" if k % 10 == 0 else "train"
+            frames = np.cumsum(rng.normal(size=(8, 3)), axis=0)
+            writer.append(video_id=f"v{k:03d}", action="jump", split=split, embeddings=frames, labels=np.arange(8) // 4)
+    return folder / "part-*.h5"
+
+
+def test_shards_beyond_the_usual_number_of_open_files(tmp_path):
+    pattern = _many(tmp_path, 60)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = len(os.listdir("/proc/self/fd" if Path("/proc/self/fd").exists() else "/dev/fd")) + 30
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
+        cache = open_cache(pattern)
+        assert len([cache.read(i) for i in range(60)]) == 60
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= few + 30
+        # Where the system allows no more, the way out is said, and the cache is not called damaged.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
+        shards = ShardedCache(pattern, [EmbeddingCache(path) for path in cache.files])
+        with pytest.raises(UserError, match=r"part-\d+\.h5: cannot be opened \(Too many open files\); .*ulimit -n"):
+            [shards.read(i) for i in range(60)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+_WITHIN = """
+import resource, sys
+from tpl_lightning.__main__ import main
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["direct", "tpl"])
+def test_600_shards_within_1024_open_files(tmp_path, method):
+    pattern = _many(tmp_path, 600)
+    small = ["train.max_epochs=2", "data.num_workers=2", "data.batch_size=64", "model.hidden=8"]
+    place = [f"data.cache={pattern}", f"run.dir={tmp_path}", "run.name=r", "run.figures=false", "run.wandb=disabled"]
+    for arguments in (["cache", "validate", str(pattern)], ["fit", f"method={method}", *place, *small]):
+        process = subprocess.run(
+            [sys.executable, "-c", _WITHIN, *arguments], capture_output=True, text=True, check=False
+        )
+        assert process.returncode == 0, process.stderr
+    assert (tmp_path / "r" / "metrics.json").is_file()

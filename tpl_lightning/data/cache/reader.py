@@ -4,6 +4,7 @@ Format "tpl-embedding-cache" version 1; data/README.md lists its datasets. The w
 """
 
 import copy
+import errno
 import hashlib
 import json
 import os
@@ -120,6 +121,13 @@ class EmbeddingCache:
 
     def _wrong(self, found: str) -> UserError:
         return UserError(f"{self.path}: {found}; make the cache anew (data/README.md describes the format).")
+
+    def _unreadable(self, what: str, error: Exception) -> UserError:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return UserError(
+                f"{self.path}: cannot be opened ({first_line(error)}); let this process open more, with `ulimit -n`."
+            )
+        return self._wrong(f"{what} cannot be read ({first_line(error)})")
 
     def _read_metadata(self, file: h5py.File) -> None:
         attributes = dict(file.attrs)
@@ -291,7 +299,7 @@ class EmbeddingCache:
                 with h5py.File(self.path, "r") as file:
                     values = file["labels"][:]
             except _DAMAGE as error:
-                raise self._wrong(f"labels cannot be read ({first_line(error)})") from error
+                raise self._unreadable("labels", error) from error
             if values.size and (values.min() < -1 or values.max() > np.iinfo(np.int16).max):  # before it is narrowed
                 frame = int(np.flatnonzero((values < -1) | (values > np.iinfo(np.int16).max))[0])
                 index = int(np.searchsorted(self.offsets, frame, side="right")) - 1
@@ -347,8 +355,8 @@ class EmbeddingCache:
                 self._read_rows(reader, frames[first : first + length], start)
                 done += 1
         except _DAMAGE as error:
-            found = f"video {str(self.video_id[indices[done]])!r}: embeddings cannot be read ({first_line(error)})"
-            raise self._wrong(found) from error
+            what = f"video {str(self.video_id[indices[done]])!r}: embeddings"
+            raise self._unreadable(what, error) from error
         if labels is None:
             return
         known = self._labels_of_all() if self.has_labels else None
@@ -394,7 +402,7 @@ class EmbeddingCache:
                 with h5py.File(self.path, "r") as file:
                     self._columns[name] = file[name][:].astype(dtype)
             except _DAMAGE as error:
-                raise self._wrong(f"{name} cannot be read ({first_line(error)})") from error
+                raise self._unreadable(name, error) from error
         values = self._columns[name][self.offsets[index] : self.offsets[index + 1]]
         return None if np.isnan(values).all() else values
 
@@ -414,7 +422,7 @@ class EmbeddingCache:
                 group = file["extractor_state"]
                 return {name: group[name][()] for name in group}, json.loads(_text(group.attrs["parameters"]))
         except _DAMAGE as error:
-            raise self._wrong(f"group 'extractor_state' cannot be read ({first_line(error)})") from error
+            raise self._unreadable("group 'extractor_state'", error) from error
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with metadata, labels or (a sample of) the embeddings."""

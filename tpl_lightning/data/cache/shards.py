@@ -1,7 +1,9 @@
 """Several cache files that are read as one: ``data.cache='embeddings/part-*.h5'``."""
 
 import glob
+import resource
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import FileError, UserError
 
 __all__ = ["ShardedCache", "open_cache"]
+
+_OTHER_FILES = 256  # that a process opens: libraries, pipes to its workers
 
 
 def open_cache(path: str | Path, groups: Sequence[str] | None = None) -> EmbeddingCache:
@@ -42,7 +46,17 @@ def _open(pattern: str) -> EmbeddingCache:
         raise FileError(
             f"{pattern}: no embedding cache fits this pattern; give existing files with data.cache=PATTERN."
         )
+    _allow_open_files(2 * len(files) + _OTHER_FILES)  # one for each, and one more while it is looked at
     return EmbeddingCache(files[0]) if len(files) == 1 else ShardedCache(pattern, [EmbeddingCache(f) for f in files])
+
+
+def _allow_open_files(count: int) -> None:
+    """Let this process open that many files, as far as the system allows; 256 and 1,024 are usual at first."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class ShardedCache(EmbeddingCache):

@@ -14,12 +14,14 @@ import numpy as np
 
 from tpl_lightning.data.cache.groups import FeatureGroup
 from tpl_lightning.errors import UserError
+from tpl_lightning.files import check_room, remove_left, temporary_name
 
 __all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter", "are_frame_times", "writable"]
 
 FORMAT, VERSION = "tpl-embedding-cache", 1
 SPLITS = ("train", "val", "test")
 _COPIED = 2**24  # bytes that are copied at a time
+_FRAME_BYTES, _VIDEO_BYTES = 14, 256  # of what is stored beside the embeddings
 
 
 def are_frame_times(times: np.ndarray) -> bool:
@@ -73,7 +75,7 @@ class EmbeddingCacheWriter:
         self.path, self.dtype = Path(path), np.dtype(dtype)
         self.feature_groups = feature_groups or []
         self.phase_names = {action: list(names) for action, names in phase_names.items()}
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        self._temporary = temporary_name(self.path)
         self._ids: dict[str, None] = {}
         self._rows: list[tuple[str, str, float]] = []
         self._file_bytes: list[int] = []
@@ -82,7 +84,9 @@ class EmbeddingCacheWriter:
         self._progress: list[np.ndarray] = []
         self._frame_times: list[np.ndarray] = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        remove_left(self.path.parent)
         self._channels: int | None = None
+        check_room(self.path, 0)
         # Without a name: gone when the process is.
         self._spool = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
         self._file = h5py.File(self._temporary, "w")
@@ -231,6 +235,8 @@ class EmbeddingCacheWriter:
         if named != self._channels:
             raise UserError(f"{self.path}: feature groups of {named} channels, but embeddings of {self._channels}.")
         file, text = self._file, h5py.string_dtype()
+        self._spool.flush()
+        check_room(self.path, self._spool.tell() + self._offsets[-1] * _FRAME_BYTES + len(self._rows) * _VIDEO_BYTES)
         self._copy_rows()
         file.create_dataset("offsets", data=np.array(self._offsets, dtype=np.int64))
         columns = {
@@ -269,10 +275,11 @@ class EmbeddingCacheWriter:
         self._spool.close()
 
     def _discard(self) -> None:
-        self._file.close()
+        # On a full disk HDF5 must find room for what it still wants to write, or it complains as long as it lives.
+        for leave in (self._spool.close, lambda: os.truncate(self._temporary, 0), self._file.close):
+            with suppress(OSError, RuntimeError):
+                leave()
         self._temporary.unlink(missing_ok=True)
-        with suppress(OSError):  # a full disk once more
-            self._spool.close()
 
 
 def writable(text: str) -> str:

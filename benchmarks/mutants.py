@@ -1,0 +1,188 @@
+"""Small faults put into functional/ and metrics/, one at a time: which does no test notice?
+
+Usage: python benchmarks/mutants.py [--count 60] [--seed 0] [--rooms functional metrics] [--only kendall]
+
+A fault is an operator, a comparison or a number that is another. A module is tested by the file that mirrors it, or,
+where there is none, by those tests of its rooms that name what it exports. Prints the share that was noticed, and the
+faults that were not; some of these change nothing that could be noticed.
+"""
+
+import argparse
+import ast
+import copy
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SECONDS = 60  # after which a fault counts as noticed: the tests do not end
+_ROOMS = ("functional", "metrics")
+_NOT_ALONE = ("difw_backend", "__init__")  # compiled; nothing in it
+_OTHER: dict[type, type] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.MatMult: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+_NAMES = {"min": "max", "max": "min", "zeros": "ones", "ones": "zeros", "floor": "ceil", "sum": "mean", "mean": "sum"}
+
+
+def _places(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what runs: no annotations, no words of errors, no doors."""
+    if isinstance(node, ast.Raise | ast.Assert | ast.AnnAssign) or (
+        isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ):
+        return
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns", "decorator_list"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from _places(child)
+
+
+def _change(node: ast.AST) -> bool:
+    """Put a fault into a node, if it is of a kind that can have one."""
+    if isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(node.op) in _OTHER:
+        node.op = _OTHER[type(node.op)]()  # type: ignore[assignment]
+    elif isinstance(node, ast.Compare) and type(node.ops[0]) in _OTHER:
+        node.ops[0] = _OTHER[type(node.ops[0])]()
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        node.value = not node.value
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        node.value = node.value + 1 if isinstance(node.value, int) else 2 * node.value or 1.0
+    elif isinstance(node, ast.Attribute) and node.attr in _NAMES:
+        node.attr = _NAMES[node.attr]
+    elif isinstance(node, ast.Name) and node.id in _NAMES:
+        node.id = _NAMES[node.id]
+    else:
+        return False
+    return True
+
+
+def faults(source: str) -> list[tuple[int, str, str]]:
+    """Return line, what it becomes, and the whole faulty source, of every fault."""
+    tree, found = ast.parse(source), []
+    count = len(list(_places(tree)))
+    for number in range(count):
+        changed = copy.deepcopy(tree)
+        node = list(_places(changed))[number]
+        if _change(node):
+            line = getattr(node, "lineno", 0)
+            statement = next(
+                part for part in reversed(list(ast.walk(changed))) if isinstance(part, ast.stmt) and _holds(part, node)
+            )
+            found.append((line, ast.unparse(statement).splitlines()[0][:110], ast.unparse(changed)))
+    return found
+
+
+def _holds(part: ast.stmt, node: ast.AST) -> bool:
+    return any(child is node for child in ast.walk(part))
+
+
+def tests_of(module: Path, rooms: list[str]) -> list[str]:
+    """Return the test files of a module, relative to the root."""
+    inside = module.relative_to(ROOT / "tpl_lightning")
+    mirror = ROOT / "tests" / inside.parent / f"test_{inside.name}"
+    if mirror.is_file():
+        return [str(mirror.relative_to(ROOT))]
+    names = [
+        node.name
+        for node in ast.parse(module.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    ]
+    wanted = re.compile(rf"\b({'|'.join(names)})\b")
+    found = [path for room in rooms for path in sorted((ROOT / "tests" / room).rglob("test_*.py"))]
+    return [str(path.relative_to(ROOT)) for path in found if wanted.search(path.read_text())]
+
+
+def notices(folder: Path, tests: list[str]) -> bool:
+    """Tell whether the tests fail in a copy of the project; they run in a fork, which has imported the heavy parts."""
+    process = os.fork()
+    if process == 0:
+        os.setsid()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os.chdir(folder)
+        sys.path.insert(0, str(folder))
+        import pytest
+
+        os._exit(int(pytest.main(["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests])))
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) != 0
+        time.sleep(0.05)
+    os.killpg(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return True
+
+
+def main() -> None:
+    """Try a random sample."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rooms", nargs="+", default=list(_ROOMS))
+    parser.add_argument("--only", default="", help="modules whose paths hold this")
+    options = parser.parse_args()
+    sys.dont_write_bytecode = True
+    import lightning  # noqa: F401 - imported once, for all forks
+    import sklearn.linear_model  # noqa: F401
+    import torchmetrics  # noqa: F401
+
+    modules = [path for room in options.rooms for path in sorted((ROOT / "tpl_lightning" / room).rglob("*.py"))]
+    modules = [path for path in modules if path.stem not in _NOT_ALONE and options.only in str(path)]
+    every = [(module, fault) for module in modules for fault in faults(module.read_text())]
+    chosen = random.Random(options.seed).sample(every, min(options.count, len(every)))
+    noticed, left = 0, []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name in ("tpl_lightning", "tests", "pyproject.toml"):
+            source = ROOT / name
+            without = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=without) if source.is_dir() else shutil.copy(source, folder)
+        sound = {module for module in {m for m, _ in chosen} if not notices(folder, tests_of(module, options.rooms))}
+        for module, (line, text, faulty) in chosen:
+            name = module.relative_to(ROOT)
+            if module not in sound:
+                print(f"{name}: its tests fail, or take over {SECONDS} s, without a fault", flush=True)
+                continue
+            (folder / name).write_text(faulty)
+            found = notices(folder, tests_of(module, options.rooms))
+            shutil.copy(module, folder / name)
+            noticed += found
+            if not found:
+                left.append(f"{name}:{line}: {text}")
+                print(left[-1], flush=True)
+    tried = noticed + len(left)
+    print(f"{noticed} of {tried} faults noticed ({noticed / max(tried, 1):.0%}); {len(every)} can be made")
+
+
+if __name__ == "__main__":
+    main()
