@@ -1,5 +1,6 @@
 """Joint alignment without a network, as an aligner of its own and as the refinement of any other."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from tpl_lightning.data import Preprocessor, VideoSet
 from tpl_lightning.evaluation import Alignment, prototype_grid, voted_labels
 from tpl_lightning.files import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.functional import compute_device, is_rank_zero, on_rank_zero, resample
-from tpl_lightning.functional.warps import cpab_warp
+from tpl_lightning.functional.warps import prototype_times, video_times
 from tpl_lightning.groupwise import FINE_CELLS, JointModel, JointStart, chunks, warps_from_positions
 
 __all__ = ["JointAligner", "wants_detail"]
@@ -152,7 +153,7 @@ class JointAligner(StoredAligner):
             video_id=videos.video_id,
             action=videos.action,
             split=videos.split,
-            positions=self._warped(-theta, videos.lengths),
+            positions=self._warped(prototype_times, theta, videos.lengths),
             sources=self._sources(videos, theta),
         )
 
@@ -198,6 +199,7 @@ class JointAligner(StoredAligner):
         """Return where the joint fit of features (N, G, C) starts: at the warps of the base where there is one."""
         self._cells = FINE_CELLS if fine else self._configured_cells()
         options = joint_options(self.config.direct, num_cells=self._cells, fine=fine)
+        options = replace(options, ends=self.config.warp.ends == "open")
         return JointStart.find(
             features,
             self._codes(train, catalogue),
@@ -217,7 +219,8 @@ class JointAligner(StoredAligner):
         def score(strength: float) -> np.ndarray:
             fits[strength] = start.fit(strength)
             theta = fits[strength][1].cpu()
-            return held_out_scores(self._warped(-theta, train.lengths), self._warped(theta, points), train)
+            positions = self._warped(prototype_times, theta, train.lengths)
+            return held_out_scores(positions, self._warped(video_times, theta, points), train)
 
         if self.config.direct.labels > 0 or not labels_choose(self.config.select, train):
             return PriorChoice(1.0, {}), *start.fit()
@@ -240,7 +243,7 @@ class JointAligner(StoredAligner):
         def fit(half: Tensor, fine: bool) -> Tensor:
             # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
             theta = self._start_on_grid(half, some, catalogue, fine=fine, adapt=False).fit()[1]
-            return cpab_warp(theta, grid, num_cells=self._cells)
+            return video_times(theta, grid, num_cells=self._cells)
 
         return detail_pays(features, action, fit, num_actions=count)
 
@@ -319,17 +322,17 @@ class JointAligner(StoredAligner):
     def _sources(self, videos: VideoSet, theta: Tensor) -> list[np.ndarray]:
         """Return T^theta at the prototype points of each video, (L,)."""
         lengths = _prototype_lengths(self._fitted()["hyper_parameters"]["catalogue"])
-        return self._warped(theta, np.array([lengths[str(a)] for a in videos.action]))
+        return self._warped(video_times, theta, np.array([lengths[str(a)] for a in videos.action]))
 
-    def _warped(self, theta: Tensor, sizes: np.ndarray) -> list[np.ndarray]:
-        """Return T^theta (N, d) at so many even times (N,) of each video."""
+    def _warped(self, way: Callable[..., Tensor], theta: Tensor, sizes: np.ndarray) -> list[np.ndarray]:
+        """Return the times of a way (``prototype_times``, ``video_times``) at so many even times (N,) of each video."""
         found: list[np.ndarray] = [np.empty(0)] * len(sizes)
         order = np.argsort(sizes, kind="stable")  # of similar lengths together: little padding
         for chunk in chunks(len(order), _TOGETHER):
             rows = order[chunk]
             grids = [torch.from_numpy(prototype_grid(size)) for size in sizes[rows].tolist()]
             points = pad_sequence(grids, batch_first=True, padding_value=1.0)
-            times = cpab_warp(theta[rows], points, num_cells=self._num_cells()).numpy()
+            times = way(theta[rows], points, num_cells=self._num_cells()).numpy()
             for row, values in zip(rows.tolist(), times, strict=True):
                 found[row] = values[: sizes[row]]
         return found

@@ -9,7 +9,9 @@ import numpy as np
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["Alignment", "prototype_grid"]
+__all__ = ["Alignment", "faced_positions", "idle_frames", "prototype_grid"]
+
+_ROUNDING = 1e-5  # a frame is much longer
 
 _TEXT = ("video_id", "action", "split")
 _NUMBERS = {
@@ -26,6 +28,24 @@ def prototype_grid(length: int) -> np.ndarray:
     return np.linspace(0.0, 1.0, length, dtype=np.float32)
 
 
+def idle_frames(position: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which frames come before the action and which after it, (L_i,) bool each.
+
+    Args:
+        position: T^-theta at the frames, (L_i,).
+        source: T^theta at the prototype points, (L,).
+    """
+    times = prototype_grid(len(position))
+    before = (times < source[0] - _ROUNDING) & (position <= _ROUNDING)
+    return before, (times > source[-1] + _ROUNDING) & (position >= 1 - _ROUNDING)
+
+
+def faced_positions(position: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Return positions (L_i,), -1 for idle frames before the action and 2 for those after, see :func:`idle_frames`."""
+    before, after = idle_frames(position, source)
+    return np.where(before, -1.0, np.where(after, 2.0, position)).astype(position.dtype)
+
+
 @dataclass(frozen=True)
 class Alignment:
     """Where every frame of every video lies on the prototype timeline of its action.
@@ -33,6 +53,10 @@ class Alignment:
     Convention: times are in [0, 1] on both sides. ``source_position`` is T^theta at the L prototype points
     (prototype time -> video time), ``prototype_position`` is T^-theta at the frames u / (L_i - 1) (video
     time -> prototype time).
+
+    Open ends: where a video misses the begin or the end, its positions start above 0 or end below 1, and
+    ``source_position`` is below 0 or above 1 at prototype points where it has no frame. Where it idles before or after,
+    ``source_position`` starts above 0 or ends below 1, and the frames outside have position 0 or 1: they face no point.
 
     Attributes:
         video_id: (N,) names.
@@ -108,6 +132,10 @@ class Alignment:
     def source(self, index: int) -> np.ndarray:
         """Return T^theta at the prototype points of one video, (L,)."""
         return self.source_position[self.source_offsets[index] : self.source_offsets[index + 1]]
+
+    def faced(self, index: int) -> np.ndarray:
+        """Return what :meth:`position` does, but -1 or 2 for idle frames, which face no prototype point."""
+        return faced_positions(self.position(index), self.source(index))
 
     def save(self, path: Path) -> None:
         """Write alignment.h5: a temporary file beside it, then a rename."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.functional import resample, resample_nearest
+from tpl_lightning.functional import resample, resample_nearest, within_ends
 from tpl_lightning.groupwise import chunks
 from tpl_lightning.metrics import (
     CycleBackConsistency,
@@ -77,7 +77,7 @@ def _batches(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> Iterat
     kept = np.flatnonzero(keep)
     for part in chunks(len(kept), _CHUNK):
         rows = kept[part]
-        yield {"position": _padded([alignment.position(i) for i in rows], fill=0.0), **_ballots(sources, videos, rows)}
+        yield {"position": _padded([alignment.faced(i) for i in rows], fill=0.0), **_ballots(sources, videos, rows)}
 
 
 def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dict[str, float]:
@@ -115,8 +115,7 @@ def _embedding_batches(
         embeddings = _padded(parts, fill=0.0)
         common = {"action": batch["action"], "video_index": torch.from_numpy(rows)}
         own = {"embeddings": embeddings, "labels": batch["labels"], "lengths": lengths, **common}
-        # A source position past 1 (by more than rounding) means that the video has no frame there.
-        labels = resample_nearest(batch["labels"], source, lengths).where(source <= 1 + 1e-6, -1)
+        labels = resample_nearest(batch["labels"], source, lengths).where(within_ends(source), -1)
         aligned = resample(embeddings, source, lengths)
         yield {"embeddings": aligned, "labels": labels, "lengths": batch["prototype_length"], **common}, own
 

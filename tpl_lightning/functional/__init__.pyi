@@ -12,7 +12,7 @@ from .distributed import (
 )
 from .dtw import dtw_positions
 from .expected_paths import expected_path
-from .masks import frame_times, length_mask
+from .masks import frame_times, length_mask, within_ends
 from .prototypes import PrototypeAccumulator, group_mean, leave_one_out_mean
 from .resampling import resample, resample_nearest, resample_to_size
 from .smoothing import sample_each, sample_rows, smoothed, stage_size, time_slope
@@ -43,4 +43,5 @@ __all__ = [
     "stage_size",
     "time_slope",
     "wait_for_all",
+    "within_ends",
 ]

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor
 
-__all__ = ["frame_times", "length_mask"]
+__all__ = ["frame_times", "length_mask", "within_ends"]
+
+_ROUNDING = 1e-6  # float32 warps may overshoot an end by some ulp; a missing frame does by more
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
@@ -26,3 +28,8 @@ def frame_times(lengths: Tensor, size: int, dtype: torch.dtype = torch.float32) 
     """
     frame = torch.arange(size, device=lengths.device, dtype=dtype)
     return (frame / (lengths.unsqueeze(1) - 1).clamp(min=1).to(dtype)).clamp(max=1.0)
+
+
+def within_ends(times: Tensor) -> Tensor:
+    """Return which times lie in [0, 1], up to rounding: elsewhere a video has no frame, or a prototype no point."""
+    return (times >= -_ROUNDING) & (times <= 1 + _ROUNDING)

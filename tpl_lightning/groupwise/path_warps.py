@@ -18,6 +18,7 @@ _COSTS = 2**22  # that are in memory at once
 _SMOOTHNESS = 1e-6  # of the warp nearest to a path, against mean squared errors of position
 _POINTS = 4  # points to a cell of the warps at which paths are found
 _REACH = 4.0  # points by which a frame may move from its path
+_SKIP = 0.5  # of the mean cost of all pairs: that of a frame or a point outside the path
 _FLAT = 0.1  # of the mean square slope of the prototype: where it is flatter, steps are short
 
 
@@ -40,8 +41,15 @@ def path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
             target[rows].transpose(1, 2),
             alpha=-2,
         )
-        found.append(sharpened(dtw_positions(cost.clamp(min=0)), signal[rows], target[rows]))
-    return warps_from_positions(torch.cat(found), num_cells=options.num_cells, smoothness=_SMOOTHNESS)
+        cost = cost.clamp(min=0)
+        skip = _SKIP * cost.mean((1, 2)) if options.ends else None
+        position = dtw_positions(cost, skip)
+        refined = sharpened(position, signal[rows], target[rows])
+        # Frames outside the prototype stay there.
+        found.append(refined.where((position > 0) & (position < 1), position) if options.ends else refined)
+    return warps_from_positions(
+        torch.cat(found), num_cells=options.num_cells, smoothness=_SMOOTHNESS, ends=options.ends
+    )
 
 
 def sharpened(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 4) -> Tensor:
