@@ -32,7 +32,11 @@ def cut(cache: EmbeddingCache, out: Path, most: float, seed: int) -> Path:
     """Write a cache whose videos lose up to ``most`` of their length at each end."""
     rng = np.random.default_rng(seed)
     with EmbeddingCacheWriter(
-        out, dataset=cache.dataset, extractor=cache.extractor, source=f"{cache.path.name}, cut", phase_names=cache.phase_names
+        out,
+        dataset=cache.dataset,
+        extractor=cache.extractor,
+        source=f"{cache.path.name}, cut",
+        phase_names=cache.phase_names,
     ) as writer:
         for i, length in enumerate(cache.lengths.tolist()):
             begin, end = np.rint(rng.uniform(0, most, 2) * length).astype(int)

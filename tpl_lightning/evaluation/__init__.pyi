@@ -1,4 +1,4 @@
-from .alignment import Alignment, prototype_grid
+from .alignment import Alignment, faced_positions, idle_frames, prototype_grid
 from .quality import assess
 from .scores import Scores, evaluate, unmeasured, voted_labels
 
@@ -7,6 +7,8 @@ __all__ = [
     "Scores",
     "assess",
     "evaluate",
+    "faced_positions",
+    "idle_frames",
     "prototype_grid",
     "unmeasured",
     "voted_labels",

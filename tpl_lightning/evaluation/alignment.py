@@ -137,6 +137,11 @@ class Alignment:
         """Return what :meth:`position` does, but -1 or 2 for idle frames, which face no prototype point."""
         return faced_positions(self.position(index), self.source(index))
 
+    def there(self, index: int) -> np.ndarray:
+        """Return at which prototype points one video has a frame, (L,) bool."""
+        source = self.source(index)
+        return (source >= -_ROUNDING) & (source <= 1 + _ROUNDING)
+
     def save(self, path: Path) -> None:
         """Write alignment.h5: a temporary file beside it, then a rename."""
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -10,8 +10,8 @@ from .distributed import (
     part_from_ranks,
     wait_for_all,
 )
-from .dtw import dtw_positions
-from .expected_paths import expected_path
+from .dtw import dtw_positions, open_costs
+from .expected_paths import expected_path, path_posterior
 from .masks import frame_times, length_mask, within_ends
 from .prototypes import PrototypeAccumulator, group_mean, leave_one_out_mean
 from .resampling import resample, resample_nearest, resample_to_size
@@ -33,7 +33,9 @@ __all__ = [
     "most_of_ranks",
     "num_ranks",
     "on_rank_zero",
+    "open_costs",
     "part_from_ranks",
+    "path_posterior",
     "resample",
     "resample_nearest",
     "resample_to_size",

@@ -7,8 +7,9 @@ of the table of costs do not need one another, so each is a handful of tensor op
 import torch
 from torch import Tensor
 
-__all__ = ["dtw_positions"]
+__all__ = ["dtw_positions", "open_costs"]
 
+_FORBIDDEN = 1e6  # times the largest cost
 _DIAGONAL, _STAY, _ALONG = 0, 1, 2  # where a cell was reached from: (g - 1, p - 1), (g - 1, p), (g, p - 1)
 
 
@@ -38,14 +39,24 @@ def dtw_positions(cost: Tensor, skip: Tensor | None = None) -> Tensor:
 
 def _open_positions(cost: Tensor, skip: Tensor) -> Tensor:
     """Return the positions on paths that may begin and end anywhere on the border: a frame or a point around it all."""
+    points = cost.shape[2]
+    first, last = (run[:, 1:-1].clamp(1, points) - 1 for run in _runs(open_costs(cost, skip)))
+    return (first + last).to(cost.dtype) / (2 * (points - 1))
+
+
+def open_costs(cost: Tensor, skip: Tensor) -> Tensor:
+    """Return costs with a border all around, (N, G + 2, P + 2), so that paths through them have open ends.
+
+    A path goes along the border, at ``skip`` (N,) a cell, before it enters the costs (N, G, P) and after it has left
+    them: a frame that faces the border is idle, a point that faces it is not in the video.
+    """
     count, frames, points = cost.shape
     framed = skip.to(cost).view(-1, 1, 1).expand(count, frames + 2, points + 2).clone()
     framed[:, 1:-1, 1:-1] = cost
     framed[:, 0, 0] = framed[:, -1, -1] = 0.0
-    # Along the other two borders nothing can be skipped.
-    framed[:, 0, -1] = framed[:, -1, 0] = torch.inf
-    first, last = (run[:, 1:-1].clamp(1, points) - 1 for run in _runs(framed))
-    return (first + last).to(cost.dtype) / (2 * (points - 1))
+    # There is no way around the costs.
+    framed[:, 0, -1] = framed[:, -1, 0] = _FORBIDDEN * (1 + cost.abs().amax((1, 2)))
+    return framed
 
 
 def _runs(cost: Tensor) -> tuple[Tensor, Tensor]:

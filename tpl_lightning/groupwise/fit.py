@@ -107,18 +107,21 @@ def barycenters(
     return torch.addcmul(target, target - aligned, share) * weight, mean
 
 
-def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int) -> float:
+def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Tensor | None = None) -> float:
     """Return the leave-one-out mean squared error: of a video against the mean of the others, levels aside.
 
     Args:
         aligned: (N, G, C) videos on one timeline.
         action: (N,).
         num_actions: A.
+        cover: (N, G, 1) weight of a video at each point, see :func:`barycenters`.
     """
-    aligned = less_level(aligned, 1.0)
-    target = barycenters(aligned, action, num_actions=num_actions)[0]
-    distance = (target - aligned).square().sum(dtype=torch.float64)
-    return float(distance) / max(aligned.shape[0] * aligned.shape[1], 1)
+    aligned = less_level(aligned, 1.0, cover)
+    target = barycenters(aligned, action, num_actions=num_actions, cover=cover)[0]
+    distance = (target - aligned).square()
+    if cover is None:
+        return float(distance.sum(dtype=torch.float64)) / max(aligned.shape[0] * aligned.shape[1], 1)
+    return float((distance * cover).sum(dtype=torch.float64) / cover.sum(dtype=torch.float64))
 
 
 def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: int) -> float:

@@ -86,7 +86,9 @@ class JointModel:
             theta (N, d), and the mean squared distance to the prototype, (N,).
         """
         if math.isinf(self.stiffness):
-            return still_warps(signal, self.options), (signal - self.prototype[action]).square().sum(-1).mean(1).double()
+            return still_warps(signal, self.options), (signal - self.prototype[action]).square().sum(-1).mean(
+                1
+            ).double()
         theta = self.path_warps(signal, action) if theta is None else theta
         return fit_to_prototypes(
             signal, action, self.prototype, options=self.options, theta=theta, steps=steps, ends=self.ends
@@ -220,7 +222,11 @@ class JointStart:
         if math.isinf(strength):
             options, theta = self.options, still_warps(self.signal, self.options)
         else:
-            options = replace(self.options, smoothness=stiffness * self.options.smoothness)
+            options = replace(
+                self.options,
+                smoothness=stiffness * self.options.smoothness,
+                ends_precision=stiffness * self.options.ends_precision,
+            )
             for number, sigma in enumerate(options.stages):
                 if number == len(options.stages) - 1 and strength == 1:
                     options = regularised(theta, self.signal, action, num_actions=num_actions, options=options)

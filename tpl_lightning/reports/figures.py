@@ -62,7 +62,8 @@ def _draw_signals(
         for i in np.flatnonzero(videos.action == action)[:_MAX_VIDEOS]:
             labels = videos.labels(i)
             _curve(row[0], np.arange(len(labels)), signals[i], labels, colors)
-            _curve(row[1], alignment.position(i), signals[i], labels, colors)
+            faced = alignment.faced(i)
+            _curve(row[1], np.where((faced < 0) | (faced > 1), np.nan, faced), signals[i], labels, colors)
         row[0].set_ylabel(f"{one_line(action)}\n{name}", fontsize=8)
     axes[0, 0].set_title("before: frame", fontsize=9)
     axes[0, 1].set_title("after: prototype time", fontsize=9)
@@ -81,7 +82,9 @@ def _draw_warps(path: Path, alignment: Alignment, videos: VideoSet, source: str)
         for i in np.flatnonzero(videos.action == action)[:_MAX_VIDEOS]:
             grid = prototype_grid(int(alignment.prototype_length[i]))
             style = {"train": "C0", "val": "C2", "test": "C1"}[str(alignment.split[i])]
-            panel.plot(grid, np.minimum(alignment.source(i), 1.0), color=style, linewidth=0.8, alpha=0.8)
+            panel.plot(
+                grid, np.where(alignment.there(i), alignment.source(i), np.nan), color=style, linewidth=0.8, alpha=0.8
+            )
         panel.plot([0, 1], [0, 1], "--", color="0.6", linewidth=0.7)
         panel.set_title(one_line(action), fontsize=9)
         panel.set_xlabel("prototype time", fontsize=7)
@@ -97,8 +100,11 @@ def _mean_signal(signals: list[np.ndarray], alignment: Alignment, rows: np.ndarr
     warped = []
     for i in rows:
         times = alignment.source(i) * (len(signals[i]) - 1)
-        warped.append(np.interp(times, np.arange(len(signals[i])), signals[i], right=np.nan))
-    return np.nanmean(np.stack(warped), axis=0)
+        held = np.interp(times, np.arange(len(signals[i])), signals[i])
+        warped.append(np.where(alignment.there(i), held, np.nan))
+    found = np.stack(warped)
+    there = ~np.isnan(found)
+    return np.where(there.any(axis=0), np.nansum(found, axis=0) / there.sum(axis=0).clip(1), np.nan)
 
 
 def _draw_prototypes(

@@ -24,7 +24,6 @@ __all__ = [
 ]
 
 
-
 def _nearest_index(times: Tensor, lengths: Tensor) -> Tensor:
     """Return round(times * (lengths - 1)), (B, P) int64, within each row's [0, length - 1]."""
     last = (lengths - 1).unsqueeze(1)
