@@ -21,12 +21,18 @@ options (key=default):
   seed=0                seed of the set
   tempo_strength=1.0    how uneven the pace is; 0: even
   actions=null          a list out of bench_press, deadlift, dips, pullups, pushups; empty: all
+  trim=0.0              most that a clip loses at each end, as a share of it: it begins late, or stops early
+  lead=0.0              longest that the figure waits before and after, as a share of the clip: without progress or
+                        phase; with trim too, each end is cut or idle by the toss of a coin
   size=160              pixels along each side
   channels=64           principal components of hog
   num_workers=null      processes; empty: one per core
   overwrite=false       replace a cache that is there
   progress=true         show progress
 """
+
+
+_MOST_TRIMMED, _LONGEST_LEAD = 0.4, 2.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ class RenderOptions:
     seed: int = 0
     tempo_strength: float = 1.0
     actions: list[str] | None = None
+    trim: float = 0.0
+    lead: float = 0.0
     size: int = 160
     channels: int = 64
     num_workers: int | None = None
@@ -51,6 +59,10 @@ class RenderOptions:
             value = getattr(self, key)
             if value is not None and value < least:
                 raise UserError(f"tpl render: expected `{key}` to be at least {least}, but got {value}.")
+        for key, most in (("trim", _MOST_TRIMMED), ("lead", _LONGEST_LEAD)):
+            value = getattr(self, key)
+            if not 0 <= value <= most:
+                raise UserError(f"tpl render: expected `{key}` in 0..{most:g}, but got {value}.")
 
 
 def run(options: RenderOptions) -> int:
@@ -71,6 +83,8 @@ def run(options: RenderOptions) -> int:
             seed=options.seed,
             tempo_strength=options.tempo_strength,
             actions=actions,
+            trim=options.trim,
+            lead=options.lead,
             size=options.size,
             num_workers=options.num_workers,
             channels=options.channels,

@@ -138,7 +138,7 @@ class JointProblem:
             aligned[rows] = less_level(sample_rows(self.signal[rows], times[rows]), self.options.level_freedom, level)
         return aligned, cover
 
-    def energy(self, signal: Tensor, prototype: Tensor, theta: Tensor, rows: slice) -> Tensor:
+    def energy(self, signal: Tensor, prototype: Tensor, theta: Tensor, rows: slice = slice(None)) -> Tensor:
         """Return the energies (N,) at ``theta``."""
         residual = sample_rows(prototype, prototype_times(theta, self.grid, num_cells=self.options.num_cells))
         return self._mismatch(residual.sub_(signal))[0] + self.prior_energy(theta, rows)
@@ -150,7 +150,7 @@ class JointProblem:
         return error - self.options.level_freedom * level.square().sum((1, 2)).double(), level
 
     def linearise(
-        self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor, rows: slice
+        self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor, rows: slice = slice(None)
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return energy (N,), its half gradient (N, d) and Gauss-Newton matrix (N, d, d) at ``theta``.
 

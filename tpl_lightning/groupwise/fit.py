@@ -47,7 +47,7 @@ def _sums(values: Tensor, action: Tensor, num_actions: int) -> Tensor:
     return total.index_add(0, action, values)
 
 
-def centred(theta: Tensor, action: Tensor, *, num_actions: int, num_cells: int) -> Tensor:
+def centred(theta: Tensor, action: Tensor, *, num_actions: int, num_cells: int = 16) -> Tensor:
     """Fix the gauge: return theta (N, d) less the mean of its action, as a common warp aligns nothing.
 
     Open ends: the prototype begins where its first videos do, but for few, and ends alike.
