@@ -38,6 +38,8 @@ _ENOUGH, _LEAST = 360, 24  # videos in all, but so many of each action, with mor
 _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 5  # videos of an action and actions on which it is tried
 _WORTH_TELLING = 2  # times the prior that is set
+_STILL_SHARES = (0.005, 0.01, 0.02, 0.03, 0.05)  # of a prototype's motion, that ends which stand still may hold
+_OBJECTION = 0.003  # of score, from which on labels want a still end kept
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once
@@ -147,6 +149,8 @@ class JointAligner(StoredAligner):
             ends = self._needs_open_ends(train, frames, catalogue)
             start, features = self._start(train, frames, catalogue, fine=fine, ends=ends)
             choice, model, theta = self._fit_chosen(start, train, catalogue)
+            if ends and labels_choose(self.config.select, train):
+                model, theta = self._without_idle_ends(start, model, theta, train, catalogue)
             return choice, model.state(), theta.cpu(), features.shape[1]
 
         choice, state, theta, size = on_rank_zero(fit)
@@ -235,16 +239,48 @@ class JointAligner(StoredAligner):
 
         def score(strength: float) -> np.ndarray:
             fits[strength] = start.fit(strength)
-            theta = fits[strength][1].cpu()
-            sources = self._warped(video_times, theta, points)
-            positions = self._warped(prototype_times, theta, train.lengths)
-            faced = [faced_positions(p, s) for p, s in zip(positions, sources, strict=True)]
-            return held_out_scores(faced, sources, train)
+            return self._held_out_scores(fits[strength][1].cpu(), points, train)
 
         if self.config.direct.labels > 0 or not labels_choose(self.config.select, train):
             return PriorChoice(1.0, {}), *start.fit()
         choice = select_prior(STRENGTHS, score)
         return choice, *fits[choice.strength]
+
+    def _without_idle_ends(
+        self, start: JointStart, model: JointModel, theta: Tensor, train: VideoSet, catalogue: dict[str, Any]
+    ) -> tuple[JointModel, Tensor]:
+        """Take ends that stand still off the prototypes, where labels of training videos do not object.
+
+        Whether a figure that waits belongs to the action, no features tell: a hold that is cut short looks like it.
+        """
+        action = start.action
+        points = np.array([_prototype_lengths(catalogue)[str(a)] for a in train.action])
+
+        def trimmed(share: float) -> tuple[Tensor, Tensor]:
+            """Return theta, and the score of each action."""
+            bounds = (
+                model.still_ends(share)[action] if share > 0 else theta.new_tensor([0.0, 1.0]).expand(len(theta), 2)
+            )
+            length = bounds[:, 1:] - bounds[:, :1]
+            cut = torch.cat([theta[:, :-2], (theta[:, -2:] - bounds[:, :1]) / length], 1)
+            score = torch.from_numpy(self._held_out_scores(cut.cpu(), points, train)).to(self.device)
+            means = [score[action == a].nanmean() for a in range(len(catalogue["actions"]))]
+            return cut, torch.stack(means)
+
+        found, best = trimmed(0.0)
+        for share in _STILL_SHARES:
+            cut, score = trimmed(share)
+            keep = (score >= best - _OBJECTION)[action]
+            found = torch.where(keep.unsqueeze(1), cut, found)
+            best = torch.maximum(best, score.nan_to_num(nan=-1.0))
+        return start.model(found, model.options, model.stiffness), found
+
+    def _held_out_scores(self, theta: Tensor, points: np.ndarray, train: VideoSet) -> np.ndarray:
+        """Return what ``prior_choice.held_out_scores`` does, for warps theta (N, d) on prototypes of so many points."""
+        sources = self._warped(video_times, theta, points)
+        positions = self._warped(prototype_times, theta, train.lengths)
+        faced = [faced_positions(p, s) for p, s in zip(positions, sources, strict=True)]
+        return held_out_scores(faced, sources, train)
 
     def _needs_detail(self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]) -> bool:
         """Tell whether warps are to be in full detail: for long recordings, see ``aligners.detail``."""

@@ -13,7 +13,7 @@ from tpl_lightning.functional import open_costs, path_posterior
 
 __all__ = ["open_barycenter", "open_path_positions", "open_path_weights"]
 
-_SKIP = 0.25  # of the mean cost of all pairs: that of a frame or a point that is left out
+_SKIP_SOFT, _SKIP = 0.25, 0.5  # of the mean cost of all pairs: that of a frame or a point left out, where each is best
 _COLD = 1e-3  # temperature of a single best path, against the mean cost of all pairs
 _SETTLED = 1e-4  # relative change of a barycenter
 
@@ -28,8 +28,9 @@ def open_path_weights(prototype: np.ndarray, video: np.ndarray, gamma: float | N
     """
     cost = torch.cdist(torch.from_numpy(prototype), torch.from_numpy(video)).square().unsqueeze(0)
     mean = cost.mean((1, 2))
-    temperature = _COLD * float(mean) + 1e-12 if gamma is None else gamma
-    return path_posterior(open_costs(cost, _SKIP * mean), temperature)[0].numpy()
+    if gamma is None:
+        return path_posterior(open_costs(cost, _SKIP * mean), _COLD * float(mean) + 1e-12)[0].numpy()
+    return path_posterior(open_costs(cost, _SKIP_SOFT * mean), gamma)[0].numpy()
 
 
 def open_path_positions(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

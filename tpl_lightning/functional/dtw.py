@@ -41,6 +41,8 @@ def _open_positions(cost: Tensor, skip: Tensor) -> Tensor:
     """Return the positions on paths that may begin and end anywhere on the border: a frame or a point around it all."""
     points = cost.shape[2]
     first, last = (run[:, 1:-1].clamp(1, points) - 1 for run in _runs(open_costs(cost, skip)))
+    # At the ends of a video a frame may face points that others would, were they there.
+    first[:, 0], last[:, -1] = last[:, 0], first[:, -1]
     return (first + last).to(cost.dtype) / (2 * (points - 1))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import sample_rows
+from tpl_lightning.functional import sample_rows, smoothed, time_slope
 from tpl_lightning.functional.warps import coverage, video_times
 from tpl_lightning.groupwise.discriminant import TimingSpace
 from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
@@ -30,6 +30,7 @@ from tpl_lightning.groupwise.path_warps import path_warps
 __all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
 _FIRST_STAGES, _FIRST_PRIOR, _FIRST_CELLS = (0.1, 0.025), 1.5, 16  # of the rough fit, whose features are noisier
+_STILL_SIGMA = 0.02  # of the smoothing before motion is measured
 _AXES = 64  # of the projection; more bring nothing
 
 
@@ -93,6 +94,19 @@ class JointModel:
         return fit_to_prototypes(
             signal, action, self.prototype, options=self.options, theta=theta, steps=steps, ends=self.ends
         )
+
+    def still_ends(self, share: float) -> Tensor:
+        """Return where prototypes begin and cease to move, (A, 2) in [0, 1].
+
+        Args:
+            share: Of a prototype's motion, its squared speed summed up, that lies before the one and behind the other.
+        """
+        size = self.prototype.shape[1]
+        motion = time_slope(smoothed(self.prototype, _STILL_SIGMA, size)).square().sum(-1).cumsum(1)
+        motion = motion / motion[:, -1:].clamp(min=1e-12)
+        moving = (motion >= share) & (motion <= 1 - share)
+        begin, last = moving.int().argmax(1), size - 1 - moving.flip(1).int().argmax(1)
+        return torch.stack([begin, last], 1).to(self.prototype) / (size - 1)
 
     def path_warps(self, signal: Tensor, action: Tensor) -> Tensor:
         """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
@@ -234,13 +248,18 @@ class JointStart:
                 theta = fit_jointly(
                     self.beside, action, num_actions=num_actions, options=stage, theta=theta, weight=self.weight
                 )
+        return self.model(theta, options, stiffness), theta
+
+    def model(self, theta: Tensor, options: JointOptions, stiffness: float) -> JointModel:
+        """Return the model of fitted warps theta (N, d): prototypes are the means of the aligned videos."""
+        action, num_actions = self.action, self.num_actions
         grid = torch.linspace(0, 1, self.signal.shape[1], device=theta.device)
         times = video_times(theta, grid, num_cells=options.num_cells)
         cover = coverage(times) if options.ends else None
         aligned = less_level(sample_rows(self.signal, times), options.level_freedom, cover)
         prototype = barycenters(aligned, action, num_actions=num_actions, cover=cover)[1]
         ends = expected_ends(theta, action, num_actions=num_actions) if options.ends else None
-        return JointModel(self.space, options, prototype, stiffness, ends), theta
+        return JointModel(self.space, options, prototype, stiffness, ends)
 
 
 def _with_labels(signal: Tensor, labels: Tensor | None, action: Tensor) -> tuple[Tensor, Tensor | None]:
