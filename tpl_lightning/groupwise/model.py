@@ -31,6 +31,7 @@ __all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
 _FIRST_STAGES, _FIRST_PRIOR, _FIRST_CELLS = (0.1, 0.025), 1.5, 16  # of the rough fit, whose features are noisier
 _STILL_SIGMA = 0.02  # of the smoothing before motion is measured
+_SHORT_REST = 0.1  # of a prototype: a shorter rest at an end is a part of the action
 _AXES = 64  # of the projection; more bring nothing
 
 
@@ -96,7 +97,7 @@ class JointModel:
         )
 
     def still_ends(self, share: float) -> Tensor:
-        """Return where prototypes begin and cease to move, (A, 2) in [0, 1].
+        """Return where prototypes begin and cease to move, (A, 2) in [0, 1]; 0 and 1 where they hardly rest.
 
         Args:
             share: Of a prototype's motion, its squared speed summed up, that lies before the one and behind the other.
@@ -106,7 +107,9 @@ class JointModel:
         motion = motion / motion[:, -1:].clamp(min=1e-12)
         moving = (motion >= share) & (motion <= 1 - share)
         begin, last = moving.int().argmax(1), size - 1 - moving.flip(1).int().argmax(1)
-        return torch.stack([begin, last], 1).to(self.prototype) / (size - 1)
+        still = torch.stack([begin, size - 1 - last], 1).to(self.prototype) / (size - 1)
+        still = torch.where(still > _SHORT_REST, still, 0.0)
+        return torch.stack([still[:, 0], 1 - still[:, 1]], 1)
 
     def path_warps(self, signal: Tensor, action: Tensor) -> Tensor:
         """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
