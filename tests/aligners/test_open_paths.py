@@ -13,7 +13,7 @@ PROTOTYPE = np.stack([np.cos(3 * TIME), np.sin(5 * TIME), 2 * TIME], 1)
 @pytest.mark.parametrize("gamma", [None, 0.01])
 def test_a_video_that_misses_its_ends(gamma):
     position, source = open_path_positions(open_path_weights(PROTOTYPE, PROTOTYPE[12:51], gamma))
-    np.testing.assert_allclose(position[1:-1], TIME[13:50], atol=0.02)
+    np.testing.assert_allclose(position, TIME[12:51], atol=0.02)
     assert (source[:11] < 0).all()
     assert (source[52:] > 1).all()
     assert (np.diff(source) >= 0).all()
@@ -35,4 +35,4 @@ def test_a_barycenter_of_cut_videos_is_what_they_were_cut_from():
     start = PROTOTYPE + 0.1 * np.random.default_rng(0).normal(size=PROTOTYPE.shape)
     found = open_barycenter(videos, start, gamma=None, max_iter=10)
     inside = slice(4, 55)  # where two videos are
-    assert np.square(found - PROTOTYPE)[inside].mean() < 0.2 * np.square(start - PROTOTYPE)[inside].mean()
+    assert np.square(found - PROTOTYPE)[inside].mean() < 0.5 * np.square(start - PROTOTYPE)[inside].mean()

@@ -54,10 +54,14 @@ def open_path_positions(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     position[:first], position[last + 1 :] = 0.0, 1.0
     before, behind = (weights[1:-1, column] > inner.sum(1) for column in (0, -1))
     begin, end = _inside(before, behind)
+    # The first frame may face points that others would, were they there: only the last counts; at the end alike.
+    half = 0.5 / (len(frames) - 1)
     if first == 0:
-        source[begin] = 0.0
+        begin = max(begin, int(np.flatnonzero(source[: end + 1] < half).max(initial=begin)))
+        position[0], source[begin] = points[begin], 0.0
     if last == len(frames) - 1:
-        source[end] = 1.0
+        end = min(end, int((begin + np.flatnonzero(source[begin:] > 1 - half)).min(initial=end)))
+        position[-1], source[end] = points[end], 1.0
     step = 1 / (len(points) - 1)
     source = np.maximum.accumulate(source).clip(0, 1)
     source[:begin] = -step * np.arange(begin, 0, -1)

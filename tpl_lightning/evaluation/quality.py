@@ -44,10 +44,10 @@ class Quality:
     doubtful: list[str]
 
 
-def _disagreement(aligned: np.ndarray, there: np.ndarray) -> float:
+def _disagreement(aligned: np.ndarray, there: np.ndarray | None = None) -> float:
     """Return how far the aligned videos (n, L, C) of one action lie from the mean of the others, a mean square."""
     frames, action = torch.from_numpy(aligned), torch.zeros(len(aligned), dtype=torch.int64)
-    cover = None if there.all() else torch.from_numpy(there).to(frames).unsqueeze(-1)
+    cover = None if there is None or there.all() else torch.from_numpy(there).to(frames).unsqueeze(-1)
     return disagreement(frames, action, num_actions=1, cover=cover)
 
 
@@ -145,7 +145,7 @@ def assess(alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarra
         aligned = np.stack([_sampled(f, s) for f, s in zip(frames, every, strict=True)])
         rescaled = np.stack([_sampled(f, grid) for f in frames])
         own = _disagreement(aligned[: len(rows)], there[: len(rows)])
-        linear = _disagreement(rescaled[: len(rows)], np.ones_like(there[: len(rows)]))
+        linear = _disagreement(rescaled[: len(rows)])
         moved = np.abs(every - grid).max(axis=1)
         found = _doubtful(aligned, rescaled, np.arange(len(every)) < len(rows), moved, there)
         named = [str(videos.video_id[i]) for i in np.concatenate([rows, new])[found]]
