@@ -122,6 +122,13 @@ def _embedding_batches(
         yield {**_without_gaps(shown, within_ends(source)), **common}, own
 
 
+def _without_begun(batch: dict[str, Tensor]) -> Tensor:
+    """Return labels (n, T) without the phase that a video is in where it misses the begin: nobody saw that begin."""
+    labels, first = batch["labels"], batch["source_position"][:, :1]
+    begun = (labels == labels[:, :1]) & (first < 0) & ~within_ends(first)
+    return labels.where(~begun, -1)
+
+
 def _without_gaps(aligned: dict[str, Tensor], there: Tensor) -> dict[str, Tensor]:
     """Return videos on the prototype timeline without the points before and behind them, where they have no frame.
 
@@ -230,7 +237,7 @@ def evaluate(
     for batch in _batches(alignment, videos, test):
         plp.update(**{k: v for k, v in batch.items() if k != "source_position"})
     for batch in _batches(alignment, videos, train | test):
-        spread.update(batch["position"], batch["labels"], batch["lengths"], batch["action"])
+        spread.update(batch["position"], _without_begun(batch), batch["lengths"], batch["action"])
     overall: dict[str, float] = {}
     per_action: dict[str, dict[str, float]] = {a: {} for a in actions}
     for name, metric in (("train/cbc", cbc), ("test/plp", plp), ("event_spread", spread)):

@@ -201,8 +201,7 @@ def agreement_sum(shares: Tensor, prototype_labels: Tensor) -> Tensor:
 def key_events(position: Tensor, labels: Tensor, lengths: Tensor, *, num_phases: int) -> tuple[Tensor, Tensor]:
     """Find when each phase begins: the prototype time of the first frame with that label.
 
-    Phase 0 begins with the video and is no event. A phase that a video is in when it begins, later than the prototype
-    does, has begun before: no event either. Nor has one an event whose first frame faces no prototype point.
+    Phase 0 begins with the video and is no event, nor is a phase whose first frame faces no prototype point.
 
     Args:
         position: (B, T) prototype time of each frame; below 0 or above 1 where it faces no point.
@@ -221,7 +220,7 @@ def key_events(position: Tensor, labels: Tensor, lengths: Tensor, *, num_phases:
     first = first.scatter_reduce(1, labels.where(labelled, 0), frame, "amin")
     happens = (first < size) & (torch.arange(num_phases, device=labels.device) > 0)
     times = position.double().gather(1, first.clamp(max=size - 1))
-    happens &= within_ends(times) & ((first > 0) | (times <= 0))
+    happens &= within_ends(times)
     return times.where(happens, 0.0), happens
 
 
