@@ -12,7 +12,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import within_ends
 from tpl_lightning.functional.scores.phases import prototype_index
 
 __all__ = ["SearchBackend", "frames_on_prototype", "lookup_matches", "nearest_rows", "typical_videos"]
@@ -59,16 +58,16 @@ def frames_on_prototype(source_position: Tensor, lengths: Tensor) -> Tensor:
     Computed once for the training videos of an action; :func:`lookup_matches` reads it.
 
     Convention: ``source_position`` is T^theta at the prototype points (prototype time -> video time); 0 is a video's
-    first frame, 1 its last. Below 0 and past 1 a video has no frame.
+    first frame, 1 its last. Past 1, where a video has no frame, its last one stands in.
 
     Args:
         source_position: (N, L).
         lengths: (N,) frames of each video.
 
     Returns:
-        (N, L) int64 in [0, L_i), -1 where there is none.
+        (N, L) int64 in [0, L_i).
     """
-    return prototype_index(source_position, lengths).where(within_ends(source_position), -1)
+    return prototype_index(source_position, lengths)
 
 
 def typical_videos(aligned: Tensor) -> Tensor:
