@@ -246,3 +246,39 @@ def test_runs_of_earlier_versions_are_tested(tmp_path, make_cache):
     assert main(["test", str(tmp_path / "old"), f"data.cache={path}"]) == 0
     plp = [json.loads((tmp_path / run / "metrics.json").read_text())["test/plp"] for run in ("old", "old-test-c")]
     assert plp[0] == plp[1]
+
+
+@pytest.fixture(scope="module")
+def cut_cache(tmp_path_factory):
+    """Twelve videos of one action, of which each misses up to a quarter at both ends; their true progress is known."""
+    path = tmp_path_factory.mktemp("cut") / "cut.h5"
+    rng = np.random.default_rng(0)
+    waves = rng.normal(size=(6, 8))
+    with EmbeddingCacheWriter(path, dataset="tiny", extractor="waves", source="a test", phase_names={}) as writer:
+        for i in range(12):
+            time = np.linspace(rng.uniform(0, 0.25), rng.uniform(0.75, 1), 60)
+            progress = time + 0.3 * rng.uniform(-1, 1) * time * (1 - time)
+            signal = np.cos(np.pi * progress[:, None] * np.arange(1, 7)) @ waves + 0.05 * rng.normal(size=(60, 8))
+            split = "test" if i >= 9 else "train"
+            writer.append(video_id=f"v{i}", action="a", split=split, embeddings=signal, progress=progress)
+    return path
+
+
+@pytest.mark.parametrize("ends", ["auto", "open"])
+def test_open_ends_find_where_cut_videos_begin(cut_cache, tmp_path, ends):
+    errors = {}
+    for option in ("fixed", ends):
+        config = load_config([f"data.cache={cut_cache}", "method=direct", f"warp.ends={option}"])
+        splits = split_videos(VideoSet(EmbeddingCache(cut_cache)), config.data)
+        aligner = build_aligner(config, tmp_path / option)
+        aligner.fit(splits.train)
+        videos = splits.all()
+        alignment = load_aligner(tmp_path / option / "checkpoints" / "last.ckpt", config).align(videos)
+        errors[option] = evaluate(alignment, videos).overall["warp_error"]
+        if option != "fixed":
+            assert any("Ends are open" in note for note in aligner.notes()) == (ends == "auto")
+            truth = np.array([videos.progress(i)[0] for i in range(12)])
+            found = np.array([alignment.position(i)[0] for i in range(12)])
+            assert np.corrcoef(truth, found)[0, 1] > 0.95
+    assert errors[ends] < 0.4 * errors["fixed"]
+    assert errors[ends] < 0.02

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import write_cache
 from tpl_lightning.aligners.linear import LinearAligner
 from tpl_lightning.aligners.pad import PadAligner
+from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
@@ -207,3 +208,48 @@ def test_a_missing_file_is_an_oserror_of_ours(tmp_path):
     with pytest.raises(OSError, match="no alignment there") as caught:
         Alignment.load(tmp_path / "alignment.h5")
     assert isinstance(caught.value, UserError)
+
+
+def test_idle_frames_have_no_point_and_missing_points_no_frame():
+    text = np.array(["a", "b", "c"])
+    made = Alignment.from_rows(
+        video_id=text,
+        action=text,
+        split=text,
+        positions=[
+            np.array([0.0, 0.0, 0.5, 1.0, 1.0]),  # idles in its first frame and its last
+            np.array([0.25, 0.5, 0.75]),  # misses both ends
+            np.array([0.0, 0.0, 0.5, 1.0]),  # two frames at the first point: neither idles
+        ],
+        sources=[np.linspace(0.25, 0.75, 5), np.linspace(-0.5, 1.5, 5), np.linspace(0, 1, 5)],
+    )
+    assert made.faced(0).tolist() == [-1.0, 0.0, 0.5, 1.0, 2.0]
+    assert made.there(0).all()
+    np.testing.assert_array_equal(made.faced(1), made.position(1))
+    assert made.there(1).tolist() == [False, True, True, True, False]
+    np.testing.assert_array_equal(made.faced(2), made.position(2))
+
+
+def test_a_labelled_frame_that_idles_counts_as_wrong_and_a_missing_one_does_not_vote(tmp_path):
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    path = tmp_path / "c.h5"
+    with EmbeddingCacheWriter(
+        path, dataset="tiny", extractor="ones", source="a test", phase_names={"jump": ["a", "b"]}
+    ) as writer:
+        for name in ("v0", "v1"):
+            writer.append(video_id=name, action="jump", split="train", embeddings=np.ones((6, 2)), labels=labels)
+    videos = VideoSet(EmbeddingCache(path))
+    grid = np.linspace(0, 1, 6)
+    idle = np.array([0, 0, 0.2, 0.62, 0.8, 1.0])
+    made = Alignment.from_rows(
+        video_id=videos.video_id,
+        action=videos.action,
+        split=videos.split,
+        positions=[grid, idle],
+        sources=[grid, np.linspace(0.2, 1, 6)],
+    )
+    scores = evaluate(made, videos)
+    assert scores.per_action["jump"]["train/cbc"] == pytest.approx((1 + 5 / 6) / 2)
+    # The first video has no frame at the first point and the last two, the second one none at the last.
+    votes = voted_labels([np.array([-0.2, 0.2, 0.4, 0.6, 1.2, 1.4]), np.array([1, 0, 0, 1, 1, 1.1])], videos)
+    assert votes["jump"].tolist() == [1, 0, 0, 1, 1, -1]

@@ -33,3 +33,14 @@ def test_a_shifted_signal_is_found_and_padding_of_the_batch_changes_nothing():
     assert (position.diff() >= 0).all()
     other = torch.rand(3, 120, 120)
     torch.testing.assert_close(dtw_positions(torch.cat([other, cost]))[3], position, atol=0, rtol=0)
+
+
+def test_open_ends_leave_out_what_does_not_fit():
+    """A video that misses the begin starts later on the prototype; one that idles first stays at 0 meanwhile."""
+    prototype = torch.linspace(0, 3, 31)
+    late, idle = prototype[10:], torch.cat([torch.full((8,), 9.0), prototype])
+    costs = [(video[:, None] - prototype).square().unsqueeze(0) for video in (late, idle)]
+    positions = [dtw_positions(cost, skip=torch.tensor([0.5]))[0] for cost in costs]
+    torch.testing.assert_close(positions[0], torch.linspace(0, 1, 31)[10:])
+    assert (positions[1][:8] == 0).all()
+    torch.testing.assert_close(positions[1][8:], torch.linspace(0, 1, 31))

@@ -1,5 +1,7 @@
 """Labels of a prototype and the way to the frames of videos."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,19 @@ def test_frames_take_the_label_of_their_prototype_point(run):
 def test_points_round_half_to_even():
     phases = Phases(("a",), np.zeros(5, dtype=int), np.ones(5))
     assert phases.point(np.array([0.0, 0.125, 0.375, 0.5, 1.0, 1.2])).tolist() == [0, 0, 2, 2, 4, 4]
+
+
+def test_idle_frames_get_no_label_and_a_video_has_no_frame_where_it_misses_the_action(run):
+    phases = phases_of_run(run, "jump")
+    video = run.known_videos("jump")[0]
+    count = video.num_frames
+    idle = replace(
+        video, position=np.interp(np.linspace(0, 1, count), [0.25, 1], [0, 1]), source=np.linspace(0.25, 1, 49)
+    )
+    assert idle.acting == (int(np.ceil(0.25 * (count - 1))), count - 1)
+    assert phases.frame_segments(idle)[0].start == idle.acting[0]
+    assert idle.has_frame(np.linspace(0, 1, 11)).all()
+    late = replace(video, position=np.linspace(0.5, 1, count), source=np.linspace(-1, 1, 49))
+    assert late.acts(np.arange(count)).all()
+    assert late.has_frame(np.array([0.0, 0.4, 0.6, 1.0])).tolist() == [False, False, True, True]
+    assert [s.label for s in phases.frame_segments(late)] == [1, 2]

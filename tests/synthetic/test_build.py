@@ -1,6 +1,7 @@
 """The procedural set: the same bits each time, a true and uneven tempo, labels that follow it."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -291,3 +292,25 @@ def test_too_many_channels_are_lowered(tmp_path):
     with pytest.warns(UserWarning, match="in place of 100000"):
         build_procedural_set(tmp_path / "set.h5", num_workers=0, **options)
     assert EmbeddingCache(tmp_path / "set.h5").num_channels < 100_000
+
+
+def test_trimmed_clips_miss_their_ends_and_led_clips_idle_with_known_answers():
+    """The same clip, cut: its frames have the progress that they had; idle ones have neither progress nor phase."""
+    plain = clip_specs(6, actions=("dips",))
+    assert all(spec.cut == spec.idle == (0, 0) for spec in plain)
+    for options, kinds in (({"trim": 0.2}, "c"), ({"lead": 0.3}, "i"), ({"trim": 0.2, "lead": 0.3}, "ci")):
+        specs = clip_specs(6, actions=("dips",), **options)
+        cut, idle = (np.array([getattr(spec, name) for spec in specs]) for name in ("cut", "idle"))
+        length = np.array([[spec.num_frames] for spec in specs])
+        assert ((cut > 0).any(), (idle > 0).any()) == ("c" in kinds, "i" in kinds)
+        assert (cut <= 0.2 * length + 1).all()
+        assert (idle <= 0.3 * length + 1).all()
+        assert not ((cut > 0) & (idle > 0)).any()
+    spec = replace(plain[0], cut=(10, 0), idle=(0, 7))
+    whole = random_progress(spec.num_frames, strength=1.0, rng=np.random.default_rng([*spec.seed, 1]))
+    clip = render_clip(spec, size=32)
+    np.testing.assert_array_equal(clip.progress[:-7], whole[10:])
+    assert np.isnan(clip.progress[-7:]).all()
+    assert (clip.phases[-7:] == -1).all()
+    assert (clip.phases[:-7] >= 0).all()
+    assert len(clip.frames) == len(clip.progress) == len(clip.phases) == spec.num_frames - 10 + 7

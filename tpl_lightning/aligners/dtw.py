@@ -12,6 +12,8 @@ import torch
 from joblib import Parallel, delayed
 
 from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue
+from tpl_lightning.aligners.joint import wants_open_ends
+from tpl_lightning.aligners.open_paths import open_barycenter, open_path_positions, open_path_weights
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data import Preprocessor, VideoSet
 from tpl_lightning.errors import UserError
@@ -54,7 +56,7 @@ def path_positions(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Convention: times are in [0, 1]. The first value is indexed by video frames and lies on the prototype timeline
     (the place of T^-theta), the second is indexed by prototype points and lies in the video (the place of T^theta).
-    Ends need not meet: where several points face the first frame it sits in their middle. Neither map decreases.
+    Where several points face the first frame it sits in their middle. Neither map decreases.
 
     Args:
         weights: (L, L_i) from :func:`path_weights`.
@@ -65,6 +67,7 @@ def path_positions(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points, frames = (np.arange(n) / max(n - 1, 1) for n in weights.shape)
     positions = points @ weights / weights.sum(0)
     sources = weights @ frames / weights.sum(1)
+    sources[0], sources[-1] = 0.0, 1.0  # ends meet: later, or earlier, would say that the video idles
     # Rounding, and with soft paths rare reversals of a fraction of a frame.
     return np.maximum.accumulate(positions).clip(0, 1), np.maximum.accumulate(sources).clip(0, 1)
 
@@ -86,6 +89,7 @@ class DtwAligner(StoredAligner):
         self.config, self.run_dir = config, run_dir
         self.gamma = config.dtw.gamma if config.method == "softdba" else None
         self.state: dict[str, Any] | None = None
+        self.ends = False
 
     @classmethod
     def from_checkpoint(cls, path: Path, config: Config) -> "DtwAligner":
@@ -102,6 +106,7 @@ class DtwAligner(StoredAligner):
         """Compute the barycenter of each action and label it."""
         preprocessor = Preprocessor.fit(train, self.config.data)
         catalogue = make_catalogue(train, preprocessor.num_channels)
+        self.ends = wants_open_ends(train, preprocessor, self.config)
         videos: dict[str, list[np.ndarray]] = {a: [] for a in catalogue["actions"]}
         for i, action in enumerate(train.action):
             videos[str(action)].append(preprocessor(train.read(i)).astype(np.float64))
@@ -115,6 +120,7 @@ class DtwAligner(StoredAligner):
         self.state = {
             "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
             "preprocessor": preprocessor.state(),
+            "ends": self.ends,
             "barycenters": {a: torch.from_numpy(b) for a, b in zip(videos, found, strict=True)},
         }
         alignment = self.align(train)
@@ -130,9 +136,13 @@ class DtwAligner(StoredAligner):
         barycenters = {a: b.numpy() for a, b in state["barycenters"].items()}
 
         gamma = self.gamma if self.config.dtw.expected_path else None
+        ends = state.get("ends", False)
 
         def place(action: str, video: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return path_positions(path_weights(barycenters[action], video.astype(np.float64), gamma))
+            prototype, frames = barycenters[action], video.astype(np.float64)
+            if ends:
+                return open_path_positions(open_path_weights(prototype, frames, gamma))
+            return path_positions(path_weights(prototype, frames, gamma))
 
         rows = Parallel(n_jobs=_ALL_CORES, prefer="threads")(
             delayed(place)(str(action), preprocessor(videos.read(i))) for i, action in enumerate(videos.action)
@@ -156,6 +166,8 @@ class DtwAligner(StoredAligner):
     def _barycenter(self, videos: list[np.ndarray], length: int, jobs: int | None) -> np.ndarray:
         options: dict[str, Any] = {"max_iter": self.config.dtw.max_iter, "n_jobs": jobs}
         start = _linear_mean(videos, length)
+        if self.ends:
+            return open_barycenter(videos, start, gamma=self.gamma, max_iter=self.config.dtw.max_iter)
         if self.gamma is None:
             return np.asarray(dtw_barycenter_averaging(videos, init_barycenter=start, **options))
         return np.asarray(softdtw_barycenter(videos, gamma=self.gamma, init=start, **options))

@@ -1,5 +1,6 @@
 """Joint alignment without a network, as an aligner of its own and as the refinement of any other."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,32 +18,27 @@ from tpl_lightning.aligners.base import (
     check_videos,
     make_catalogue,
 )
-from tpl_lightning.aligners.detail import FINE_GRID, detail_pays, joint_options
+from tpl_lightning.aligners.detail import FINE_GRID, detail_pays, ends_differ, joint_options
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.guides import label_channels
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, held_out_scores, labels_choose, select_prior
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data import KEPT_BYTES, Preprocessor, VideoSet
-from tpl_lightning.evaluation import Alignment, prototype_grid, voted_labels
+from tpl_lightning.evaluation import Alignment, faced_positions, prototype_grid, voted_labels
 from tpl_lightning.files import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.functional import compute_device, is_rank_zero, on_rank_zero, resample
-from tpl_lightning.functional.warps import cpab_warp
-from tpl_lightning.groupwise import (
-    FINE_CELLS,
-    JointModel,
-    JointStart,
-    chunks,
-    enough_of_each,
-    warps_from_positions,
-)
+from tpl_lightning.functional.warps import coverage, prototype_times, video_times
+from tpl_lightning.groupwise import FINE_CELLS, JointModel, JointStart, chunks, enough_of_each, warps_from_positions
 
-__all__ = ["JointAligner", "wants_detail"]
+__all__ = ["JointAligner", "wants_detail", "wants_open_ends"]
 
 _GRID_LIMITS = (128, 160)  # warps of few cells are fitted to signals smoothed to at most 160 points
 _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 400  # videos; detail takes some 20 ms for each
-_TRIED, _TRIED_ACTIONS = 8, 3  # videos of an action and actions on which it is tried
+_TRIED, _TRIED_ACTIONS = 8, 5  # videos of an action and actions on which it is tried
 _WORTH_TELLING = 2  # times the prior that is set
+_STILL_SHARES = (0.005, 0.01, 0.02, 0.03, 0.05)  # of a prototype's motion, that ends which stand still may hold
+_OBJECTION = 0.01  # of score, from which on labels want a still end kept
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once
@@ -54,6 +50,19 @@ def _spread(videos: VideoSet, most: int) -> VideoSet:
     rows = [np.flatnonzero(videos.action == action) for action in videos.actions]
     chosen = [r[np.linspace(0, len(r) - 1, min(each, len(r))).round().astype(int)] for r in rows]
     return videos if sum(map(len, chosen)) == len(videos) else videos.select(np.sort(np.concatenate(chosen)))
+
+
+def _first_videos(train: VideoSet) -> VideoSet:
+    """Return the videos on which options are tried: the first of some actions."""
+    chosen = [np.flatnonzero(train.action == a)[:_TRIED] for a in train.actions[:_TRIED_ACTIONS]]
+    return train.select(np.sort(np.concatenate(chosen)))
+
+
+def _open_lengths(train: VideoSet, theta: Tensor) -> list[int]:
+    """Return the prototype length of each action: the median of what videos would last if they showed all of it."""
+    ends = theta[:, -2:].cpu().double().numpy()
+    whole = (train.lengths - 1) / (ends[:, 1] - ends[:, 0])
+    return [max(round(float(np.median(whole[train.action == a]))) + 1, 2) for a in train.actions]
 
 
 def _prototype_lengths(catalogue: dict[str, Any]) -> dict[str, int]:
@@ -108,6 +117,8 @@ class JointAligner(StoredAligner):
         some = _spread(train, self.config.direct.max_videos)
         frames = FrameReader(preprocessor, KEPT_BYTES)
         choice, model, theta, size = self._fit_on_rank_zero(some, frames, catalogue)
+        if model.options.ends:
+            catalogue["prototype_lengths"] = _open_lengths(some, theta)
         self.state = {
             "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
             "preprocessor": preprocessor.state(),
@@ -132,8 +143,11 @@ class JointAligner(StoredAligner):
 
         def fit() -> tuple[PriorChoice, dict[str, Any], Tensor, int]:
             fine = self._needs_detail(train, frames, catalogue)
-            start, features = self._start(train, frames, catalogue, fine=fine)
+            ends = self._needs_open_ends(train, frames, catalogue)
+            start, features = self._start(train, frames, catalogue, fine=fine, ends=ends)
             choice, model, theta = self._fit_chosen(start, train, catalogue)
+            if ends and labels_choose(self.config.select, train):
+                model, theta = self._without_idle_ends(start, model, theta, train, catalogue)
             return choice, model.state(), theta.cpu(), features.shape[1]
 
         choice, state, theta, size = on_rank_zero(fit)
@@ -156,7 +170,7 @@ class JointAligner(StoredAligner):
             video_id=videos.video_id,
             action=videos.action,
             split=videos.split,
-            positions=self._warped(-theta, videos.lengths),
+            positions=self._warped(prototype_times, theta, videos.lengths),
             sources=self._sources(videos, theta),
         )
 
@@ -180,14 +194,14 @@ class JointAligner(StoredAligner):
         return theta
 
     def _start(
-        self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any], *, fine: bool
+        self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any], *, fine: bool, ends: bool
     ) -> tuple[JointStart, Tensor]:
         """Return where the joint fit starts, and the features (N, G, C) on the shared grid."""
         low, high = _GRID_LIMITS
         size = FINE_GRID if fine else min(max(max(catalogue["prototype_lengths"]), low), high)
         features = frames.on_grid(train, size).to(self.device)
         labels = label_channels(train, size, self.config.direct.labels, device=self.device)
-        return self._start_on_grid(features, train, catalogue, fine=fine, labels=labels), features
+        return self._start_on_grid(features, train, catalogue, fine=fine, ends=ends, labels=labels), features
 
     def _start_on_grid(
         self,
@@ -196,18 +210,20 @@ class JointAligner(StoredAligner):
         catalogue: dict[str, Any],
         *,
         fine: bool,
+        ends: bool = False,
         adapt: bool = True,
         labels: Tensor | None = None,
     ) -> JointStart:
         """Return where the joint fit of features (N, G, C) starts: at the warps of the base where there is one."""
         self._cells = FINE_CELLS if fine else self._configured_cells()
         options = joint_options(self.config.direct, num_cells=self._cells, fine=fine)
+        options = replace(options, ends=ends)
         return JointStart.find(
             features,
             self._codes(train, catalogue),
             num_actions=len(catalogue["actions"]),
             options=options if adapt else replace(options, adapt=0.0),
-            theta=self._base_warps(train, features.shape[1]),
+            theta=self._base_warps(train, features.shape[1], ends=ends),
             labels=labels,
         )
 
@@ -220,13 +236,48 @@ class JointAligner(StoredAligner):
 
         def score(strength: float) -> np.ndarray:
             fits[strength] = start.fit(strength)
-            theta = fits[strength][1].cpu()
-            return held_out_scores(self._warped(-theta, train.lengths), self._warped(theta, points), train)
+            return self._held_out_scores(fits[strength][1].cpu(), points, train)
 
         if self.config.direct.labels > 0 or not labels_choose(self.config.select, train):
             return PriorChoice(1.0, {}), *start.fit()
         choice = select_prior(STRENGTHS, score)
         return choice, *fits[choice.strength]
+
+    def _without_idle_ends(
+        self, start: JointStart, model: JointModel, theta: Tensor, train: VideoSet, catalogue: dict[str, Any]
+    ) -> tuple[JointModel, Tensor]:
+        """Take ends that stand still off the prototypes, where labels of training videos do not object.
+
+        Whether a figure that waits belongs to the action, no features tell: a hold that is cut short looks like it.
+        """
+        action = start.action
+        points = np.array([_prototype_lengths(catalogue)[str(a)] for a in train.action])
+
+        def trimmed(share: float) -> tuple[Tensor, Tensor]:
+            """Return theta, and the score of each action."""
+            bounds = (
+                model.still_ends(share)[action] if share > 0 else theta.new_tensor([0.0, 1.0]).expand(len(theta), 2)
+            )
+            length = bounds[:, 1:] - bounds[:, :1]
+            cut = torch.cat([theta[:, :-2], (theta[:, -2:] - bounds[:, :1]) / length], 1)
+            score = torch.from_numpy(self._held_out_scores(cut.cpu(), points, train)).to(self.device)
+            means = [score[action == a].nanmean() for a in range(len(catalogue["actions"]))]
+            return cut, torch.stack(means)
+
+        found, best = trimmed(0.0)
+        for share in _STILL_SHARES:
+            cut, score = trimmed(share)
+            keep = (score >= best - _OBJECTION)[action]
+            found = torch.where(keep.unsqueeze(1), cut, found)
+            best = torch.maximum(best, score.nan_to_num(nan=-1.0))
+        return start.model(found, model.options, model.stiffness), found
+
+    def _held_out_scores(self, theta: Tensor, points: np.ndarray, train: VideoSet) -> np.ndarray:
+        """Return what ``prior_choice.held_out_scores`` does, for warps theta (N, d) on prototypes of so many points."""
+        sources = self._warped(video_times, theta, points)
+        positions = self._warped(prototype_times, theta, train.lengths)
+        faced = [faced_positions(p, s) for p, s in zip(positions, sources, strict=True)]
+        return held_out_scores(faced, sources, train)
 
     def _needs_detail(self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]) -> bool:
         """Tell whether warps are to be in full detail: for long recordings, see ``aligners.detail``."""
@@ -235,8 +286,7 @@ class JointAligner(StoredAligner):
             return detail == "fine"
         if np.median(catalogue["prototype_lengths"]) < _LONG or len(train) > _FEW:
             return False
-        chosen = [np.flatnonzero(train.action == a)[:_TRIED] for a in train.actions[:_TRIED_ACTIONS]]
-        some = train.select(np.sort(np.concatenate(chosen)))
+        some = _first_videos(train)
         features = frames.on_grid(some, FINE_GRID).to(self.device)
         action, count = self._codes(some, catalogue), len(catalogue["actions"])
         grid = torch.linspace(0, 1, features.shape[1], device=self.device)
@@ -244,9 +294,18 @@ class JointAligner(StoredAligner):
         def fit(half: Tensor, fine: bool) -> Tensor:
             # The prior of few videos is not adapted: a weaker one flatters warps too coarse for what is there.
             theta = self._start_on_grid(half, some, catalogue, fine=fine, adapt=False).fit()[1]
-            return cpab_warp(theta, grid, num_cells=self._cells)
+            return video_times(theta, grid, num_cells=self._cells)
 
         return detail_pays(features, action, fit, num_actions=count)
+
+    def _needs_open_ends(self, train: VideoSet, frames: FrameReader, catalogue: dict[str, Any]) -> bool:
+        """Tell whether ends are to be open: where a fit with open ends moves them clearly, see ``warp.ends``."""
+        if self.config.warp.ends != "auto":
+            return self.config.warp.ends == "open"
+        some = _first_videos(train)
+        features = frames.on_grid(some, _GRID_LIMITS[0]).to(self.device)
+        start = self._start_on_grid(features, some, catalogue, fine=False, ends=True)
+        return ends_differ(start.fit()[1][:, -2:], start.action)
 
     def _fit_features(self, train: VideoSet) -> Features:
         """Return what makes the features that are compared."""
@@ -277,6 +336,10 @@ class JointAligner(StoredAligner):
         found = [] if self.base is None else self.base.notes()
         if self.config.direct.detail == "auto" and self._num_cells() >= FINE_CELLS:
             found.append("Warps are in full detail: channels that had no say in them agree better (direct.detail).")
+        if self.config.warp.ends == "auto" and self._fitted()["joint"]["options"].get("ends"):
+            found.append(
+                "Ends are open: clips begin or end at different moments of the action (warp.ends=fixed: all are whole)."
+            )
         if self.config.direct.labels > 0:
             found.append(
                 "Labels of training videos had a say in their warps (direct.labels): CBC and the spread of key events "
@@ -310,7 +373,7 @@ class JointAligner(StoredAligner):
         code = {a: i for i, a in enumerate(catalogue["actions"])}
         return torch.tensor([code[str(a)] for a in videos.action], device=self.device)
 
-    def _base_warps(self, videos: VideoSet, size: int) -> Tensor | None:
+    def _base_warps(self, videos: VideoSet, size: int, *, ends: bool) -> Tensor | None:
         """Return the base's warps as theta (N, d) of this fit's family; None: there is no base."""
         if self.base is None:
             return None
@@ -318,22 +381,22 @@ class JointAligner(StoredAligner):
         grid = np.linspace(0, 1, size)
         rows = [np.interp(grid, prototype_grid(n), found.position(i)) for i, n in enumerate(found.lengths.tolist())]
         position = torch.from_numpy(np.stack(rows)).float().to(self.device)
-        return warps_from_positions(position, num_cells=self._cells)
+        return warps_from_positions(position, num_cells=self._cells, ends=ends)
 
     def _sources(self, videos: VideoSet, theta: Tensor) -> list[np.ndarray]:
         """Return T^theta at the prototype points of each video, (L,)."""
         lengths = _prototype_lengths(self._fitted()["hyper_parameters"]["catalogue"])
-        return self._warped(theta, np.array([lengths[str(a)] for a in videos.action]))
+        return self._warped(video_times, theta, np.array([lengths[str(a)] for a in videos.action]))
 
-    def _warped(self, theta: Tensor, sizes: np.ndarray) -> list[np.ndarray]:
-        """Return T^theta (N, d) at so many even times (N,) of each video."""
+    def _warped(self, way: Callable[..., Tensor], theta: Tensor, sizes: np.ndarray) -> list[np.ndarray]:
+        """Return the times of a way (``prototype_times``, ``video_times``) at so many even times (N,) of each video."""
         found: list[np.ndarray] = [np.empty(0)] * len(sizes)
         order = np.argsort(sizes, kind="stable")  # of similar lengths together: little padding
         for chunk in chunks(len(order), _TOGETHER):
             rows = order[chunk]
             grids = [torch.from_numpy(prototype_grid(size)) for size in sizes[rows].tolist()]
             points = pad_sequence(grids, batch_first=True, padding_value=1.0)
-            times = cpab_warp(theta[rows], points, num_cells=self._num_cells()).numpy()
+            times = way(theta[rows], points, num_cells=self._num_cells()).numpy()
             for row, values in zip(rows.tolist(), times, strict=True):
                 found[row] = values[: sizes[row]]
         return found
@@ -345,14 +408,22 @@ class JointAligner(StoredAligner):
         labels = voted_labels(sources, train)
         state["prototypes"] = {}
         for action in train.actions:
-            total, mine = torch.zeros(()), np.flatnonzero(train.action == action)
+            total, count, mine = torch.zeros(()), torch.zeros(()), np.flatnonzero(train.action == action)
             for chunk in chunks(len(mine), _RESAMPLED):
                 rows = mine[chunk]
                 frames = pad_sequence(reader(train, rows), batch_first=True)
                 times = torch.stack([torch.from_numpy(sources[i]) for i in rows.tolist()])
-                total = total + resample(frames, times, torch.from_numpy(train.lengths[rows])).sum(0)
-            state["prototypes"][action] = total / len(mine)
+                cover = coverage(times)
+                total = total + (resample(frames, times, torch.from_numpy(train.lengths[rows])) * cover).sum(0)
+                count = count + cover.sum(0)
+            state["prototypes"][action] = total / count
         state["prototype_labels"] = {a: torch.from_numpy(np.asarray(labels[a])) for a in train.actions}
+
+
+def wants_open_ends(train: VideoSet, preprocessor: Features, config: Config) -> bool:
+    """Tell whether the ends of training videos are to be open, as the direct fit decides."""
+    catalogue = make_catalogue(train, preprocessor.num_channels)
+    return JointAligner(config, Path())._needs_open_ends(train, FrameReader(preprocessor, KEPT_BYTES), catalogue)
 
 
 def wants_detail(train: VideoSet, preprocessor: Features, config: Config) -> bool:

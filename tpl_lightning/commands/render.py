@@ -25,6 +25,9 @@ options (key=default):
   seed=0                seed of the set
   tempo_strength=1.0    how uneven the pace is; 0: even
   actions=null          a list out of bench_press, deadlift, dips, pullups, pushups; empty: all
+  trim=0.0              most that a clip loses at each end, as a share of it: it begins late, or stops early
+  lead=0.0              longest that the figure waits before and after, as a share of the clip: without progress or
+                        phase; with trim too, each end is cut or idle by the toss of a coin
   size=160              pixels along each side
   channels=64           principal components of hog
   recordings=0          recordings to draw into the folder `out`; no clips and no cache then
@@ -32,6 +35,9 @@ options (key=default):
   overwrite=false       replace a cache that is there
   progress=true         show progress
 """
+
+
+_MOST_TRIMMED, _LONGEST_LEAD = 0.4, 2.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class RenderOptions:
     seed: int = 0
     tempo_strength: float = 1.0
     actions: list[str] | None = None
+    trim: float = 0.0
+    lead: float = 0.0
     size: int = 160
     channels: int = 64
     recordings: int = 0
@@ -58,6 +66,10 @@ class RenderOptions:
             value = getattr(self, key)
             if value is not None and value < least:
                 raise UserError(f"tpl render: expected `{key}` to be at least {least}, but got {value}.")
+        for key, most in (("trim", _MOST_TRIMMED), ("lead", _LONGEST_LEAD)):
+            value = getattr(self, key)
+            if not 0 <= value <= most:
+                raise UserError(f"tpl render: expected `{key}` in 0..{most:g}, but got {value}.")
 
 
 def _run_recordings(options: RenderOptions) -> int:
@@ -105,6 +117,8 @@ def run(options: RenderOptions) -> int:
             seed=options.seed,
             tempo_strength=options.tempo_strength,
             actions=actions,
+            trim=options.trim,
+            lead=options.lead,
             size=options.size,
             num_workers=options.num_workers,
             channels=options.channels,

@@ -18,6 +18,9 @@ class WarpConfig:
     """How many times the aligner looks at what it has warped and warps on; the warps compose."""
     backend: Literal["torch", "difw"] = "torch"
     """What computes the warps: plain torch, or difw's C++ (CPU; compiled on first use)."""
+    ends: Literal["auto", "fixed", "open"] = "auto"
+    """open: a clip may miss the begin or the end of the action, or idle before or after it (direct, tpl_plus, dba,
+    softdba); fixed: every clip shows all of it and nothing else; auto: open where the videos say so."""
 
     def __post_init__(self) -> None:
         """Check ranges."""

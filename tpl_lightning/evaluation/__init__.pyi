@@ -1,4 +1,4 @@
-from .alignment import Alignment, Warp, prototype_grid
+from .alignment import Alignment, Warp, faced_positions, idle_frames, prototype_grid
 from .plots import first_component, phase_colors, plot_alignment, plot_prototype, plot_signal, plot_warps
 from .quality import Quality, assess
 from .scores import Scores, evaluate, unmeasured, voted_labels
@@ -10,7 +10,9 @@ __all__ = [
     "Warp",
     "assess",
     "evaluate",
+    "faced_positions",
     "first_component",
+    "idle_frames",
     "phase_colors",
     "plot_alignment",
     "plot_prototype",

@@ -13,7 +13,9 @@ from tpl_lightning.files import check_room, whole_file
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Alignment", "Warp", "prototype_grid"]
+__all__ = ["Alignment", "Warp", "faced_positions", "idle_frames", "prototype_grid"]
+
+_ROUNDING = 1e-5  # a frame is much longer
 
 _TEXT = ("video_id", "action", "split")
 _NUMBERS = {
@@ -33,6 +35,24 @@ def prototype_grid(length: int) -> np.ndarray:
         [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     return np.linspace(0.0, 1.0, length, dtype=np.float32)
+
+
+def idle_frames(position: np.ndarray, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which frames come before the action and which after it, (L_i,) bool each.
+
+    Args:
+        position: T^-theta at the frames, (L_i,).
+        source: T^theta at the prototype points, (L,).
+    """
+    times = prototype_grid(len(position))
+    before = (times < source[0] - _ROUNDING) & (position <= _ROUNDING)
+    return before, (times > source[-1] + _ROUNDING) & (position >= 1 - _ROUNDING)
+
+
+def faced_positions(position: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Return positions (L_i,), -1 for idle frames before the action and 2 for those after, see :func:`idle_frames`."""
+    before, after = idle_frames(position, source)
+    return np.where(before, -1.0, np.where(after, 2.0, position)).astype(position.dtype)
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,10 @@ class Alignment:
     Convention: times are in [0, 1] on both sides. ``source_position`` is T^theta at the L prototype points
     (prototype time -> video time), ``prototype_position`` is T^-theta at the frames u / (L_i - 1) (video
     time -> prototype time).
+
+    Open ends: where a video misses the begin or the end, its positions start above 0 or end below 1, and
+    ``source_position`` is below 0 or above 1 at prototype points where it has no frame. Where it idles before or after,
+    ``source_position`` starts above 0 or ends below 1, and the frames outside have position 0 or 1: they face no point.
 
     Attributes:
         video_id: (N,) names.
@@ -216,7 +240,16 @@ class Alignment:
 
         return plot_alignment(self, **options)
 
-    def save(self, path: str | Path) -> None:
+    def faced(self, index: int) -> np.ndarray:
+        """Return what :meth:`position` does, but -1 or 2 for idle frames, which face no prototype point."""
+        return faced_positions(self.position(index), self.source(index))
+
+    def there(self, index: int) -> np.ndarray:
+        """Return at which prototype points one video has a frame, (L,) bool."""
+        source = self.source(index)
+        return (source >= -_ROUNDING) & (source <= 1 + _ROUNDING)
+
+    def save(self, path: Path) -> None:
         """Write alignment.h5: a temporary file beside it, then a rename."""
         check_room(Path(path), 8 * (self.prototype_position.size + self.source_position.size) + 512 * len(self))
         with whole_file(Path(path)) as part, h5py.File(part, "w") as file:

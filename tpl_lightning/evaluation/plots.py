@@ -94,7 +94,8 @@ def plot_alignment(
     colors = phase_colors(num_phases or 1 + max(int(own.max()) for own in known))
     axes = _new_axes(ax)
     for i, signal, own in zip(rows, drawn, known, strict=True):
-        plot_signal(axes, alignment.position(i), signal, own, colors)
+        faced = alignment.faced(i)
+        plot_signal(axes, np.where((faced < 0) | (faced > 1), np.nan, faced), signal, own, colors)
     axes.set_xlabel("prototype time")
     axes.set_ylabel("video time" if signals is None else "signal")
     return axes
@@ -125,7 +126,8 @@ def plot_warps(alignment: Alignment, *, action: str | None = None, ax: Axes | No
     for i in rows.tolist():
         grid = prototype_grid(int(alignment.prototype_length[i]))
         style = _SPLIT_COLORS.get(str(alignment.split[i]), "C1")
-        axes.plot(grid, np.minimum(alignment.source(i), 1.0), color=style, linewidth=0.8, alpha=0.8)
+        source = np.where(alignment.there(i), alignment.source(i), np.nan)
+        axes.plot(grid, source, color=style, linewidth=0.8, alpha=0.8)
     axes.plot([0, 1], [0, 1], "--", color="0.6", linewidth=0.7)
     axes.set_xlabel("prototype time")
     axes.set_ylabel("video time")

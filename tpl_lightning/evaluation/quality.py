@@ -44,9 +44,11 @@ class Quality:
     doubtful: list[str]
 
 
-def _disagreement(aligned: np.ndarray) -> float:
+def _disagreement(aligned: np.ndarray, there: np.ndarray | None = None) -> float:
     """Return how far the aligned videos (n, L, C) of one action lie from the mean of the others, a mean square."""
-    return disagreement(torch.from_numpy(aligned), torch.zeros(len(aligned), dtype=torch.int64), num_actions=1)
+    frames, action = torch.from_numpy(aligned), torch.zeros(len(aligned), dtype=torch.int64)
+    cover = None if there is None or there.all() else torch.from_numpy(there).to(frames).unsqueeze(-1)
+    return disagreement(frames, action, num_actions=1, cover=cover)
 
 
 def _sampled(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -59,7 +61,7 @@ def _sampled(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 def _warp_warnings(action: str, sources: np.ndarray, slopes: np.ndarray) -> list[str]:
     found = []
-    steep = float((slopes.max(axis=1) > _STEEP).mean())
+    steep = float((np.nanmax(slopes, axis=1, initial=0) > _STEEP).mean())
     if steep > _STEEP_SHARE:
         found.append(
             f"{action}: {steep:.0%} of the warps have stairs (slope above {_STEEP:g}): they fit noise; more smoothness?"
@@ -72,19 +74,29 @@ def _warp_warnings(action: str, sources: np.ndarray, slopes: np.ndarray) -> list
     return found
 
 
-def _likeness(frames: np.ndarray, is_train: np.ndarray) -> np.ndarray:
-    """Return the correlation (n,) of each video (n, L, K) over time with the mean of the other training videos."""
-    total = frames[is_train].sum(axis=0)
+def _likeness(frames: np.ndarray, is_train: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the correlation (n,) of each video (n, L, K) over time with the mean of the other training videos.
+
+    Only the points (n, L) count where a video has frames and others do, too.
+    """
+    weight = there[..., None].astype(frames.dtype)
+    total, count = (frames * weight)[is_train].sum(axis=0), weight[is_train].sum(axis=0)
     found = np.zeros(len(frames))
     for i, (own, counts) in enumerate(zip(frames, is_train, strict=True)):
-        others = total - own if counts else total
+        others, seen = (total - own * weight[i], count - weight[i]) if counts else (total, count)
+        both = there[i] & (seen[:, 0] > 0)
+        if not both.any():
+            continue
+        own, others = own[both], others[both] / seen[both]
         own, others = own - own.mean(axis=0), others - others.mean(axis=0)
         norm = np.linalg.norm(own) * np.linalg.norm(others)
         found[i] = (own * others).sum() / norm if norm > 0 else 0
     return found
 
 
-def _doubtful(aligned: np.ndarray, linear: np.ndarray, is_train: np.ndarray, moved: np.ndarray) -> np.ndarray:
+def _doubtful(
+    aligned: np.ndarray, linear: np.ndarray, is_train: np.ndarray, moved: np.ndarray, there: np.ndarray
+) -> np.ndarray:
     """Return which videos follow the others hardly at all, or less than under linear rescaling.
 
     Args:
@@ -92,12 +104,13 @@ def _doubtful(aligned: np.ndarray, linear: np.ndarray, is_train: np.ndarray, mov
         linear: (n, L, K) rescaled linearly.
         is_train: (n,) which make the prototype.
         moved: (n,) how far the warps go from the identity.
+        there: (n, L) where the aligned videos have frames.
     """
-    own = _likeness(aligned, is_train)
+    own = _likeness(aligned, is_train, there)
     median = float(np.median(own[is_train]))
     deviation = max(float(np.median(np.abs(own[is_train] - median))), _USUAL)
     unlike = own < max(_UNLIKE, _FAR * median, median - _OUTLYING * deviation)
-    return unlike | ((own < _likeness(linear, is_train)) & (moved > _MOVED))
+    return unlike | ((own < _likeness(linear, is_train, np.ones_like(there))) & (moved > _MOVED))
 
 
 def _spread(rows: np.ndarray) -> np.ndarray:
@@ -124,13 +137,17 @@ def assess(alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarra
         rows, new = (_spread(np.flatnonzero((videos.action == action) & part)) for part in (is_train, ~is_train))
         if len(rows) < 2:
             continue
-        frames = [features(videos.read(i)) for i in (*rows.tolist(), *new.tolist())]
-        every = np.stack([alignment.source(i) for i in (*rows.tolist(), *new.tolist())]).astype(np.float64).clip(0, 1)
+        chosen = (*rows.tolist(), *new.tolist())
+        every = np.stack([alignment.source(i) for i in chosen]).astype(np.float64).clip(0, 1)
+        there = np.stack([alignment.there(i) for i in chosen])
         sources, grid = every[: len(rows)], prototype_grid(every.shape[1])
+        frames = [features(videos.read(i)) for i in chosen]
         aligned = np.stack([_sampled(f, s) for f, s in zip(frames, every, strict=True)])
         rescaled = np.stack([_sampled(f, grid) for f in frames])
-        own, linear = _disagreement(aligned[: len(rows)]), _disagreement(rescaled[: len(rows)])
-        found = _doubtful(aligned, rescaled, np.arange(len(every)) < len(rows), np.abs(every - grid).max(axis=1))
+        own = _disagreement(aligned[: len(rows)], there[: len(rows)])
+        linear = _disagreement(rescaled[: len(rows)])
+        moved = np.abs(every - grid).max(axis=1)
+        found = _doubtful(aligned, rescaled, np.arange(len(every)) < len(rows), moved, there)
         named = [str(videos.video_id[i]) for i in np.concatenate([rows, new])[found]]
         if named:
             doubtful += named
@@ -140,8 +157,9 @@ def assess(alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarra
                 f"{', ...' if len(named) > _NAMED else ''}. Another action, a wrong cut, or a failed extractor?"
             )
         slopes = np.maximum(np.diff(sources, axis=1) * (sources.shape[1] - 1), 1e-3)
+        slopes[~(there[: len(rows), 1:] & there[: len(rows), :-1])] = np.nan  # a warp has none where there is no frame
         before, after = before + linear * len(rows), after + own * len(rows)
-        rough += float(np.square(np.log(slopes)).mean()) * len(rows)
+        rough += float(np.nanmean(np.square(np.log(slopes)))) * len(rows)
         counted += len(rows)
         warnings += _warp_warnings(action, sources, slopes)
         if own >= linear and not np.allclose(sources, grid, atol=1e-4):

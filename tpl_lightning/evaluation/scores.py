@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.functional import resample, resample_nearest
+from tpl_lightning.functional import length_mask, resample, resample_nearest, within_ends
 from tpl_lightning.groupwise import chunks
 from tpl_lightning.metrics import (
     CycleBackConsistency,
@@ -77,7 +77,7 @@ def _batches(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> Iterat
     kept = np.flatnonzero(keep)
     for part in chunks(len(kept), _CHUNK):
         rows = kept[part]
-        yield {"position": _padded([alignment.position(i) for i in rows], fill=0.0), **_ballots(sources, videos, rows)}
+        yield {"position": _padded([alignment.faced(i) for i in rows], fill=0.0), **_ballots(sources, videos, rows)}
 
 
 def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dict[str, float]:
@@ -86,7 +86,8 @@ def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dic
     for action in videos.actions:
         rows = np.flatnonzero(keep & (videos.action == action))
         pairs = [(alignment.position(i), videos.progress(i)) for i in rows.tolist()]
-        known = [(x, y) for x, y in pairs if y is not None]
+        # Idle frames have no progress.
+        known = [(x[~np.isnan(y)], y[~np.isnan(y)]) for x, y in pairs if y is not None and not np.isnan(y).all()]
         if not known:
             errors[action] = math.nan
             continue
@@ -115,10 +116,33 @@ def _embedding_batches(
         embeddings = _padded(parts, fill=0.0)
         common = {"action": batch["action"], "video_index": torch.from_numpy(rows)}
         own = {"embeddings": embeddings, "labels": batch["labels"], "lengths": lengths, **common}
-        # A source position past 1 (by more than rounding) means that the video has no frame there.
-        labels = resample_nearest(batch["labels"], source, lengths).where(source <= 1 + 1e-6, -1)
+        labels = resample_nearest(batch["labels"], source, lengths).where(within_ends(source), -1)
         aligned = resample(embeddings, source, lengths)
-        yield {"embeddings": aligned, "labels": labels, "lengths": batch["prototype_length"], **common}, own
+        shown = {"embeddings": aligned, "labels": labels, "lengths": batch["prototype_length"]}
+        yield {**_without_gaps(shown, within_ends(source)), **common}, own
+
+
+def _without_begun(batch: dict[str, Tensor]) -> Tensor:
+    """Return labels (n, T) without the phase that a video is in where it misses the begin: nobody saw that begin."""
+    labels, first = batch["labels"], batch["source_position"][:, :1]
+    begun = (labels == labels[:, :1]) & (first < 0) & ~within_ends(first)
+    return labels.where(~begun, -1)
+
+
+def _without_gaps(aligned: dict[str, Tensor], there: Tensor) -> dict[str, Tensor]:
+    """Return videos on the prototype timeline without the points before and behind them, where they have no frame.
+
+    Args:
+        aligned: ``embeddings`` (n, P, K), ``labels`` (n, P) and ``lengths`` (n,).
+        there: (n, P) at which points they have one; in one piece, and beyond ``lengths`` of no interest.
+    """
+    there = there & length_mask(aligned["lengths"], there.shape[1])
+    if bool((there.sum(1) == aligned["lengths"]).all()):
+        return aligned
+    count, first = there.sum(1).clamp(min=1), there.int().argmax(1)
+    index = (first.unsqueeze(1) + torch.arange(there.shape[1])).clamp(max=there.shape[1] - 1)
+    embeddings = aligned["embeddings"].gather(1, index.unsqueeze(-1).expand_as(aligned["embeddings"]))
+    return {"embeddings": embeddings, "labels": aligned["labels"].gather(1, index), "lengths": count}
 
 
 def _some(keep: np.ndarray, action: np.ndarray) -> np.ndarray:
@@ -213,7 +237,7 @@ def evaluate(
     for batch in _batches(alignment, videos, test):
         plp.update(**{k: v for k, v in batch.items() if k != "source_position"})
     for batch in _batches(alignment, videos, train | test):
-        spread.update(batch["position"], batch["labels"], batch["lengths"], batch["action"])
+        spread.update(batch["position"], _without_begun(batch), batch["lengths"], batch["action"])
     overall: dict[str, float] = {}
     per_action: dict[str, dict[str, float]] = {a: {} for a in actions}
     for name, metric in (("train/cbc", cbc), ("test/plp", plp), ("event_spread", spread)):

@@ -10,14 +10,15 @@ from .distributed import (
     part_from_ranks,
     wait_for_all,
 )
-from .dtw import dtw_positions
-from .expected_paths import expected_path
-from .masks import frame_times, length_mask
-from .prototypes import PrototypeAccumulator, group_mean, leave_one_out_mean, mean_of_others
+from .dtw import dtw_positions, open_costs
+from .expected_paths import expected_path, path_posterior
+from .masks import frame_times, length_mask, within_ends
+from .prototypes import LEAST_WEIGHT, PrototypeAccumulator, group_mean, leave_one_out_mean, mean_of_others
 from .resampling import resample, resample_nearest, resample_to_size
 from .smoothing import sample_each, sample_rows, smoothed, stage_size, time_slope
 
 __all__ = [
+    "LEAST_WEIGHT",
     "PrototypeAccumulator",
     "all_reduce_sum",
     "compute_device",
@@ -34,7 +35,9 @@ __all__ = [
     "most_of_ranks",
     "num_ranks",
     "on_rank_zero",
+    "open_costs",
     "part_from_ranks",
+    "path_posterior",
     "resample",
     "resample_nearest",
     "resample_to_size",
@@ -44,4 +47,5 @@ __all__ = [
     "stage_size",
     "time_slope",
     "wait_for_all",
+    "within_ends",
 ]

@@ -9,19 +9,24 @@ from torch import Tensor
 
 from tpl_lightning.shapes import Float
 
-__all__ = ["dtw_positions"]
+__all__ = ["dtw_positions", "open_costs"]
 
+_FORBIDDEN = 1e6  # times the largest cost
 _DIAGONAL, _STAY, _ALONG = 0, 1, 2  # where a cell was reached from: (g - 1, p - 1), (g - 1, p), (g, p - 1)
 
 
-def dtw_positions(cost: Float[Tensor, "N G P"]) -> Float[Tensor, "N G"]:
+def dtw_positions(cost: Float[Tensor, "N G P"], skip: Float[Tensor, "N"] | None = None) -> Float[Tensor, "N G"]:
     """Return the prototype position of each frame on the cheapest monotone path.
 
     Convention: entry g is the mean, over the prototype points that frame g faces on the path, of p / (P - 1); video
     time -> prototype time, never decreasing. The first and the last are set to 0 and 1, where warps keep them.
 
+    Open begin, open end: frames before the path are at 0, those behind it at 1; where the path begins later on the
+    prototype, the first frame is there.
+
     Args:
         cost: (N, G, P) cost of frame g of a video facing point p of its prototype, at least 0; G and P at least 2.
+        skip: (N,) cost of a frame, or of a point, before the path or behind it; None: ends are fixed.
 
     Returns:
         (N, G) in [0, 1].
@@ -31,6 +36,40 @@ def dtw_positions(cost: Float[Tensor, "N G P"]) -> Float[Tensor, "N G"]:
         >>> dtw_positions(cost).tolist()  # two frames at the first point
         [[0.0, 0.0, 0.5, 1.0]]
     """
+    if skip is not None:
+        return _open_positions(cost, skip)
+    first, last = _runs(cost)
+    position = (first + last).to(cost.dtype) / (2 * (cost.shape[2] - 1))
+    position[:, 0], position[:, -1] = 0.0, 1.0
+    return position
+
+
+def _open_positions(cost: Tensor, skip: Tensor) -> Tensor:
+    """Return the positions on paths that may begin and end anywhere on the border: a frame or a point around it all."""
+    points = cost.shape[2]
+    first, last = (run[:, 1:-1].clamp(1, points) - 1 for run in _runs(open_costs(cost, skip)))
+    # At the ends of a video a frame may face points that others would, were they there.
+    first[:, 0], last[:, -1] = last[:, 0], first[:, -1]
+    return (first + last).to(cost.dtype) / (2 * (points - 1))
+
+
+def open_costs(cost: Tensor, skip: Tensor) -> Tensor:
+    """Return costs with a border all around, (N, G + 2, P + 2), so that paths through them have open ends.
+
+    A path goes along the border, at ``skip`` (N,) a cell, before it enters the costs (N, G, P) and after it has left
+    them: a frame that faces the border is idle, a point that faces it is not in the video.
+    """
+    count, frames, points = cost.shape
+    framed = skip.to(cost).view(-1, 1, 1).expand(count, frames + 2, points + 2).clone()
+    framed[:, 1:-1, 1:-1] = cost
+    framed[:, 0, 0] = framed[:, -1, -1] = 0.0
+    # There is no way around the costs.
+    framed[:, 0, -1] = framed[:, -1, 0] = _FORBIDDEN * (1 + cost.abs().amax((1, 2)))
+    return framed
+
+
+def _runs(cost: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first and the last point that each frame faces on the cheapest path, (N, G) int64 each."""
     reached = _table(cost)
     count, frames, points = cost.shape
     video = torch.arange(count, device=cost.device)
@@ -48,9 +87,7 @@ def dtw_positions(cost: Float[Tensor, "N G P"]) -> Float[Tensor, "N G"]:
         frame = frame - up.long()
         last[video, frame] = torch.where(up, point, last[video, frame])
     first[:, 0] = 0
-    position = (first + last).to(cost.dtype) / (2 * (points - 1))
-    position[:, 0], position[:, -1] = 0.0, 1.0
-    return position
+    return first, last
 
 
 def _table(cost: Tensor) -> Tensor:

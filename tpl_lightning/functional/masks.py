@@ -5,7 +5,9 @@ from torch import Tensor
 
 from tpl_lightning.shapes import Bool, Float, Int
 
-__all__ = ["frame_times", "length_mask"]
+__all__ = ["frame_times", "length_mask", "within_ends"]
+
+_ROUNDING = 1e-6  # float32 warps may overshoot an end by some ulp; a missing frame does by more
 
 
 def length_mask(lengths: Int[Tensor, "B"], size: int) -> Bool[Tensor, "B {size}"]:
@@ -37,3 +39,8 @@ def frame_times(lengths: Int[Tensor, "B"], size: int, dtype: torch.dtype = torch
     """
     frame = torch.arange(size, device=lengths.device, dtype=dtype)
     return (frame / (lengths.unsqueeze(1) - 1).clamp(min=1).to(dtype)).clamp(max=1.0)
+
+
+def within_ends(times: Tensor) -> Tensor:
+    """Return which times lie in [0, 1], up to rounding: elsewhere a video has no frame, or a prototype no point."""
+    return (times >= -_ROUNDING) & (times <= 1 + _ROUNDING)

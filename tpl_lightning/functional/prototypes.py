@@ -7,7 +7,10 @@ from torch import Tensor
 from tpl_lightning.functional.distributed import all_reduce_sum, is_distributed
 from tpl_lightning.shapes import Bool, Float, Int
 
-__all__ = ["PrototypeAccumulator", "group_mean", "leave_one_out_mean", "mean_of_others"]
+__all__ = ["LEAST_WEIGHT", "PrototypeAccumulator", "group_mean", "leave_one_out_mean", "mean_of_others"]
+
+LEAST_WEIGHT = 1e-6
+"""Of all videos at a point from which on it has a mean."""
 
 
 def _group_sum(values: Tensor, action: Tensor, mask: Tensor, num_actions: int, longest: int) -> Tensor:
@@ -76,7 +79,7 @@ def mean_of_others(
     """
     others = count - part
     # (n m - x) / (n - 1) = m + (m - x) / (n - 1)
-    return torch.addcmul(mean, mean - own, part * (others > 0) / others.clamp(min=1))
+    return torch.addcmul(mean, mean - own, part * (others > LEAST_WEIGHT) / others.clamp(min=LEAST_WEIGHT))
 
 
 def leave_one_out_mean(

@@ -60,10 +60,19 @@ class TimingSpace:
         return fitted, fitted._beside(features, slope)
 
     def with_metric(
-        self, aligned: Tensor, action: Tensor, *, num_actions: int, channels: int, shrinkage: float = SHRINKAGE
+        self,
+        aligned: Tensor,
+        action: Tensor,
+        *,
+        num_actions: int,
+        channels: int,
+        shrinkage: float = SHRINKAGE,
+        cover: Tensor | None = None,
     ) -> "TimingSpace":
         """Learn the metric from roughly aligned videos (N, G, C') of this space without one; K <= ``channels``."""
-        metric = timing_metric(aligned, action, num_actions=num_actions, channels=channels, shrinkage=shrinkage)
+        metric = timing_metric(
+            aligned, action, num_actions=num_actions, channels=channels, shrinkage=shrinkage, cover=cover
+        )
         return replace(self, metric=metric / _energy(aligned @ metric))
 
     def _slope(self, features: Tensor) -> Tensor:
@@ -106,6 +115,7 @@ def timing_metric(
     channels: int,
     shrinkage: float = SHRINKAGE,
     videos: float = 3.0,
+    cover: Tensor | None = None,
 ) -> Tensor:
     """Return the matrix W (C, K) whose x W has white noise, and shares per axis of a prototype that are signal.
 
@@ -120,23 +130,31 @@ def timing_metric(
         channels: Most axes kept, those with the most signal.
         shrinkage: Weight of the identity in N.
         videos: n of the Wiener weights.
+        cover: (N, G, 1) weight of a video at each point; None: 1.
 
     Returns:
         (C, K); the identity where no action has two videos.
     """
     size = aligned.shape[-1]
-    values = aligned - aligned.mean(1, keepdim=True)
+    if cover is None:
+        cover = aligned.new_ones(1, 1, 1)
+    cover = cover.expand(*aligned.shape[:2], 1)
+    values = aligned - (aligned * cover).sum(1, keepdim=True) / cover.sum(1, keepdim=True)
     total, signal = values.new_zeros(2, size, size, dtype=torch.float64).unbind(0)
     counted = 0
     for label in range(num_actions):
-        videos_of = values[action == label]
+        videos_of, weight = values[action == label], cover[action == label]
         count = len(videos_of)
         if count < 2:
             continue
-        flat, summed = videos_of.flatten(0, 1), videos_of.sum(0).double()
+        # Each pair of videos counts where both are, in T as in S, so N = T - S has no negative variance.
+        others = weight.sum(0) - weight
+        pairs = (weight * others).sum(dtype=torch.float64) / count
+        flat, summed = (videos_of * (weight * others).sqrt()).flatten(0, 1), (videos_of * weight).sum(0).double()
+        own = (videos_of * weight).flatten(0, 1)
         within = (flat.T @ flat).double()  # a sum of squares loses nothing in single precision that matters here
-        total = total + within
-        signal = signal + (summed.T @ summed - within) / (count - 1)
+        total = total + within / pairs * aligned.shape[1]
+        signal = signal + (summed.T @ summed - (own.T @ own).double()) / pairs * aligned.shape[1]
         counted += count
     if counted == 0:
         return torch.eye(size, dtype=aligned.dtype, device=aligned.device)

@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import sample_rows, smoothed, stage_size, time_slope
-from tpl_lightning.functional.warps import cell_slopes, cpab_warp
+from tpl_lightning.functional.warps import (
+    cell_slopes,
+    coverage,
+    cpab_warp,
+    num_parameters,
+    prototype_times,
+    video_times,
+)
 from tpl_lightning.groupwise.discriminant import channel_energy
 from tpl_lightning.groupwise.energy import less_level
 from tpl_lightning.groupwise.fit import JointOptions, barycenters, disagreement, fit_jointly
@@ -89,13 +96,15 @@ def regularised(
         num_actions: A.
         options: Their prior only ever gets weaker.
     """
-    slope = cell_slopes(theta.double(), num_cells=options.num_cells).square().mean()
+    warp = theta[:, : num_parameters(options.num_cells)].double()
+    slope = cell_slopes(warp, num_cells=options.num_cells).square().mean()
     if options.adapt == 0 or slope == 0:
         return options
     grid = torch.linspace(0, 1, signal.shape[1], dtype=signal.dtype, device=signal.device)
-    times, back = (cpab_warp(t, grid, num_cells=options.num_cells) for t in (theta, -theta))
-    aligned = less_level(sample_rows(signal, times), options.level_freedom)
-    residual = sample_rows(barycenters(aligned, action, num_actions=num_actions)[0], back) - signal
+    times, back = (way(theta, grid, num_cells=options.num_cells) for way in (video_times, prototype_times))
+    cover = coverage(times) if options.ends else None
+    aligned = less_level(sample_rows(signal, times), options.level_freedom, cover)
+    residual = sample_rows(barycenters(aligned, action, num_actions=num_actions, cover=cover)[0], back) - signal
     # As the last stage will see it, whatever stage the fit has reached: smoother signals hide some of the noise.
     seen = smoothed(residual, options.stages[-1], stage_size(options.stages[-1], residual.shape[1]))
     error = (seen.square().mean(1) - options.level_freedom * seen.mean(1).square()).sum(-1).mean()

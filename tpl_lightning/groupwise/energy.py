@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import sample_each, sample_rows, time_slope
-from tpl_lightning.functional.warps import cell_slopes, cpab_warp, cpab_warp_jacobian
+from tpl_lightning.functional.warps import (
+    cell_slopes,
+    coverage,
+    has_open_ends,
+    num_parameters,
+    prototype_times,
+    prototype_times_jacobian,
+    video_times,
+)
 
 __all__ = ["FINE_CELLS", "JointOptions", "JointProblem", "chunks", "in_detail", "less_level"]
 
@@ -44,6 +52,12 @@ class JointOptions:
     adapt: float = 0.05
     """1 / effective sample size of a residual, for the empirical-Bayes update of the prior (see
     ``functional.adapted_prior``); 0: the prior is as set, for clips in step, too."""
+    ends: bool = False
+    """Whether ends are open: two parameters more per video, see ``functional.warps.ends``."""
+    ends_precision: float = 0.5
+    """Precision of the prior on open ends: weight of the squared offset from those of the action's other videos."""
+    idle_cost: float = 0.5
+    """Cost of a video that idles for as long as the action takes, in proportion: it frees frames of a prior."""
     leave_one_out: bool = True
     """Not read; ``lit.matcher`` names it, and it goes with it."""
 
@@ -69,6 +83,7 @@ def in_detail(options: JointOptions) -> JointOptions:
     )
 
 
+_SHORT_IDLE = 0.02  # of the prototype; of less the cost is quadratic
 _SETTLED = 0.002  # change of velocity in units of [0, 1] per unit of time that is too small for another step
 _CHUNK = 128  # videos worked on at once: bounds the memory; changes no figure
 
@@ -86,33 +101,47 @@ class JointProblem:
     """(N, G, C) smoothed videos."""
     options: JointOptions
     theta: Tensor
+    """(N, d), or (N, d + 2) with open ends."""
 
     def __post_init__(self) -> None:
         """Make the grid and the prior."""
         size, count = self.signal.shape[1], len(self.signal)
         self.theta = self.theta.clone()
         self.grid = torch.linspace(0, 1, size, dtype=self.signal.dtype, device=self.signal.device)
-        eye = torch.eye(self.theta.shape[1], dtype=torch.float64, device=self.signal.device)
-        slopes = cell_slopes(eye, num_cells=self.options.num_cells)  # (d, K)
-        self.prior = self.options.smoothness * (slopes @ slopes.T) / slopes.shape[1]
+        self.prior = _prior_precision(self.options, self.theta)
+        self.expected = torch.zeros_like(self.theta, dtype=torch.float64)
+        if has_open_ends(self.theta, self.options.num_cells):
+            self.expected[:, -1] = 1.0
         self.damping = torch.full((count,), 1e-3, dtype=torch.float64, device=self.signal.device)
 
-    def prior_energy(self, theta: Tensor) -> Tensor:
-        """Return smoothness * mean_c a_c^2, (N,)."""
-        return torch.einsum("nd,de,ne->n", theta.double(), self.prior, theta.double())
+    def prior_energy(self, theta: Tensor, rows: slice = slice(None)) -> Tensor:
+        """Return smoothness * mean_c a_c^2, (N,), and the prior on open ends."""
+        moved = theta.double() - self.expected[rows]
+        energy = torch.einsum("nd,de,ne->n", moved, self.prior, moved)
+        if has_open_ends(theta, self.options.num_cells):
+            idle, length = self._idle(theta)
+            energy = energy + self.options.idle_cost * (length - _SHORT_IDLE).where(idle > 0, 0).sum(1)
+        return energy
 
-    def aligned(self, theta: Tensor) -> Tensor:
-        """Return U_i o T^theta_i on the grid, (N, G, C), a share of its level removed."""
-        times = cpab_warp(theta, self.grid, num_cells=self.options.num_cells)
+    def _idle(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how far ends are beyond those of the prototype, (N, 2), and a smooth absolute value of it."""
+        idle = torch.stack([-theta[:, -2], theta[:, -1] - 1], 1).double().clamp(min=0)
+        return idle, (idle.square() + _SHORT_IDLE**2).sqrt()
+
+    def aligned(self, theta: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return U_i o T^theta_i on the grid, (N, G, C), a share of its level removed; and the videos' coverage."""
+        times = video_times(theta, self.grid, num_cells=self.options.num_cells)
+        cover = coverage(times) if has_open_ends(theta, self.options.num_cells) else None
         aligned = torch.empty_like(self.signal)
         for rows in chunks(len(aligned)):
-            aligned[rows] = less_level(sample_rows(self.signal[rows], times[rows]), self.options.level_freedom)
-        return aligned
+            level = None if cover is None else cover[rows]
+            aligned[rows] = less_level(sample_rows(self.signal[rows], times[rows]), self.options.level_freedom, level)
+        return aligned, cover
 
-    def energy(self, signal: Tensor, prototype: Tensor, theta: Tensor) -> Tensor:
+    def energy(self, signal: Tensor, prototype: Tensor, theta: Tensor, rows: slice = slice(None)) -> Tensor:
         """Return the energies (N,) at ``theta``."""
-        residual = sample_rows(prototype, cpab_warp(-theta, self.grid, num_cells=self.options.num_cells))
-        return self._mismatch(residual.sub_(signal))[0] + self.prior_energy(theta)
+        residual = sample_rows(prototype, prototype_times(theta, self.grid, num_cells=self.options.num_cells))
+        return self._mismatch(residual.sub_(signal))[0] + self.prior_energy(theta, rows)
 
     def _mismatch(self, residual: Tensor) -> tuple[Tensor, Tensor]:
         """Return the first two terms of the energy (N,), and the levels of the residual (N, 1, C)."""
@@ -121,14 +150,14 @@ class JointProblem:
         return error - self.options.level_freedom * level.square().sum((1, 2)).double(), level
 
     def linearise(
-        self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor
+        self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor, rows: slice = slice(None)
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return energy (N,), its half gradient (N, d) and Gauss-Newton matrix (N, d, d) at ``theta``.
 
         With r = P(psi) - U and psi = T^-theta, dr/dtheta = P'(psi) dpsi/dtheta has rank one in the channels, so
         two numbers per point, |P'|^2 and P' . r, are all that the channels leave behind.
         """
-        times, _, jacobian = cpab_warp_jacobian(-theta, self.grid, num_cells=self.options.num_cells)
+        times, jacobian = prototype_times_jacobian(theta, self.grid, num_cells=self.options.num_cells)
         residual, slope = sample_each([prototype, slope], times)
         residual = residual.sub_(signal)
         size, free = signal.shape[1], self.options.level_freedom
@@ -136,12 +165,17 @@ class JointProblem:
         residual = residual.sub_(level, alpha=free)
         along = torch.einsum("ngc,ngc->ng", residual, slope) / size
         strength = torch.linalg.vector_norm(slope, dim=-1).square() / size
-        gradient = -torch.einsum("ng,ngd->nd", along, jacobian).double() + theta.double() @ self.prior
+        gradient = torch.einsum("ng,ngd->nd", along, jacobian).double()
+        gradient = gradient + (theta.double() - self.expected[rows]) @ self.prior
         matrix = torch.bmm(jacobian.transpose(1, 2), jacobian * strength.unsqueeze(-1)).double() + self.prior
         if free > 0:
             mean = torch.bmm(jacobian.transpose(1, 2), slope) / size  # (N, d, C)
             matrix = matrix - free * torch.bmm(mean, mean.transpose(1, 2)).double()
-        return error + self.prior_energy(theta), gradient, matrix
+        if has_open_ends(theta, self.options.num_cells):
+            idle, length = self._idle(theta)
+            gradient[:, -2:] += self.options.idle_cost * idle / length * idle.new_tensor([-1.0, 1.0])
+            matrix.diagonal(dim1=1, dim2=2)[:, -2:] += self.options.idle_cost / length * (idle > 0)
+        return error + self.prior_energy(theta, rows), gradient, matrix
 
     def minimise(self, target: Callable[[slice], Tensor], steps: int) -> Tensor:
         """Take Levenberg-Marquardt steps; ``target`` gives what some of the videos are compared with, (n, G, C).
@@ -162,7 +196,7 @@ class JointProblem:
     def _minimise_rows(self, rows: slice, prototype: Tensor, steps: int) -> Tensor:
         signal, theta, damping = self.signal[rows], self.theta[rows], self.damping[rows]
         slope = time_slope(prototype)
-        energy, gradient, matrix = self.linearise(signal, prototype, slope, theta)
+        energy, gradient, matrix = self.linearise(signal, prototype, slope, theta, rows)
         settled = torch.zeros_like(energy, dtype=torch.bool)
         for left in reversed(range(steps)):
             diagonal = matrix.diagonal(dim1=1, dim2=2)
@@ -170,9 +204,9 @@ class JointProblem:
             step = -torch.linalg.solve(damped, gradient)
             trial = (theta.double() + step).to(theta.dtype)
             if left > 0:
-                found, *around = self.linearise(signal, prototype, slope, trial)
+                found, *around = self.linearise(signal, prototype, slope, trial, rows)
             else:  # nothing comes after it
-                found, around = self.energy(signal, prototype, trial), [gradient, matrix]
+                found, around = self.energy(signal, prototype, trial, rows), [gradient, matrix]
             better = (found < energy) & ~settled
             theta = torch.where(better.unsqueeze(1), trial, theta)
             energy = torch.where(better, found, energy)
@@ -187,6 +221,18 @@ class JointProblem:
         return energy
 
 
-def less_level(signal: Tensor, freedom: float) -> Tensor:
-    """Return signals (N, G, C) with the share of their mean removed that is free."""
-    return torch.sub(signal, signal.mean(1, keepdim=True), alpha=freedom)
+def less_level(signal: Tensor, freedom: float, cover: Tensor | None = None) -> Tensor:
+    """Return signals (N, G, C) with the share of their mean removed that is free; the mean is weighted by coverage."""
+    if cover is None:
+        level = signal.mean(1, keepdim=True)
+    else:
+        level = (signal * cover).sum(1, keepdim=True) / cover.sum(1, keepdim=True)
+    return torch.sub(signal, level, alpha=freedom)
+
+
+def _prior_precision(options: JointOptions, theta: Tensor) -> Tensor:
+    """Return the precision of the prior, (d, d), or (d + 2, d + 2) with open ends."""
+    size = num_parameters(options.num_cells)
+    slopes = cell_slopes(torch.eye(size, dtype=torch.float64, device=theta.device), num_cells=options.num_cells)
+    warp = options.smoothness * (slopes @ slopes.T) / slopes.shape[1]
+    return torch.block_diag(warp, options.ends_precision * torch.eye(theta.shape[1] - size).to(warp))

@@ -17,8 +17,8 @@ Signals are sampled on a grid that all videos share, times j / (G - 1), so nothi
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import mean_of_others, sample_rows, smoothed, stage_size
-from tpl_lightning.functional.warps import least_squares_warps, num_parameters
+from tpl_lightning.functional import LEAST_WEIGHT, mean_of_others, sample_rows, smoothed, stage_size
+from tpl_lightning.functional.warps import has_open_ends, least_squares_warps, num_parameters, with_ends
 from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
 
 __all__ = [
@@ -28,12 +28,17 @@ __all__ = [
     "centred",
     "disagreement",
     "enough_of_each",
+    "expected_ends",
     "fit_jointly",
     "fit_to_prototypes",
+    "still_warps",
     "warps_from_positions",
 ]
 
 
+_RARE = 0.05  # of the videos may reach beyond a prototype at either end
+_SHORTEST = 0.25  # part of the prototype that a video shows at least
+_LITTLE = 1e-3  # weight of the identity where a video has no frames
 _ENOUGH, _LEAST = 360, 24  # videos in all, but so many of each action, with more of which fits hardly get better
 
 
@@ -53,14 +58,39 @@ def _sums(values: Tensor, action: Tensor, num_actions: int) -> Tensor:
     return total.index_add(0, action, values)
 
 
-def centred(theta: Tensor, action: Tensor, *, num_actions: int) -> Tensor:
-    """Fix the gauge: return theta (N, d) less the mean of its action, as a common warp aligns nothing."""
+def centred(theta: Tensor, action: Tensor, *, num_actions: int, num_cells: int = 16) -> Tensor:
+    """Fix the gauge: return theta (N, d) less the mean of its action, as a common warp aligns nothing.
+
+    Open ends: the prototype begins where its first videos do, but for few, and ends alike.
+    """
+    size = num_parameters(num_cells)
+    warp = theta[:, :size]
     count = torch.bincount(action, minlength=num_actions).clamp(min=1).unsqueeze(1)
-    return theta - (_sums(theta, action, num_actions) / count)[action]
+    warp = warp - (_sums(warp, action, num_actions) / count)[action]
+    if not has_open_ends(theta, num_cells):
+        return warp
+    ends = theta[:, size:].clone()
+    for label in action.unique().tolist():
+        mine = ends[action == label]
+        outside = int(_RARE * len(mine))
+        first, last = mine[:, 0].sort()[0][outside], mine[:, 1].sort()[0][len(mine) - 1 - outside]
+        ends[action == label] = (mine - first) / (last - first)
+    return torch.cat([warp, ends], 1)
+
+
+def expected_ends(theta: Tensor, action: Tensor, *, num_actions: int) -> Tensor:
+    """Return the mean ends of each action, (A, 2), of theta (N, d + 2)."""
+    count = torch.bincount(action, minlength=num_actions).clamp(min=1).unsqueeze(1)
+    return _sums(theta[:, -2:].double(), action, num_actions) / count
 
 
 def barycenters(
-    aligned: Tensor, action: Tensor, *, num_actions: int, weight: Tensor | None = None
+    aligned: Tensor,
+    action: Tensor,
+    *,
+    num_actions: int,
+    weight: Tensor | None = None,
+    cover: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the mean of the others of a video's action, (N, G, C), and the mean of each action, (A, G, C).
 
@@ -72,26 +102,31 @@ def barycenters(
         num_actions: A.
         weight: (N, 1, C) 1, or 0 for channels that a video lacks: they are 0 everywhere, and so is what they are
             compared with. None: 1.
+        cover: (N, G, 1) weight of a video at each point, see ``functional.warps.coverage``. None: 1.
     """
     part = aligned.new_ones(len(aligned), 1, 1) if weight is None else weight
+    part = part if cover is None else part * cover
     count = _sums(part, action, num_actions)
-    mean = _sums(aligned, action, num_actions) / count.clamp(min=1)
+    mean = _sums(aligned if cover is None else aligned * cover, action, num_actions) / count.clamp(min=LEAST_WEIGHT)
     others = mean_of_others(mean[action], aligned, count[action], part)
     return others if weight is None else others * weight, mean
 
 
-def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int) -> float:
+def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Tensor | None = None) -> float:
     """Return the leave-one-out mean squared error: of a video against the mean of the others, levels aside.
 
     Args:
         aligned: (N, G, C) videos on one timeline.
         action: (N,).
         num_actions: A.
+        cover: (N, G, 1) weight of a video at each point, see :func:`barycenters`.
     """
-    aligned = less_level(aligned, 1.0)
-    target = barycenters(aligned, action, num_actions=num_actions)[0]
-    distance = (target - aligned).square().sum(dtype=torch.float64)
-    return float(distance) / max(aligned.shape[0] * aligned.shape[1], 1)
+    aligned = less_level(aligned, 1.0, cover)
+    target = barycenters(aligned, action, num_actions=num_actions, cover=cover)[0]
+    distance = (target - aligned).square()
+    if cover is None:
+        return float(distance.sum(dtype=torch.float64)) / max(aligned.shape[0] * aligned.shape[1], 1)
+    return float((distance * cover).sum(dtype=torch.float64) / cover.sum(dtype=torch.float64))
 
 
 def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: int) -> float:
@@ -115,8 +150,10 @@ def _stage_signal(signal: Tensor, sigma: float) -> Tensor:
     return smoothed(signal, sigma, stage_size(sigma, signal.shape[1]))
 
 
-def _identity(signal: Tensor, options: JointOptions) -> Tensor:
-    return signal.new_zeros(len(signal), num_parameters(options.num_cells))
+def still_warps(signal: Tensor, options: JointOptions) -> Tensor:
+    """Return theta of warps that are the identity, one for each video (N, ...)."""
+    theta = signal.new_zeros(len(signal), num_parameters(options.num_cells))
+    return with_ends(theta) if options.ends else theta
 
 
 def fit_jointly(
@@ -143,14 +180,16 @@ def fit_jointly(
     Returns:
         theta (N, d).
     """
-    theta = _identity(signal, options) if theta is None else theta
+    theta = still_warps(signal, options) if theta is None else theta
     for sigma in options.stages:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
         for _ in range(options.rounds):
-            aligned = problem.aligned(problem.theta)
-            target = barycenters(aligned, action, num_actions=num_actions, weight=weight)[0]
+            aligned, cover = problem.aligned(problem.theta)
+            target = barycenters(aligned, action, num_actions=num_actions, weight=weight, cover=cover)[0]
+            if options.ends:
+                problem.expected[:, -2:] = expected_ends(problem.theta, action, num_actions=num_actions)[action]
             problem.minimise(target.__getitem__, 1)
-            problem.theta = centred(problem.theta, action, num_actions=num_actions)
+            problem.theta = centred(problem.theta, action, num_actions=num_actions, num_cells=options.num_cells)
         theta = problem.theta
     return theta
 
@@ -163,6 +202,7 @@ def fit_to_prototypes(
     options: JointOptions,
     steps: int = 8,
     theta: Tensor | None = None,
+    ends: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Align new videos with frozen prototypes; no video changes another's result.
 
@@ -173,14 +213,17 @@ def fit_to_prototypes(
         options: How.
         steps: Levenberg-Marquardt steps in each stage.
         theta: (N, d) start; None: the identity.
+        ends: (A, 2) expected open ends of each action; None: they are fixed.
 
     Returns:
         theta (N, d), and E_i without the prior, (N,).
     """
-    theta = _identity(signal, options) if theta is None else theta
+    theta = still_warps(signal, options) if theta is None else theta
     error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
     for sigma in options.stages:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
+        if ends is not None:
+            problem.expected[:, -2:] = ends[action]
         prototype = smoothed(prototypes, sigma, problem.signal.shape[1])
         energy = problem.minimise(lambda rows, prototype=prototype: prototype[action[rows]], steps)  # type: ignore[misc]
         theta = problem.theta
@@ -188,33 +231,58 @@ def fit_to_prototypes(
     return theta, error
 
 
-def warps_from_positions(position: Tensor, *, num_cells: int = 16, smoothness: float = 1e-4, steps: int = 12) -> Tensor:
+def warps_from_positions(
+    position: Tensor, *, num_cells: int = 16, smoothness: float = 1e-4, steps: int = 12, ends: bool = False
+) -> Tensor:
     """Return the warps whose inverse is closest to given prototype positions: a start for refining any alignment.
 
-    Convention: ``position[i, g]`` = T^-theta_i(g / (G - 1)); video time -> prototype time, ends fixed.
+    Convention: ``position[i, g]`` = T^-theta_i(g / (G - 1)); video time -> prototype time.
 
     Args:
         position: (N, G), never decreasing, in [0, 1].
         num_cells: Cells of the warps.
         smoothness: Weight of the prior against mean squared errors of position.
         steps: Levenberg-Marquardt steps from the warps that linear least squares finds.
+        ends: Whether ends are open.
 
     Returns:
-        theta (N, d).
+        theta (N, d), or (N, d + 2) with open ends.
     """
-    options = JointOptions(num_cells=num_cells, smoothness=smoothness, level_freedom=0.0)
-    size = num_parameters(num_cells)
-    theta = torch.zeros(len(position), size, dtype=position.dtype, device=position.device)
-    problem = JointProblem(position.unsqueeze(-1), options, theta)
+    options = JointOptions(
+        num_cells=num_cells, smoothness=smoothness, level_freedom=0.0, ends=ends, ends_precision=1e-6, idle_cost=0.0
+    )
+    problem = JointProblem(position.unsqueeze(-1), options, still_warps(position, options))
+    place, weight = position, torch.ones_like(position)
+    if ends:
+        problem.theta[:, -2:] = first_ends(position)
+        place, weight = _between_ends(position, problem.theta[:, -2:])
     for rows in chunks(len(position)):
-        problem.theta[rows] = least_squares_warps(
-            position[rows],
-            torch.ones_like(position[rows]),
-            num_cells=num_cells,
-            smoothness=smoothness,
-            corrections=0,
+        problem.theta[rows, : num_parameters(num_cells)] = least_squares_warps(
+            place[rows], weight[rows], num_cells=num_cells, smoothness=smoothness, corrections=0
         )
     # The signal that tells its own time: compared with it, a video's signal is its position.
     clock = problem.grid.view(1, -1, 1).expand(len(position), -1, -1)
     problem.minimise(lambda rows: clock[rows], steps)
     return problem.theta
+
+
+def first_ends(position: Tensor) -> Tensor:
+    """Return begin and end (N, 2) of positions (N, G): the first and last position, or extrapolated where they rest."""
+    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
+    inside = (position > 0) & (position < 1)
+    first = torch.where(inside, grid, 1.0).amin(1)
+    last = torch.maximum(torch.where(inside, grid, 0.0).amax(1), first + 0.05)
+    low, high = position[:, 0].clamp(min=0), position[:, -1].clamp(max=1)
+    slope = ((high - low) / (last - first)).clamp(0, 1 / _SHORTEST)
+    begin, end = low - slope * first * (low <= 0), high + slope * (1 - last) * (high >= 1)
+    missing = (_SHORTEST - (end - begin)).clamp(min=0) / 2
+    return torch.stack([begin - missing, end + missing], 1)
+
+
+def _between_ends(position: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where positions (N, G) lie between the ends, in [0, 1], and what that counts: little outside."""
+    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
+    begin, end = ends.split(1, 1)
+    inside = ((position > 0) | (begin >= 0)) & ((position < 1) | (end <= 1))
+    place = torch.where(inside, ((position - begin) / (end - begin)).clamp(0, 1), grid)
+    return place, torch.where(inside, 1.0, _LITTLE).to(position.dtype)

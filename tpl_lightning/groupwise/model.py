@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import sample_rows
-from tpl_lightning.functional.warps import cpab_warp, num_parameters
+from tpl_lightning.functional import sample_rows, smoothed, time_slope
+from tpl_lightning.functional.warps import coverage, video_times
 from tpl_lightning.groupwise.discriminant import TimingSpace
 from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
 from tpl_lightning.groupwise.energy import FINE_CELLS, less_level
@@ -20,14 +20,18 @@ from tpl_lightning.groupwise.fit import (
     JointOptions,
     barycenters,
     centred,
+    expected_ends,
     fit_jointly,
     fit_to_prototypes,
+    still_warps,
 )
 from tpl_lightning.groupwise.path_warps import path_warps
 
 __all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
 _FIRST_STAGES, _FIRST_PRIOR, _FIRST_CELLS = (0.1, 0.025), 1.5, 16  # of the rough fit, whose features are noisier
+_STILL_SIGMA = 0.02  # of the smoothing before motion is measured
+_SHORT_REST = 0.1  # of a prototype: a shorter rest at an end is a part of the action
 _AXES = 64  # of the projection; more bring nothing
 
 
@@ -41,12 +45,14 @@ class JointModel:
         prototype: (A, G, K) barycenters.
         stiffness: How many times stronger than set the prior is, at least 1: more where videos are in step already;
             infinite: warps are the identity.
+        ends: (A, 2) mean open ends of each action's training videos; None: ends are fixed.
     """
 
     space: TimingSpace
     options: JointOptions
     prototype: Tensor
     stiffness: float = 1.0
+    ends: Tensor | None = None
 
     @classmethod
     def fit(
@@ -82,10 +88,28 @@ class JointModel:
             theta (N, d), and the mean squared distance to the prototype, (N,).
         """
         if math.isinf(self.stiffness):
-            still = signal.new_zeros(len(signal), num_parameters(self.options.num_cells))
-            return still, (signal - self.prototype[action]).square().sum(-1).mean(1).double()
+            return still_warps(signal, self.options), (signal - self.prototype[action]).square().sum(-1).mean(
+                1
+            ).double()
         theta = self.path_warps(signal, action) if theta is None else theta
-        return fit_to_prototypes(signal, action, self.prototype, options=self.options, theta=theta, steps=steps)
+        return fit_to_prototypes(
+            signal, action, self.prototype, options=self.options, theta=theta, steps=steps, ends=self.ends
+        )
+
+    def still_ends(self, share: float) -> Tensor:
+        """Return where prototypes begin and cease to move, (A, 2) in [0, 1]; 0 and 1 where they hardly rest.
+
+        Args:
+            share: Of a prototype's motion, its squared speed summed up, that lies before the one and behind the other.
+        """
+        size = self.prototype.shape[1]
+        motion = time_slope(smoothed(self.prototype, _STILL_SIGMA, size)).square().sum(-1).cumsum(1)
+        motion = motion / motion[:, -1:].clamp(min=1e-12)
+        moving = (motion >= share) & (motion <= 1 - share)
+        begin, last = moving.int().argmax(1), size - 1 - moving.flip(1).int().argmax(1)
+        still = torch.stack([begin, size - 1 - last], 1).to(self.prototype) / (size - 1)
+        still = torch.where(still > _SHORT_REST, still, 0.0)
+        return torch.stack([still[:, 0], 1 - still[:, 1]], 1)
 
     def path_warps(self, signal: Tensor, action: Tensor) -> Tensor:
         """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
@@ -104,6 +128,7 @@ class JointModel:
             "options": options,
             "prototype": self.prototype.cpu(),
             "stiffness": self.stiffness,
+            "ends": None if self.ends is None else self.ends.cpu(),
         }
 
     @classmethod
@@ -115,7 +140,9 @@ class JointModel:
         }
         prototype = state["prototype"] if "prototype" in state else _former_prototype(state)
         space = TimingSpace.from_state(state["space"], device=device)
-        return cls(space, JointOptions(**options), prototype.to(device), state.get("stiffness", 1.0))
+        ends = state.get("ends")
+        ends = None if ends is None else ends.to(device)
+        return cls(space, JointOptions(**options), prototype.to(device), state.get("stiffness", 1.0), ends)
 
 
 def _former_prototype(state: dict[str, Any]) -> Tensor:
@@ -177,17 +204,24 @@ class JointStart:
         first = replace(options, num_cells=cells, smoothness=_FIRST_PRIOR * options.smoothness, stages=_FIRST_STAGES)
         beside, weight = _with_labels(plain, labels, action)
         theta = fit_jointly(beside, action, num_actions=num_actions, options=first, theta=theta, weight=weight)
-        times, signal = cpab_warp(theta, grid, num_cells=cells), plain
+        times, signal = video_times(theta, grid, num_cells=cells), plain
         for _ in range(options.path_rounds):
+            cover = coverage(times) if options.ends else None
             space = space.with_metric(
-                sample_rows(plain, times), action, num_actions=num_actions, channels=_AXES, shrinkage=options.shrinkage
+                sample_rows(plain, times),
+                action,
+                num_actions=num_actions,
+                channels=_AXES,
+                shrinkage=options.shrinkage,
+                cover=cover,
             )
             signal = space.in_metric(plain)
             beside, weight = _with_labels(signal, labels, action)
-            aligned = less_level(sample_rows(beside, times), options.level_freedom)
-            target = barycenters(aligned, action, num_actions=num_actions, weight=weight)[0]
-            theta = centred(path_warps(beside, target, options), action, num_actions=num_actions)
-            times = cpab_warp(theta, grid, num_cells=options.num_cells)
+            aligned = less_level(sample_rows(beside, times), options.level_freedom, cover)
+            target = barycenters(aligned, action, num_actions=num_actions, weight=weight, cover=cover)[0]
+            theta = path_warps(beside, target, options)
+            theta = centred(theta, action, num_actions=num_actions, num_cells=options.num_cells)
+            times = video_times(theta, grid, num_cells=options.num_cells)
         stiffness = precision_factor(signal, action, num_actions=num_actions) if options.adapt > 0 else 1.0
         return cls(space, options, signal, beside, weight, action, num_actions, theta, stiffness)
 
@@ -203,9 +237,13 @@ class JointStart:
         action, num_actions, theta = self.action, self.num_actions, self.theta
         stiffness = strength * self.stiffness
         if math.isinf(strength):
-            options, theta = self.options, torch.zeros_like(theta)
+            options, theta = self.options, still_warps(self.signal, self.options)
         else:
-            options = replace(self.options, smoothness=stiffness * self.options.smoothness)
+            options = replace(
+                self.options,
+                smoothness=stiffness * self.options.smoothness,
+                ends_precision=stiffness * self.options.ends_precision,
+            )
             for number, sigma in enumerate(options.stages):
                 if number == len(options.stages) - 1 and strength == 1:
                     options = regularised(theta, self.signal, action, num_actions=num_actions, options=options)
@@ -213,10 +251,18 @@ class JointStart:
                 theta = fit_jointly(
                     self.beside, action, num_actions=num_actions, options=stage, theta=theta, weight=self.weight
                 )
+        return self.model(theta, options, stiffness), theta
+
+    def model(self, theta: Tensor, options: JointOptions, stiffness: float) -> JointModel:
+        """Return the model of fitted warps theta (N, d): prototypes are the means of the aligned videos."""
+        action, num_actions = self.action, self.num_actions
         grid = torch.linspace(0, 1, self.signal.shape[1], device=theta.device)
-        aligned = sample_rows(self.signal, cpab_warp(theta, grid, num_cells=options.num_cells))
-        prototype = barycenters(less_level(aligned, options.level_freedom), action, num_actions=num_actions)[1]
-        return JointModel(self.space, options, prototype, stiffness), theta
+        times = video_times(theta, grid, num_cells=options.num_cells)
+        cover = coverage(times) if options.ends else None
+        aligned = less_level(sample_rows(self.signal, times), options.level_freedom, cover)
+        prototype = barycenters(aligned, action, num_actions=num_actions, cover=cover)[1]
+        ends = expected_ends(theta, action, num_actions=num_actions) if options.ends else None
+        return JointModel(self.space, options, prototype, stiffness, ends)
 
 
 def _with_labels(signal: Tensor, labels: Tensor | None, action: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -19,6 +19,7 @@ _SMOOTHNESS = 1e-6  # of the warp nearest to a path, against mean squared errors
 _STEPS = 3  # to that warp: paths are a start, or no surer than that
 _POINTS = 4  # points to a cell of the warps at which paths are found
 _REACH = 4.0  # points by which a frame may move from its path
+_SKIP = 0.5  # of the mean cost of all pairs: that of a frame or a point outside the path
 _FLAT = 0.1  # of the mean square slope of the prototype: where it is flatter, steps are short
 
 
@@ -34,20 +35,28 @@ def path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
     signal = less_level(signal, options.level_freedom)
     found = []
     for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
-        found.append(path_positions(signal[rows], target[rows]))
-    return warps_from_positions(torch.cat(found), num_cells=options.num_cells, smoothness=_SMOOTHNESS, steps=_STEPS)
+        found.append(path_positions(signal[rows], target[rows], ends=options.ends))
+    return warps_from_positions(
+        torch.cat(found), num_cells=options.num_cells, smoothness=_SMOOTHNESS, steps=_STEPS, ends=options.ends
+    )
 
 
-def path_positions(signal: Tensor, target: Tensor) -> Tensor:
-    """Return where each point of videos (N, G, K) lies on targets (N, P, K), along the best paths, (N, G) in [0, 1]."""
+def path_positions(signal: Tensor, target: Tensor, *, ends: bool = False) -> Tensor:
+    """Return where points of videos (N, G, K) lie on targets (N, P, K), along the best paths, (N, G) in [0, 1].
+
+    With open ends frames outside the prototype stay at 0 or 1.
+    """
     # |x - y|^2 by a product of matrices; cdist would do the same, with roots.
     cost = torch.baddbmm(
         signal.square().sum(-1, keepdim=True) + target.square().sum(-1).unsqueeze(1),
         signal,
         target.transpose(1, 2),
         alpha=-2,
-    )
-    return sharpened(dtw_positions(cost.clamp(min=0)), signal, target)
+    ).clamp(min=0)
+    if not ends:
+        return sharpened(dtw_positions(cost), signal, target)
+    position = dtw_positions(cost, _SKIP * cost.mean((1, 2)))
+    return sharpened(position, signal, target).where((position > 0) & (position < 1), position)
 
 
 def sharpened(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 4) -> Tensor:

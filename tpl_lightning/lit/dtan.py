@@ -8,7 +8,7 @@ from tpl_lightning.data import Batch
 from tpl_lightning.functional import global_mean
 from tpl_lightning.functional.losses import icae_loss, wcss_loss
 from tpl_lightning.functional.warps import prior_energy
-from tpl_lightning.lit.module import AlignmentModule
+from tpl_lightning.lit.module import AlignmentModule, warp_options
 from tpl_lightning.nn import DTAN, DTANOutput
 
 __all__ = ["DTANModule"]
@@ -26,7 +26,7 @@ class DTANModule(AlignmentModule):
         """Build the network."""
         super().__init__(config, catalogue)
         size = {key: config["model"][key] for key in ("aligner_filters", "aligner_depth")}
-        self.model = DTAN(catalogue["num_channels"], **size, **config["warp"])
+        self.model = DTAN(catalogue["num_channels"], **size, **warp_options(config))
 
     def objective(self, batch: Batch, output: DTANOutput) -> dict[str, Tensor]:
         """Return the terms of the loss of a batch, against the prototypes of this batch (of all ranks)."""

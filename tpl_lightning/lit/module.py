@@ -22,7 +22,15 @@ from tpl_lightning.functional.warps import cpab_warp, random_theta
 from tpl_lightning.metrics import AlignmentScore, CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
 from tpl_lightning.nn import DMTAE, Autoencoder, DMTAEOutput, WarpNetwork
 
-__all__ = ["AlignmentModule", "Losses", "TPLModule", "network_sizes", "reconstruction_of", "warped_batch"]
+__all__ = [
+    "AlignmentModule",
+    "Losses",
+    "TPLModule",
+    "network_sizes",
+    "reconstruction_of",
+    "warp_options",
+    "warped_batch",
+]
 
 
 class Losses(NamedTuple):
@@ -30,6 +38,11 @@ class Losses(NamedTuple):
 
     icae: Tensor
     reconstruction: Tensor
+
+
+def warp_options(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of the warps that a network predicts, whose ends are fixed."""
+    return {key: value for key, value in config["warp"].items() if key != "ends"}
 
 
 class AlignmentModule(LightningModule):
@@ -214,7 +227,7 @@ class TPLModule(AlignmentModule):
         sizes = network_sizes(config["model"], catalogue)
         super().__init__(config, catalogue, latent_channels=sizes["latent_dim"])
         filters = {key: config["model"][key] for key in ("aligner_filters", "aligner_depth")}
-        self.model = DMTAE(catalogue["num_channels"], **sizes, **filters, **config["warp"])
+        self.model = DMTAE(catalogue["num_channels"], **sizes, **filters, **warp_options(config))
         self._start()
 
     def _start(self) -> None:

@@ -48,7 +48,9 @@ def _draw_signals(
         for i in np.flatnonzero(videos.action == action)[:_MAX_VIDEOS]:
             labels = videos.labels(i)
             plot_signal(row[0], np.arange(len(labels)), signals[i], labels, colors)
-            plot_signal(row[1], alignment.position(i), signals[i], labels, colors)
+            faced = alignment.faced(i)
+            faced = np.where((faced < 0) | (faced > 1), np.nan, faced)
+            plot_signal(row[1], faced, signals[i], labels, colors)
         row[0].set_ylabel(f"{one_line(action)}\n{name}", fontsize=8)
     axes[0, 0].set_title("before: frame", fontsize=9)
     axes[0, 1].set_title("after: prototype time", fontsize=9)
@@ -78,8 +80,11 @@ def _mean_signal(signals: list[np.ndarray], alignment: Alignment, rows: np.ndarr
     warped = []
     for i in rows:
         times = alignment.source(i) * (len(signals[i]) - 1)
-        warped.append(np.interp(times, np.arange(len(signals[i])), signals[i], right=np.nan))
-    return np.nanmean(np.stack(warped), axis=0)
+        held = np.interp(times, np.arange(len(signals[i])), signals[i])
+        warped.append(np.where(alignment.there(i), held, np.nan))
+    found = np.stack(warped)
+    there = ~np.isnan(found)
+    return np.where(there.any(axis=0), np.nansum(found, axis=0) / there.sum(axis=0).clip(1), np.nan)
 
 
 def _draw_prototypes(

@@ -17,7 +17,7 @@ from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet, open_cache
 from tpl_lightning.datasets import SIGNALS
 from tpl_lightning.errors import FileError, UserError
-from tpl_lightning.evaluation import Alignment, Warp
+from tpl_lightning.evaluation import Alignment, Warp, idle_frames, prototype_grid
 from tpl_lightning.features import video_names
 from tpl_lightning.files import canonical
 from tpl_lightning.runs.directory import find_cache
@@ -37,6 +37,7 @@ AUTO = "auto"
 NEW = "new"
 """The split of a video that the run has not seen."""
 
+_ROUNDING = 1e-5  # a frame is much longer
 # A file whose frame rate is higher than the run's by more than this is embedded at the run's.
 _FASTER = 1.1
 _UNNAMED = ""  # in the place of an action that nothing names
@@ -86,7 +87,27 @@ class RunVideo:
 
     def frame(self, prototype_time: np.ndarray) -> np.ndarray:
         """Return the frame at prototype times, T^theta."""
-        return Warp(self.position, self.source).frame(prototype_time)
+        return self._own_time(prototype_time).clip(0.0, 1.0) * (self.num_frames - 1)
+
+    def has_frame(self, prototype_time: np.ndarray) -> np.ndarray:
+        """Return at which prototype times the video has a frame, bool: elsewhere it has not begun, or is over."""
+        times = self._own_time(prototype_time)
+        return (times >= -_ROUNDING) & (times <= 1 + _ROUNDING)
+
+    @cached_property
+    def acting(self) -> tuple[int, int]:
+        """First and last frame that face a prototype point: those before and behind are idle."""
+        before, after = idle_frames(self.position, self.source)
+        first = min(int(before.sum()), self.num_frames - 1)
+        return first, max(self.num_frames - 1 - int(after.sum()), first)
+
+    def acts(self, frame: np.ndarray) -> np.ndarray:
+        """Return which (fractional) frames face a prototype point, bool; the others are idle."""
+        first, last = self.acting
+        return (np.asarray(frame) > first - 1 + _ROUNDING) & (np.asarray(frame) < last + 1 - _ROUNDING)
+
+    def _own_time(self, prototype_time: np.ndarray) -> np.ndarray:
+        return np.interp(prototype_time, prototype_grid(len(self.source)).astype(np.float64), self.source)
 
     def prototype_time(self, frame: np.ndarray) -> np.ndarray:
         """Return the prototype time of frames, T^-theta."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from tpl_lightning.errors import UserError
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.grid import cell_size
 from tpl_lightning.sync.phases import Phases
@@ -46,11 +47,23 @@ def find_matches(clips: Sequence[Clip], query: Clip, frame: float) -> tuple[floa
         frame: Its embedded frame, maybe between two.
 
     Returns:
-        The prototype time, and the matches: the query first, then in the order given.
+        The prototype time, and the matches: the query first, then in the order given. Videos that have no frame there
+        have none.
+
+    Raises:
+        UserError: If the frame asked about is idle, so nothing matches it.
     """
+    if not query.video.acts(np.array(frame)):
+        first, last = query.seconds(np.array(query.video.acting, dtype=np.float64)).tolist()
+        raise UserError(
+            f"{query.path}: the action lasts from {first:.2f} to {last:.2f} s there, so nothing matches this instant; "
+            "ask about one in between."
+        )
     time = float(query.video.prototype_time(np.array(frame)))
     matches = []
     for clip in sorted(clips, key=lambda clip: clip is not query):
+        if clip is not query and not clip.video.has_frame(np.array(time)):
+            continue
         # The query stands for itself: going there and back could cost it a frame of rounding.
         at = np.array(frame) if clip is query else clip.video.frame(np.array(time))
         index = int(clip.file_frame(at))

@@ -12,20 +12,25 @@ from tpl_lightning.sync.phases import Phases
 from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, UNLABELLED, mix, paste, phase_colors, text
 from tpl_lightning.video import FrameSize
 
-__all__ = ["Grid", "cell_size"]
+__all__ = ["Grid", "cell_size", "dimmed"]
 
 _TRACK = 12  # height of the timeline
-_ENDED = 0.35  # brightness of an original that is over
+_STILL = 0.35  # brightness of a picture that stands still, as its video has not begun or is over
 
 
 @dataclass(frozen=True)
 class _Row:
-    """What one cell shows over the output frames: file frames, prototype times, seconds, and whether it is over."""
+    """What one cell shows over the output frames.
+
+    File frames, prototype times, seconds; whether it stands still, as the video has no frame there, or none any more;
+    and whether what it shows faces a prototype point, and so may have a label.
+    """
 
     frames: np.ndarray
     prototype_time: np.ndarray
     seconds: np.ndarray
-    ended: np.ndarray
+    still: np.ndarray
+    faces: np.ndarray
 
 
 def cell_size(width: int, height: int) -> FrameSize:
@@ -36,6 +41,11 @@ def cell_size(width: int, height: int) -> FrameSize:
         return max(1, round(own_width * scale)), max(1, round(own_height * scale))
 
     return fit
+
+
+def dimmed(picture: np.ndarray) -> np.ndarray:
+    """Return a picture (H, W, 3) as it is shown while its video has no frame."""
+    return (picture * _STILL).astype(np.uint8)
 
 
 class Grid:
@@ -92,14 +102,16 @@ class Grid:
 
     def _synced(self, clip: Clip) -> _Row:
         frame = clip.video.frame(self.time)
-        return _Row(clip.file_frame(frame), self.time, clip.seconds(frame), np.zeros(len(frame), dtype=bool))
+        shown = clip.video.has_frame(self.time)
+        return _Row(clip.file_frame(frame), self.time, clip.seconds(frame), ~shown, shown)
 
     def _original(self, clip: Clip) -> _Row:
         last = clip.video.num_frames - 1
         frame = clip.embedded_frame(np.minimum(self.elapsed_s, clip.duration_s)).clip(0, last)
         # The last frame is on screen for as any other.
         ended = self.elapsed_s > clip.duration_s + 1 / clip.probe.clock.usual_fps
-        return _Row(clip.file_frame(frame), clip.video.prototype_time(frame), clip.seconds(frame), ended)
+        time, faces = clip.video.prototype_time(frame), clip.video.acts(frame)
+        return _Row(clip.file_frame(frame), time, clip.seconds(frame), ended, faces)
 
     def _color(self, label: int) -> tuple[int, int, int]:
         return self.colors[label] if label >= 0 else UNLABELLED
@@ -147,10 +159,10 @@ class Grid:
     def _draw_cell(self, canvas: np.ndarray, panel: int, index: int, picture: np.ndarray, row: _Row, k: int) -> None:
         layout = self.layout
         x, y = layout.cell(panel, index)
-        label = int(self.phases.labels[self.phases.point(row.prototype_time[k])])
+        label = int(self.phases.labels[self.phases.point(row.prototype_time[k])]) if row.faces[k] else -1
         color, shown = self._color(label), picture
-        if row.ended[k]:
-            color, shown = mix(color, BACKGROUND, 0.6), (picture * _ENDED).astype(np.uint8)
+        if row.still[k]:
+            color, shown = mix(color, BACKGROUND, 0.6), dimmed(picture)
         paste(canvas, shown, x + layout.cell_width // 2, y + (layout.cell_height - shown.shape[0]) // 2, align="middle")
         bottom = y + layout.cell_height
         canvas[bottom : bottom + BAR, x : x + layout.cell_width] = color

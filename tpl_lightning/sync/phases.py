@@ -61,14 +61,15 @@ class Phases:
     def frame_segments(self, video: RunVideo) -> list[Segment]:
         """Carry the labels to a video.
 
-        Convention: each frame takes the label of its nearest prototype point, read at T^-theta. A segment holds frames
-        ``start`` to ``end - 1``.
+        Convention: each frame takes the label of its nearest prototype point, read at T^-theta; idle frames take none.
+        A segment holds frames ``start`` to ``end - 1``.
 
         Returns:
             The labelled stretches in frames; the confidence is the mean over the frames.
         """
-        points = self.point(video.prototype_time(np.arange(video.num_frames)))
-        return _stretches(self.labels[points], self.confidence[points])
+        frames = np.arange(video.num_frames)
+        points = self.point(video.prototype_time(frames))
+        return _stretches(np.where(video.acts(frames), self.labels[points], -1), self.confidence[points])
 
 
 def _stretches(labels: np.ndarray, confidence: np.ndarray) -> list[Segment]:

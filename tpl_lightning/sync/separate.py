@@ -9,6 +9,7 @@ from tpl_lightning.features import Progress
 from tpl_lightning.files import Outputs, unique_stems
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
+from tpl_lightning.sync.grid import dimmed
 from tpl_lightning.video import write_video
 
 __all__ = ["FRAME_COLUMNS", "separate_targets", "write_separate"]
@@ -43,6 +44,7 @@ def write_separate(
 
     Convention: row (video, frame) of the table says that this frame of the synced file is frame ``source_frame`` of
     the video's file, counted from 0 in order of presentation, which is on screen from ``source_time_s`` on.
+    Both are empty where the video has no frame: its first or last one stands still then, dimmed.
     ``prototype_frame`` is in 0..L-1 and whole where the clock is the prototype's at its own frame rate.
 
     Args:
@@ -60,13 +62,22 @@ def write_separate(
     time = clock.prototype_time(elapsed_s)
     rows: list[tuple[object, ...]] = []
     for target, clip in zip(targets, clips, strict=False):
-        frames = clip.file_frame(clip.video.frame(time))
+        frames, there = clip.file_frame(clip.video.frame(time)), clip.video.has_frame(time).tolist()
         with outputs.writing(target) as part:
-            write_video(part, counted(clip.pictures(frames), bar), fps)
+            pictures = zip(clip.pictures(frames), there, strict=True)
+            write_video(part, counted((x if own else dimmed(x) for x, own in pictures), bar), fps)
         shown = clip.probe.clock.times_s[frames]
+        columns = zip(time.tolist(), frames.tolist(), shown.tolist(), there, strict=True)
         rows += [
-            (clip.video.video_id, k, f"{k / fps:.4f}", f"{t * (clock.length - 1):.3f}", f"{t:.6f}", f, f"{s:.4f}")
-            for k, (t, f, s) in enumerate(zip(time.tolist(), frames.tolist(), shown.tolist(), strict=True))
+            (
+                clip.video.video_id,
+                k,
+                f"{k / fps:.4f}",
+                f"{t * (clock.length - 1):.3f}",
+                f"{t:.6f}",
+                *((f, f"{s:.4f}") if own else ("", "")),
+            )
+            for k, (t, f, s, own) in enumerate(columns)
         ]
     outputs.write_csv(targets[-1], FRAME_COLUMNS, rows)
     return list(targets)

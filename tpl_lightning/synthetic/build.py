@@ -40,6 +40,8 @@ def build_procedural_set(
     seed: int = 0,
     tempo_strength: float = 1.0,
     actions: Sequence[str] = ACTIONS,
+    trim: float = 0.0,
+    lead: float = 0.0,
     size: int = SIZE,
     num_workers: int | None = None,
     channels: int = 64,
@@ -60,6 +62,8 @@ def build_procedural_set(
         seed: seed of the set.
         tempo_strength: how uneven the pace is; 0 is an even pace.
         actions: names of the actions to render.
+        trim: most that a clip loses at each end, see ``clip_specs``.
+        lead: longest that the figure idles at each end.
         size: pixels along each side of a frame.
         num_workers: processes; None for one per core. The result does not depend on it.
         channels: principal components to keep.
@@ -71,7 +75,7 @@ def build_procedural_set(
     Raises:
         UserError: if the number of clips, actions or channels does not fit.
     """
-    specs = clip_specs(num_clips, seed=seed, tempo_strength=tempo_strength, actions=actions)
+    specs = clip_specs(num_clips, seed=seed, tempo_strength=tempo_strength, actions=actions, trim=trim, lead=lead)
     if video_dir is not None and not has_pyav():
         logger.warning(
             'Clips are not written to %s: PyAV is missing. Get it with pip install "tpl_lightning[video]".', video_dir
@@ -89,7 +93,7 @@ def build_procedural_set(
         out,
         dataset="genai",
         extractor=extractor.name,
-        source=_source(len(specs), seed, tempo_strength),
+        source=_source(len(specs), seed, tempo_strength, trim, lead),
         phase_names={action: PHASE_NAMES[action] for action in actions},
     ) as writer:
         for spec, clip in zip(specs, clips, strict=True):
@@ -126,9 +130,10 @@ def _render_and_embed(job: _Job) -> _Embedded:
     return _Embedded(HogExtractor().features(clip.frames), clip.progress, clip.phases)
 
 
-def _source(num_clips: int, seed: int, tempo_strength: float) -> str:
+def _source(num_clips: int, seed: int, tempo_strength: float, trim: float, lead: float) -> str:
+    ends = "".join(f", {name} {value:g}" for name, value in (("trim", trim), ("lead", lead)) if value > 0)
     return (
         f"procedural: {num_clips} clips drawn by tpl_lightning, version {PROCEDURAL_VERSION}, seed {seed}, "
-        f"tempo strength {tempo_strength:g} "
+        f"tempo strength {tempo_strength:g}{ends} "
         f"(numpy {version('numpy')}, Pillow {version('pillow')}, scikit-image {version('scikit-image')})"
     )

@@ -47,6 +47,10 @@ class ClipSpec:
     """Entropy of everything random in the clip: seed of the set, action, index within the action."""
     tempo_strength: float
     fps: float = FPS
+    cut: tuple[int, int] = (0, 0)
+    """Frames of the ``num_frames`` that the clip misses at its begin and at its end."""
+    idle: tuple[int, int] = (0, 0)
+    """Frames before and after the action in which the figure waits, in its first and its last pose."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,19 @@ class RenderedClip:
     frames: np.ndarray
     """RGB, shape (T, H, W, 3), uint8."""
     progress: np.ndarray
-    """True progress of each frame in [0, 1], shape (T,), float32."""
+    """True progress of each frame in [0, 1], shape (T,), float32; NaN where the figure idles."""
     phases: np.ndarray
-    """Index of the phase within the action, shape (T,), int16."""
+    """Index of the phase within the action, shape (T,), int16; -1 where the figure idles."""
 
 
 def clip_specs(
-    num_clips: int = 82, *, seed: int = 0, tempo_strength: float = 1.0, actions: Sequence[str] = ACTIONS
+    num_clips: int = 82,
+    *,
+    seed: int = 0,
+    tempo_strength: float = 1.0,
+    actions: Sequence[str] = ACTIONS,
+    trim: float = 0.0,
+    lead: float = 0.0,
 ) -> list[ClipSpec]:
     """Decide which clips there are: actions in turn, about 60 % train, 15 % val, 25 % test within each.
 
@@ -74,6 +84,9 @@ def clip_specs(
         seed: seed of the set.
         tempo_strength: how uneven the pace is; 0 is an even pace.
         actions: names of the actions to use.
+        trim: most that a clip loses at each end, as a share of its frames.
+        lead: longest that the figure idles at each end, as a share of the clip's frames. With ``trim`` too, each end is
+            cut or idle by the toss of a coin.
 
     Returns:
         Specifications, sorted by action, then number.
@@ -97,8 +110,21 @@ def clip_specs(
         for index in range(count):
             entropy = (seed, key, index)
             num_frames = int(np.random.default_rng([*entropy, 0]).integers(FRAMES[0], FRAMES[1] + 1))
-            specs.append(ClipSpec(f"{action}_{index:03d}", action, splits[index], num_frames, entropy, tempo_strength))
+            cut, idle = _ends(num_frames, trim, lead, np.random.default_rng([*entropy, 3]))
+            name = f"{action}_{index:03d}"
+            specs.append(ClipSpec(name, action, splits[index], num_frames, entropy, tempo_strength, cut=cut, idle=idle))
     return specs
+
+
+def _ends(
+    num_frames: int, trim: float, lead: float, rng: np.random.Generator
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Draw how many frames a clip misses, and in how many the figure idles, at the begin and at the end."""
+    is_cut, share = rng.random(2) < 0.5, rng.random(2)
+    cut = (is_cut | (lead == 0)) * trim * share
+    idle = (~is_cut | (trim == 0)) * lead * share
+    first, last = (np.rint(x * num_frames).astype(int).tolist() for x in (cut, idle))
+    return (first[0], first[1]), (last[0], last[1])
 
 
 def _splits(count: int, rng: np.random.Generator) -> list[str]:
@@ -124,8 +150,11 @@ def render_clip(spec: ClipSpec, *, size: int = SIZE) -> RenderedClip:
     progress = random_progress(
         spec.num_frames, strength=spec.tempo_strength, rng=np.random.default_rng([*spec.seed, 1])
     )
+    progress = np.pad(progress[spec.cut[0] : spec.num_frames - spec.cut[1]], spec.idle, mode="edge")
     frames = draw_take(action, spec.action, progress, np.random.default_rng([*spec.seed, 2]), size=size)
-    return RenderedClip(frames, progress, action.phase_of(progress))
+    phases = action.phase_of(progress)
+    idles = np.pad(np.zeros(len(progress) - sum(spec.idle), dtype=bool), spec.idle, constant_values=True)
+    return RenderedClip(frames, np.where(idles, np.float32(np.nan), progress), np.where(idles, np.int16(-1), phases))
 
 
 def draw_take(action: Action, gear: str, progress: np.ndarray, rng: np.random.Generator, *, size: int) -> np.ndarray:

@@ -110,6 +110,12 @@ def _phases(phases: Phases) -> list[dict[str, Any]]:
     ]
 
 
+def _reach(grid: np.ndarray, inside: np.ndarray) -> list[float]:
+    """Return the first and the last of the points that are inside; an empty stretch where none is."""
+    points = grid[inside]
+    return [round(float(points[0]), 6), round(float(points[-1]), 6)] if len(points) else [1.0, 0.0]
+
+
 def _video(clip: Clip, length: int, folder: Path, size: int | None, bar: Progress) -> dict[str, Any]:
     """Copy or transcode a video, and describe it for the page."""
     video, probe = clip.video, clip.probe
@@ -140,5 +146,8 @@ def _video(clip: Clip, length: int, folder: Path, size: int | None, bar: Progres
         "duration": round(clip.duration_s, 4),
         "index": np.round(clip.file_position(video.frame(grid)), 4).tolist(),
         "position": np.round(own, 5).tolist(),
+        # The prototype times at which it has a frame, and the frames that face the prototype: where either ends.
+        "shows": _reach(grid, video.has_frame(grid)),
+        "acts": clip.file_frame(np.array(video.acting)).tolist(),
         **({} if clock.is_even else {"times": np.round(clock.times_s, 6).tolist()}),
     }

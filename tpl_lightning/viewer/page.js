@@ -200,10 +200,12 @@
     const { video } = card;
     const frame = wantedFrame(video, x);
     const own = synced ? x : sample(video.position, frame / video.last);
-    const phase = phaseAt(own);
+    const missing = synced && (x < video.shows[0] - 1e-6 || x > video.shows[1] + 1e-6);
+    const idle = !synced && (frame <= video.acts[0] - 1 || frame >= video.acts[1] + 1);
+    const phase = missing || idle ? null : phaseAt(own);
     card.stripe.style.background = phase ? phase.color : "";
     card.at.textContent = `${begin(video, clamp(roundEven(frame), 0, video.last)).toFixed(2)} s`;
-    card.root.classList.toggle("over", !synced && x * action.longest > video.duration + 1 / video.fps);
+    card.root.classList.toggle("over", missing || (!synced && x * action.longest > video.duration + 1 / video.fps));
     const px = 100 * own, py = 100 - (100 * frame) / video.last;
     card.marker.setAttribute("cx", px);
     card.marker.setAttribute("cy", py);

@@ -33,6 +33,7 @@ from tpl_lightning.data.cache.writer import (
     VERSION,
     EmbeddingCacheWriter,
     are_frame_times,
+    is_progress,
     writable,
 )
 from tpl_lightning.errors import FileError, UserError, first_line, plain_warnings
@@ -477,9 +478,7 @@ class EmbeddingCache:
             if len(wrong):
                 raise self._wrong_label(index, int(wrong[0]))
             progress = self.progress(index)
-            if progress is not None and not (
-                np.isfinite(progress).all() and (np.diff(progress) >= 0).all() and 0 <= progress[0] <= progress[-1] <= 1
-            ):
+            if progress is not None and not is_progress(progress):
                 raise self._wrong(f"video {video!r}: progress must not fall, nor leave [0, 1]")
             times = self.frame_times(index)
             if times is not None and not are_frame_times(times):

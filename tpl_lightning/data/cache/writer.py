@@ -16,7 +16,7 @@ from tpl_lightning.data.cache.groups import FeatureGroup
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import check_room, remove_left, temporary_name
 
-__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter", "are_frame_times", "writable"]
+__all__ = ["FORMAT", "SPLITS", "VERSION", "EmbeddingCacheWriter", "are_frame_times", "is_progress", "writable"]
 
 FORMAT, VERSION = "tpl-embedding-cache", 1
 SPLITS = ("train", "val", "test")
@@ -27,6 +27,14 @@ _FRAME_BYTES, _VIDEO_BYTES = 14, 256  # of what is stored beside the embeddings
 def are_frame_times(times: np.ndarray) -> bool:
     """Return whether seconds from a video's first frame are finite, not negative, and never fall."""
     return bool(np.isfinite(times).all() and times[0] >= 0 and (np.diff(times) >= 0).all())
+
+
+def is_progress(values: np.ndarray) -> bool:
+    """Tell whether values are true progress: in [0, 1], never falling; NaN before and behind the action only."""
+    known = np.flatnonzero(~np.isnan(values))
+    acting = values[known[0] : known[-1] + 1] if len(known) else values[:0]
+    # A comparison with NaN is false, so it may not be in between.
+    return len(acting) > 0 and bool((np.diff(acting) >= 0).all() and acting[0] >= 0 and acting[-1] <= 1)
 
 
 class EmbeddingCacheWriter:
@@ -136,7 +144,7 @@ class EmbeddingCacheWriter:
             embeddings: (L, C), at least 2 frames, finite.
             labels: (L,) phase of each frame, -1 unlabelled; None: all unlabelled.
             fps: Frames per second, above 0 and finite.
-            progress: (L,) true progress in [0, 1], never falling; None: unknown.
+            progress: (L,) true progress in [0, 1], never falling, NaN before and behind the action; None: unknown.
             frame_times: (L,) seconds from the video's first frame, never falling; None: frames come evenly at ``fps``.
             file_bytes: Size of the video file, 0: unknown.
 
@@ -203,9 +211,7 @@ class EmbeddingCacheWriter:
         if labels is not None and (np.min(labels) < -1 or np.max(labels) >= phases):
             found = f"labels {np.min(labels)}..{np.max(labels)}"
             raise self._wrong(video_id, f"expected labels -1..{phases - 1} ({phases} phases named), but got {found}")
-        if progress is not None and not (
-            np.all(np.diff(progress) >= 0) and 0 <= progress[0] <= progress[-1] <= 1 and np.isfinite(progress).all()
-        ):
+        if progress is not None and not is_progress(np.asarray(progress)):
             raise self._wrong(video_id, "expected progress in [0, 1] that never falls")
 
     def _check_times(self, video_id: str, length: int, frame_times: np.ndarray | None) -> None:

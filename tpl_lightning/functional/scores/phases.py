@@ -8,7 +8,7 @@ All sums are float64 or int64. Nothing here waits for the device.
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import length_mask
+from tpl_lightning.functional import length_mask, within_ends
 from tpl_lightning.shapes import Float, Int
 
 __all__ = [
@@ -23,8 +23,6 @@ __all__ = [
     "prototype_votes",
     "spread_from_moments",
 ]
-
-_PAST_THE_END = 1.0 + 1e-6  # float32 warps may overshoot 1 by some ulp; zero padding overshoots by a whole frame
 
 
 def _nearest_index(times: Tensor, lengths: Tensor) -> Tensor:
@@ -83,7 +81,7 @@ def prototype_votes(
 
     Convention: ``source_position`` is T^theta at the prototype points (prototype time -> video time): 0 is the
     first frame, 1 the last. The product is rounded in float64, exact halves to the even frame. A source position
-    above 1 (by more than rounding, 1e-6) means that the video has no frame there: no vote.
+    below 0 or above 1 (by more than rounding) means that the video has no frame there: no vote.
 
     Args:
         labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
@@ -107,7 +105,7 @@ def prototype_votes(
     points = min(source_position.shape[1], max_length)
     source = source_position[:, :points]
     label = labels.gather(1, _nearest_index(source, lengths))
-    votes = length_mask(prototype_length, points) & (source <= _PAST_THE_END) & (label >= 0)
+    votes = length_mask(prototype_length, points) & within_ends(source) & (label >= 0)
     point = torch.arange(points, device=labels.device)
     index = (action.unsqueeze(1) * max_length + point) * num_phases + label
     return _histogram(index.where(votes, 0), votes.long(), (num_actions, max_length, num_phases))
@@ -140,7 +138,8 @@ def cycle_back_consistency(
     """Return each video's share of labelled frames that agree with the label of their prototype point.
 
     On the videos that labelled the prototype this is CBC, on others PLP (paper, section on metrics). A frame that
-    faces a prototype point without a label counts as wrong.
+    faces a prototype point without a label counts as wrong, and so does one that faces none: its position is below 0
+    or above 1.
 
     Convention: as :func:`prototype_index`.
 
@@ -163,7 +162,7 @@ def cycle_back_consistency(
     """
     labelled = _labelled(labels, lengths)
     transferred = prototype_labels[action.unsqueeze(1), prototype_index(position, prototype_length)]
-    right = (transferred == labels) & labelled
+    right = (transferred == labels) & labelled & within_ends(position)
     return right.sum(1).double() / labelled.sum(1)
 
 
@@ -208,7 +207,7 @@ def label_shares(
     labelled = _labelled(labels, lengths)
     frames = labelled.sum(1)
     index = (action.unsqueeze(1) * max_length + prototype_index(position, prototype_length)) * num_phases + labels
-    weights = labelled.double() / frames.clamp(min=1).unsqueeze(1)
+    weights = (labelled & within_ends(position)).double() / frames.clamp(min=1).unsqueeze(1)
     shares = _histogram(index.where(labelled, 0), weights, (num_actions, max_length, num_phases))
     return shares, _histogram(action, (frames > 0).long(), (num_actions,))
 
@@ -235,10 +234,10 @@ def agreement_sum(shares: Float[Tensor, "A P K"], prototype_labels: Int[Tensor, 
 def key_events(position: Tensor, labels: Tensor, lengths: Tensor, *, num_phases: int) -> tuple[Tensor, Tensor]:
     """Find when each phase begins: the prototype time of the first frame with that label.
 
-    Phase 0 begins with the video and is no event.
+    Phase 0 begins with the video and is no event, nor is a phase whose first frame faces no prototype point.
 
     Args:
-        position: (B, T) prototype time of each frame.
+        position: (B, T) prototype time of each frame; below 0 or above 1 where it faces no point.
         labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
         lengths: (B,) frames of each video.
         num_phases: K.
@@ -254,6 +253,7 @@ def key_events(position: Tensor, labels: Tensor, lengths: Tensor, *, num_phases:
     first = first.scatter_reduce(1, labels.where(labelled, 0), frame, "amin")
     happens = (first < size) & (torch.arange(num_phases, device=labels.device) > 0)
     times = position.double().gather(1, first.clamp(max=size - 1))
+    happens &= within_ends(times)
     return times.where(happens, 0.0), happens
 
 

@@ -1,0 +1,81 @@
+"""CPAB warps with open ends: a video shows a part of the prototype, or more than it.
+
+Two numbers more per video, (begin, end): the prototype times of its first and its last frame,
+
+    prototype time of video time v = begin + (end - begin) T^-theta(v),
+    video time of prototype time p = T^theta(s),    s = (p - begin) / (end - begin), itself beyond [0, 1].
+
+With begin = 0 and end = 1 ends are fixed. With begin > 0 the video misses the begin: prototype points before have
+video times below 0. With begin < 0 it idles first: its frames are held at prototype time 0 until the action begins.
+"""
+
+import torch
+from torch import Tensor
+
+from tpl_lightning.functional.warps.cpab import cpab_warp, cpab_warp_jacobian, num_parameters
+
+__all__ = ["coverage", "has_open_ends", "prototype_times", "prototype_times_jacobian", "video_times", "with_ends"]
+
+_EDGE = 0.02  # of the video, over which the weight of its end frames falls
+_LEAST = 1e-3  # weight of a video where it is not: where nobody is, prototypes are held
+
+
+def has_open_ends(theta: Tensor, num_cells: int) -> bool:
+    """Tell whether theta (N, d) or (N, d + 2) holds the two ends, behind the warp."""
+    return theta.shape[1] == num_parameters(num_cells) + 2
+
+
+def with_ends(theta: Tensor) -> Tensor:
+    """Return warps (N, d) with ends that are those of the prototype, (N, d + 2)."""
+    return torch.cat([theta, torch.zeros_like(theta[:, :1]), torch.ones_like(theta[:, :1])], 1)
+
+
+def video_times(theta: Tensor, points: Tensor, *, num_cells: int) -> Tensor:
+    """Return the video time of prototype times, (N, P); below 0 or above 1 where the video has no frame.
+
+    Args:
+        theta: (N, d), or (N, d + 2) with ends.
+        points: (P,) or (N, P) in [0, 1].
+        num_cells: Cells of the warps.
+    """
+    if not has_open_ends(theta, num_cells):
+        return cpab_warp(theta, points, num_cells=num_cells)
+    begin, end = theta[:, -2:].to(points.dtype).split(1, 1)
+    place = (points - begin) / (end - begin)
+    inside = place.clamp(0, 1)
+    return cpab_warp(theta[:, :-2], inside, num_cells=num_cells) + (place - inside)
+
+
+def prototype_times(theta: Tensor, times: Tensor, *, num_cells: int) -> Tensor:
+    """Return the prototype time of video times, (N, P) in [0, 1]: the inverse of :func:`video_times`, held at its ends.
+
+    Args:
+        theta: (N, d), or (N, d + 2) with ends.
+        times: (P,) or (N, P) in [0, 1].
+        num_cells: Cells of the warps.
+    """
+    if not has_open_ends(theta, num_cells):
+        return cpab_warp(-theta, times, num_cells=num_cells)
+    begin, end = theta[:, -2:].to(times.dtype).split(1, 1)
+    return (begin + (end - begin) * cpab_warp(-theta[:, :-2], times, num_cells=num_cells)).clamp(0, 1)
+
+
+def prototype_times_jacobian(theta: Tensor, times: Tensor, *, num_cells: int) -> tuple[Tensor, Tensor]:
+    """Return :func:`prototype_times` (N, P) and its derivative in theta, (N, P, d) or (N, P, d + 2)."""
+    if not has_open_ends(theta, num_cells):
+        found, _, jacobian = cpab_warp_jacobian(-theta, times, num_cells=num_cells)
+        return found, jacobian.neg_()
+    begin, end = theta[:, -2:].to(times.dtype).split(1, 1)
+    warped, _, jacobian = cpab_warp_jacobian(-theta[:, :-2], times, num_cells=num_cells)
+    found, share = begin + (end - begin) * warped, warped.unsqueeze(-1)
+    jacobian = torch.cat([jacobian * (begin - end).unsqueeze(-1), 1 - share, share], -1)
+    return found.clamp(0, 1), jacobian * ((found >= 0) & (found <= 1)).unsqueeze(-1)
+
+
+def coverage(times: Tensor) -> Tensor:
+    """Return the weight (N, P, 1) that videos have at prototype points with these video times (N, P).
+
+    1 within the video, falling to almost nothing beyond its ends.
+    """
+    beyond = torch.maximum(-times, times - 1).clamp(min=0)
+    return (1 - beyond / _EDGE).clamp(min=_LEAST).unsqueeze(-1)
