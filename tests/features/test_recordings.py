@@ -1,6 +1,6 @@
 import numpy as np
 
-from tpl_lightning.features import scenes
+from tpl_lightning.features.recordings import scenes
 
 
 def pictures(rng, count):
