@@ -230,3 +230,10 @@ def test_finished_work_does_not_fail_over_pictures_and_prints(tmp_path):
     assert "not drawn" not in done.stderr
     assert (tmp_path / "runs" / "ü" / "metrics.json").is_file()
     assert (tmp_path / "runs" / "ü" / "figures" / "warps.png").is_file()
+
+
+def test_open_ends_that_a_method_does_not_have_are_said(tmp_path, cache_path, capsys):
+    _fit(tmp_path, cache_path, "closed", "method=linear", "warp.ends=open")
+    assert "warp.ends=open has no effect" in capsys.readouterr().out
+    _fit(tmp_path, cache_path, "open", "method=direct", "warp.ends=open")
+    assert "has no effect" not in capsys.readouterr().out

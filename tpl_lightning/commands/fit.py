@@ -168,7 +168,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         "seconds/align": seconds_align,
         **_origin(config, splits),
         **_quality(quality),
-        "notes": [*aligner.notes(), *unmeasured(own, videos)],
+        "notes": [*aligner.notes(), *_without_effect(config), *unmeasured(own, videos)],
         **{f"diagnosis/{key}": value for key, value in aligner.diagnosis().items()},
         **_validation_scores(alignment, videos),
     }
@@ -183,6 +183,13 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
             _mirror_pictures(run_dir, metrics, mirror)
     _tell(run_dir, scores, own, metrics)
     return 0
+
+
+def _without_effect(config: Config) -> list[str]:
+    """Name options that were set and that the method does not read."""
+    if config.warp.ends != "open" or config.refines or config.method in ("direct", "dba", "softdba", "tcc", "lav"):
+        return []
+    return [f"warp.ends=open has no effect: warps of {config.method} have fixed ends; refine=true opens them."]
 
 
 def _origin(config: Config, splits: "Splits") -> dict[str, Any]:
