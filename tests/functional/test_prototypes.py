@@ -80,7 +80,7 @@ def test_accumulator_adds_in_double_precision():
 
 
 def test_the_mean_of_others_leaves_out_a_part_where_there_are_others():
-    values = _random(3, 5, 2)
+    values = random_tensor(3, 5, 2)
     mean = values.mean(0, keepdim=True).expand(3, -1, -1)
     count = torch.tensor([3.0, 3.0, 1.0], dtype=values.dtype).view(-1, 1, 1)
     part = torch.tensor([1.0, 0.0, 1.0], dtype=values.dtype).view(-1, 1, 1)
