@@ -58,6 +58,10 @@ def open_costs(cost: Tensor, skip: Tensor) -> Tensor:
 
     A path goes along the border, at ``skip`` (N,) a cell, before it enters the costs (N, G, P) and after it has left
     them: a frame that faces the border is idle, a point that faces it is not in the video.
+
+    Example:
+        >>> open_costs(torch.ones(1, 2, 2), torch.tensor([0.5]))[0, 1].tolist()  # the first frame
+        [0.5, 1.0, 1.0, 0.5]
     """
     count, frames, points = cost.shape
     framed = skip.to(cost).view(-1, 1, 1).expand(count, frames + 2, points + 2).clone()

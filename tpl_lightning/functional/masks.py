@@ -42,5 +42,10 @@ def frame_times(lengths: Int[Tensor, "B"], size: int, dtype: torch.dtype = torch
 
 
 def within_ends(times: Tensor) -> Tensor:
-    """Return which times lie in [0, 1], up to rounding: elsewhere a video has no frame, or a prototype no point."""
+    """Return which times lie in [0, 1], up to rounding: elsewhere a video has no frame, or a prototype no point.
+
+    Example:
+        >>> within_ends(torch.tensor([-0.1, 0.0, 1.0, 1.2])).tolist()
+        [False, True, True, False]
+    """
     return (times >= -_ROUNDING) & (times <= 1 + _ROUNDING)

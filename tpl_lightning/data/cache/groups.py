@@ -46,14 +46,24 @@ COMBINED = "combined"
 
 
 class FeatureGroup(NamedTuple):
-    """Channels side by side that one extractor made."""
+    """Channels side by side that one extractor made.
+
+    Example:
+        >>> FeatureGroup("hog", 64).channels
+        64
+    """
 
     name: str
     channels: int
 
 
 def group_name(extractor: str) -> str:
-    """Return the name of the group that an extractor makes: ``hog``, ``dinov2``, else the last part of its name."""
+    """Return the name of the group that an extractor makes: ``hog``, ``dinov2``, else the last part of its name.
+
+    Example:
+        >>> group_name("hog-pca64"), group_name("models/my-vit")
+        ('hog', 'my-vit')
+    """
     for alias, model in ALIASES.items():
         if extractor == model:
             return alias
@@ -61,7 +71,12 @@ def group_name(extractor: str) -> str:
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Return names of which each occurs once: a second ``a`` becomes ``a-2``."""
+    """Return names of which each occurs once: a second ``a`` becomes ``a-2``.
+
+    Example:
+        >>> unique_names(["hog", "vit", "hog"])
+        ['hog', 'vit', 'hog-2']
+    """
     found: list[str] = []
     for name in names:
         count, unique = 1, name
@@ -116,13 +131,24 @@ def find_groups(cache: "EmbeddingCache", names: Sequence[str]) -> list[int]:
 
 
 def join_states(states: Sequence[State | None]) -> State:
-    """Return one state of several extractors side by side; None where it is not known what made a part."""
+    """Return one state of several extractors side by side; None where it is not known what made a part.
+
+    Example:
+        >>> arrays, parameters = join_states([({"mean": np.zeros(2)}, {"kind": "hog"}), None])
+        >>> sorted(arrays), parameters["parts"]
+        (['0.mean'], [{'kind': 'hog'}, None])
+    """
     arrays = {f"{i}.{name}": values for i, state in enumerate(states) if state for name, values in state[0].items()}
     return arrays, {"kind": COMBINED, "parts": [None if state is None else state[1] for state in states]}
 
 
 def part_states(state: State | None, count: int) -> list[State | None]:
-    """Return the states that :func:`join_states` was given; ``count`` is how many groups the cache has."""
+    """Return the states that :func:`join_states` was given; ``count`` is how many groups the cache has.
+
+    Example:
+        >>> part_states(join_states([({"mean": np.zeros(2)}, {"kind": "hog"}), None]), 2)
+        [({'mean': array([0., 0.])}, {'kind': 'hog'}), None]
+    """
     if state is None or state[1].get("kind") != COMBINED:
         return [state if count == 1 else None] * count
     arrays, parts = state[0], state[1].get("parts", [])
@@ -136,7 +162,12 @@ def part_states(state: State | None, count: int) -> list[State | None]:
 
 
 def warn_of_still(cache: "EmbeddingCache") -> None:
-    """Warn of feature groups that do not change over time in some videos, as ``cache.validate()`` has found them."""
+    """Warn of feature groups that do not change over time in some videos, as ``cache.validate()`` has found them.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> warn_of_still(ArrayCache([np.eye(4), np.eye(3, 4)], action=["jump", "jump"]))  # nothing does
+    """
     if cache.still_groups:
         _warn(f"{cache.path}: {_still_text(cache)}. An extractor that failed makes such; {_WAYS}.")
 
@@ -153,6 +184,12 @@ def usable_groups(cache: "EmbeddingCache", data: DataConfig) -> tuple["Embedding
 
     Raises:
         UserError: If such a group was asked for, or none is left.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> cache = ArrayCache([np.eye(4), np.eye(3, 4)], action=["jump", "jump"])
+        >>> usable_groups(cache, DataConfig())[0] is cache  # nothing stands still
+        True
     """
     if not cache.still_groups:
         return cache, data

@@ -34,6 +34,12 @@ class EmbeddingDataset(Dataset[PackedBatch]):
 
     Raises:
         UserError: If a video's action is not among ``actions``.
+
+    Example:
+        >>> from tpl_lightning.data import ArrayCache
+        >>> videos = VideoSet(ArrayCache([np.zeros((5, 3)), np.ones((4, 3))], action=["jump", "jump"]))
+        >>> len(EmbeddingDataset(videos, ["jump"]))
+        2
     """
 
     def __init__(self, videos: VideoSet, actions: list[str], *, few_sizes: bool = False) -> None:

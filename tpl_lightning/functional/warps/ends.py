@@ -21,12 +21,22 @@ _LEAST = 1e-3  # weight of a video where it is not: where nobody is, prototypes 
 
 
 def has_open_ends(theta: Tensor, num_cells: int) -> bool:
-    """Tell whether theta (N, d) or (N, d + 2) holds the two ends, behind the warp."""
+    """Tell whether theta (N, d) or (N, d + 2) holds the two ends, behind the warp.
+
+    Example:
+        >>> has_open_ends(torch.zeros(3, 15), 16), has_open_ends(torch.zeros(3, 17), 16)
+        (False, True)
+    """
     return theta.shape[1] == num_parameters(num_cells) + 2
 
 
 def with_ends(theta: Tensor) -> Tensor:
-    """Return warps (N, d) with ends that are those of the prototype, (N, d + 2)."""
+    """Return warps (N, d) with ends that are those of the prototype, (N, d + 2).
+
+    Example:
+        >>> with_ends(torch.zeros(1, 3)).tolist()
+        [[0.0, 0.0, 0.0, 0.0, 1.0]]
+    """
     return torch.cat([theta, torch.zeros_like(theta[:, :1]), torch.ones_like(theta[:, :1])], 1)
 
 
@@ -37,6 +47,12 @@ def video_times(theta: Tensor, points: Tensor, *, num_cells: int) -> Tensor:
         theta: (N, d), or (N, d + 2) with ends.
         points: (P,) or (N, P) in [0, 1].
         num_cells: Cells of the warps.
+
+    Example:
+        >>> theta = with_ends(torch.zeros(1, 15))
+        >>> theta[:, -2:] = torch.tensor([0.25, 0.75])
+        >>> video_times(theta, torch.tensor([0.0, 0.25, 0.5]), num_cells=16).round(decimals=3).tolist()  # no frame at 0
+        [[-0.5, 0.0, 0.5]]
     """
     if not has_open_ends(theta, num_cells):
         return cpab_warp(theta, points, num_cells=num_cells)
@@ -53,6 +69,12 @@ def prototype_times(theta: Tensor, times: Tensor, *, num_cells: int) -> Tensor:
         theta: (N, d), or (N, d + 2) with ends.
         times: (P,) or (N, P) in [0, 1].
         num_cells: Cells of the warps.
+
+    Example:
+        >>> theta = with_ends(torch.zeros(1, 15))
+        >>> theta[:, -2:] = torch.tensor([0.25, 0.75])  # the video begins late and stops early
+        >>> prototype_times(theta, torch.tensor([0.0, 0.5, 1.0]), num_cells=16).round(decimals=3).tolist()
+        [[0.25, 0.5, 0.75]]
     """
     if not has_open_ends(theta, num_cells):
         return cpab_warp(-theta, times, num_cells=num_cells)
@@ -61,7 +83,13 @@ def prototype_times(theta: Tensor, times: Tensor, *, num_cells: int) -> Tensor:
 
 
 def prototype_times_jacobian(theta: Tensor, times: Tensor, *, num_cells: int) -> tuple[Tensor, Tensor]:
-    """Return :func:`prototype_times` (N, P) and its derivative in theta, (N, P, d) or (N, P, d + 2)."""
+    """Return :func:`prototype_times` (N, P) and its derivative in theta, (N, P, d) or (N, P, d + 2).
+
+    Example:
+        >>> found, jacobian = prototype_times_jacobian(with_ends(torch.zeros(2, 15)), torch.rand(5), num_cells=16)
+        >>> found.shape, jacobian.shape
+        (torch.Size([2, 5]), torch.Size([2, 5, 17]))
+    """
     if not has_open_ends(theta, num_cells):
         found, _, jacobian = cpab_warp_jacobian(-theta, times, num_cells=num_cells)
         return found, jacobian.neg_()
@@ -76,6 +104,10 @@ def coverage(times: Tensor) -> Tensor:
     """Return the weight (N, P, 1) that videos have at prototype points with these video times (N, P).
 
     1 within the video, falling to almost nothing beyond its ends.
+
+    Example:
+        >>> coverage(torch.tensor([[-1.0, 0.0, 0.5, 1.0]]))[0, :, 0].round(decimals=2).tolist()
+        [0.0, 1.0, 1.0, 1.0]
     """
     beyond = torch.maximum(-times, times - 1).clamp(min=0)
     return (1 - beyond / _EDGE).clamp(min=_LEAST).unsqueeze(-1)
