@@ -10,7 +10,7 @@ import pytest
 
 from tests.run_factory import code_picture, make_run, read_code, write_clip
 from tpl_lightning.errors import UserError
-from tpl_lightning.runs.videos import Run, RunVideo
+from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.video import decoding as video_decode
 from tpl_lightning.video.files import VideoReader

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +17,17 @@ from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet, open_cache
 from tpl_lightning.datasets import SIGNALS
 from tpl_lightning.errors import FileError, UserError
-from tpl_lightning.evaluation import Alignment, Warp, idle_frames, prototype_grid
+from tpl_lightning.evaluation import Alignment
 from tpl_lightning.features import video_names
 from tpl_lightning.files import canonical
 from tpl_lightning.runs.directory import find_cache
-from tpl_lightning.video import VIDEO_EXTENSIONS, VideoClock, is_video, note_left_out, probe_video, search_videos
+from tpl_lightning.runs.run_video import NEW, RunFile, RunVideo
+from tpl_lightning.video import VideoClock, collect_files, note_left_out, probe_video, search_videos
 
 if TYPE_CHECKING:
     from tpl_lightning.recognition import ActionModel
 
-__all__ = ["AUTO", "NEW", "Broken", "Run", "RunFile", "RunVideo", "collect_files"]
+__all__ = ["AUTO", "Broken", "Run"]
 
 Broken = Callable[[Mapping[Path, str], int], None]
 """Told of new videos that cannot be embedded, each with what is wrong, and of how many videos they are."""
@@ -34,94 +35,10 @@ Broken = Callable[[Mapping[Path, str], int], None]
 AUTO = "auto"
 """In the place of an action: whichever a new video shows."""
 
-NEW = "new"
-"""The split of a video that the run has not seen."""
-
-_ROUNDING = 1e-5  # a frame is much longer
 # A file whose frame rate is higher than the run's by more than this is embedded at the run's.
 _FASTER = 1.1
 _UNNAMED = ""  # in the place of an action that nothing names
 _MANY = 4  # new videos, whose embedding takes a while
-
-
-@dataclass(frozen=True)
-class RunVideo:
-    """One video and where its frames lie on the prototype timeline of its action.
-
-    Convention: frames are those of the embedding; they may be fractional. Prototype time is in [0, 1]. Both maps never
-    decrease and are linear between the points that the alignment stores; what lies outside is read at the near end.
-
-    Attributes:
-        video_id: Name.
-        action: What it shows.
-        split: train, val or test, or ``new``.
-        path: The file, None where there is none at hand.
-        fps: Embedded frames per second.
-        position: T^-theta at the L_i frames.
-        source: T^theta at the L prototype points.
-        times_s: Seconds from the video's first frame to each embedded one; None: they come evenly at ``fps``.
-        file_bytes: Size of the file that was embedded, 0 where unknown.
-    """
-
-    video_id: str
-    action: str
-    split: str
-    path: Path | None
-    fps: float
-    position: np.ndarray
-    source: np.ndarray
-    times_s: np.ndarray | None = None
-    file_bytes: int = 0
-
-    @cached_property
-    def clock(self) -> VideoClock:
-        """When each embedded frame appears."""
-        if self.times_s is None:
-            return VideoClock.even(self.num_frames, self.fps)
-        return VideoClock(self.times_s, stated_fps=self.fps)
-
-    @property
-    def num_frames(self) -> int:
-        """Embedded frames."""
-        return len(self.position)
-
-    def frame(self, prototype_time: np.ndarray) -> np.ndarray:
-        """Return the frame at prototype times, T^theta."""
-        return self._own_time(prototype_time).clip(0.0, 1.0) * (self.num_frames - 1)
-
-    def has_frame(self, prototype_time: np.ndarray) -> np.ndarray:
-        """Return at which prototype times the video has a frame, bool: elsewhere it has not begun, or is over."""
-        times = self._own_time(prototype_time)
-        return (times >= -_ROUNDING) & (times <= 1 + _ROUNDING)
-
-    @cached_property
-    def acting(self) -> tuple[int, int]:
-        """First and last frame that face a prototype point: those before and behind are idle."""
-        before, after = idle_frames(self.position, self.source)
-        first = min(int(before.sum()), self.num_frames - 1)
-        return first, max(self.num_frames - 1 - int(after.sum()), first)
-
-    def acts(self, frame: np.ndarray) -> np.ndarray:
-        """Return which (fractional) frames face a prototype point, bool; the others are idle."""
-        first, last = self.acting
-        return (np.asarray(frame) > first - 1 + _ROUNDING) & (np.asarray(frame) < last + 1 - _ROUNDING)
-
-    def _own_time(self, prototype_time: np.ndarray) -> np.ndarray:
-        return np.interp(prototype_time, prototype_grid(len(self.source)).astype(np.float64), self.source)
-
-    def prototype_time(self, frame: np.ndarray) -> np.ndarray:
-        """Return the prototype time of frames, T^-theta."""
-        return Warp(self.position, self.source).prototype_time(frame)
-
-
-@dataclass(frozen=True)
-class RunFile:
-    """A video file: what it is called, what it shows, and its row in the run, if any."""
-
-    video_id: str
-    action: str
-    path: Path
-    row: int | None
 
 
 class Run:
@@ -526,29 +443,3 @@ class Run:
 
 class _NothingLeft(Exception):
     """All videos are broken."""
-
-
-def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:
-    """List video files: those named, and all below the folders named, each once, with the folder it was found in.
-
-    Raises:
-        UserError: If one does not exist, or is no video by its ending.
-    """
-    files: dict[Path, Path] = {}
-    left: dict[str, list[Path]] = {}
-    for name in names:
-        path = Path(name)
-        if path.is_dir():
-            found, out = search_videos(path)
-            files |= dict.fromkeys(found, path)
-            for reason, paths in out.items():
-                left.setdefault(reason, []).extend(paths)
-        elif not path.is_file():
-            raise FileError(f"{path}: no such video file or folder.")
-        elif not is_video(path):
-            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
-            raise UserError(f"{path}: not a video by its ending; there are: {endings}.")
-        else:
-            files[path] = path.parent
-    note_left_out(left)
-    return files

@@ -11,9 +11,9 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.files import file_stem, unique_stems
 from tpl_lightning.labels import Occurrence
 from tpl_lightning.recognition import Hit, find_hits
-from tpl_lightning.runs import NEW, Run, RunVideo, collect_files
+from tpl_lightning.runs import NEW, Run, RunVideo
 from tpl_lightning.sync.phases import Phases, phases_of_run
-from tpl_lightning.video import FrameDecoder, VideoClock, probe_video, read_timed_frames, write_video
+from tpl_lightning.video import FrameDecoder, VideoClock, collect_files, probe_video, read_timed_frames, write_video
 
 __all__ = ["Recording", "find_occurrences", "find_recordings", "segment_names", "write_segments"]
 

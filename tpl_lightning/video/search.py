@@ -5,10 +5,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.files import made_here, one_line
 
-__all__ = ["VIDEO_EXTENSIONS", "find_videos", "is_video", "left_out_text", "note_left_out", "search_videos"]
+__all__ = [
+    "VIDEO_EXTENSIONS",
+    "collect_files",
+    "find_videos",
+    "is_video",
+    "left_out_text",
+    "note_left_out",
+    "search_videos",
+]
 
 # fmt: off
 VIDEO_EXTENSIONS: frozenset[str] = frozenset({
@@ -117,3 +125,29 @@ def note_left_out(left: Mapping[str, Sequence[Path]]) -> None:
     """Note on standard error what was left out and why."""
     if text := left_out_text(left):
         print(f"note: {text}", file=sys.stderr)
+
+
+def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:
+    """List video files: those named, and all below the folders named, each once, with the folder it was found in.
+
+    Raises:
+        UserError: If one does not exist, or is no video by its ending.
+    """
+    files: dict[Path, Path] = {}
+    left: dict[str, list[Path]] = {}
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found, out = search_videos(path)
+            files |= dict.fromkeys(found, path)
+            for reason, paths in out.items():
+                left.setdefault(reason, []).extend(paths)
+        elif not path.is_file():
+            raise FileError(f"{path}: no such video file or folder.")
+        elif not is_video(path):
+            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
+            raise UserError(f"{path}: not a video by its ending; there are: {endings}.")
+        else:
+            files[path] = path.parent
+    note_left_out(left)
+    return files
