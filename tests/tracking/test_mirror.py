@@ -13,7 +13,7 @@ from tests.run_factory import make_run
 from tests.tracking.wandb_file import read_wandb
 from tpl_lightning.__main__ import main
 from tpl_lightning.config.loading import config_to_dict, load_config
-from tpl_lightning.tracking import BestScores, Mirror, current_mirror, mirror_run
+from tpl_lightning.tracking import BestScores, Mirror, mirror_run
 
 TINY = [
     "train.max_epochs=6",
@@ -57,7 +57,6 @@ def test_name_group_and_tags_tell_runs_apart(logged, run):
     assert about.project == "clips"
     assert set(about.tags) == {"genai", "tpl", "seed 3", "mine", "waves"}
     assert logged.exit_code == 0
-    assert current_mirror() is None
 
 
 def test_the_whole_configuration_lies_under_one_key(logged, run):
@@ -201,7 +200,6 @@ def test_a_failure_in_the_middle_is_warned_of_once(tmp_path, capsys):
 def test_other_ranks_log_nothing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with mirror_run(load_config(["run.wandb=offline"]), tmp_path, main=False) as mirror:
-        assert current_mirror() is mirror
         assert not mirror.is_active
         assert mirror.loggers() == []
         mirror.log_metrics({"quality/score": 1.0})

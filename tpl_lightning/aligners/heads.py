@@ -6,6 +6,7 @@ in nothing but the features.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ import torch
 from lightning import seed_everything
 from torch import Tensor
 
+from tpl_lightning.aligners.base import Aligner
 from tpl_lightning.aligners.joint import JointAligner
-from tpl_lightning.config import config_to_dict
+from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data import EmbeddingDataModule, Preprocessor, Splits, VideoSet
 from tpl_lightning.lit import HeadModule
 from tpl_lightning.lit import train as train_module
 from tpl_lightning.nn import EmbeddingHead
+from tpl_lightning.tracking import Mirror
 
 __all__ = ["HeadAligner", "LearnedFeatures"]
 
@@ -71,7 +74,21 @@ class LearnedFeatures:
 
 
 class HeadAligner(JointAligner):
-    """The direct fit on embeddings that a head has learned; ``method`` is ``tcc`` or ``lav``."""
+    """The direct fit on embeddings that a head has learned; ``method`` is ``tcc`` or ``lav``.
+
+    Args:
+        config: The configuration.
+        run_dir: Folder for the checkpoint and the CSV log.
+        base: As of :class:`JointAligner`.
+        mirror: Where the training is mirrored to; None: nowhere.
+    """
+
+    def __init__(
+        self, config: Config, run_dir: Path, *, base: Aligner | None = None, mirror: Mirror | None = None
+    ) -> None:
+        """Keep the options."""
+        super().__init__(config, run_dir, base=base)
+        self.mirror = mirror
 
     def _fit_features(self, train: VideoSet) -> LearnedFeatures:
         """Train the head on the training videos, without their labels."""
@@ -95,6 +112,7 @@ class HeadAligner(JointAligner):
             fingerprint=train.cache.fingerprint(),
             datamodule=data,
             max_epochs=config.head.epochs,
+            mirror=self.mirror,
         )
         sizes = {key: getattr(config.head, key) for key in ("channels", "hidden", "kernel_size", "dropout")}
         features = LearnedFeatures(preprocessor, module.network.cpu().eval(), sizes)

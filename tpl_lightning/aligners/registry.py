@@ -11,6 +11,7 @@ from tpl_lightning.evaluation import Alignment
 if TYPE_CHECKING:
     from tpl_lightning.data import EmbeddingDataModule, Splits
     from tpl_lightning.lit import AlignmentModule
+    from tpl_lightning.tracking import Mirror
 
 __all__ = [
     "Aligner",
@@ -23,8 +24,13 @@ __all__ = [
 ]
 
 
-def build_aligner(config: Config, run_dir: Path) -> Aligner:
+def build_aligner(config: Config, run_dir: Path, mirror: "Mirror | None" = None) -> Aligner:
     """Return the unfitted aligner that ``config.method`` names, refined if ``config.refine`` says so.
+
+    Args:
+        config: The configuration.
+        run_dir: Folder for checkpoints and the CSV log.
+        mirror: Where a training is mirrored to; None: nowhere.
 
     Example:
         >>> from tpl_lightning.config import load_config
@@ -34,12 +40,14 @@ def build_aligner(config: Config, run_dir: Path) -> Aligner:
     if config.method in ("tcc", "lav"):
         from tpl_lightning.aligners.heads import HeadAligner
 
-        return HeadAligner(config, run_dir)
+        return HeadAligner(config, run_dir, mirror=mirror)
     if config.method != "direct" and not config.refines:
-        return _build_base(config, run_dir)
+        return _build_base(config, run_dir, mirror)
     from tpl_lightning.aligners.joint import JointAligner
 
-    return JointAligner(config, run_dir, base=None if config.method == "direct" else _build_base(config, run_dir))
+    return JointAligner(
+        config, run_dir, base=None if config.method == "direct" else _build_base(config, run_dir, mirror)
+    )
 
 
 def build_module(config: Config, splits: "Splits") -> "tuple[AlignmentModule, EmbeddingDataModule]":
@@ -151,7 +159,7 @@ def _load_base(path: Path, config: Config) -> StoredAligner:
     raise UserError(f"{path}: method={config.method} keeps no checkpoint; fit it on the videos themselves.")
 
 
-def _build_base(config: Config, run_dir: Path) -> Aligner:
+def _build_base(config: Config, run_dir: Path, mirror: "Mirror | None" = None) -> Aligner:
     """Return the aligner of ``config.method``; only its own modules are imported."""
     if config.method == "linear":
         from tpl_lightning.aligners.linear import LinearAligner
@@ -168,7 +176,7 @@ def _build_base(config: Config, run_dir: Path) -> Aligner:
     if config.method == "dtan":
         from tpl_lightning.aligners.dtan import DTANAligner
 
-        return DTANAligner(config, run_dir)
+        return DTANAligner(config, run_dir, mirror)
     from tpl_lightning.aligners.tpl import TPLAligner
 
-    return TPLAligner(config, run_dir)
+    return TPLAligner(config, run_dir, mirror)

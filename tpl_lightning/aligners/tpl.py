@@ -28,7 +28,7 @@ from tpl_lightning.files import read_checkpoint
 from tpl_lightning.functional import compute_device
 from tpl_lightning.lit import AlignmentModule, PathTPLModule, TPLModule, in_words, training_callbacks
 from tpl_lightning.lit import train as train_module
-from tpl_lightning.tracking import current_mirror
+from tpl_lightning.tracking import Mirror
 
 __all__ = ["TPLAligner"]
 
@@ -39,6 +39,7 @@ class TPLAligner(StoredAligner):
     Args:
         config: The configuration.
         run_dir: Folder for the checkpoint and the CSV log.
+        mirror: Where the training is mirrored to; None: nowhere.
 
     Example:
         >>> from tpl_lightning.config import load_config
@@ -47,9 +48,9 @@ class TPLAligner(StoredAligner):
         'TPLModule'
     """
 
-    def __init__(self, config: Config, run_dir: Path) -> None:
+    def __init__(self, config: Config, run_dir: Path, mirror: Mirror | None = None) -> None:
         """Keep the options; nothing is built before ``fit``."""
-        self.config, self.run_dir = config, run_dir
+        self.config, self.run_dir, self.mirror = config, run_dir, mirror
         self.module: AlignmentModule | None = None
 
     @property
@@ -112,17 +113,14 @@ class TPLAligner(StoredAligner):
         """Train the network on all actions at once and build the prototypes."""
         empty = train.select(np.zeros(len(train), dtype=bool))
         module, data = self.build(Splits(train=train, val=empty if val is None else val, test=empty))
-        mirror = current_mirror()
         train_module(
             module,
             self.config,
             self.run_dir,
             fingerprint=train.cache.fingerprint(),
             datamodule=data,
-            callbacks=[
-                *training_callbacks(module, self.run_dir / "checkpoints" / "last.ckpt"),
-                *(mirror.callbacks if mirror else []),
-            ],
+            callbacks=training_callbacks(module, self.run_dir / "checkpoints" / "last.ckpt"),
+            mirror=self.mirror,
         )
         self.module = module.eval().to(self._device())
 

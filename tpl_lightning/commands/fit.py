@@ -142,7 +142,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     from tpl_lightning.runs import write_metrics
 
     _follow_training(config, run_dir, splits, mirror)
-    aligner = build_aligner(config, run_dir)
+    aligner = build_aligner(config, run_dir, mirror)
     start = time.perf_counter()
     aligner.fit(splits.train, splits.val if len(splits.val) else None)
     seconds_fit = time.perf_counter() - start

@@ -31,7 +31,7 @@ from tpl_lightning.lit.diagnosis import Diagnosis
 from tpl_lightning.lit.module import AlignmentModule, TPLModule
 from tpl_lightning.lit.path_module import PathTPLModule
 from tpl_lightning.lit.stop import StopSignals
-from tpl_lightning.tracking import current_mirror
+from tpl_lightning.tracking import Mirror
 
 __all__ = ["build_trainer", "check_trainer_options", "join_ranks", "train", "training_callbacks"]
 
@@ -84,8 +84,7 @@ def _quiet() -> None:
         warnings.filterwarnings("ignore", text)
 
 
-def _loggers(config: Config, run_dir: Path, resume_epoch: int | None) -> list[Logger]:
-    mirror = current_mirror()
+def _loggers(run_dir: Path, resume_epoch: int | None, mirror: Mirror | None) -> list[Logger]:
     return [open_csv_log(run_dir, resume_epoch=resume_epoch), *(mirror.loggers() if mirror else [])]
 
 
@@ -163,6 +162,7 @@ def build_trainer(
     callbacks: list[Callback],
     max_epochs: int | None = None,
     resume_epoch: int | None = None,
+    mirror: Mirror | None = None,
 ) -> Trainer:
     """Return the Trainer of a run.
 
@@ -172,6 +172,7 @@ def build_trainer(
         callbacks: What the method needs; progress is added where wanted.
         max_epochs: Epochs; None: ``train.max_epochs``.
         resume_epoch: Epoch that is trained first, where a run is resumed.
+        mirror: Where the run is mirrored to; None: nowhere.
 
     Raises:
         UserError: If an option under ``trainer.`` is unknown, has a wrong value, or is the framework's own.
@@ -203,7 +204,7 @@ def build_trainer(
             max_epochs=epochs,
             gradient_clip_val=train.clip or None,
             check_val_every_n_epoch=train.val_every,
-            logger=False if run_dir is None else _loggers(config, run_dir, resume_epoch),
+            logger=False if run_dir is None else _loggers(run_dir, resume_epoch, mirror),
             callbacks=callbacks,
             enable_progress_bar=False,
             enable_checkpointing=False,  # callbacks of our own save, whole or not at all
@@ -251,6 +252,7 @@ def train(
     datamodule: LightningDataModule | None = None,
     max_epochs: int | None = None,
     callbacks: Sequence[Callback] = (),
+    mirror: Mirror | None = None,
 ) -> Trainer:
     """Train a module, from the last checkpoint of ``run_dir`` where ``config.resume`` says so, and return the Trainer.
 
@@ -262,6 +264,7 @@ def train(
         datamodule: The data; None: the module's own.
         max_epochs: Epochs; None: ``train.max_epochs``.
         callbacks: What the method needs beside seeds, checkpoints and progress.
+        mirror: Where the run is mirrored to, with callbacks of its own; None: nowhere.
 
     Raises:
         UserError: As :func:`build_trainer`; or if the checkpoint cannot be read or is of another cache.
@@ -278,7 +281,12 @@ def train(
     with StopSignals() as stop:
         own: list[Callback] = [StepSeeds(config.seed), Checkpoints(path, fingerprint, stop)]
         trainer = build_trainer(
-            config, run_dir, callbacks=[*own, *callbacks], max_epochs=max_epochs, resume_epoch=epoch
+            config,
+            run_dir,
+            callbacks=[*own, *callbacks, *(mirror.callbacks if mirror else [])],
+            max_epochs=max_epochs,
+            resume_epoch=epoch,
+            mirror=mirror,
         )
         if config.train.compile:
             _compile_network(module)

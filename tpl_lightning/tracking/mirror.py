@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lightning import Callback
     from lightning.pytorch.loggers import Logger
 
-__all__ = ["Mirror", "current_mirror", "mirror_run"]
+__all__ = ["Mirror", "mirror_run"]
 
 CONFIG_KEY = "tpl"
 """Key of W&B's config that holds the whole configuration; the flat keys of a sweep lie beside it."""
@@ -152,14 +152,6 @@ class Mirror:
         self._run = None
 
 
-_current: Mirror | None = None
-
-
-def current_mirror() -> Mirror | None:
-    """Return the mirror of the run that is being made, for whoever builds a Trainer."""
-    return _current
-
-
 @contextmanager
 def mirror_run(config: Config, run_dir: Path, *, tags: Sequence[str] = (), main: bool = True) -> Iterator[Mirror]:
     """Mirror what is done inside to W&B, and say in one line where it goes.
@@ -173,18 +165,16 @@ def mirror_run(config: Config, run_dir: Path, *, tags: Sequence[str] = (), main:
     Yields:
         The mirror; one that does nothing where W&B is disabled or does not start.
     """
-    global _current
     kept = {name: os.environ.get(name) for name in _FOLDERS}
     mode, why = choose_mode(config.run.wandb) if main else ("disabled", "")
     run = None if mode == "disabled" else _open(config, run_dir, mode, why, tags)
-    mirror = _current = Mirror(run_dir, run)
+    mirror = Mirror(run_dir, run)
     code = 1
     try:
         yield mirror
         code = 0
     finally:
         mirror.finish(code)
-        _current = None
         for name, value in kept.items():
             os.environ.pop(name, None)
             if value is not None:
