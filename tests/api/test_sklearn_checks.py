@@ -23,10 +23,12 @@ FAILED = {
     "check_fit_idempotent": "it fits several actions, and does not say which of them new videos show",
     "check_transformer_preserve_dtypes": "warped videos are a list of arrays, in the type of a cache, float32",
 }
+# The checks give noise: where its ends are found open, prototypes of several actions have several lengths.
+_FIXED = {"warp.ends": "fixed"}
 
 
 @sklearn_checks.parametrize_with_checks(
-    [Synchronizer("linear"), Synchronizer("direct")], expected_failed_checks=lambda _: FAILED
+    [Synchronizer("linear"), Synchronizer("direct", _FIXED)], expected_failed_checks=lambda _: FAILED
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
