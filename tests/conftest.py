@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 
 import numpy as np
@@ -16,6 +17,8 @@ if os.environ.get("TPL_CHECK_SHAPES"):  # set by tests/test_shapes.py
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 
 torch.set_num_threads(1)  # small tensors; and other programs may hold the other cores
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("WANDB_MODE", "disabled")  # tests that log say so
 
 
