@@ -54,7 +54,7 @@ agent: $(VENV)/.installed  ## run trials of a W&B sweep: make agent SWEEP_ID=...
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/wandb agent $(ARGS) $(SWEEP_ID)
 
 test: $(VENV)/.installed  ## run the tests
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-full: $(VENV)/.installed  ## run the tests, the slow ones too
 	@$(BIN)/python -m pytest
