@@ -172,7 +172,7 @@ def report(found: dict[str, dict[str, Any]], path: Path, options: argparse.Names
         )
     if found.get("tpl", {}).get("part", "").startswith("epochs"):
         lines.append(
-            f"TPL was trained for 1 and for {1 + options.tpl_epochs} of its {config.train.max_epochs} epochs; the "
+            f"TPL was trained for 1 and for {1 + options.tpl_epochs} of its epochs; the "
             "others are taken to last as the difference."
         )
     return "\n".join(lines) + "\n"
