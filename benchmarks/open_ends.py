@@ -1,4 +1,4 @@
-"""Score methods on clips whose ends are cut off: writes docs/open_ends.md.
+"""Score methods on clips whose ends are cut off: prints a table, and writes it where ``--output`` says.
 
 Usage: python benchmarks/open_ends.py CACHE [--cut 0.2] [--seeds 3] [--folds 4] [--rows TEXT] [--output PATH]
 

@@ -70,7 +70,7 @@ def _prototype_lengths(catalogue: dict[str, Any]) -> dict[str, int]:
 
 
 class JointAligner(StoredAligner):
-    """Warps fitted directly to the ICAE in feature space, with a prior (see ``functional.joint``).
+    """Warps fitted directly to the ICAE in feature space, with a prior (see ``groupwise.fit``).
 
     Args:
         config: The configuration.

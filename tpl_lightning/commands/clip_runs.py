@@ -106,7 +106,7 @@ def _is_run(path: Path) -> bool:
 def _clips(names: Sequence[str], action: str | None) -> list["Clip"]:
     """Find the clips and what each shows; all are training videos, for there is nothing to be tested."""
     from tpl_lightning.features import Clip
-    from tpl_lightning.video import note_left_out, search_videos
+    from tpl_lightning.video import check_video_file, note_left_out, search_videos
 
     found: dict[Path, str] = {}
     left: dict[str, list[Path]] = {}
@@ -118,7 +118,7 @@ def _clips(names: Sequence[str], action: str | None) -> list["Clip"]:
             for reason, files in out.items():
                 left.setdefault(reason, []).extend(files)
         else:
-            _check_file(root)
+            check_video_file(root)
             more = {root: action or _folder_name(root.parent)}
         found |= {p: a for p, a in more.items() if not any(p.name == q.name and p.samefile(q) for q in found)}
     counts = Counter(found.values())
@@ -147,15 +147,6 @@ def _clips(names: Sequence[str], action: str | None) -> list["Clip"]:
 
 def _folder_name(folder: Path) -> str:
     return Path(os.path.abspath(folder)).name or "clips"
-
-
-def _check_file(path: Path) -> None:
-    from tpl_lightning.video import is_video
-
-    if not path.is_file():
-        raise UserError(f"{path}: no such video file or folder.")
-    if not is_video(path):
-        raise UserError(f"{path}: not a video by its ending; give videos, or folders of them.")
 
 
 def _actions_below(root: Path, paths: Sequence[Path], action: str | None) -> tuple[dict[Path, str], list[Path]]:

@@ -1,7 +1,7 @@
 """Every option of the framework: one tree of frozen dataclasses, and how it is filled.
 
-Order of precedence: the defaults of ``options`` < YAML files from left to right < ``key=value`` arguments.
-This module imports neither torch nor anything else of the package but ``options`` and the error class, so that a wrong
+Order of precedence: the defaults of the dataclasses < YAML files from left to right < ``key=value`` arguments.
+This module imports neither torch nor anything else of the package but its own room and the error class, so that a wrong
 key is reported at once.
 """
 
@@ -193,7 +193,7 @@ def load_config(
 ) -> Config:
     """Build the configuration from YAML files and ``key=value`` arguments, later ones winning.
 
-    What ``method`` sets beside its name (``options.presets``) lies over the defaults and under all else.
+    What ``method`` sets beside its name (``config.presets``) lies over the defaults and under all else.
 
     Args:
         arguments: Paths of YAML files and ``key=value`` strings in any order.

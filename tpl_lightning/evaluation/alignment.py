@@ -55,6 +55,10 @@ def faced_positions(position: np.ndarray, source: np.ndarray) -> np.ndarray:
     return np.where(before, -1.0, np.where(after, 2.0, position)).astype(position.dtype)
 
 
+def _within_video(times: np.ndarray) -> np.ndarray:
+    return (times >= -_ROUNDING) & (times <= 1 + _ROUNDING)
+
+
 @dataclass(frozen=True)
 class Warp:
     """The warp of one video: a function from prototype time to video time, both in [0, 1].
@@ -87,6 +91,10 @@ class Warp:
     def frame(self, prototype_time: np.ndarray | float) -> np.ndarray:
         """Return the frame at prototype times."""
         return self(prototype_time).clip(0.0, 1.0) * (len(self.position) - 1)
+
+    def has_frame(self, prototype_time: np.ndarray | float) -> np.ndarray:
+        """Return at which prototype times the video has a frame, bool: elsewhere it has not begun, or is over."""
+        return _within_video(self(prototype_time))
 
     def prototype_time(self, frame: np.ndarray | float) -> np.ndarray:
         """Return the prototype time of frames."""
@@ -246,8 +254,12 @@ class Alignment:
 
     def there(self, index: int) -> np.ndarray:
         """Return at which prototype points one video has a frame, (L,) bool."""
-        source = self.source(index)
-        return (source >= -_ROUNDING) & (source <= 1 + _ROUNDING)
+        return _within_video(self.source(index))
+
+    def shown(self, index: int) -> np.ndarray:
+        """Return what :meth:`position` does, but NaN for idle frames, which plots leave out."""
+        faced = self.faced(index)
+        return np.where((faced < 0) | (faced > 1), np.nan, faced)
 
     def save(self, path: Path) -> None:
         """Write alignment.h5: a temporary file beside it, then a rename."""

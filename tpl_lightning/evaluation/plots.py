@@ -94,8 +94,7 @@ def plot_alignment(
     colors = phase_colors(num_phases or 1 + max(int(own.max()) for own in known))
     axes = _new_axes(ax)
     for i, signal, own in zip(rows, drawn, known, strict=True):
-        faced = alignment.faced(i)
-        plot_signal(axes, np.where((faced < 0) | (faced > 1), np.nan, faced), signal, own, colors)
+        plot_signal(axes, alignment.shown(i), signal, own, colors)
     axes.set_xlabel("prototype time")
     axes.set_ylabel("video time" if signals is None else "signal")
     return axes

@@ -1,6 +1,6 @@
 """Least squares of the direct fit: energies of warps, their linearisation, and Levenberg-Marquardt steps.
 
-See ``functional.joint`` for the energy and for how its parts are put together.
+See ``groupwise.fit`` for the energy and for how its parts are put together.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class JointOptions:
     """Rounds of dynamic time warping to the barycenters, between the first fit and the last."""
     adapt: float = 0.05
     """1 / effective sample size of a residual, for the empirical-Bayes update of the prior (see
-    ``functional.adapted_prior``); 0: the prior is as set, for clips in step, too."""
+    ``groupwise.empirical_bayes``); 0: the prior is as set, for clips in step, too."""
     ends: bool = False
     """Whether ends are open: two parameters more per video, see ``functional.warps.ends``."""
     ends_precision: float = 0.5

@@ -50,7 +50,7 @@ class WarpBank:
 
         Args:
             action: (V,) of the training videos.
-            most: Room for so many, see :func:`~tpl_lightning.functional.joint.enough_of_each`.
+            most: Room for so many, see :func:`~tpl_lightning.groupwise.fit.enough_of_each`.
             num_actions: A.
             grid: G.
             features: F.

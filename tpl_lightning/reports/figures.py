@@ -48,9 +48,7 @@ def _draw_signals(
         for i in np.flatnonzero(videos.action == action)[:_MAX_VIDEOS]:
             labels = videos.labels(i)
             plot_signal(row[0], np.arange(len(labels)), signals[i], labels, colors)
-            faced = alignment.faced(i)
-            faced = np.where((faced < 0) | (faced > 1), np.nan, faced)
-            plot_signal(row[1], faced, signals[i], labels, colors)
+            plot_signal(row[1], alignment.shown(i), signals[i], labels, colors)
         row[0].set_ylabel(f"{one_line(action)}\n{name}", fontsize=8)
     axes[0, 0].set_title("before: frame", fontsize=9)
     axes[0, 1].set_title("after: prototype time", fontsize=9)

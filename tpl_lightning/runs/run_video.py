@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.evaluation import Warp, idle_frames, prototype_grid
+from tpl_lightning.evaluation import Warp, idle_frames
 from tpl_lightning.video import VideoClock
 
 __all__ = ["NEW", "RunFile", "RunVideo"]
@@ -54,18 +54,22 @@ class RunVideo:
         return VideoClock(self.times_s, stated_fps=self.fps)
 
     @property
+    def warp(self) -> Warp:
+        """T^theta and its inverse."""
+        return Warp(self.position, self.source)
+
+    @property
     def num_frames(self) -> int:
         """Embedded frames."""
         return len(self.position)
 
     def frame(self, prototype_time: np.ndarray) -> np.ndarray:
         """Return the frame at prototype times, T^theta."""
-        return self._own_time(prototype_time).clip(0.0, 1.0) * (self.num_frames - 1)
+        return self.warp.frame(prototype_time)
 
     def has_frame(self, prototype_time: np.ndarray) -> np.ndarray:
         """Return at which prototype times the video has a frame, bool: elsewhere it has not begun, or is over."""
-        times = self._own_time(prototype_time)
-        return (times >= -_ROUNDING) & (times <= 1 + _ROUNDING)
+        return self.warp.has_frame(prototype_time)
 
     @cached_property
     def acting(self) -> tuple[int, int]:
@@ -79,12 +83,9 @@ class RunVideo:
         first, last = self.acting
         return (np.asarray(frame) > first - 1 + _ROUNDING) & (np.asarray(frame) < last + 1 - _ROUNDING)
 
-    def _own_time(self, prototype_time: np.ndarray) -> np.ndarray:
-        return np.interp(prototype_time, prototype_grid(len(self.source)).astype(np.float64), self.source)
-
     def prototype_time(self, frame: np.ndarray) -> np.ndarray:
         """Return the prototype time of frames, T^-theta."""
-        return Warp(self.position, self.source).prototype_time(frame)
+        return self.warp.prototype_time(frame)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,16 @@ from .files import VideoReader, check_fps, has_pyav, read_frames, read_timed_fra
 from .pixels import FrameSize
 from .prefetch import prefetched
 from .probe import VideoProbe, probe_video
-from .search import VIDEO_EXTENSIONS, collect_files, find_videos, is_video, left_out_text, note_left_out, search_videos
+from .search import (
+    VIDEO_EXTENSIONS,
+    check_video_file,
+    collect_files,
+    find_videos,
+    is_video,
+    left_out_text,
+    note_left_out,
+    search_videos,
+)
 
 __all__ = [
     "VIDEO_EXTENSIONS",
@@ -14,6 +23,7 @@ __all__ = [
     "VideoProbe",
     "VideoReader",
     "check_fps",
+    "check_video_file",
     "collect_files",
     "find_videos",
     "has_pyav",

@@ -10,6 +10,7 @@ from tpl_lightning.files import made_here, one_line
 
 __all__ = [
     "VIDEO_EXTENSIONS",
+    "check_video_file",
     "collect_files",
     "find_videos",
     "is_video",
@@ -127,6 +128,19 @@ def note_left_out(left: Mapping[str, Sequence[Path]]) -> None:
         print(f"note: {text}", file=sys.stderr)
 
 
+def check_video_file(path: Path) -> None:
+    """Check a path that stands for a video.
+
+    Raises:
+        UserError: If it does not exist, or is no video by its ending.
+    """
+    if not path.is_file():
+        raise FileError(f"{path}: no such video file or folder.")
+    if not is_video(path):
+        endings = ", ".join(sorted(VIDEO_EXTENSIONS))
+        raise UserError(f"{path}: not a video by its ending; there are: {endings}.")
+
+
 def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:
     """List video files: those named, and all below the folders named, each once, with the folder it was found in.
 
@@ -142,12 +156,8 @@ def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:
             files |= dict.fromkeys(found, path)
             for reason, paths in out.items():
                 left.setdefault(reason, []).extend(paths)
-        elif not path.is_file():
-            raise FileError(f"{path}: no such video file or folder.")
-        elif not is_video(path):
-            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
-            raise UserError(f"{path}: not a video by its ending; there are: {endings}.")
         else:
+            check_video_file(path)
             files[path] = path.parent
     note_left_out(left)
     return files
