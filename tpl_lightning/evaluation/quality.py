@@ -9,8 +9,8 @@ import torch
 
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
+from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
 from tpl_lightning.groupwise import disagreement
-from tpl_lightning.metrics import ROUGHNESS_WEIGHT
 
 __all__ = ["Quality", "assess"]
 

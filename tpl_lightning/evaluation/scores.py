@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,15 +11,19 @@ from torch import Tensor
 
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.functional import length_mask, resample, resample_nearest, within_ends
-from tpl_lightning.groupwise import chunks
-from tpl_lightning.metrics import (
-    CycleBackConsistency,
-    KendallsTau,
-    KeyEventSpread,
-    PhaseAccuracy,
-    PhaseLabelPropagation,
+from tpl_lightning.functional import resample, resample_nearest, within_ends
+from tpl_lightning.functional.scores import (
+    VideoRows,
+    agreement_sum,
+    kendall_tau_sums,
+    key_event_moments,
+    label_shares,
+    phase_accuracy_sums,
+    prototype_labels,
+    prototype_votes,
+    spread_from_moments,
 )
+from tpl_lightning.groupwise import chunks
 
 __all__ = ["Scores", "evaluate", "unmeasured", "voted_labels"]
 
@@ -53,31 +57,35 @@ def _padded(parts: list[np.ndarray], fill: float) -> Tensor:
     return torch.from_numpy(padded)
 
 
-def _ballots(sources: Sequence[np.ndarray], videos: VideoSet, rows: np.ndarray) -> dict[str, Tensor]:
-    """Return what some videos label the prototypes with, in the argument names of the metrics.
+def _codes(videos: VideoSet) -> Tensor:
+    """Return the number of each video's action, (N,) int64."""
+    return torch.from_numpy(np.searchsorted(videos.actions, videos.action))
+
+
+def _facing(sources: Sequence[np.ndarray], videos: VideoSet, rows: np.ndarray) -> dict[str, Any]:
+    """Return what of some videos faces the prototypes, in the argument names of ``prototype_votes``.
 
     Args:
         sources: T^theta at the prototype points, (L,), of each video.
         videos: N of them.
-        rows: (n,) positions of those that vote.
+        rows: (n,) their positions.
     """
-    code = {a: i for i, a in enumerate(videos.actions)}
     return {
         "labels": _padded([videos.labels(i).astype(np.int64) for i in rows], fill=-1),
         "lengths": torch.from_numpy(videos.lengths[rows]),
-        "action": torch.tensor([code[str(videos.action[i])] for i in rows]),
+        "action": _codes(videos)[rows],
         "source_position": _padded([sources[i] for i in rows], fill=2.0),
         "prototype_length": torch.tensor([len(sources[i]) for i in rows]),
     }
 
 
-def _batches(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> Iterator[dict[str, Tensor]]:
+def _batches(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> Iterator[dict[str, Any]]:
     """Yield padded tensors of the kept videos, in the argument names of the metrics."""
     sources = [alignment.source(i) for i in range(len(alignment))]
     kept = np.flatnonzero(keep)
     for part in chunks(len(kept), _CHUNK):
         rows = kept[part]
-        yield {"position": _padded([alignment.faced(i) for i in rows], fill=0.0), **_ballots(sources, videos, rows)}
+        yield {"position": _padded([alignment.faced(i) for i in rows], fill=0.0), **_facing(sources, videos, rows)}
 
 
 def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dict[str, float]:
@@ -100,49 +108,45 @@ def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dic
     return errors
 
 
-def _embedding_batches(
-    alignment: Alignment,
-    videos: VideoSet,
-    features: Callable[[np.ndarray], np.ndarray],
-    keep: np.ndarray,
-) -> Iterator[tuple[dict[str, Tensor], ...]]:
-    """Yield padded embeddings and labels of the kept videos: on the prototype timeline, and on their own."""
-    kept, start = np.flatnonzero(keep), 0
-    for batch in _batches(alignment, videos, keep):
-        rows = kept[start : start + _CHUNK]
-        start += _CHUNK
-        parts = [features(videos.read(i)) for i in rows]
-        lengths, source = batch["lengths"], batch["source_position"]
-        embeddings = _padded(parts, fill=0.0)
-        common = {"action": batch["action"], "video_index": torch.from_numpy(rows)}
-        own = {"embeddings": embeddings, "labels": batch["labels"], "lengths": lengths, **common}
-        labels = resample_nearest(batch["labels"], source, lengths).where(within_ends(source), -1)
-        aligned = resample(embeddings, source, lengths)
-        shown = {"embeddings": aligned, "labels": labels, "lengths": batch["prototype_length"]}
-        yield {**_without_gaps(shown, within_ends(source)), **common}, own
-
-
-def _without_begun(batch: dict[str, Tensor]) -> Tensor:
+def _without_begun(labels: Tensor, source: Tensor) -> Tensor:
     """Return labels (n, T) without the phase that a video is in where it misses the begin: nobody saw that begin."""
-    labels, first = batch["labels"], batch["source_position"][:, :1]
+    first = source[:, :1]
     begun = (labels == labels[:, :1]) & (first < 0) & ~within_ends(first)
     return labels.where(~begun, -1)
 
 
-def _without_gaps(aligned: dict[str, Tensor], there: Tensor) -> dict[str, Tensor]:
-    """Return videos on the prototype timeline without the points before and behind them, where they have no frame.
+class _LabelSums(NamedTuple):
+    """What the scores by labels need of some videos: sums over them, so those of two sets add up."""
 
-    Args:
-        aligned: ``embeddings`` (n, P, K), ``labels`` (n, P) and ``lengths`` (n,).
-        there: (n, P) at which points they have one; in one piece, and beyond ``lengths`` of no interest.
-    """
-    there = there & length_mask(aligned["lengths"], there.shape[1])
-    if bool((there.sum(1) == aligned["lengths"]).all()):
-        return aligned
-    count, first = there.sum(1).clamp(min=1), there.int().argmax(1)
-    index = (first.unsqueeze(1) + torch.arange(there.shape[1])).clamp(max=there.shape[1] - 1)
-    embeddings = aligned["embeddings"].gather(1, index.unsqueeze(-1).expand_as(aligned["embeddings"]))
-    return {"embeddings": embeddings, "labels": aligned["labels"].gather(1, index), "lengths": count}
+    votes: Tensor
+    """(A, P, K)."""
+    shares: Tensor
+    """(A, P, K)."""
+    videos: Tensor
+    """(A,), those with a labelled frame."""
+    moments: Tensor
+    """(3, A, K) number, sum and sum of squares of the event times."""
+
+
+def _label_sums(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> _LabelSums:
+    sizes: dict[str, Any] = _sizes(videos, int(alignment.prototype_length.max()))
+    actions, phases, points = sizes["num_actions"], sizes["num_phases"], sizes["max_length"]
+    sums = _LabelSums(
+        votes=torch.zeros(actions, points, phases, dtype=torch.int64),
+        shares=torch.zeros(actions, points, phases, dtype=torch.float64),
+        videos=torch.zeros(actions, dtype=torch.int64),
+        moments=torch.zeros(3, actions, phases, dtype=torch.float64),
+    )
+    for batch in _batches(alignment, videos, keep):
+        position, source = batch.pop("position"), batch.pop("source_position")
+        votes = prototype_votes(source_position=source, **batch, **sizes)
+        shares, count = label_shares(position, **batch, **sizes)
+        seen = _without_begun(batch["labels"], source)
+        moments = key_event_moments(
+            position, seen, batch["lengths"], batch["action"], num_actions=actions, num_phases=phases
+        )
+        sums = _LabelSums(*map(torch.add, sums, (votes, shares, count, torch.stack([m.double() for m in moments]))))
+    return sums
 
 
 def _some(keep: np.ndarray, action: np.ndarray) -> np.ndarray:
@@ -156,46 +160,76 @@ def _some(keep: np.ndarray, action: np.ndarray) -> np.ndarray:
     return chosen
 
 
+def _on_prototype(source: np.ndarray, frames: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a video's features (n, K) and labels (n,) at the prototype points where it has a frame.
+
+    Args:
+        source: T^theta at the prototype points, (L,).
+        frames: (L_i, K).
+        labels: (L_i,).
+    """
+    times, length = torch.from_numpy(source)[None], torch.tensor([len(frames)])
+    there = within_ends(times[0])
+    aligned, shown = resample(frames[None], times, length)[0], resample_nearest(labels[None], times, length)[0]
+    if not there.any():  # a video without a frame on the timeline stands at its begin, without a label
+        return aligned[:1], torch.tensor([-1])
+    return aligned[there], shown[there]
+
+
 def _embedding_scores(
     alignment: Alignment,
     videos: VideoSet,
     features: Callable[[np.ndarray], np.ndarray],
     splits: dict[str, np.ndarray],
-    actions: list[str],
     *,
     raw: bool,
-) -> dict[str, tuple[float, list[float]]]:
-    """Return phase accuracy and Kendall's tau, on aligned and maybe on raw frames: overall, of each action.
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return phase accuracy and Kendall's tau, on aligned and maybe on raw frames: sums and numbers by action.
 
     Of large splits those of a part of the videos.
     """
-    size: dict[str, Any] = {"num_actions": len(actions), "sync_on_compute": False}
-    size["num_channels"] = features(videos.read(0)).shape[1]
-    sides = ("", "_raw") if raw else ("",)
-    metrics: dict[str, PhaseAccuracy | KendallsTau] = {}
-    for side in sides:
-        metrics[f"test/phase_accuracy{side}"] = PhaseAccuracy(**size)
-        metrics |= {f"{split}/kendall_tau{side}": KendallsTau(**size) for split in splits}
+    num_actions = len(videos.actions)
+    sides = {"": _on_prototype, "_raw": lambda _, frames, labels: (frames, labels)} if raw else {"": _on_prototype}
+    num_channels = features(videos.read(0)).shape[1]
+    rows: dict[str, VideoRows] = {}
     for split, every in splits.items():
-        keep = _some(every, videos.action)
-        for both in _embedding_batches(alignment, videos, features, keep):
-            for side, batch in zip(sides, both, strict=False):
-                accuracy = metrics[f"test/phase_accuracy{side}"]
-                (accuracy.update_train if split == "train" else accuracy.update)(**batch)  # type: ignore[union-attr,operator]
-                metrics[f"{split}/kendall_tau{side}"].update(**{k: v for k, v in batch.items() if k != "labels"})
+        chosen = np.flatnonzero(_some(every, videos.action)).tolist()
+        frames = [torch.from_numpy(features(videos.read(i))).float() for i in chosen]
+        labels = [torch.from_numpy(videos.labels(i).astype(np.int64)) for i in chosen]
+        for side, shown in sides.items():
+            parts = [shown(alignment.source(i), *own) for i, *own in zip(chosen, frames, labels, strict=True)]
+            rows[split + side] = VideoRows(
+                frames=torch.cat([torch.zeros(0, num_channels), *(part for part, _ in parts)]),
+                labels=torch.cat([torch.zeros(0, dtype=torch.int64), *(part for _, part in parts)]),
+                lengths=torch.tensor([len(part) for part, _ in parts], dtype=torch.int64),
+                action=_codes(videos)[chosen],
+            )
     scores = {}
-    for name, metric in metrics.items():
-        total, count = metric.totals()
-        scores[name] = (float(total.sum() / count.sum()), (total / count).tolist())
+    for side in sides:
+        train, test = rows[f"train{side}"], rows[f"test{side}"]
+        scores[f"test/phase_accuracy{side}"] = phase_accuracy_sums(train, test, num_actions=num_actions)
+        scores[f"train/kendall_tau{side}"] = kendall_tau_sums(train, num_actions=num_actions)
+        scores[f"test/kendall_tau{side}"] = kendall_tau_sums(test, num_actions=num_actions)
     return scores
 
 
-def _stored_labels(prototypes: dict[str, np.ndarray], actions: list[str], max_length: int) -> Tensor:
-    """Stack the labels of stored prototypes, (A, max_length), -1 past each end."""
-    stacked = torch.full((len(actions), max_length), -1)
-    for i, action in enumerate(actions):
-        stacked[i, : len(prototypes[action])] = torch.from_numpy(prototypes[action])
-    return stacked
+def _label_scores(
+    alignment: Alignment, videos: VideoSet, splits: dict[str, np.ndarray], prototypes: dict[str, np.ndarray] | None
+) -> tuple[dict[str, tuple[Tensor, Tensor]], dict[str, np.ndarray]]:
+    """Return CBC, PLP and the key-event spread, as sums and numbers by action, and the labels of the prototypes."""
+    train, test = (_label_sums(alignment, videos, keep) for keep in splits.values())
+    labels = prototype_labels(train.votes)
+    if prototypes is not None:
+        for own, action in zip(labels, videos.actions, strict=True):
+            own[: len(prototypes[action])] = torch.from_numpy(prototypes[action])
+    spread = spread_from_moments(*(train.moments + test.moments))
+    scores = {
+        "train/cbc": (agreement_sum(train.shares, labels), train.videos),
+        # Videos of an action whose prototype has no label at all are not scored.
+        "test/plp": (agreement_sum(test.shares, labels), test.videos * (labels >= 0).any(1)),
+        "event_spread": (spread.nansum(1), (~spread.isnan()).sum(1)),
+    }
+    return scores, _labels_of(labels, alignment.action, alignment.prototype_length)
 
 
 def evaluate(
@@ -222,42 +256,20 @@ def evaluate(
     """
     if list(alignment.video_id) != list(videos.video_id):
         raise ValueError("Expected the rows of `alignment` in the order of `videos`.")
-    actions, size = videos.actions, _sizes(videos, int(alignment.prototype_length.max()))
-    # All videos are here, on whichever rank this runs: nothing is to be joined with other ranks.
-    alone: dict[str, Any] = {"sync_on_compute": False}
-    cbc, plp = CycleBackConsistency(**size, **alone), PhaseLabelPropagation(**size, **alone)
-    spread = KeyEventSpread(num_actions=size["num_actions"], num_phases=size["num_phases"], **alone)
-    train, test = alignment.split == "train", alignment.split == "test"
+    splits = {split: alignment.split == split for split in ("train", "test")}
     if prototypes is not None:
-        train, test = np.zeros(len(alignment), dtype=bool), np.ones(len(alignment), dtype=bool)
-        plp.set_prototype_labels(_stored_labels(prototypes, actions, size["max_length"]))
-    for batch in _batches(alignment, videos, train):
-        cbc.update(**batch)
-        plp.update_prototype(**{k: v for k, v in batch.items() if k != "position"})
-    for batch in _batches(alignment, videos, test):
-        plp.update(**{k: v for k, v in batch.items() if k != "source_position"})
-    for batch in _batches(alignment, videos, train | test):
-        spread.update(batch["position"], _without_begun(batch), batch["lengths"], batch["action"])
-    overall: dict[str, float] = {}
-    per_action: dict[str, dict[str, float]] = {a: {} for a in actions}
-    for name, metric in (("train/cbc", cbc), ("test/plp", plp), ("event_spread", spread)):
-        overall[name] = float(metric.compute()) if metric.update_called else math.nan
-        for action, value in zip(actions, metric.per_action().tolist(), strict=True):
-            per_action[action][name] = value
+        splits = {split: np.full(len(alignment), split == "test") for split in splits}
+    sums, labels = _label_scores(alignment, videos, splits, prototypes)
     if features is not None:
-        splits = {"train": train, "test": test}
-        found = _embedding_scores(alignment, videos, features, splits, actions, raw=raw)
-        for name, (value, values) in found.items():
-            overall[name] = value
-            for action, own in zip(actions, values, strict=True):
-                per_action[action][name] = own
-    errors = _warp_error(alignment, videos, train | test)
-    for action, value in errors.items():
-        per_action[action]["warp_error"] = value
+        sums |= _embedding_scores(alignment, videos, features, splits, raw=raw)
+    overall = {name: float(total.sum() / count.sum()) for name, (total, count) in sums.items()}
+    by_action = {name: (total / count).tolist() for name, (total, count) in sums.items()}
+    errors = _warp_error(alignment, videos, splits["train"] | splits["test"])
+    by_action["warp_error"] = [errors[action] for action in videos.actions]
     known = [value for value in errors.values() if not math.isnan(value)]
     overall["warp_error"] = float(np.mean(known)) if known else math.nan
-    lengths = {str(a): int(n) for a, n in zip(alignment.action, alignment.prototype_length, strict=True)}
-    return Scores(overall, per_action, _labels_of(plp, lengths))
+    per_action = {a: {name: values[i] for name, values in by_action.items()} for i, a in enumerate(videos.actions)}
+    return Scores(overall, per_action, labels)
 
 
 def unmeasured(scores: Scores, videos: VideoSet) -> list[str]:
@@ -290,12 +302,12 @@ def voted_labels(sources: Sequence[np.ndarray], videos: VideoSet) -> dict[str, n
         sources: T^theta at the prototype points, (L,), of each video.
         videos: The videos.
     """
-    lengths = {str(a): len(s) for a, s in zip(videos.action, sources, strict=True)}
-    plp = PhaseLabelPropagation(**_sizes(videos, max(lengths.values())), sync_on_compute=False)
+    lengths = np.array([len(source) for source in sources])
     every = np.arange(len(videos))
-    for part in chunks(len(videos), _CHUNK):
-        plp.update_prototype(**_ballots(sources, videos, every[part]))
-    return _labels_of(plp, lengths)
+    sizes: dict[str, Any] = _sizes(videos, int(lengths.max()))
+    votes = [prototype_votes(**_facing(sources, videos, every[part]), **sizes) for part in chunks(len(videos), _CHUNK)]
+    labels = prototype_labels(torch.stack(votes).sum(0))
+    return _labels_of(labels, videos.action, lengths)
 
 
 def _sizes(videos: VideoSet, longest: int) -> dict[str, int]:
@@ -307,7 +319,7 @@ def _sizes(videos: VideoSet, longest: int) -> dict[str, int]:
     }
 
 
-def _labels_of(plp: PhaseLabelPropagation, lengths: dict[str, int]) -> dict[str, np.ndarray]:
-    """Return the elected labels (L,) of each action's prototype."""
-    labels = plp.prototype_labels().numpy()
-    return {a: labels[i, : lengths[a]] for i, a in enumerate(sorted(lengths))}
+def _labels_of(labels: Tensor, action: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the labels (L,) of each action's prototype, of a table (A, P) and the (N,) actions and lengths L."""
+    longest = dict(zip(action.tolist(), lengths.tolist(), strict=True))
+    return {name: labels[i, : longest[name]].numpy() for i, name in enumerate(sorted(longest))}
