@@ -201,7 +201,14 @@ def _fit(cache: Path, run_dir: Path, dataset: str, *, progress: bool) -> None:
         config,
         method="direct",
         data=replace(config.data, dataset=dataset, cache=str(cache)),
-        run=replace(config.run, dir=str(run_dir.parent), name=run_dir.name, wandb="disabled", progress=progress),
+        run=replace(
+            config.run,
+            dir=str(run_dir.parent),
+            name=run_dir.name,
+            wandb="disabled",
+            progress=progress,
+            figures=False,  # the video, or the page, is what was asked for
+        ),
     )
     with contextlib.redirect_stdout(io.StringIO()):  # its table is about labels, of which there are none
         run(config)

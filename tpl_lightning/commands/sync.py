@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SyncOptions", "main"]
 
 _MAX_FPS = 240.0  # slow motion of phones
+_THREADS = 2  # of the encoder, which takes longest
 
 _USAGE = """usage: tpl sync RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
 Resample videos onto the prototype timeline of their action and show them side by side: originals above, in step below.
@@ -124,7 +125,7 @@ def _write_action(
     count = len(grid.elapsed_s) + options.separate * len(clips) * len(alone)
     with Progress(f"Writing frames of {action}", count, enabled=options.progress) as bar:
         with outputs.writing(out) as part:
-            write_video(part, counted(grid.frames(), bar), fps)
+            write_video(part, counted(grid.frames(), bar), fps, threads=_THREADS)
         if not options.separate:
             return [out]
         targets = separate_targets(out.with_suffix(""), [clip.video.video_id for clip in clips])
