@@ -21,7 +21,7 @@ from tpl_lightning.data import EmbeddingDataModule, Preprocessor, Splits, VideoS
 from tpl_lightning.lit import HeadModule
 from tpl_lightning.lit import train as train_module
 from tpl_lightning.nn import EmbeddingHead
-from tpl_lightning.tracking import Mirror
+from tpl_lightning.tracking import WandbRun
 
 __all__ = ["HeadAligner", "LearnedFeatures"]
 
@@ -80,15 +80,15 @@ class HeadAligner(JointAligner):
         config: The configuration.
         run_dir: Folder for the checkpoint and the CSV log.
         base: As of :class:`JointAligner`.
-        mirror: Where the training is mirrored to; None: nowhere.
+        wandb_run: Where the training is logged; None: nowhere.
     """
 
     def __init__(
-        self, config: Config, run_dir: Path, *, base: Aligner | None = None, mirror: Mirror | None = None
+        self, config: Config, run_dir: Path, *, base: Aligner | None = None, wandb_run: WandbRun | None = None
     ) -> None:
         """Keep the options."""
         super().__init__(config, run_dir, base=base)
-        self.mirror = mirror
+        self.wandb_run = wandb_run
 
     def _fit_features(self, train: VideoSet) -> LearnedFeatures:
         """Train the head on the training videos, without their labels."""
@@ -112,7 +112,7 @@ class HeadAligner(JointAligner):
             fingerprint=train.cache.fingerprint(),
             datamodule=data,
             max_epochs=config.head.epochs,
-            mirror=self.mirror,
+            wandb_run=self.wandb_run,
         )
         sizes = {key: getattr(config.head, key) for key in ("channels", "hidden", "kernel_size", "dropout")}
         features = LearnedFeatures(preprocessor, module.network.cpu().eval(), sizes)

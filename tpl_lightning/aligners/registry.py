@@ -11,7 +11,7 @@ from tpl_lightning.evaluation import Alignment
 if TYPE_CHECKING:
     from tpl_lightning.data import EmbeddingDataModule, Splits
     from tpl_lightning.lit import AlignmentModule
-    from tpl_lightning.tracking import Mirror
+    from tpl_lightning.tracking import WandbRun
 
 __all__ = [
     "Aligner",
@@ -24,13 +24,13 @@ __all__ = [
 ]
 
 
-def build_aligner(config: Config, run_dir: Path, mirror: "Mirror | None" = None) -> Aligner:
+def build_aligner(config: Config, run_dir: Path, wandb_run: "WandbRun | None" = None) -> Aligner:
     """Return the unfitted aligner that ``config.method`` names, refined if ``config.refine`` says so.
 
     Args:
         config: The configuration.
         run_dir: Folder for checkpoints and the CSV log.
-        mirror: Where a training is mirrored to; None: nowhere.
+        wandb_run: Where a training is logged; None: nowhere.
 
     Example:
         >>> from tpl_lightning.config import load_config
@@ -40,13 +40,13 @@ def build_aligner(config: Config, run_dir: Path, mirror: "Mirror | None" = None)
     if config.method in ("tcc", "lav"):
         from tpl_lightning.aligners.heads import HeadAligner
 
-        return HeadAligner(config, run_dir, mirror=mirror)
+        return HeadAligner(config, run_dir, wandb_run=wandb_run)
     if config.method != "direct" and not config.refines:
-        return _build_base(config, run_dir, mirror)
+        return _build_base(config, run_dir, wandb_run)
     from tpl_lightning.aligners.joint import JointAligner
 
     return JointAligner(
-        config, run_dir, base=None if config.method == "direct" else _build_base(config, run_dir, mirror)
+        config, run_dir, base=None if config.method == "direct" else _build_base(config, run_dir, wandb_run)
     )
 
 
@@ -159,7 +159,7 @@ def _load_base(path: Path, config: Config) -> StoredAligner:
     raise UserError(f"{path}: method={config.method} keeps no checkpoint; fit it on the videos themselves.")
 
 
-def _build_base(config: Config, run_dir: Path, mirror: "Mirror | None" = None) -> Aligner:
+def _build_base(config: Config, run_dir: Path, wandb_run: "WandbRun | None" = None) -> Aligner:
     """Return the aligner of ``config.method``; only its own modules are imported."""
     if config.method == "linear":
         from tpl_lightning.aligners.linear import LinearAligner
@@ -176,7 +176,7 @@ def _build_base(config: Config, run_dir: Path, mirror: "Mirror | None" = None) -
     if config.method == "dtan":
         from tpl_lightning.aligners.dtan import DTANAligner
 
-        return DTANAligner(config, run_dir, mirror)
+        return DTANAligner(config, run_dir, wandb_run)
     from tpl_lightning.aligners.tpl import TPLAligner
 
-    return TPLAligner(config, run_dir, mirror)
+    return TPLAligner(config, run_dir, wandb_run)
