@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from tests.conftest import write_cache
 from tpl_lightning import Synchronizer, UserError, load_cache, load_run
 from tpl_lightning.__main__ import main
+from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment
 
 TINY = {

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tpl_lightning.config.loading import load_config
-from tpl_lightning.config.stored import save_config
-from tpl_lightning.config.tree import Config, config_to_dict
+from tpl_lightning.config.tree import Config
 from tpl_lightning.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -64,13 +63,6 @@ def test_broken_yaml_is_named(tmp_path):
         load_config([str(path)])
 
 
-def test_saved_configuration_loads_to_the_same(tmp_path):
-    config = load_config(["seed=5", "data.actions=[a]", "loss.t0=3"])
-    save_config(config, tmp_path / "config.yaml")
-    assert load_config([str(tmp_path / "config.yaml")]) == config
-    assert load_config(defaults=config_to_dict(config)) == config
-
-
 @pytest.mark.parametrize(
     "path", sorted(ROOT.glob("experiments/*.yaml")) + sorted(ROOT.glob("experiments/ablations/*.yaml"))
 )
@@ -88,21 +80,6 @@ def test_help_and_errors_load_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("tpl: error:") == 2
-
-
-def test_options_of_earlier_versions_are_read_with_a_note(tmp_path, capsys):
-    old = tmp_path / "old.yaml"
-    old.write_text("direct:\n  smoothness: 0.2\n  paths: 1\n  metric: true\n  stages: [0.1, 0.05, 0.025, 0.0125]\n")
-    assert load_config([str(old)]).direct.smoothness == 0.2
-    assert capsys.readouterr().err == ""  # all as they were by default: nothing changes
-    config = load_config(["direct.paths=0", "direct.smoothness=0.3"], defaults={"direct": {"joint_videos": 99}})
-    assert config.direct.smoothness == 0.3
-    told = capsys.readouterr().err
-    assert "direct.joint_videos is no option any more" in told
-    assert "direct.paths is no option any more (paths always start the last fit)" in told
-    assert told.count("\n") == 2
-    with pytest.raises(UserError, match=r"direct\.path\b"):
-        load_config(["direct.path=0"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["SyncOptions", "main"]
 
 _MAX_FPS = 240.0  # slow motion of phones
-_THREADS = 2  # of the encoder, which takes longest
 
 _USAGE = """usage: tpl sync RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
 Resample videos onto the prototype timeline of their action and show them side by side: originals above, in step below.
@@ -69,7 +69,7 @@ def _write_action(
 
     from tpl_lightning.features import Progress
     from tpl_lightning.sync import Grid, counted, make_clock, plan_layout, separate_targets, write_separate
-    from tpl_lightning.video import write_video
+    from tpl_lightning.video import prefetched, write_video
 
     clock = make_clock(run, action, clips, options.reference)
     rates = sorted(clip.probe.clock.usual_fps for clip in clips)
@@ -88,8 +88,9 @@ def _write_action(
     alone = elapsed(clock.duration_s)
     count = len(grid.elapsed_s) + options.separate * len(clips) * len(alone)
     with Progress(f"Writing frames of {action}", count, enabled=options.progress) as bar:
-        with outputs.writing(out) as part:
-            write_video(part, counted(grid.frames(), bar), fps, threads=_THREADS)
+        # Drawn in a thread, a frame ahead: the encoder, which takes longest, need not wait.
+        with outputs.writing(out) as part, closing(prefetched([grid.frames], ahead=1, size=1)) as drawn:
+            write_video(part, counted(next(drawn), bar), fps)
         if not options.separate:
             return [out]
         targets = separate_targets(out.with_suffix(""), [clip.video.video_id for clip in clips])

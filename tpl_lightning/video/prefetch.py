@@ -3,17 +3,19 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Generic, TypeVar
 
 __all__ = ["prefetched"]
 
-_CHUNK = 16  # items that pass between threads at a time: one by one, small frames spend more time in the queue's locks
+_CHUNK = 16  # most items that pass between threads at a time: one by one, small frames spend time in the queue's locks
 
 Item = TypeVar("Item")
 
 
-def prefetched(openers: Sequence[Callable[[], Iterator[Item]]], *, ahead: int, size: int) -> Iterator[Iterator[Item]]:
+def prefetched(
+    openers: Sequence[Callable[[], Iterator[Item]]], *, ahead: int, size: int
+) -> Generator[Iterator[Item], None, None]:
     """Run iterators in threads, the next few of them at a time; FFmpeg and Pillow work without Python's lock.
 
     Args:
@@ -40,6 +42,7 @@ def prefetched(openers: Sequence[Callable[[], Iterator[Item]]], *, ahead: int, s
 class _Ahead(Generic[Item]):
     def __init__(self, opener: Callable[[], Iterator[Item]], size: int) -> None:
         # None: the end.
+        self._chunk = min(_CHUNK, size)
         self._queue: queue.Queue[list[Item] | BaseException | None] = queue.Queue(max(size // _CHUNK, 1))
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(opener,), daemon=True)
@@ -50,7 +53,7 @@ class _Ahead(Generic[Item]):
         try:
             for item in opener():
                 chunk.append(item)
-                if len(chunk) == _CHUNK:
+                if len(chunk) == self._chunk:
                     if not self._put(chunk):
                         return
                     chunk = []
