@@ -121,10 +121,10 @@ def test_eaf_is_a_whole_elan_document(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["out=labels.txt"], "expected `out` to end in .csv, .json, .eaf"),
+        (["out=labels.txt"], "expected `out` to end in .csv, .json or .eaf"),
         (["from=jump_0"], "give both"),
         (["labels=nowhere.csv"], "nowhere.csv: no such file"),
-        (["colour=red"], "unknown key `colour`; there are: out, labels, from, action, cache"),
+        (["colour=red"], "unknown key `colour`; there are: action, cache, what, out, labels, from"),
         (["action=swim"], "has no such action; there are: jump"),
         (["missing.mp4"], "missing.mp4: no such video file"),
     ],
