@@ -65,7 +65,7 @@ class PathTPLModule(TPLModule):
 
     Args:
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
-        catalogue: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail.
+        metadata: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail.
     """
 
     latents_on_prototype = False
@@ -73,17 +73,17 @@ class PathTPLModule(TPLModule):
     running_icae: Tensor
     prior: Tensor
 
-    def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Build the network."""
-        model, sizes = config["model"], network_sizes(config["model"], catalogue)
+        model, sizes = config["model"], network_sizes(config["model"], metadata)
         cells = config["warp"]["num_cells"]
         own = {"num_cells": max(cells) if isinstance(cells, list) else cells, "derivative": model["derivative"]}
         self.final = replace(COARSE, **own)
-        if catalogue.get("detail"):
+        if metadata.get("detail"):
             self.final = replace(DETAIL, derivative=min(DETAIL.derivative, model["derivative"]))
         self.coarse = replace(COARSE, **own, grid=self.final.grid)
         network = PathDMTAE(
-            catalogue["num_channels"],
+            metadata["num_channels"],
             path=self.final,
             derivative=self.final.derivative,
             projection=model["projection"],
@@ -92,7 +92,7 @@ class PathTPLModule(TPLModule):
             **sizes,
         )
         AlignmentModule.__init__(
-            self, config, catalogue, latent_channels=network.space.features, latent_points=self.final.grid
+            self, config, metadata, latent_channels=network.space.features, latent_points=self.final.grid
         )
         self.model = network
         self.register_buffer("running_icae", torch.ones(()))

@@ -2,7 +2,7 @@
 
 import torch
 
-from tpl_lightning.aligners.detail import ends_differ
+from tpl_lightning.aligners.decisions import ends_differ
 
 
 def test_ends_differ_where_they_lie_far_from_the_median_of_their_action():
