@@ -1,5 +1,6 @@
 """Joint alignment without a network, as an aligner of its own and as the refinement of any other."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from tpl_lightning.data import KEPT_BYTES, Preprocessor, VideoSet
 from tpl_lightning.evaluation import Alignment, faced_positions, prototype_grid, voted_labels
 from tpl_lightning.files import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.functional import compute_device, is_rank_zero, on_rank_zero, resample
-from tpl_lightning.functional.warps import coverage, prototype_times, video_times
+from tpl_lightning.functional.warps import between, coverage, prototype_times, video_times
 from tpl_lightning.groupwise import FINE_CELLS, JointModel, JointStart, chunks, enough_of_each, warps_from_positions
 
 __all__ = ["JointAligner", "wants_detail", "wants_open_ends"]
@@ -37,8 +38,8 @@ _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 5  # videos of an action and actions on which it is tried
 _WORTH_TELLING = 2  # times the prior that is set
-_STILL_SHARES = (0.005, 0.01, 0.02, 0.03, 0.05)  # of a prototype's motion, that ends which stand still may hold
-_OBJECTION = 0.01  # of score, from which on labels want a still end kept
+_SHARES = (0.25, 0.5, 0.625, 0.75, 0.875, 1.0)  # of a rest, that labels are asked about
+_OBJECTION = 0.01  # of score, from which on they want it kept
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once
@@ -146,8 +147,8 @@ class JointAligner(StoredAligner):
             ends = self._needs_open_ends(train, frames, catalogue)
             start, features = self._start(train, frames, catalogue, fine=fine, ends=ends)
             choice, model, theta = self._fit_chosen(start, train, catalogue)
-            if ends and labels_choose(self.config.select, train):
-                model, theta = self._without_idle_ends(start, model, theta, train, catalogue)
+            if ends and not math.isinf(model.stiffness):
+                model, theta = self._without_rests(start, model, theta, train, catalogue)
             return choice, model.state(), theta.cpu(), features.shape[1]
 
         choice, state, theta, size = on_rank_zero(fit)
@@ -243,34 +244,34 @@ class JointAligner(StoredAligner):
         choice = select_prior(STRENGTHS, score)
         return choice, *fits[choice.strength]
 
-    def _without_idle_ends(
+    def _without_rests(
         self, start: JointStart, model: JointModel, theta: Tensor, train: VideoSet, catalogue: dict[str, Any]
     ) -> tuple[JointModel, Tensor]:
-        """Take ends that stand still off the prototypes, where labels of training videos do not object.
+        """Let actions begin and end where things move on their prototypes, if labels of training videos agree.
 
         Whether a figure that waits belongs to the action, no features tell: a hold that is cut short looks like it.
+        Where labels object, less comes off, or nothing.
         """
-        action = start.action
-        points = np.array([_prototype_lengths(catalogue)[str(a)] for a in train.action])
+        whole = theta.new_tensor([0.0, 1.0]).repeat(len(catalogue["actions"]), 1)
+        bounds = start.moving_ends(theta)
+        if labels_choose(self.config.select, train):
+            points = np.array([_prototype_lengths(catalogue)[str(a)] for a in train.action])
 
-        def trimmed(share: float) -> tuple[Tensor, Tensor]:
-            """Return theta, and the score of each action."""
-            bounds = (
-                model.still_ends(share)[action] if share > 0 else theta.new_tensor([0.0, 1.0]).expand(len(theta), 2)
-            )
-            length = bounds[:, 1:] - bounds[:, :1]
-            cut = torch.cat([theta[:, :-2], (theta[:, -2:] - bounds[:, :1]) / length], 1)
-            score = torch.from_numpy(self._held_out_scores(cut.cpu(), points, train)).to(self.device)
-            means = [score[action == a].nanmean() for a in range(len(catalogue["actions"]))]
-            return cut, torch.stack(means)
+            def scores(some: Tensor) -> Tensor:
+                """Return the mean score of each action."""
+                found = self._held_out_scores(between(theta, some[start.action]).cpu(), points, train)
+                each = torch.from_numpy(found).to(theta)
+                return torch.stack([each[start.action == a].nanmean() for a in range(len(some))])
 
-        found, best = trimmed(0.0)
-        for share in _STILL_SHARES:
-            cut, score = trimmed(share)
-            keep = (score >= best - _OBJECTION)[action]
-            found = torch.where(keep.unsqueeze(1), cut, found)
-            best = torch.maximum(best, score.nan_to_num(nan=-1.0))
-        return start.model(found, model.options, model.stiffness), found
+            chosen, least = whole.clone(), scores(whole) - _OBJECTION
+            for share in _SHARES:
+                for side in (0, 1):
+                    trial = chosen.clone()
+                    trial[:, side] = whole[:, side] + share * (bounds - whole)[:, side]
+                    agrees = scores(trial) >= least
+                    chosen[agrees] = trial[agrees]
+            bounds = chosen
+        return replace(model, bounds=bounds), between(theta, bounds[start.action])
 
     def _held_out_scores(self, theta: Tensor, points: np.ndarray, train: VideoSet) -> np.ndarray:
         """Return what ``prior_choice.held_out_scores`` does, for warps theta (N, d) on prototypes of so many points."""

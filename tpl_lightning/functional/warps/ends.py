@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tpl_lightning.functional.warps.cpab import cpab_warp, cpab_warp_jacobian, num_parameters
 
-__all__ = ["coverage", "has_open_ends", "prototype_times", "prototype_times_jacobian", "video_times", "with_ends"]
+__all__ = ["between", "coverage", "has_open_ends", "prototype_times", "prototype_times_jacobian", "video_times", "with_ends"]
 
 _EDGE = 0.02  # of the video, over which the weight of its end frames falls
 _LEAST = 1e-3  # weight of a video where it is not: where nobody is, prototypes are held
@@ -98,6 +98,18 @@ def prototype_times_jacobian(theta: Tensor, times: Tensor, *, num_cells: int) ->
     found, share = begin + (end - begin) * warped, warped.unsqueeze(-1)
     jacobian = torch.cat([jacobian * (begin - end).unsqueeze(-1), 1 - share, share], -1)
     return found.clamp(0, 1), jacobian * ((found >= 0) & (found <= 1)).unsqueeze(-1)
+
+
+def between(theta: Tensor, bounds: Tensor) -> Tensor:
+    """Return theta (N, d + 2) for prototypes of which only the part within bounds (N, 2) is left.
+
+    Example:
+        >>> theta = with_ends(torch.zeros(1, 15))
+        >>> between(theta, torch.tensor([[0.5, 1.0]]))[0, -2:].tolist()  # the first half of the video is idle now
+        [-1.0, 1.0]
+    """
+    first, last = bounds.to(theta).split(1, 1)
+    return torch.cat([theta[:, :-2], (theta[:, -2:] - first) / (last - first)], 1)
 
 
 def coverage(times: Tensor) -> Tensor:
