@@ -21,7 +21,7 @@ from tpl_lightning.aligners.base import (
 )
 from tpl_lightning.aligners.detail import FINE_GRID, detail_pays, ends_differ, joint_options
 from tpl_lightning.aligners.frames import FrameReader
-from tpl_lightning.aligners.guides import label_channels
+from tpl_lightning.aligners.guides import label_channels, labelled_bounds
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, held_out_scores, labels_choose, select_prior
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data import KEPT_BYTES, Preprocessor, VideoSet
@@ -38,8 +38,6 @@ _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 5  # videos of an action and actions on which it is tried
 _WORTH_TELLING = 2  # times the prior that is set
-_SHARES = (0.25, 0.5, 0.625, 0.75, 0.875, 1.0)  # of a rest, that labels are asked about
-_OBJECTION = 0.01  # of score, from which on they want it kept
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once
@@ -148,7 +146,7 @@ class JointAligner(StoredAligner):
             start, features = self._start(train, frames, catalogue, fine=fine, ends=ends)
             choice, model, theta = self._fit_chosen(start, train, catalogue)
             if ends and not math.isinf(model.stiffness):
-                model, theta = self._without_rests(start, model, theta, train, catalogue)
+                model, theta = self._without_rests(start, model, theta, train)
             return choice, model.state(), theta.cpu(), features.shape[1]
 
         choice, state, theta, size = on_rank_zero(fit)
@@ -245,32 +243,17 @@ class JointAligner(StoredAligner):
         return choice, *fits[choice.strength]
 
     def _without_rests(
-        self, start: JointStart, model: JointModel, theta: Tensor, train: VideoSet, catalogue: dict[str, Any]
+        self, start: JointStart, model: JointModel, theta: Tensor, train: VideoSet
     ) -> tuple[JointModel, Tensor]:
-        """Let actions begin and end where things move on their prototypes, if labels of training videos agree.
+        """Let actions begin and end where things move on their prototypes, or where labels do, if these may choose.
 
         Whether a figure that waits belongs to the action, no features tell: a hold that is cut short looks like it.
-        Where labels object, less comes off, or nothing.
         """
-        whole = theta.new_tensor([0.0, 1.0]).repeat(len(catalogue["actions"]), 1)
         bounds = start.moving_ends(theta)
         if labels_choose(self.config.select, train):
-            points = np.array([_prototype_lengths(catalogue)[str(a)] for a in train.action])
-
-            def scores(some: Tensor) -> Tensor:
-                """Return the mean score of each action."""
-                found = self._held_out_scores(between(theta, some[start.action]).cpu(), points, train)
-                each = torch.from_numpy(found).to(theta)
-                return torch.stack([each[start.action == a].nanmean() for a in range(len(some))])
-
-            chosen, least = whole.clone(), scores(whole) - _OBJECTION
-            for share in _SHARES:
-                for side in (0, 1):
-                    trial = chosen.clone()
-                    trial[:, side] = whole[:, side] + share * (bounds - whole)[:, side]
-                    agrees = scores(trial) >= least
-                    chosen[agrees] = trial[agrees]
-            bounds = chosen
+            positions = self._warped(prototype_times, theta.cpu(), train.lengths)
+            labelled = labelled_bounds(positions, train, start.action.cpu().numpy(), num_actions=start.num_actions)
+            bounds = torch.where(labelled.isnan(), bounds.cpu(), labelled.to(bounds.cpu())).to(bounds)
         return replace(model, bounds=bounds), between(theta, bounds[start.action])
 
     def _held_out_scores(self, theta: Tensor, points: np.ndarray, train: VideoSet) -> np.ndarray:

@@ -15,8 +15,8 @@ __all__ = ["moving_ends"]
 
 _SIGMA = 0.02  # of the video, over which velocities are smoothed
 _EARLY = 1.5 * _SIGMA  # by which they show a motion before it begins
-_STILL = 0.4  # of the median correlation: with less, nothing moves
-_SHORT_REST = 0.1  # of a prototype: a shorter rest at an end is a part of the action
+_STILL, _CHANCE = 0.25, 0.7  # of the median correlation, and over n: with less, nothing moves
+_SHORT_REST = 0.08  # of a prototype: a shorter rest at an end is a part of the action
 _PART, _FEWEST = 0.25, 3  # of the videos of an action that have to be there, and videos
 
 
@@ -44,7 +44,7 @@ def moving_ends(signal: Tensor, action: Tensor, theta: Tensor, *, num_actions: i
         known = count >= max(_PART * len(mine), _FEWEST)
         if not known.any():
             continue
-        moves = known & (correlation > _STILL * correlation[known].median())
+        moves = known & (correlation > (_CHANCE / count.clamp(min=1)).clamp(min=_STILL * correlation[known].median()))
         for side, order in enumerate((moves, moves.flip(0))):
             rest = float(order.int().argmax()) / (size - 1) + _EARLY
             if rest > _SHORT_REST:
