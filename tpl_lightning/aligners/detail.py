@@ -1,19 +1,22 @@
 """Options of the direct fit, coarse or in full detail, and whether detail, or open ends, are worth it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from tpl_lightning.config import DirectConfig
-from tpl_lightning.groupwise import JointOptions, agreement, channel_energy, in_detail
+from tpl_lightning.groupwise import JointOptions, JointStart, agreement, channel_energy, in_detail, mean_rest
 
 __all__ = ["FINE_GRID", "detail_pays", "ends_differ", "joint_options"]
 
 FINE_GRID = 512
 """Points of the shared grid for warps in full detail."""
 _STILL = 1e-6  # of the variance of the channel that changes most: with less, a channel says nothing
-_MOVED = 0.033  # of the prototype, between an end and the median of its action on average: with more, ends differ
+_FIRM = 6.0  # times the prior on open ends, where it is asked whether they differ
+_MOVED = 0.0158  # of the prototype, between an end and the median of its action on average: with more, ends differ
+_RESTS = 0.06  # of a prototype, at an end on average: with more, clips wait
 _WORTH_IT = 0.03  # of agreement in held-out channels that detail has to bring
 
 
@@ -55,15 +58,20 @@ def detail_pays(features: Tensor, action: Tensor, fit: Callable[[Tensor, bool], 
     return sum(gains) / 2 > _WORTH_IT
 
 
-def ends_differ(ends: Tensor, action: Tensor) -> bool:
-    """Tell whether clips begin and end at different moments, by what a fit with open ends has found, without labels.
+def ends_differ(start: JointStart) -> bool:
+    """Tell whether clips begin and end at different moments, or wait, by what a fit with open ends finds; no labels.
 
-    Ends of clips that are whole lie within .003 to .030 of the median of their action, on average, as features are
-    noisy; those of clips that lose up to a fifth of their length at each end within .036 to .070.
+    Its prior on ends is strong: what is ambiguous stays near the mean of the action, what is cut off does not. Ends of
+    clips that are whole then lie within .001 to .014 of the median of their action, on average; those of clips that
+    lose up to a fifth of their length at each end within .016 to .037. Prototypes of whole clips rest for up to .04 at
+    an end, on average, those of clips that wait for up to .3 of their length for .08 to .12.
 
     Args:
-        ends: (N, 2) begin and end of each video.
-        action: (N,).
+        start: Of a fit with open ends, of some videos.
     """
-    moved = [ends[action == a] - ends[action == a].median(0).values for a in action.unique()]
-    return float(torch.cat(moved).abs().mean()) > _MOVED
+    options = replace(start.options, ends_precision=_FIRM * start.options.ends_precision)
+    theta = replace(start, options=options).fit()[1]
+    waits = mean_rest(start.moving_ends(theta)) > _RESTS
+    ends = theta[:, -2:]
+    moved = [ends[start.action == a] - ends[start.action == a].median(0).values for a in start.action.unique()]
+    return waits or float(torch.cat(moved).abs().mean()) > _MOVED

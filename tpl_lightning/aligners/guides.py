@@ -1,4 +1,4 @@
-"""What labels of training videos say of a joint fit: supervised channels (``direct.labels``), and where actions begin."""
+"""What labels of training videos say in a joint fit: supervised channels (``direct.labels``), begins of actions."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,9 @@ def label_channels(train: VideoSet, size: int, weight: float, *, device: torch.d
     return torch.from_numpy(channels).to(device)
 
 
-def labelled_bounds(positions: Sequence[np.ndarray], train: VideoSet, action: np.ndarray, *, num_actions: int) -> Tensor:
+def labelled_bounds(
+    positions: Sequence[np.ndarray], train: VideoSet, action: np.ndarray, *, num_actions: int
+) -> Tensor:
     """Return where on their prototypes actions begin and end by their labels, (A, 2); NaN where there are hardly any.
 
     A video that waits, or whose figure walks up first, has no label there. The begin is the prototype time before which
@@ -57,7 +59,7 @@ def labelled_bounds(positions: Sequence[np.ndarray], train: VideoSet, action: np
     """
     found = np.full((num_actions, 2), np.nan)
     for number in range(num_actions):
-        mine = [i for i in np.flatnonzero(action == number) if (train.labels(i) >= 0).any()]
+        mine = [i for i in np.flatnonzero(action == number).tolist() if (train.labels(i) >= 0).any()]
         if len(mine) < _FEWEST:
             continue
         for side in (0, 1):

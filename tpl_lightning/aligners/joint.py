@@ -29,7 +29,15 @@ from tpl_lightning.evaluation import Alignment, faced_positions, prototype_grid,
 from tpl_lightning.files import check_same_cache, load_state, save_state, training_checkpoint
 from tpl_lightning.functional import compute_device, is_rank_zero, on_rank_zero, resample
 from tpl_lightning.functional.warps import between, coverage, prototype_times, video_times
-from tpl_lightning.groupwise import FINE_CELLS, JointModel, JointStart, chunks, enough_of_each, warps_from_positions
+from tpl_lightning.groupwise import (
+    FINE_CELLS,
+    JointModel,
+    JointStart,
+    chunks,
+    enough_of_each,
+    mean_rest,
+    warps_from_positions,
+)
 
 __all__ = ["JointAligner", "wants_detail", "wants_open_ends"]
 
@@ -38,6 +46,7 @@ _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 5  # videos of an action and actions on which it is tried
 _WORTH_TELLING = 2  # times the prior that is set
+_WAITS = 0.09  # of a prototype, at an end on average: with less rest, clips do not wait
 _TOGETHER = 64  # videos whose times are warped in one call
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once
@@ -250,6 +259,8 @@ class JointAligner(StoredAligner):
         Whether a figure that waits belongs to the action, no features tell: a hold that is cut short looks like it.
         """
         bounds = start.moving_ends(theta)
+        if mean_rest(bounds) < _WAITS:
+            bounds = theta.new_tensor([0.0, 1.0]).expand_as(bounds)
         if labels_choose(self.config.select, train):
             positions = self._warped(prototype_times, theta.cpu(), train.lengths)
             labelled = labelled_bounds(positions, train, start.action.cpu().numpy(), num_actions=start.num_actions)
@@ -288,8 +299,7 @@ class JointAligner(StoredAligner):
             return self.config.warp.ends == "open"
         some = _first_videos(train)
         features = frames.on_grid(some, _GRID_LIMITS[0]).to(self.device)
-        start = self._start_on_grid(features, some, catalogue, fine=False, ends=True)
-        return ends_differ(start.fit()[1][:, -2:], start.action)
+        return ends_differ(self._start_on_grid(features, some, catalogue, fine=False, ends=True))
 
     def _fit_features(self, train: VideoSet) -> Features:
         """Return what makes the features that are compared."""

@@ -13,6 +13,7 @@ from .fit import (
 )
 from .model import JointModel, JointStart
 from .path_warps import path_positions
+from .rests import mean_rest
 
 __all__ = [
     "FINE_CELLS",
@@ -30,6 +31,7 @@ __all__ = [
     "fit_to_prototypes",
     "in_detail",
     "less_level",
+    "mean_rest",
     "path_positions",
     "precision_factor",
     "timing_metric",

@@ -14,7 +14,15 @@ from torch import Tensor
 
 from tpl_lightning.functional.warps.cpab import cpab_warp, cpab_warp_jacobian, num_parameters
 
-__all__ = ["between", "coverage", "has_open_ends", "prototype_times", "prototype_times_jacobian", "video_times", "with_ends"]
+__all__ = [
+    "between",
+    "coverage",
+    "has_open_ends",
+    "prototype_times",
+    "prototype_times_jacobian",
+    "video_times",
+    "with_ends",
+]
 
 _EDGE = 0.02  # of the video, over which the weight of its end frames falls
 _LEAST = 1e-3  # weight of a video where it is not: where nobody is, prototypes are held
