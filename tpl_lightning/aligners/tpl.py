@@ -12,7 +12,7 @@ import torch
 from lightning import seed_everything
 
 from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue, with_epochs
-from tpl_lightning.aligners.joint import wants_detail
+from tpl_lightning.aligners.joint import wants_detail, wants_open_ends
 from tpl_lightning.aligners.prior_choice import (
     STRENGTHS,
     PriorChoice,
@@ -99,6 +99,7 @@ class TPLAligner(StoredAligner):
         self._check_latent(catalogue["num_channels"])
         if self.module_class is PathTPLModule:
             catalogue["detail"] = wants_detail(train, preprocessor, config)
+            catalogue["ends"] = wants_open_ends(train, preprocessor, config)
         module = self.module_class(config_to_dict(config), catalogue)
         module.preprocessor_state = preprocessor.state()
         data = EmbeddingDataModule(

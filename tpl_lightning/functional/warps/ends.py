@@ -16,7 +16,9 @@ from tpl_lightning.functional.warps.cpab import cpab_warp, cpab_warp_jacobian, n
 
 __all__ = [
     "between",
+    "between_ends",
     "coverage",
+    "first_ends",
     "has_open_ends",
     "prototype_times",
     "prototype_times_jacobian",
@@ -25,6 +27,8 @@ __all__ = [
 ]
 
 _EDGE = 0.02  # of the video, over which the weight of its end frames falls
+_SHORTEST = 0.25  # part of the prototype that a video shows at least
+_LITTLE = 1e-3  # weight of the identity where a video has no frames
 _LEAST = 1e-3  # weight of a video where it is not: where nobody is, prototypes are held
 
 
@@ -118,6 +122,28 @@ def between(theta: Tensor, bounds: Tensor) -> Tensor:
     """
     first, last = bounds.to(theta).split(1, 1)
     return torch.cat([theta[:, :-2], (theta[:, -2:] - first) / (last - first)], 1)
+
+
+def first_ends(position: Tensor) -> Tensor:
+    """Return begin and end (N, 2) of positions (N, G): the first and last position, or extrapolated where they rest."""
+    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
+    inside = (position > 0) & (position < 1)
+    first = torch.where(inside, grid, 1.0).amin(1)
+    last = torch.maximum(torch.where(inside, grid, 0.0).amax(1), first + 0.05)
+    low, high = position[:, 0].clamp(min=0), position[:, -1].clamp(max=1)
+    slope = ((high - low) / (last - first)).clamp(0, 1 / _SHORTEST)
+    begin, end = low - slope * first * (low <= 0), high + slope * (1 - last) * (high >= 1)
+    missing = (_SHORTEST - (end - begin)).clamp(min=0) / 2
+    return torch.stack([begin - missing, end + missing], 1)
+
+
+def between_ends(position: Tensor, ends: Tensor, weight: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return where positions (N, G) lie between the ends, in [0, 1], and what that counts: little outside."""
+    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
+    begin, end = ends.split(1, 1)
+    inside = ((position > 0) | (begin >= 0)) & ((position < 1) | (end <= 1))
+    place = torch.where(inside, ((position - begin) / (end - begin)).clamp(0, 1), grid)
+    return place, weight * torch.where(inside, 1.0, _LITTLE).to(position.dtype)
 
 
 def coverage(times: Tensor) -> Tensor:
