@@ -9,8 +9,10 @@ from torch import Tensor
 from tpl_lightning.config import DirectConfig
 from tpl_lightning.groupwise import JointOptions, JointStart, agreement, channel_energy, in_detail, mean_rest
 
-__all__ = ["FINE_GRID", "detail_pays", "ends_differ", "joint_options"]
+__all__ = ["ENDS_ARE_OPEN", "FINE_GRID", "detail_pays", "ends_differ", "joint_options"]
 
+ENDS_ARE_OPEN = "Ends are open: clips begin or end at different moments of the action (warp.ends=fixed: all are whole)."
+"""What is said where ``warp.ends=auto`` has found it."""
 FINE_GRID = 512
 """Points of the shared grid for warps in full detail."""
 _STILL = 1e-6  # of the variance of the channel that changes most: with less, a channel says nothing

@@ -19,7 +19,7 @@ from tpl_lightning.aligners.base import (
     check_videos,
     make_catalogue,
 )
-from tpl_lightning.aligners.detail import FINE_GRID, detail_pays, ends_differ, joint_options
+from tpl_lightning.aligners.detail import ENDS_ARE_OPEN, FINE_GRID, detail_pays, ends_differ, joint_options
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.guides import label_channels, labelled_bounds
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, held_out_scores, labels_choose, select_prior
@@ -331,9 +331,7 @@ class JointAligner(StoredAligner):
         if self.config.direct.detail == "auto" and self._num_cells() >= FINE_CELLS:
             found.append("Warps are in full detail: channels that had no say in them agree better (direct.detail).")
         if self.config.warp.ends == "auto" and self._fitted()["joint"]["options"].get("ends"):
-            found.append(
-                "Ends are open: clips begin or end at different moments of the action (warp.ends=fixed: all are whole)."
-            )
+            found.append(ENDS_ARE_OPEN)
         if self.config.direct.labels > 0:
             found.append(
                 "Labels of training videos had a say in their warps (direct.labels): CBC and the spread of key events "

@@ -12,6 +12,7 @@ import torch
 from lightning import seed_everything
 
 from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue, with_epochs
+from tpl_lightning.aligners.detail import ENDS_ARE_OPEN
 from tpl_lightning.aligners.joint import wants_detail, wants_open_ends
 from tpl_lightning.aligners.prior_choice import (
     STRENGTHS,
@@ -168,7 +169,8 @@ class TPLAligner(StoredAligner):
         chosen = [f"One pass: {self.choice.note()}"] if self.choice is not None and self.choice.scores else []
         is_linear = self.choice is not None and math.isinf(self.choice.strength)  # which ignores timing, as it is meant
         words = [] if is_linear else in_words(self.diagnosis(), aligner=self.config.model.aligner)
-        return [*words, *chosen]
+        is_open = self.config.warp.ends == "auto" and self._fitted().catalogue.get("ends")
+        return [*words, *chosen, *([ENDS_ARE_OPEN] if is_open else [])]
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
         """Return the latent sequence Z_i (L_i, latent_dim) of each video."""
