@@ -106,10 +106,10 @@ def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    from tpl_lightning.aligners import with_epochs
     from tpl_lightning.data import VideoSet, open_cache, split_videos, usable_groups
     from tpl_lightning.datasets import find_or_make_cache
     from tpl_lightning.functional import is_rank_zero, on_rank_zero
+    from tpl_lightning.lit import with_epochs
     from tpl_lightning.reports import data_source
     from tpl_lightning.runs import open_run_directory
     from tpl_lightning.tracking import mirror_run
@@ -134,7 +134,7 @@ def run(config: Config) -> int:
 
 def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mirror") -> int:
     """Do what is left to do once the run directory is there."""
-    from tpl_lightning.aligners import build_aligner
+    from tpl_lightning.aligners import RefinedAligner, build_aligner
     from tpl_lightning.data import Preprocessor
     from tpl_lightning.evaluation import assess, evaluate, unmeasured
     from tpl_lightning.functional import is_rank_zero
@@ -156,7 +156,7 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     alignment.save(run_dir / "alignment.h5")  # before anything is measured on it
     own = evaluate(alignment, videos, features=features)
     scores = _baselines(config, run_dir, splits.train, videos, features)
-    base = aligner.unrefined()
+    base = aligner.base if isinstance(aligner, RefinedAligner) else None
     if base is not None:
         scores[config.method] = evaluate(base.align(videos), videos, features=features, raw=False)
     name = config.method if base is None else f"{config.method}{REFINED}"

@@ -66,7 +66,8 @@ class PathTPLModule(TPLModule):
 
     Args:
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
-        catalogue: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail.
+        metadata: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail;
+            ``ends``: whether ends are open when prototypes are finished (networks are trained with fixed ends).
     """
 
     latents_on_prototype = False
@@ -74,17 +75,17 @@ class PathTPLModule(TPLModule):
     running_icae: Tensor
     prior: Tensor
 
-    def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Build the network."""
-        model, sizes = config["model"], network_sizes(config["model"], catalogue)
+        model, sizes = config["model"], network_sizes(config["model"], metadata)
         cells = config["warp"]["num_cells"]
         own = {"num_cells": max(cells) if isinstance(cells, list) else cells, "derivative": model["derivative"]}
         self.final = replace(COARSE, **own)
-        if catalogue.get("detail"):
+        if metadata.get("detail"):
             self.final = replace(DETAIL, derivative=min(DETAIL.derivative, model["derivative"]))
         self.coarse = replace(COARSE, **own, grid=self.final.grid)
         network = PathDMTAE(
-            catalogue["num_channels"],
+            metadata["num_channels"],
             path=self.final,
             derivative=self.final.derivative,
             projection=model["projection"],
@@ -93,7 +94,7 @@ class PathTPLModule(TPLModule):
             **sizes,
         )
         AlignmentModule.__init__(
-            self, config, catalogue, latent_channels=network.space.features, latent_points=self.final.grid
+            self, config, metadata, latent_channels=network.space.features, latent_points=self.final.grid
         )
         self.model = network
         self.register_buffer("running_icae", torch.ones(()))
@@ -315,7 +316,7 @@ class PathTPLModule(TPLModule):
         encoded = self._encode(batches)
         self._calibrate(encoded)
         factor, start = self._tempo_factor(encoded), self.bank.state()
-        self.model.aligner.ends = start["is_open"] = bool(self.catalogue.get("ends"))
+        self.model.aligner.ends = start["is_open"] = bool(self.metadata.get("ends"))
 
         def settle(strength: float = 1.0) -> None:
             self.bank = WarpBank.from_state(
@@ -345,7 +346,7 @@ class PathTPLModule(TPLModule):
         super().on_load_checkpoint(checkpoint)
         self.choice = checkpoint.get("choice")
         self.model.prior = float(checkpoint["state_dict"]["prior"])
-        self.model.aligner.ends = self.is_finished and bool(self.catalogue.get("ends"))
+        self.model.aligner.ends = self.is_finished and bool(self.metadata.get("ends"))
         if "bank" in checkpoint:
             self.bank = WarpBank.from_state(checkpoint["bank"])
             if checkpoint["is_coarse"]:

@@ -181,7 +181,7 @@ def build_trainer(
     _quiet()
     train = config.train
     epochs = max_epochs or train.max_epochs
-    assert epochs is not None, "aligners.base.with_epochs sets it"
+    assert epochs is not None, "lit.epochs.with_epochs sets it"
     devices, nodes = _started_together()
     options: dict[str, Any] = {
         "accelerator": "auto",

@@ -2,7 +2,7 @@
 
 import torch
 
-from tpl_lightning.aligners.detail import ends_differ
+from tpl_lightning.aligners.decisions import ends_differ
 from tpl_lightning.groupwise import JointOptions, JointStart
 
 GRID = torch.linspace(0, 1, 128)
