@@ -265,11 +265,13 @@ def cut_cache(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("ends", ["auto", "open"])
-def test_open_ends_find_where_cut_videos_begin(cut_cache, tmp_path, ends):
+@pytest.mark.parametrize(("method", "ends"), [("direct", "auto"), ("direct", "open"), ("tpl_plus", "auto")])
+def test_open_ends_find_where_cut_videos_begin(cut_cache, tmp_path, method, ends):
+    place = [f"data.cache={cut_cache}", f"method={method}", "refine=false", "run.progress=false"]
+    place += ["train.max_epochs=2", "data.pca=5"] if method == "tpl_plus" else []
     errors = {}
     for option in ("fixed", ends):
-        config = load_config([f"data.cache={cut_cache}", "method=direct", f"warp.ends={option}"])
+        config = load_config([*place, f"warp.ends={option}"])
         splits = split_videos(VideoSet(EmbeddingCache(cut_cache)), config.data)
         aligner = build_aligner(config, tmp_path / option)
         aligner.fit(splits.train)

@@ -1,4 +1,4 @@
-"""What the joint fit decides by itself: detail, open ends, idle ends, the strength of its prior."""
+"""What the joint fit decides by itself: detail, open ends, where actions begin, the strength of its prior."""
 
 from dataclasses import replace
 
@@ -6,21 +6,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tpl_lightning.aligners.guides import labelled_bounds
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, labels_choose, select_prior
-from tpl_lightning.aligners.training_videos import FINE_GRID, GRID_LIMITS, TrainingVideos
-from tpl_lightning.functional.warps import video_times
-from tpl_lightning.groupwise import JointModel, JointOptions, JointStart, agreement, channel_energy
+from tpl_lightning.aligners.training_videos import FINE_GRID, GRID_LIMITS, TrainingVideos, warped_times
+from tpl_lightning.functional.warps import between, prototype_times, video_times
+from tpl_lightning.groupwise import JointModel, JointOptions, JointStart, agreement, channel_energy, mean_rest
 
-__all__ = ["ends_differ", "fit_with_chosen_prior", "needs_detail", "needs_open_ends", "without_idle_ends"]
+__all__ = ["ENDS_ARE_OPEN", "ends_differ", "fit_with_chosen_prior", "needs_detail", "needs_open_ends", "without_rests"]
+
+ENDS_ARE_OPEN = "Ends are open: clips begin or end at different moments of the action (warp.ends=fixed: all are whole)."
+"""What is said where ``warp.ends=auto`` has found it."""
 
 _LONG = 200  # frames of a prototype from which on detail is tried
 _FEW = 400  # videos; detail takes some 20 ms for each
 _TRIED, _TRIED_ACTIONS = 8, 5  # videos of an action and actions on which it is tried
 _STILL = 1e-6  # of the variance of the channel that changes most: with less, a channel says nothing
-_MOVED = 0.033  # of the prototype, between an end and the median of its action on average: with more, ends differ
+_FIRM = 6.0  # times the prior on open ends, where it is asked whether they differ
+_MOVED = 0.0158  # of the prototype, between an end and the median of its action on average: with more, ends differ
+_RESTS = 0.06  # of a prototype, at an end on average: with more, clips wait
+_WAITS = 0.09  # the same, of a fit whose prior on ends is as set
 _WORTH_IT = 0.03  # of explained variance in held-out channels that detail has to bring
-_STILL_SHARES = (0.005, 0.01, 0.02, 0.03, 0.05)  # of a prototype's motion, that ends which stand still may hold
-_OBJECTION = 0.01  # of score, from which on labels want a still end kept
 
 
 def needs_detail(train: TrainingVideos) -> bool:
@@ -60,22 +65,30 @@ def _explained(train: TrainingVideos, fitted: Tensor, held_out: Tensor, options:
 
 
 def needs_open_ends(train: TrainingVideos) -> bool:
-    """Tell whether ends are to be open (``warp.ends``): where a fit with open ends moves them clearly, without labels.
-
-    Ends of clips that are whole lie within .003 to .030 of the median of their action, on average, as features are
-    noisy; those of clips that lose up to a fifth of their length at each end within .036 to .070.
-    """
+    """Tell whether ends are to be open (``warp.ends``): where a fit to some videos says so, without labels."""
     if train.config.warp.ends != "auto":
         return train.config.warp.ends == "open"
     train = train.subset(actions=_TRIED_ACTIONS, each=_TRIED)
-    theta = train.start(train.features(GRID_LIMITS[0]), train.options(ends=True)).fit()[1]
-    return ends_differ(theta[:, -2:], train.action)
+    return ends_differ(train.start(train.features(GRID_LIMITS[0]), train.options(ends=True)))
 
 
-def ends_differ(ends: Tensor, action: Tensor) -> bool:
-    """Tell whether open ends (N, 2) lie clearly apart from the median of their action (N,)."""
-    moved = [ends[action == a] - ends[action == a].median(0).values for a in action.unique()]
-    return float(torch.cat(moved).abs().mean()) > _MOVED
+def ends_differ(start: JointStart) -> bool:
+    """Tell whether clips begin and end at different moments, or wait, by what a fit with open ends finds.
+
+    Its prior on ends is strong: what is ambiguous stays near the mean of the action, what is cut off does not. Ends of
+    clips that are whole then lie within .001 to .014 of the median of their action, on average; those of clips that
+    lose up to a fifth of their length at each end within .016 to .037. Prototypes of whole clips rest for up to .04 at
+    an end, on average, those of clips that wait for up to .3 of their length for .08 to .12.
+
+    Args:
+        start: Of a fit with open ends, of some videos.
+    """
+    options = replace(start.options, ends_precision=_FIRM * start.options.ends_precision)
+    theta = replace(start, options=options).fit()[1]
+    waits = mean_rest(start.moving_ends(theta)) > _RESTS
+    ends = theta[:, -2:]
+    moved = [ends[start.action == a] - ends[start.action == a].median(0).values for a in start.action.unique()]
+    return waits or float(torch.cat(moved).abs().mean()) > _MOVED
 
 
 def fit_with_chosen_prior(train: TrainingVideos, start: JointStart) -> tuple[PriorChoice, JointModel, Tensor]:
@@ -92,27 +105,20 @@ def fit_with_chosen_prior(train: TrainingVideos, start: JointStart) -> tuple[Pri
     return choice, *fits[choice.strength]
 
 
-def without_idle_ends(
+def without_rests(
     train: TrainingVideos, start: JointStart, model: JointModel, theta: Tensor
 ) -> tuple[JointModel, Tensor]:
-    """Take ends that stand still off the prototypes, where labels of training videos do not object.
+    """Let actions begin and end where things move on their prototypes, or where labels do, if these may choose.
 
     Whether a figure that waits belongs to the action, no features tell: a hold that is cut short looks like it.
     """
-    action = start.action
-
-    def trimmed(share: float) -> tuple[Tensor, Tensor]:
-        """Return theta, and the score of each action."""
-        bounds = model.still_ends(share)[action] if share > 0 else theta.new_tensor([0.0, 1.0]).expand(len(theta), 2)
-        length = bounds[:, 1:] - bounds[:, :1]
-        cut = torch.cat([theta[:, :-2], (theta[:, -2:] - bounds[:, :1]) / length], 1)
-        score = torch.from_numpy(train.held_out_scores(cut, start.options)).to(theta.device)
-        return cut, torch.stack([score[action == a].nanmean() for a in range(start.num_actions)])
-
-    found, best = trimmed(0.0)
-    for share in _STILL_SHARES:
-        cut, score = trimmed(share)
-        keep = (score >= best - _OBJECTION)[action]
-        found = torch.where(keep.unsqueeze(1), cut, found)
-        best = torch.maximum(best, score.nan_to_num(nan=-1.0))
-    return start.model(found, model.options, model.stiffness), found
+    bounds = start.moving_ends(theta)
+    if mean_rest(bounds) < _WAITS:
+        bounds = theta.new_tensor([0.0, 1.0]).expand_as(bounds)
+    if labels_choose(train.config.select, train.videos):
+        cells = start.options.num_cells
+        positions = warped_times(prototype_times, theta.cpu(), train.videos.lengths, num_cells=cells)
+        action = start.action.cpu().numpy()
+        labelled = labelled_bounds(positions, train.videos, action, num_actions=start.num_actions).to(theta)
+        bounds = torch.where(labelled.isnan(), bounds, labelled)
+    return replace(model, bounds=bounds), between(theta, bounds[start.action])

@@ -1,5 +1,6 @@
 """The direct fit: warps fitted to the features of the videos, without a network."""
 
+import math
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,15 +11,16 @@ from torch.nn.utils.rnn import pad_sequence
 
 from tpl_lightning.aligners.base import Aligner, Features, StoredAligner
 from tpl_lightning.aligners.decisions import (
+    ENDS_ARE_OPEN,
     fit_with_chosen_prior,
     needs_detail,
     needs_open_ends,
-    without_idle_ends,
+    without_rests,
 )
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.guides import label_channels
 from tpl_lightning.aligners.metadata import check_videos, dataset_metadata, stored_metadata
-from tpl_lightning.aligners.prior_choice import PriorChoice, labels_choose
+from tpl_lightning.aligners.prior_choice import PriorChoice
 from tpl_lightning.aligners.training_videos import TrainingVideos, action_codes, enough_videos, warped_times
 from tpl_lightning.config import Config, DataConfig, config_to_dict
 from tpl_lightning.data import KEPT_BYTES, Preprocessor, VideoSet
@@ -171,9 +173,7 @@ class DirectAligner(StoredAligner):
         if self.config.direct.detail == "auto" and self._num_cells() >= FINE_CELLS:
             found.append("Warps are in full detail: channels that had no say in them agree better (direct.detail).")
         if self.config.warp.ends == "auto" and state["joint"]["options"].get("ends"):
-            found.append(
-                "Ends are open: clips begin or end at different moments of the action (warp.ends=fixed: all are whole)."
-            )
+            found.append(ENDS_ARE_OPEN)
         if self.config.direct.labels > 0:
             found.append(
                 "Labels of training videos had a say in their warps (direct.labels): CBC and the spread of key events "
@@ -196,8 +196,8 @@ class DirectAligner(StoredAligner):
         labels = label_channels(train.videos, size, self.config.direct.labels, device=self.device)
         start = train.start(train.features(size), train.options(fine=fine, ends=ends), labels=labels)
         choice, model, theta = fit_with_chosen_prior(train, start)
-        if ends and labels_choose(self.config.select, train.videos):
-            model, theta = without_idle_ends(train, start, model, theta)
+        if ends and not math.isinf(model.stiffness):
+            model, theta = without_rests(train, start, model, theta)
         return choice, model.state(), theta.cpu(), size
 
     def _is_finished(self, train: VideoSet) -> bool:

@@ -74,5 +74,5 @@ class RefinedAligner(StoredAligner):
         return self.base.diagnosis()
 
     def notes(self) -> list[str]:
-        """Return those of both."""
-        return [*self.base.notes(), *self.direct.notes()]
+        """Return those of both, each once."""
+        return list(dict.fromkeys([*self.base.notes(), *self.direct.notes()]))

@@ -12,7 +12,7 @@ import torch
 from lightning import seed_everything
 
 from tpl_lightning.aligners.base import StoredAligner
-from tpl_lightning.aligners.decisions import needs_detail
+from tpl_lightning.aligners.decisions import ENDS_ARE_OPEN, needs_detail, needs_open_ends
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.metadata import check_videos, dataset_metadata, stored_metadata
 from tpl_lightning.aligners.prior_choice import (
@@ -115,6 +115,7 @@ class TPLAligner(StoredAligner):
         if self.module_class is PathTPLModule:
             videos = TrainingVideos(train, FrameReader(preprocessor, KEPT_BYTES), config, metadata)
             metadata["detail"] = needs_detail(videos)
+            metadata["ends"] = needs_open_ends(videos)
         module = self.module_class(config_to_dict(config), metadata)
         module.preprocessor_state = preprocessor.state()
         data = EmbeddingDataModule(
@@ -183,7 +184,8 @@ class TPLAligner(StoredAligner):
         chosen = [f"One pass: {self.choice.note()}"] if self.choice is not None and self.choice.scores else []
         is_linear = self.choice is not None and math.isinf(self.choice.strength)  # which ignores timing, as it is meant
         words = [] if is_linear else in_words(self.diagnosis(), aligner=self.config.model.aligner)
-        return [*words, *chosen]
+        is_open = self.config.warp.ends == "auto" and self._fitted().metadata.get("ends")
+        return [*words, *chosen, *([ENDS_ARE_OPEN] if is_open else [])]
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
         """Return the latent sequence Z_i (L_i, latent_dim) of each video."""

@@ -187,7 +187,9 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
 
 def _without_effect(config: Config) -> list[str]:
     """Name options that were set and that the method does not read."""
-    if config.warp.ends != "open" or config.refines or config.method in ("direct", "dba", "softdba", "tcc", "lav"):
+    sees_prototype = config.method in ("tpl", "tpl_plus") and config.model.aligner == "path"
+    open_methods = ("direct", "dba", "softdba", "tcc", "lav")
+    if config.warp.ends != "open" or config.refines or sees_prototype or config.method in open_methods:
         return []
     return [f"warp.ends=open has no effect: warps of {config.method} have fixed ends; refine=true opens them."]
 

@@ -5,6 +5,7 @@ from .fit import (
     JointOptions,
     agreement,
     barycenters,
+    centred_ends,
     disagreement,
     enough_of_each,
     fit_jointly,
@@ -13,6 +14,7 @@ from .fit import (
 )
 from .model import JointModel, JointStart
 from .path_warps import path_positions
+from .rests import mean_rest
 
 __all__ = [
     "FINE_CELLS",
@@ -22,6 +24,7 @@ __all__ = [
     "TimingSpace",
     "agreement",
     "barycenters",
+    "centred_ends",
     "channel_energy",
     "chunks",
     "disagreement",
@@ -30,6 +33,7 @@ __all__ = [
     "fit_to_prototypes",
     "in_detail",
     "less_level",
+    "mean_rest",
     "path_positions",
     "precision_factor",
     "timing_metric",

@@ -18,7 +18,14 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import LEAST_WEIGHT, mean_of_others, sample_rows, smoothed, stage_size
-from tpl_lightning.functional.warps import has_open_ends, least_squares_warps, num_parameters, with_ends
+from tpl_lightning.functional.warps import (
+    between_ends,
+    first_ends,
+    has_open_ends,
+    least_squares_warps,
+    num_parameters,
+    with_ends,
+)
 from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
 
 __all__ = [
@@ -26,6 +33,7 @@ __all__ = [
     "agreement",
     "barycenters",
     "centred",
+    "centred_ends",
     "disagreement",
     "enough_of_each",
     "expected_ends",
@@ -37,8 +45,6 @@ __all__ = [
 
 
 _RARE = 0.05  # of the videos may reach beyond a prototype at either end
-_SHORTEST = 0.25  # part of the prototype that a video shows at least
-_LITTLE = 1e-3  # weight of the identity where a video has no frames
 _ENOUGH, _LEAST = 360, 24  # videos in all, but so many of each action, with more of which fits hardly get better
 
 
@@ -69,13 +75,23 @@ def centred(theta: Tensor, action: Tensor, *, num_actions: int, num_cells: int =
     warp = warp - (_sums(warp, action, num_actions) / count)[action]
     if not has_open_ends(theta, num_cells):
         return warp
-    ends = theta[:, size:].clone()
+    return torch.cat([warp, centred_ends(theta[:, size:], action)], 1)
+
+
+def centred_ends(ends: Tensor, action: Tensor) -> Tensor:
+    """Return open ends (N, 2) of prototypes that begin where their first videos do, but for few, and end alike.
+
+    Example:
+        >>> centred_ends(torch.tensor([[-0.5, 1.0], [0.0, 1.5]]), torch.tensor([0, 0])).tolist()
+        [[0.0, 0.75], [0.25, 1.0]]
+    """
+    found = ends.clone()
     for label in action.unique().tolist():
         mine = ends[action == label]
         outside = int(_RARE * len(mine))
         first, last = mine[:, 0].sort()[0][outside], mine[:, 1].sort()[0][len(mine) - 1 - outside]
-        ends[action == label] = (mine - first) / (last - first)
-    return torch.cat([warp, ends], 1)
+        found[action == label] = (mine - first) / (last - first)
+    return found
 
 
 def expected_ends(theta: Tensor, action: Tensor, *, num_actions: int) -> Tensor:
@@ -255,7 +271,7 @@ def warps_from_positions(
     place, weight = position, torch.ones_like(position)
     if ends:
         problem.theta[:, -2:] = first_ends(position)
-        place, weight = _between_ends(position, problem.theta[:, -2:])
+        place, weight = between_ends(position, problem.theta[:, -2:])
     for rows in chunks(len(position)):
         problem.theta[rows, : num_parameters(num_cells)] = least_squares_warps(
             place[rows], weight[rows], num_cells=num_cells, smoothness=smoothness, corrections=0
@@ -264,25 +280,3 @@ def warps_from_positions(
     clock = problem.grid.view(1, -1, 1).expand(len(position), -1, -1)
     problem.minimise(lambda rows: clock[rows], steps)
     return problem.theta
-
-
-def first_ends(position: Tensor) -> Tensor:
-    """Return begin and end (N, 2) of positions (N, G): the first and last position, or extrapolated where they rest."""
-    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
-    inside = (position > 0) & (position < 1)
-    first = torch.where(inside, grid, 1.0).amin(1)
-    last = torch.maximum(torch.where(inside, grid, 0.0).amax(1), first + 0.05)
-    low, high = position[:, 0].clamp(min=0), position[:, -1].clamp(max=1)
-    slope = ((high - low) / (last - first)).clamp(0, 1 / _SHORTEST)
-    begin, end = low - slope * first * (low <= 0), high + slope * (1 - last) * (high >= 1)
-    missing = (_SHORTEST - (end - begin)).clamp(min=0) / 2
-    return torch.stack([begin - missing, end + missing], 1)
-
-
-def _between_ends(position: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where positions (N, G) lie between the ends, in [0, 1], and what that counts: little outside."""
-    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
-    begin, end = ends.split(1, 1)
-    inside = ((position > 0) | (begin >= 0)) & ((position < 1) | (end <= 1))
-    place = torch.where(inside, ((position - begin) / (end - begin)).clamp(0, 1), grid)
-    return place, torch.where(inside, 1.0, _LITTLE).to(position.dtype)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import sample_rows, smoothed, time_slope
-from tpl_lightning.functional.warps import coverage, video_times
+from tpl_lightning.functional import sample_rows
+from tpl_lightning.functional.warps import between, coverage, video_times
 from tpl_lightning.groupwise.discriminant import TimingSpace
 from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
 from tpl_lightning.groupwise.energy import FINE_CELLS, less_level
@@ -26,12 +26,11 @@ from tpl_lightning.groupwise.fit import (
     still_warps,
 )
 from tpl_lightning.groupwise.path_warps import path_warps
+from tpl_lightning.groupwise.rests import moving_ends
 
 __all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
 _FIRST_STAGES, _FIRST_PRIOR, _FIRST_CELLS = (0.1, 0.025), 1.5, 16  # of the rough fit, whose features are noisier
-_STILL_SIGMA = 0.02  # of the smoothing before motion is measured
-_SHORT_REST = 0.1  # of a prototype: a shorter rest at an end is a part of the action
 _AXES = 64  # of the projection; more bring nothing
 
 
@@ -46,6 +45,8 @@ class JointModel:
         stiffness: How many times stronger than set the prior is, at least 1: more where videos are in step already;
             infinite: warps are the identity.
         ends: (A, 2) mean open ends of each action's training videos; None: ends are fixed.
+        bounds: (A, 2) where the action begins and ends on a prototype that rests before and after, which videos that
+            wait are compared with; None: at 0 and 1.
     """
 
     space: TimingSpace
@@ -53,6 +54,7 @@ class JointModel:
     prototype: Tensor
     stiffness: float = 1.0
     ends: Tensor | None = None
+    bounds: Tensor | None = None
 
     @classmethod
     def fit(
@@ -81,35 +83,21 @@ class JointModel:
         Args:
             signal: (N, G, K) features in the space of comparison, ``space(features)``.
             action: (N,).
-            theta: (N, d) start; None: the best paths.
+            theta: (N, d) start, on the whole prototype; None: the best paths.
             steps: Levenberg-Marquardt steps in each stage.
 
         Returns:
-            theta (N, d), and the mean squared distance to the prototype, (N,).
+            theta (N, d), between the bounds, and the mean squared distance to the prototype, (N,).
         """
         if math.isinf(self.stiffness):
             return still_warps(signal, self.options), (signal - self.prototype[action]).square().sum(-1).mean(
                 1
             ).double()
         theta = self.path_warps(signal, action) if theta is None else theta
-        return fit_to_prototypes(
+        theta, error = fit_to_prototypes(
             signal, action, self.prototype, options=self.options, theta=theta, steps=steps, ends=self.ends
         )
-
-    def still_ends(self, share: float) -> Tensor:
-        """Return where prototypes begin and cease to move, (A, 2) in [0, 1]; 0 and 1 where they hardly rest.
-
-        Args:
-            share: Of a prototype's motion, its squared speed summed up, that lies before the one and behind the other.
-        """
-        size = self.prototype.shape[1]
-        motion = time_slope(smoothed(self.prototype, _STILL_SIGMA, size)).square().sum(-1).cumsum(1)
-        motion = motion / motion[:, -1:].clamp(min=1e-12)
-        moving = (motion >= share) & (motion <= 1 - share)
-        begin, last = moving.int().argmax(1), size - 1 - moving.flip(1).int().argmax(1)
-        still = torch.stack([begin, size - 1 - last], 1).to(self.prototype) / (size - 1)
-        still = torch.where(still > _SHORT_REST, still, 0.0)
-        return torch.stack([still[:, 0], 1 - still[:, 1]], 1)
+        return theta if self.bounds is None else between(theta, self.bounds[action]), error
 
     def path_warps(self, signal: Tensor, action: Tensor) -> Tensor:
         """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
@@ -129,6 +117,7 @@ class JointModel:
             "prototype": self.prototype.cpu(),
             "stiffness": self.stiffness,
             "ends": None if self.ends is None else self.ends.cpu(),
+            "bounds": None if self.bounds is None else self.bounds.cpu(),
         }
 
     @classmethod
@@ -140,9 +129,8 @@ class JointModel:
         }
         prototype = state["prototype"] if "prototype" in state else _former_prototype(state)
         space = TimingSpace.from_state(state["space"], device=device)
-        ends = state.get("ends")
-        ends = None if ends is None else ends.to(device)
-        return cls(space, JointOptions(**options), prototype.to(device), state.get("stiffness", 1.0), ends)
+        ends, bounds = (None if state.get(name) is None else state[name].to(device) for name in ("ends", "bounds"))
+        return cls(space, JointOptions(**options), prototype.to(device), state.get("stiffness", 1.0), ends, bounds)
 
 
 def _former_prototype(state: dict[str, Any]) -> Tensor:
@@ -252,6 +240,12 @@ class JointStart:
                     self.beside, action, num_actions=num_actions, options=stage, theta=theta, weight=self.weight
                 )
         return self.model(theta, options, stiffness), theta
+
+    def moving_ends(self, theta: Tensor) -> Tensor:
+        """Return where prototypes begin and cease to move, (A, 2), see ``groupwise.rests``."""
+        return moving_ends(
+            self.signal, self.action, theta, num_actions=self.num_actions, num_cells=self.options.num_cells
+        )
 
     def model(self, theta: Tensor, options: JointOptions, stiffness: float) -> JointModel:
         """Return the model of fitted warps theta (N, d): prototypes are the means of the aligned videos."""

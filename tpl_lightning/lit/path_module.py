@@ -11,7 +11,7 @@ from tpl_lightning.data import Batch
 from tpl_lightning.functional import gather_rows, global_mean, resample_to_size, sample_rows
 from tpl_lightning.functional.losses import video_errors
 from tpl_lightning.functional.warps import cpab_warp, random_theta
-from tpl_lightning.groupwise import barycenters, precision_factor
+from tpl_lightning.groupwise import barycenters, centred_ends, precision_factor
 from tpl_lightning.lit.bank import WarpBank
 from tpl_lightning.lit.module import (
     AlignmentModule,
@@ -30,6 +30,7 @@ Batches: TypeAlias = Callable[[], Iterator[Batch]]
 
 _CHUNK = 64  # videos aligned at once
 _ROUNDS = 2  # passes over the training videos in which warps settle
+_OPEN_ROUNDS = 6  # with open ends: prototypes grow to where the first videos begin
 _ASKED = 360  # videos that are asked for their tempo; more change nothing
 _STIFFER = 10.0  # times the prior of paths for each time that of the direct fit grows, on clips in step
 _COARSE = 0.75  # of the training, for which long recordings are aligned coarsely
@@ -65,7 +66,8 @@ class PathTPLModule(TPLModule):
 
     Args:
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
-        metadata: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail.
+        metadata: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail;
+            ``ends``: whether ends are open when prototypes are finished (networks are trained with fixed ends).
     """
 
     latents_on_prototype = False
@@ -213,16 +215,26 @@ class PathTPLModule(TPLModule):
         """Align all videos with one another, as warps take to settle; the weights stay as they are."""
         assert self.bank is not None
         loo, sigma, space = self.config["loss"]["leave_one_out"], self.model.path.sigma, self.model.space
-        for _ in range(_ROUNDS):
+        for _ in range(_OPEN_ROUNDS if self.model.aligner.ends else _ROUNDS):
             found, mean = [], space(self.bank.prototypes())
             for index, action, latent in _chunks(*encoded):
                 features = space.beside(latent, sigma)
                 target = self.bank.barycenters(mean, space(self.bank.last(index)), index, action, leave_one_out=loo)
-                theta = self.model.find_theta(space(features), target, self.running_icae)
-                times = self.model.grid_times(theta.unsqueeze(1))
-                found.append((sample_rows(features, times), times))
-            self.bank.put(encoded.video_index, *(torch.cat(part) for part in zip(*found, strict=True)))
+                found.append(self.model.find_theta(space(features), target, self.running_icae))
+            warps = self._centred(torch.cat(found), encoded)
+            aligned, times = [], self.model.grid_times(warps.unsqueeze(1))
+            for latent, when in _chunks(encoded.latent, times):
+                aligned.append(sample_rows(space.beside(latent, sigma), when))
+            self.bank.put(encoded.video_index, torch.cat(aligned), times)
             self._renew()
+
+    def _centred(self, theta: Tensor, encoded: Encoded) -> Tensor:
+        """Return theta (n, d) whose open ends are those of prototypes that begin and end where videos do."""
+        if not self.model.aligner.ends:
+            return theta
+        ends = centred_ends(gather_rows(theta[:, -2:]), gather_rows(encoded.action))
+        own = torch.isin(gather_rows(encoded.video_index), encoded.video_index)  # a video is on one rank
+        return torch.cat([theta[:, :-2], ends[own]], 1)
 
     @torch.no_grad()
     def _renew(self) -> None:
@@ -230,10 +242,17 @@ class PathTPLModule(TPLModule):
         assert self.bank is not None
         bank, space = self.bank, self.model.space
         if not space.is_plain:
-            space.renew(bank.aligned, bank.action, num_actions=len(self.actions), shrinkage=self.model.path.shrinkage)
-        compared = space(bank.aligned)
-        others = barycenters(compared, bank.action, num_actions=len(self.actions))[0]
-        self.running_icae.copy_(others.sub_(compared).square_().sum(-1).mean())
+            space.renew(
+                bank.aligned,
+                bank.action,
+                num_actions=len(self.actions),
+                shrinkage=self.model.path.shrinkage,
+                cover=bank.cover(),
+            )
+        compared, cover = space(bank.aligned), bank.cover()
+        others = barycenters(compared, bank.action, num_actions=len(self.actions), cover=cover)[0]
+        error = others.sub_(compared).square_().sum(-1)
+        self.running_icae.copy_(error.mean() if cover is None else (error * cover[..., 0]).sum() / cover.sum())
 
     def _use(self, path: PathOptions) -> None:
         self.model.use(path)
@@ -297,6 +316,7 @@ class PathTPLModule(TPLModule):
         encoded = self._encode(batches)
         self._calibrate(encoded)
         factor, start = self._tempo_factor(encoded), self.bank.state()
+        self.model.aligner.ends = start["is_open"] = bool(self.metadata.get("ends"))
 
         def settle(strength: float = 1.0) -> None:
             self.bank = WarpBank.from_state(
@@ -326,6 +346,7 @@ class PathTPLModule(TPLModule):
         super().on_load_checkpoint(checkpoint)
         self.choice = checkpoint.get("choice")
         self.model.prior = float(checkpoint["state_dict"]["prior"])
+        self.model.aligner.ends = self.is_finished and bool(self.metadata.get("ends"))
         if "bank" in checkpoint:
             self.bank = WarpBank.from_state(checkpoint["bank"])
             if checkpoint["is_coarse"]:
