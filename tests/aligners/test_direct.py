@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners.guides import label_channels
+from tpl_lightning.aligners.label_targets import label_channels
 from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
@@ -242,6 +242,8 @@ def test_runs_of_earlier_versions_are_tested(tmp_path, make_cache):
     del state["hyper_parameters"]["config"]["select"], state["select"], state["strength"]
     state["hyper_parameters"]["catalogue"] = state["hyper_parameters"].pop("metadata")
     state["joint"]["sharp"] = state["joint"].pop("prototype")
+    state["joint"]["stiffness"] = state["joint"].pop("precision")
+    state["joint"]["options"]["stages"] = state["joint"]["options"].pop("scales")
     state["joint"]["options"]["leave_one_out"], state["joint"]["options"]["tolerance"] = True, 0.003
     torch.save(state, checkpoint)
     assert main(["test", str(tmp_path / "old"), f"data.cache={path}"]) == 0

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tpl_lightning.aligners.guides import labelled_bounds
+from tpl_lightning.aligners.label_targets import labelled_bounds
 from tpl_lightning.aligners.prior_choice import STRENGTHS, PriorChoice, labels_choose, select_prior
 from tpl_lightning.aligners.training_videos import FINE_GRID, GRID_LIMITS, TrainingVideos, warped_times
 from tpl_lightning.functional.warps import between, prototype_times, video_times
-from tpl_lightning.groupwise import JointModel, JointOptions, JointStart, agreement, channel_energy, mean_rest
+from tpl_lightning.groupwise import JointModel, JointOptions, JointStart, channel_energy, explained_variance, mean_rest
 
 __all__ = ["ENDS_ARE_OPEN", "ends_differ", "fit_with_chosen_prior", "needs_detail", "needs_open_ends", "without_rests"]
 
@@ -61,7 +61,7 @@ def _explained(train: TrainingVideos, fitted: Tensor, held_out: Tensor, options:
     """Return the explained variance of held-out channels (N, G, C') under warps fitted to others."""
     grid = torch.linspace(0, 1, fitted.shape[1], device=fitted.device)
     times = video_times(train.start(fitted, options).fit()[1], grid, num_cells=options.num_cells)
-    return agreement(held_out, times, train.action, num_actions=train.num_actions)
+    return explained_variance(held_out, times, train.action, num_actions=train.num_actions)
 
 
 def needs_open_ends(train: TrainingVideos) -> bool:

@@ -18,7 +18,7 @@ from tpl_lightning.aligners.decisions import (
     without_rests,
 )
 from tpl_lightning.aligners.frames import FrameReader
-from tpl_lightning.aligners.guides import label_channels
+from tpl_lightning.aligners.label_targets import label_channels
 from tpl_lightning.aligners.metadata import check_videos, dataset_metadata, stored_metadata
 from tpl_lightning.aligners.prior_choice import PriorChoice
 from tpl_lightning.aligners.training_videos import TrainingVideos, action_codes, enough_videos, warped_times
@@ -181,7 +181,7 @@ class DirectAligner(StoredAligner):
             )
         if state.get("select"):
             found.append(PriorChoice(state["strength"], state["select"]).note())
-        grown = state["joint"].get("stiffness", 1.0) / state.get("strength", 1.0)
+        grown = JointModel.from_state(state["joint"]).precision / state.get("strength", 1.0)
         if grown >= _WORTH_TELLING:
             found.append(
                 "The videos are nearly in step, or the features tell little of their tempo: the prior that holds warps "
@@ -196,7 +196,7 @@ class DirectAligner(StoredAligner):
         labels = label_channels(train.videos, size, self.config.direct.labels, device=self.device)
         start = train.start(train.features(size), train.options(fine=fine, ends=ends), labels=labels)
         choice, model, theta = fit_with_chosen_prior(train, start)
-        if ends and not math.isinf(model.stiffness):
+        if ends and not math.isinf(model.precision):
             model, theta = without_rests(train, start, model, theta)
         return choice, model.state(), theta.cpu(), size
 

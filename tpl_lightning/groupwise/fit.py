@@ -26,19 +26,19 @@ from tpl_lightning.functional.warps import (
     num_parameters,
     with_ends,
 )
-from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
+from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_offset
 
 __all__ = [
     "JointOptions",
-    "agreement",
     "barycenters",
-    "centred",
     "centred_ends",
-    "disagreement",
     "enough_of_each",
     "expected_ends",
+    "explained_variance",
     "fit_jointly",
     "fit_to_prototypes",
+    "gauge_fixed",
+    "leave_one_out_error",
     "still_warps",
     "warps_from_positions",
 ]
@@ -64,7 +64,7 @@ def _sums(values: Tensor, action: Tensor, num_actions: int) -> Tensor:
     return total.index_add(0, action, values)
 
 
-def centred(theta: Tensor, action: Tensor, *, num_actions: int, num_cells: int = 16) -> Tensor:
+def gauge_fixed(theta: Tensor, action: Tensor, *, num_actions: int, num_cells: int = 16) -> Tensor:
     """Fix the gauge: return theta (N, d) less the mean of its action, as a common warp aligns nothing.
 
     Open ends: the prototype begins where its first videos do, but for few, and ends alike.
@@ -128,7 +128,7 @@ def barycenters(
     return others if weight is None else others * weight, mean
 
 
-def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Tensor | None = None) -> float:
+def leave_one_out_error(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Tensor | None = None) -> float:
     """Return the leave-one-out mean squared error: of a video against the mean of the others, levels aside.
 
     Args:
@@ -137,7 +137,7 @@ def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Te
         num_actions: A.
         cover: (N, G, 1) weight of a video at each point, see :func:`barycenters`.
     """
-    aligned = less_level(aligned, 1.0, cover)
+    aligned = less_offset(aligned, 1.0, cover)
     target = barycenters(aligned, action, num_actions=num_actions, cover=cover)[0]
     distance = (target - aligned).square()
     if cover is None:
@@ -145,10 +145,10 @@ def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Te
     return float((distance * cover).sum(dtype=torch.float64) / cover.sum(dtype=torch.float64))
 
 
-def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: int) -> float:
+def explained_variance(features: Tensor, times: Tensor, action: Tensor, *, num_actions: int) -> float:
     """Return the explained variance of the warps, 1 - r / r0: how much better than at equal times videos agree.
 
-    r is their :func:`disagreement`, r0 the same under linear rescaling; 0 where that is 0.
+    r is their :func:`leave_one_out_error`, r0 the same under linear rescaling; 0 where that is 0.
 
     Args:
         features: (N, G, C) on the shared grid.
@@ -156,10 +156,10 @@ def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: i
         action: (N,).
         num_actions: A.
     """
-    before = disagreement(features, action, num_actions=num_actions)
+    before = leave_one_out_error(features, action, num_actions=num_actions)
     if before == 0:
         return 0.0
-    return 1 - disagreement(sample_rows(features, times), action, num_actions=num_actions) / before
+    return 1 - leave_one_out_error(sample_rows(features, times), action, num_actions=num_actions) / before
 
 
 def _stage_signal(signal: Tensor, sigma: float) -> Tensor:
@@ -197,7 +197,7 @@ def fit_jointly(
         theta (N, d).
     """
     theta = still_warps(signal, options) if theta is None else theta
-    for sigma in options.stages:
+    for sigma in options.scales:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
         for _ in range(options.rounds):
             aligned, cover = problem.aligned(problem.theta)
@@ -205,7 +205,7 @@ def fit_jointly(
             if options.ends:
                 problem.expected[:, -2:] = expected_ends(problem.theta, action, num_actions=num_actions)[action]
             problem.minimise(target.__getitem__, 1)
-            problem.theta = centred(problem.theta, action, num_actions=num_actions, num_cells=options.num_cells)
+            problem.theta = gauge_fixed(problem.theta, action, num_actions=num_actions, num_cells=options.num_cells)
         theta = problem.theta
     return theta
 
@@ -236,7 +236,7 @@ def fit_to_prototypes(
     """
     theta = still_warps(signal, options) if theta is None else theta
     error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
-    for sigma in options.stages:
+    for sigma in options.scales:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
         if ends is not None:
             problem.expected[:, -2:] = ends[action]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tpl_lightning.functional import expected_path, open_costs, path_posterior, sample_each, smoothed, time_slope
 from tpl_lightning.functional.warps import least_squares_warps, with_ends
-from tpl_lightning.groupwise import timing_metric
+from tpl_lightning.groupwise import discriminant_projection
 
 __all__ = ["COARSE", "DETAIL", "ComparisonSpace", "PathAligner", "PathOptions"]
 
@@ -132,7 +132,7 @@ class ComparisonSpace(nn.Module):
         axes = torch.eye(self.features, dtype=aligned.dtype, device=aligned.device)
         if self.discriminant:
             options: dict[str, Any] = {"channels": self.num_axes, "shrinkage": shrinkage, "cover": cover}
-            axes = timing_metric(aligned, action, num_actions=num_actions, **options)[:, : self.num_axes]
+            axes = discriminant_projection(aligned, action, num_actions=num_actions, **options)[:, : self.num_axes]
         values = aligned @ axes
         energy = (values - values.mean(1, keepdim=True)).square().sum(-1).mean()
         self.projection.copy_(axes / energy.sqrt().clamp(min=1e-6))

@@ -18,7 +18,7 @@ from tpl_lightning.config import DataConfig
 from tpl_lightning.data import Preprocessor, VideoSet
 from tpl_lightning.evaluation import prototype_grid
 from tpl_lightning.functional import resample_to_size, sample_rows
-from tpl_lightning.groupwise import TimingSpace, chunks, less_level, path_positions
+from tpl_lightning.groupwise import DiscriminantSpace, chunks, less_offset, path_positions
 
 __all__ = ["GRID", "ActionModel", "Verdict"]
 
@@ -70,7 +70,7 @@ class Verdict:
 class _Fit:
     """Axes and prototypes of some training videos, and the levels that they lie on."""
 
-    space: TimingSpace
+    space: DiscriminantSpace
     prototype: Tensor
     """(A, G, K)."""
     level: Tensor
@@ -79,10 +79,10 @@ class _Fit:
     """(C, C) what takes levels there."""
 
     @classmethod
-    def of(cls, plain: TimingSpace, beside: Tensor, level: Tensor, action: Tensor, num_actions: int) -> "_Fit":
+    def of(cls, plain: DiscriminantSpace, beside: Tensor, level: Tensor, action: Tensor, num_actions: int) -> "_Fit":
         """Learn from videos (N, G, C') on the prototype timeline and their levels (N, C)."""
         space = plain.with_metric(beside, action, num_actions=num_actions, channels=_AXES, shrinkage=_SHRINKAGE)
-        prototype = _means(less_level(space.in_metric(beside), 1.0), action, num_actions)
+        prototype = _means(less_offset(space.in_metric(beside), 1.0), action, num_actions)
         within = (level - _means(level, action, num_actions)[action]).double()
         scatter = within.T @ within / max(len(within) - num_actions, 1)
         size = scatter.diagonal().mean().clamp(min=1e-12)
@@ -97,7 +97,7 @@ class _Fit:
         The first is that of aligning it with the prototype; the best path tells actions apart as well as the smooth
         warp nearest to it, in a tenth of the time. The second is the squared distance of its level.
         """
-        signal, level = less_level(self.space.in_metric(beside), 1.0), level @ self.whiten
+        signal, level = less_offset(self.space.in_metric(beside), 1.0), level @ self.whiten
         found = [signal.new_zeros(0)]
         for part in chunks(len(rows), _AT_ONCE):
             found.append(_discordance(signal[rows[part]], self.prototype[action[part]]))
@@ -150,7 +150,7 @@ class ActionModel:
         code = {name: number for number, name in enumerate(self.actions)}
         action = np.array([code[str(name)] for name in train.action])
         some = np.sort(np.concatenate([_spread(np.flatnonzero(action == a)) for a in range(len(self.actions))]))
-        plain = TimingSpace(_DERIVATIVE, _SIGMA)
+        plain = DiscriminantSpace(_DERIVATIVE, _SIGMA)
         features, level = self._clips([train.read(row) for row in some.tolist()])
         self.plain, beside = plain.fit(features)
         seconds = train.lengths / train.fps

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tpl_lightning.aligners.guides import labelled_bounds
+from tpl_lightning.aligners.label_targets import labelled_bounds
 from tpl_lightning.data import ArrayCache, VideoSet
 
 
