@@ -159,8 +159,6 @@ def test_agreement_is_what_a_loop_over_videos_finds():
     assert expected > 0.3
     unmoved = groupwise_fit.explained_variance(signal, GRID.expand_as(times), action, num_actions=2)
     assert unmoved == pytest.approx(0, abs=1e-5)
-        0, abs=1e-5
-    )
     assert groupwise_fit.explained_variance(signal[:1], times[:1], action[:1], num_actions=2) == 0
 
 
