@@ -240,6 +240,7 @@ def test_runs_of_earlier_versions_are_tested(tmp_path, make_cache):
     state = torch.load(checkpoint, weights_only=True)
     state["hyper_parameters"]["config"]["direct"] |= {"paths": 1, "metric": True, "stages": [0.1, 0.05, 0.025, 0.0125]}
     del state["hyper_parameters"]["config"]["select"], state["select"], state["strength"]
+    state["hyper_parameters"]["catalogue"] = state["hyper_parameters"].pop("metadata")
     state["joint"]["sharp"] = state["joint"].pop("prototype")
     state["joint"]["options"]["leave_one_out"], state["joint"]["options"]["tolerance"] = True, 0.003
     torch.save(state, checkpoint)

@@ -135,6 +135,27 @@ def timing_metric(
     Returns:
         (C, K); the identity where no action has two videos.
     """
+    covariances = _scatter(aligned, action, num_actions=num_actions, cover=cover)
+    size = aligned.shape[-1]
+    if covariances is None:
+        return torch.eye(size, dtype=aligned.dtype, device=aligned.device)
+    total, signal = covariances
+    noise = total - signal
+    eye = torch.eye(size, dtype=noise.dtype, device=noise.device)
+    noise = (1 - shrinkage) * noise + shrinkage * noise.diagonal().mean().clamp(min=1e-12) * eye
+    variance, axes = torch.linalg.eigh(noise)
+    whiten = (axes * variance.clamp(min=1e-4 * variance.max()).rsqrt()) @ axes.T
+    ratio, directions = torch.linalg.eigh(whiten @ signal @ whiten)
+    ratio = ratio.clamp(min=0)
+    kept = slice(max(size - channels, 0), size)
+    weight = (ratio / (ratio + 1 / videos)).sqrt()
+    return (whiten @ directions * weight)[:, kept].to(aligned.dtype)
+
+
+def _scatter(
+    aligned: Tensor, action: Tensor, *, num_actions: int, cover: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    """Return T and S of :func:`timing_metric`, (C, C) float64 each; None where no action has two videos."""
     size = aligned.shape[-1]
     if cover is None:
         cover = aligned.new_ones(1, 1, 1)
@@ -157,16 +178,6 @@ def timing_metric(
         signal = signal + (summed.T @ summed - (own.T @ own).double()) / pairs * aligned.shape[1]
         counted += count
     if counted == 0:
-        return torch.eye(size, dtype=aligned.dtype, device=aligned.device)
+        return None
     points = counted * aligned.shape[1]
-    total, signal = total / points, (signal + signal.T) / (2 * points)
-    noise = total - signal
-    eye = torch.eye(size, dtype=noise.dtype, device=noise.device)
-    noise = (1 - shrinkage) * noise + shrinkage * noise.diagonal().mean().clamp(min=1e-12) * eye
-    variance, axes = torch.linalg.eigh(noise)
-    whiten = (axes * variance.clamp(min=1e-4 * variance.max()).rsqrt()) @ axes.T
-    ratio, directions = torch.linalg.eigh(whiten @ signal @ whiten)
-    ratio = ratio.clamp(min=0)
-    kept = slice(max(size - channels, 0), size)
-    weight = (ratio / (ratio + 1 / videos)).sqrt()
-    return (whiten @ directions * weight)[:, kept].to(aligned.dtype)
+    return total / points, (signal + signal.T) / (2 * points)
