@@ -48,6 +48,7 @@ class WarpBank:
         grid: int,
         features: int,
         dtype: torch.dtype = torch.float32,
+        is_open: bool = False,
     ) -> "WarpBank":
         """Return a bank of enough videos, evenly spread over those of each action, at linear rescaling.
 
@@ -58,6 +59,7 @@ class WarpBank:
             grid: G.
             features: F.
             dtype: Of the features.
+            is_open: Whether ends are open.
         """
         chosen = torch.zeros(len(action), dtype=torch.bool, device=action.device)
         for label in range(num_actions):
@@ -73,6 +75,7 @@ class WarpBank:
             action=action[chosen],
             slot=slot,
             num_actions=num_actions,
+            is_open=is_open,
         )
 
     def rows(self, video_index: Tensor) -> Tensor:
@@ -130,8 +133,10 @@ class WarpBank:
 
     def moved(self, mean: Tensor, change: Tensor, video_index: Tensor, action: Tensor) -> Tensor:
         """Return the means (A, G, K) after videos (B,) on all ranks have changed, (B, G, K); gradients reach all."""
-        change = change * (self.rows(video_index) >= 0).view(-1, 1, 1)
-        return mean + all_reduce_sum(torch.zeros_like(mean).index_add(0, action, change)) / self._count().clamp(min=1)
+        part, cover = (self.rows(video_index) >= 0).view(-1, 1, 1), self.cover(video_index)
+        change = change * part if cover is None else change * (part * cover)
+        total = all_reduce_sum(torch.zeros_like(mean).index_add(0, action, change))
+        return mean + total / self._count().clamp(min=LEAST_WEIGHT)
 
     def _count(self) -> Tensor:
         """Return how many videos of each action there are, (A, 1, 1), or at each point, (A, G, 1)."""

@@ -52,6 +52,12 @@ class Encoded(NamedTuple):
         return gather_rows(self.latent)[order], gather_rows(self.action)[order]
 
 
+def _warped_times(theta: Tensor, times: Tensor) -> Tensor:
+    """Return T^theta of video times (B, G); those beyond a video stay as far beyond it."""
+    inside = times.clamp(0, 1)
+    return cpab_warp(theta, inside) + (times - inside)
+
+
 def _chunks(*parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Yield some rows of each at a time, which bounds the memory; nothing of no rows."""
     return zip(*(part.split(_CHUNK) for part in parts), strict=True)
@@ -67,7 +73,7 @@ class PathTPLModule(TPLModule):
     Args:
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
         metadata: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail;
-            ``ends``: whether ends are open when prototypes are finished (networks are trained with fixed ends).
+            ``ends``: whether ends are open.
     """
 
     latents_on_prototype = False
@@ -96,6 +102,7 @@ class PathTPLModule(TPLModule):
         AlignmentModule.__init__(
             self, config, metadata, latent_channels=network.space.features, latent_points=self.final.grid
         )
+        network.aligner.ends = bool(metadata.get("ends"))
         self.model = network
         self.register_buffer("running_icae", torch.ones(()))
         self.register_buffer("prior", torch.ones(()))
@@ -152,6 +159,7 @@ class PathTPLModule(TPLModule):
             grid=self.final.grid,
             features=self.model.space.features,
             dtype=self.latent_prototypes.dtype,
+            is_open=self.model.aligner.ends,
         )
         self._start_encoder(batches)
         encoded = self._encode(batches)
@@ -278,7 +286,7 @@ class PathTPLModule(TPLModule):
         warp = random_theta(len(batch.lengths), strength=strength, like=batch.embeddings) if strength > 0 else None
         if warp is not None:
             batch = warped_batch(batch, warp)
-            last = cpab_warp(-warp, last)  # T of U ∘ W is W^-1 ∘ T of U
+            last = _warped_times(-warp, last)  # T of U ∘ W is W^-1 ∘ T of U
         latent = model.encode(batch.embeddings, batch.lengths, batch.action)
         features = model.features(latent, batch.lengths)
         which = batch.video_index, batch.action
@@ -295,7 +303,7 @@ class PathTPLModule(TPLModule):
         size = torch.full_like(batch.lengths, compared.shape[1])
         icae = global_mean(video_errors(compared, expected, size))
         hidden = model.decode(latent, theta, batch.lengths, batch.action)
-        stored = times.detach() if warp is None else cpab_warp(warp, times.detach())
+        stored = times.detach() if warp is None else _warped_times(warp, times.detach())
         bank.put(batch.video_index, sample_rows(features.detach(), times.detach()), stored)
         return self.total_loss(Losses(icae, reconstruction_of(model, hidden, batch)))
 
@@ -316,7 +324,6 @@ class PathTPLModule(TPLModule):
         encoded = self._encode(batches)
         self._calibrate(encoded)
         factor, start = self._tempo_factor(encoded), self.bank.state()
-        self.model.aligner.ends = start["is_open"] = bool(self.metadata.get("ends"))
 
         def settle(strength: float = 1.0) -> None:
             self.bank = WarpBank.from_state(
@@ -346,7 +353,6 @@ class PathTPLModule(TPLModule):
         super().on_load_checkpoint(checkpoint)
         self.choice = checkpoint.get("choice")
         self.model.prior = float(checkpoint["state_dict"]["prior"])
-        self.model.aligner.ends = self.is_finished and bool(self.metadata.get("ends"))
         if "bank" in checkpoint:
             self.bank = WarpBank.from_state(checkpoint["bank"])
             if checkpoint["is_coarse"]:

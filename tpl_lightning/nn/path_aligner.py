@@ -65,7 +65,8 @@ DETAIL = PathOptions(
 """For long recordings of many short phases: warps there are steep, and sharp signals tell more than derivatives."""
 
 _AXES = 64  # of the discriminant projection, as the direct fit keeps
-_SKIP = 0.5  # of the mean cost of all pairs: that of a frame or a point outside an open path
+_SKIP = 0.5  # of the mean cost of all pairs: that of a point outside an open path
+_IDLE = 2.0  # times that, of a frame outside: it is there, and shows something
 _OPEN_CORRECTIONS = 3  # to where ends have settled
 _FLOOR = 1e-4  # variance of a path's position that counts as certain: (.01 of the timeline)^2
 
@@ -203,7 +204,9 @@ def _open_path(cost: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
     A frame that faces the border more than the prototype is idle: 0 or 1. The first frame may face points that others
     would, were they there, so it is where the next two say; the last one alike.
     """
-    visited = path_posterior(open_costs(cost, _SKIP * cost.mean((1, 2)).detach()), gamma)[:, 1:-1]
+    framed = open_costs(cost, _SKIP * cost.mean((1, 2)).detach())
+    framed[:, 1:-1, [0, -1]] *= _IDLE
+    visited = path_posterior(framed, gamma)[:, 1:-1]
     inner = visited[:, :, 1:-1]
     total = inner.sum(-1)
     share = inner / total.clamp(min=1e-12).unsqueeze(-1)
