@@ -264,13 +264,19 @@ class ActionModel:
             shown: (N, 2) prototype times of each clip's first and last frame. The level of a part says nothing.
         """
         features, level = self.on_grid(values, lengths)
-        beside, share = self.plain(features), shown[:, 1] - shown[:, 0]
-        beside[..., features.shape[2] :] /= share.view(-1, 1, 1)  # derivatives, in units of the whole action
+        share = shown[:, 1] - shown[:, 0]
+        beside = self.beside_whole(features, share)
         errors = self.fit.errors(beside, level, torch.arange(len(lengths)), action, shown)
         relative = errors / self.usual[action]
         weight = torch.where(share < 1, 0.0, self.weight)
         total = (relative[:, 0] + weight * relative[:, 1]) / (1 + weight)
         return total / self.threshold[action]
+
+    def beside_whole(self, features: Tensor, share: Tensor) -> Tensor:
+        """Return features (N, G, C) of shares (N,) of an action, beside them derivatives in units of all of it."""
+        beside = self.plain(features)
+        beside[..., features.shape[2] :] /= share.view(-1, 1, 1)
+        return beside
 
     def _clips(self, videos: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         parts = [self.on_grid(self.values(video), torch.tensor([len(video)])) for video in videos]

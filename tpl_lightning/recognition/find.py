@@ -9,13 +9,14 @@ middle of an action, a path may begin or end at any point of it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tpl_lightning.recognition.actions import ActionModel
+from tpl_lightning.recognition.open_fit import fit_open_ends
 
 __all__ = ["Hit", "find_hits"]
 
@@ -33,6 +34,7 @@ _TEMPO = 0.25  # usual deviation of the logarithm of a duration
 _UNUSUAL = 0.05  # by which the error grows with the square of such a deviation
 _MOVES = (0.08, 0.04)  # of the length, by which ends are moved in each round
 _CHUNK = 4096  # steps of the recording whose costs are in memory
+_SHORTEST = 4  # frames of an occurrence
 _AT_ONCE = 512  # windows that are cut out
 
 
@@ -50,6 +52,8 @@ class Hit:
     error: float
     first: float = 0.0
     last: float = 1.0
+    position: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False)
+    """Prototype time of each frame."""
 
 
 def find_hits(
@@ -82,7 +86,7 @@ def find_hits(
             kept.add(start, end)
             shown = float(windows.first[row]), float(windows.last[row])
             hits.append(Hit(start, end, int(windows.action[row]), float(errors[row]), *shown))
-    return sorted(hits, key=lambda hit: hit.start)
+    return sorted(_with_open_ends(model, features, hits), key=lambda hit: hit.start)
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class _Windows:
         return len(self.start)
 
     def __getitem__(self, rows: np.ndarray | slice) -> "_Windows":
-        return _Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return _Windows(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     @property
     def frames(self) -> np.ndarray:
@@ -126,7 +130,7 @@ class _Windows:
         end = np.where(stop, self.end, np.minimum(self.end + back * step, frames))
         first = np.where(cut, (self.first + front * move * self.share).clip(0, 1 - _LEAST), self.first)
         last = np.where(stop, (self.last + back * move * self.share).clip(_LEAST, 1), self.last)
-        good = (end - start >= 4) & (last - first >= _LEAST)
+        good = (end - start >= _SHORTEST) & (last - first >= _LEAST)
         own = (self.start, self.end, self.action, self.first, self.last)
         new = (start, end, self.action, first, last)
         return _Windows(*(np.where(good, there, here) for there, here in zip(new, own, strict=True)))
@@ -218,8 +222,9 @@ class _Search:
 
     A step of the recording goes on to the next point, to one of those after it, or stays. Going on costs what the
     points that are passed differ from the recording, staying half of it: the cost of a path per point is the mean
-    squared distance over the prototype, whatever the tempo, and lingering or noise in between is not free. With the first step
-    a path may begin at any point, and with the last one end at any, at a cost for those that are missing.
+    squared distance over the prototype, whatever the tempo, and lingering or noise in between is not free. With
+    the first step a path may begin at any point, and with the last one end at any, at a cost for those that are
+    missing.
     """
 
     def __init__(self, points: np.ndarray) -> None:
@@ -321,6 +326,24 @@ def _fitted(windows: _Windows, score: Callable[[_Windows], np.ndarray], frames: 
         tried += [windows.moved(f, b, move, frames) for f in (-1, 0, 1) for b in (-1, 0, 1) if (f, b) != (0, 0)]
         results = [errors, *(score(moved) for moved in tried[1:])]
         best, every = np.argmin(results, axis=0), np.arange(len(windows))
-        columns = (np.stack([getattr(one, field.name) for one in tried])[best, every] for field in fields(_Windows))
+        columns = (np.stack([getattr(one, column.name) for one in tried])[best, every] for column in fields(_Windows))
         windows, errors = _Windows(*columns), np.stack(results)[best, every]
     return windows, errors
+
+
+def _with_open_ends(model: ActionModel, features: Tensor, hits: list[Hit]) -> list[Hit]:
+    """Move the ends of hits to where a fit with open ends finds them, and say when each moment of the action is."""
+    if not hits:
+        return []
+    shown = np.array([[hit.first, hit.last] for hit in hits])
+    start, end, action = (np.array(column) for column in zip(*((h.start, h.end, h.action) for h in hits), strict=True))
+    fit = fit_open_ends(model, features, start, end, action, shown)
+    first, last = np.rint(fit.frames(shown)).astype(np.int64).T
+    start = np.where(shown[:, 0] > 0, start, np.maximum(first, fit.low))
+    end = np.where(shown[:, 1] < 1, end, np.minimum(last + 1, fit.high))
+    moved = []
+    for row, hit in enumerate(hits):
+        is_good = end[row] - start[row] >= _SHORTEST
+        low, high = (int(start[row]), int(end[row])) if is_good else (hit.start, hit.end)
+        moved.append(replace(hit, start=low, end=high, position=fit.positions(row, low, high)))
+    return moved
