@@ -60,7 +60,7 @@ def test_the_search_finds_a_free_path_where_it_is():
         costs[25 + step, 0, step] = 0
     search = _Search(np.array([10]))
     search.read(costs)
-    cost, start = search.ends()
+    cost, start, _ = search.ends()
     assert cost[:, 0].argmin() == 34
     assert (cost[34, 0], start[34, 0]) == (0, 25)
 

@@ -1,3 +1,4 @@
+from .body import Points, body_size, centred_on_body, fill_in
 from .clips import (
     IMAGE_EXTENSIONS,
     Clip,
@@ -20,8 +21,11 @@ __all__ = [
     "Clip",
     "Extractor",
     "HogExtractor",
+    "Points",
     "Progress",
     "annotate",
+    "body_size",
+    "centred_on_body",
     "choose_splits",
     "clips_of_folder",
     "clips_of_list",
@@ -29,6 +33,7 @@ __all__ = [
     "embed_recording",
     "embed_video",
     "extractor_of_cache",
+    "fill_in",
     "fit_square",
     "hog_features",
     "join_caches",

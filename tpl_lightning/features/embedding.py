@@ -21,7 +21,7 @@ from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip, ClipReader, clips_of_folder
 from tpl_lightning.features.combined import CombinedExtractor
-from tpl_lightning.features.extractors import Extractor, Projector, StoredExtractor
+from tpl_lightning.features.extractors import SEES_NOTHING, Extractor, Projector, StoredExtractor, blind_parts
 from tpl_lightning.features.hog import KIND, HogExtractor, HogParams
 from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores
 from tpl_lightning.features.shards import Features, ShardWriter, read_shards, shard_folder
@@ -214,6 +214,8 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
         for entry in entries:
             features = done[entry["key"]]
             embeddings = extractor.transform(features.read())
+            for part in blind_parts(extractor, embeddings):
+                doubts.setdefault(f"{part} {SEES_NOTHING}", []).append(entry["video_id"])
             clock, frames = features.read_rows()
             labels = _labels(entry["phases"], clock, frames)
             _note_doubt(doubts, entry, clock, frames)
