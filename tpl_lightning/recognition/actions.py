@@ -119,7 +119,7 @@ def _shown(target: Tensor, shown: Tensor) -> Tensor:
     """Return targets (M, G, K) between two times each, (M, 2), on their grid; parts without their level."""
     share = shown[:, 1:] - shown[:, :1]
     part = sample_rows(target, shown[:, :1] + share * torch.linspace(0, 1, target.shape[1]))
-    return torch.where((share < 1).unsqueeze(2), less_level(part, 1.0), target)
+    return torch.where((share < 1).unsqueeze(2), less_offset(part, 1.0), target)
 
 
 def _discordance(video: Tensor, target: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional.warps import num_parameters, prototype_times, video_times
-from tpl_lightning.groupwise import JointOptions, fit_to_prototypes, less_level
+from tpl_lightning.groupwise import JointOptions, fit_to_prototypes, less_offset
 from tpl_lightning.recognition.actions import ActionModel
 
 __all__ = ["OpenFit", "fit_open_ends"]
@@ -68,7 +68,7 @@ def fit_open_ends(
     cut = torch.cat([values[first:last] for first, last in zip(low, high, strict=True)])
     features, _ = model.on_grid(cut, torch.from_numpy(high - low))
     beside = model.beside_whole(features, expected[:, 1] - expected[:, 0])
-    signal = less_level(model.fit.space.in_metric(beside), 1.0)
+    signal = less_offset(model.fit.space.in_metric(beside), 1.0)
     theta = torch.cat([signal.new_zeros(len(signal), num_parameters(_OPTIONS.num_cells)), expected], 1)
     rows = torch.arange(len(signal))  # each has ends of its own
     prototype = model.fit.prototype[torch.from_numpy(action)]
