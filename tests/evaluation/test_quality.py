@@ -15,7 +15,7 @@ from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
-from tpl_lightning.evaluation.quality import _disagreement, assess
+from tpl_lightning.evaluation.quality import assess
 
 
 @pytest.fixture
@@ -64,17 +64,6 @@ def test_what_looks_wrong_is_named(videos):
     assert any("stairs" in w for w in stairs.warnings)
     assert any("no better than under linear" in w for w in stairs.warnings)
     assert stairs.score < 0
-
-
-def test_disagreement_is_the_distance_to_the_mean_of_the_others():
-    aligned = np.random.default_rng(0).normal(size=(4, 9, 3))
-    expected = []
-    for i in range(4):
-        others = np.delete(aligned, i, axis=0).mean(axis=0)
-        difference = aligned[i] - others
-        difference -= difference.mean(axis=0)
-        expected.append(np.square(difference).sum(axis=-1).mean())
-    assert _disagreement(aligned) == pytest.approx(np.mean(expected))
 
 
 def test_labels_and_test_videos_are_not_looked_at(tmp_path, make_cache, videos):
