@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/mutants.py [--count 300] [--seed 0] [--rooms functional metrics] [--only kendall]
 
-A fault is an operator, a comparison or a number that is another. A module is tested by the file that mirrors it, then by
-those tests of the rooms that name what it exports; by all of its room where there are none. Prints the faults that were
-not noticed, and the share of those that were; some of them change nothing that could be noticed.
+A fault is an operator, a comparison or a number that is another. A module is tested by the file that mirrors it, then
+by those tests of the rooms that name what it exports; by all of its room where there are none. Prints the faults that
+were not noticed, and the share of those that were; some of them change nothing that could be noticed.
 """
 
 import argparse
