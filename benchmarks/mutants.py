@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/mutants.py [--count 300] [--seed 0] [--rooms functional metrics] [--only kendall]
 
-A fault is an operator, a comparison or a number that is another. A module is tested by the file that mirrors it, then
-by those tests of the rooms that name what it exports; by all of its room where there are none. Prints the faults that
-were not noticed, and the share of those that were; some of them change nothing that could be noticed.
+A fault is an operator, a comparison or a number that is another. A module is tested by its examples and the file that
+mirrors it, then by those tests of the rooms that name what it exports; by all of its room where there are none. Prints
+the faults that were not noticed, and the share of those that were; some change nothing that could be noticed.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import copy
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import sys
@@ -23,7 +24,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 120  # in which the tests of a module must end without a fault
-SLOWER = 4  # times as long as that, and the tests with a fault do not end: it is noticed
+SLOWER = 4  # times as long, and the tests with a fault do not end: it is noticed
+WAITING = 20  # times as long on the clock
 _ROOMS = ("functional", "metrics")
 _NOT_ALONE = ("difw_backend", "__init__")  # compiled; nothing in it
 _OTHER: dict[type, type] = {
@@ -105,8 +107,10 @@ def _holds(part: ast.stmt, node: ast.AST) -> bool:
 
 
 def tests_of(module: Path, rooms: list[str]) -> list[str]:
-    """Return the test files of a module, relative to the root, that which mirrors it first."""
+    """Return what tests a module, relative to the root, in the order in which it is likely to fail."""
     inside = module.relative_to(ROOT / "tpl_lightning")
+    dotted = ".".join(["tpl_lightning", *inside.with_suffix("").parts])
+    examples = [f"tests/test_doctests.py::test_examples_are_true[{dotted}]"] if ">>> " in module.read_text() else []
     mirror = ROOT / "tests" / inside.parent / f"test_{inside.name}"
     names = [
         node.name
@@ -116,18 +120,19 @@ def tests_of(module: Path, rooms: list[str]) -> list[str]:
     wanted = re.compile(rf"\b({'|'.join(names) or '(?!)'})\b")
     every = [path for room in rooms for path in sorted((ROOT / "tests" / room).rglob("test_*.py"))]
     found = [path for path in every if path == mirror or wanted.search(path.read_text())]
-    found.sort(key=lambda path: path != mirror)
-    return [str(path.relative_to(ROOT)) for path in found] or [f"tests/{inside.parts[0]}"]
+    found.sort(key=lambda path: (path != mirror, path.stem == "test_ddp"))  # which starts processes
+    return [*examples, *([str(path.relative_to(ROOT)) for path in found] or [f"tests/{inside.parts[0]}"])]
 
 
-def notices(folder: Path, tests: list[str], seconds: float) -> bool:
-    """Tell whether the tests fail in a copy of the project, or do not end in time.
+def notices(folder: Path, tests: list[str], seconds: float) -> tuple[bool, float]:
+    """Tell whether the tests fail in a copy of the project, or do not end in time, and the seconds that they worked.
 
-    They run in a fork, which has imported the heavy parts.
+    They run in a fork, which has imported the heavy parts. Time is that of the processor: others may work, too.
     """
     process = os.fork()
     if process == 0:
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + seconds), int(time.process_time()) + 9999))
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
@@ -136,15 +141,15 @@ def notices(folder: Path, tests: list[str], seconds: float) -> bool:
         import pytest
 
         os._exit(int(pytest.main(["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests])))
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + WAITING * seconds  # of tests that wait for each other for ever
     while time.monotonic() < deadline:
-        done, status = os.waitpid(process, os.WNOHANG)
+        done, status, used = os.wait4(process, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status) != 0
+            return os.waitstatus_to_exitcode(status) != 0, used.ru_utime + used.ru_stime
         time.sleep(0.05)
     os.killpg(process, signal.SIGKILL)
     os.waitpid(process, 0)
-    return True
+    return True, seconds
 
 
 def main() -> None:
@@ -171,24 +176,24 @@ def main() -> None:
             source = ROOT / name
             without = shutil.ignore_patterns("__pycache__")
             shutil.copytree(source, folder / name, ignore=without) if source.is_dir() else shutil.copy(source, folder)
-        limits = {}  # seconds for the tests of a module with a fault
-        for module in sorted({module for module, _ in chosen}):
-            start = time.monotonic()
-            if notices(folder, tests_of(module, options.rooms), SECONDS):
-                print(f"{module.stem}: its tests fail, or take over {SECONDS} s, without a fault", flush=True)
-            else:
-                limits[module] = 10 + SLOWER * (time.monotonic() - start)
-        for module, (line, text, faulty) in chosen:
-            name = module.relative_to(ROOT)
+        limits: dict[Path, float] = {}  # seconds for the tests of a module with a fault; 0 where they fail without
+        for number, (module, (line, text, faulty)) in enumerate(chosen):
+            name, tests = module.relative_to(ROOT), tests_of(module, options.rooms)
             if module not in limits:
+                fails, seconds = notices(folder, tests, SECONDS)
+                limits[module] = 0 if fails else 10 + SLOWER * seconds
+                if fails:
+                    print(f"{name}: its tests fail, or take over {SECONDS} s, without a fault", flush=True)
+            if not limits[module]:
                 continue
             (folder / name).write_text(faulty)
-            found = notices(folder, tests_of(module, options.rooms), limits[module])
+            found, _ = notices(folder, tests, limits[module])
             shutil.copy(module, folder / name)
             noticed += found
             if not found:
                 left.append(f"{name}:{line}: {text}")
                 print(left[-1], flush=True)
+            print(f"{number + 1}/{len(chosen)}: {noticed} noticed, {len(left)} not", end="\r", file=sys.stderr)
     tried = noticed + len(left)
     print(f"{noticed} of {tried} faults noticed ({noticed / max(tried, 1):.0%}); {len(every)} can be made")
 
