@@ -28,6 +28,7 @@ SLOWER = 4  # times as long, and the tests with a fault do not end: it is notice
 WAITING = 20  # times as long on the clock
 _ROOMS = ("functional", "metrics")
 _NOT_ALONE = ("difw_backend", "__init__")  # compiled; nothing in it
+_PROCESSES = ("test_ddp", "test_distributed")  # which start processes: of their own modules only, or it takes days
 _OTHER: dict[type, type] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -86,20 +87,20 @@ def _change(node: ast.AST) -> bool:
     return True
 
 
-def faults(source: str) -> list[tuple[int, str, str]]:
-    """Return line, what it becomes, and the whole faulty source, of every fault."""
-    tree, found = ast.parse(source), []
-    count = len(list(_places(tree)))
-    for number in range(count):
-        changed = copy.deepcopy(tree)
-        node = list(_places(changed))[number]
-        if _change(node):
-            line = getattr(node, "lineno", 0)
-            statement = next(
-                part for part in reversed(list(ast.walk(changed))) if isinstance(part, ast.stmt) and _holds(part, node)
-            )
-            found.append((line, ast.unparse(statement).splitlines()[0][:110], ast.unparse(changed)))
-    return found
+def faults(source: str) -> list[int]:
+    """Return the places of a source that can have a fault."""
+    return [number for number, node in enumerate(_places(ast.parse(source))) if _change(copy.deepcopy(node))]
+
+
+def with_fault(source: str, place: int) -> tuple[int, str, str]:
+    """Return line, what it becomes, and the whole faulty source."""
+    tree = ast.parse(source)
+    node = list(_places(tree))[place]
+    _change(node)
+    statement = next(
+        part for part in reversed(list(ast.walk(tree))) if isinstance(part, ast.stmt) and _holds(part, node)
+    )
+    return getattr(node, "lineno", 0), ast.unparse(statement).splitlines()[0][:110], ast.unparse(tree)
 
 
 def _holds(part: ast.stmt, node: ast.AST) -> bool:
@@ -120,7 +121,8 @@ def tests_of(module: Path, rooms: list[str]) -> list[str]:
     wanted = re.compile(rf"\b({'|'.join(names) or '(?!)'})\b")
     every = [path for room in rooms for path in sorted((ROOT / "tests" / room).rglob("test_*.py"))]
     found = [path for path in every if path == mirror or wanted.search(path.read_text())]
-    found.sort(key=lambda path: (path != mirror, path.stem == "test_ddp"))  # which starts processes
+    found = [path for path in found if path == mirror or path.stem not in _PROCESSES]
+    found.sort(key=lambda path: path != mirror)
     return [*examples, *([str(path.relative_to(ROOT)) for path in found] or [f"tests/{inside.parts[0]}"])]
 
 
@@ -167,17 +169,17 @@ def main() -> None:
 
     modules = [path for room in options.rooms for path in sorted((ROOT / "tpl_lightning" / room).rglob("*.py"))]
     modules = [path for path in modules if path.stem not in _NOT_ALONE and options.only in str(path)]
-    every = [(module, fault) for module in modules for fault in faults(module.read_text())]
+    every = [(module, place) for module in modules for place in faults(module.read_text())]
     chosen = random.Random(options.seed).sample(every, min(options.count, len(every)))
     noticed, left = 0, []
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
         for name in ("tpl_lightning", "tests", "pyproject.toml"):
             source = ROOT / name
             without = shutil.ignore_patterns("__pycache__")
             shutil.copytree(source, folder / name, ignore=without) if source.is_dir() else shutil.copy(source, folder)
         limits: dict[Path, float] = {}  # seconds for the tests of a module with a fault; 0 where they fail without
-        for number, (module, (line, text, faulty)) in enumerate(chosen):
+        for number, (module, place) in enumerate(chosen):
             name, tests = module.relative_to(ROOT), tests_of(module, options.rooms)
             if module not in limits:
                 fails, seconds = notices(folder, tests, SECONDS)
@@ -186,6 +188,7 @@ def main() -> None:
                     print(f"{name}: its tests fail, or take over {SECONDS} s, without a fault", flush=True)
             if not limits[module]:
                 continue
+            line, text, faulty = with_fault(module.read_text(), place)
             (folder / name).write_text(faulty)
             found, _ = notices(folder, tests, limits[module])
             shutil.copy(module, folder / name)
