@@ -1,6 +1,6 @@
 """Small faults put into functional/ and metrics/, one at a time: which does no test notice?
 
-Usage: python benchmarks/mutants.py [--count 300] [--seed 0] [--rooms functional metrics] [--only kendall]
+Usage: python benchmarks/mutants.py [--count 300] [--seed 0] [--rooms functional metrics] [--only kendall] [--part 0/2]
 
 A fault is an operator, a comparison or a number that is another. A module is tested by its examples and the file that
 mirrors it, then by those tests of the rooms that name what it exports; by all of its room where there are none. Prints
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -161,16 +162,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rooms", nargs="+", default=list(_ROOMS))
     parser.add_argument("--only", default="", help="modules whose paths hold this")
+    parser.add_argument("--part", default="0/1", help="1/2: the second half of the sample, beside another process")
     options = parser.parse_args()
     sys.dont_write_bytecode = True
-    import lightning  # noqa: F401 - imported once, for all forks
-    import sklearn.linear_model  # noqa: F401
-    import torchmetrics  # noqa: F401
+    for name in (
+        "h5py",
+        "hypothesis",
+        "lightning",
+        "pytest",
+        "sklearn.linear_model",
+        "torchmetrics",
+        "tslearn.metrics",
+    ):
+        import_module(name)  # once, for all forks
 
     modules = [path for room in options.rooms for path in sorted((ROOT / "tpl_lightning" / room).rglob("*.py"))]
     modules = [path for path in modules if path.stem not in _NOT_ALONE and options.only in str(path)]
     every = [(module, place) for module in modules for place in faults(module.read_text())]
     chosen = random.Random(options.seed).sample(every, min(options.count, len(every)))
+    part, parts = map(int, options.part.split("/"))
+    chosen = chosen[part::parts]
     noticed, left = 0, []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)

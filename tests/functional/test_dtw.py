@@ -88,3 +88,8 @@ def test_the_border_of_open_ends_costs_what_skipping_does():
     framed[0, -1] = framed[-1, 0] = -1
     expected = [[0, 0.5, 0.5, 0.5, -1], [0.5, 0, 1, 2, 0.5], [0.5, 3, 4, 5, 0.5], [-1, 0.5, 0.5, 0.5, 0]]
     assert framed.tolist() == expected
+
+
+def test_of_equal_paths_the_most_diagonal_is_taken():
+    positions = dtw_positions(torch.zeros(2, 4, 4))
+    torch.testing.assert_close(positions, torch.linspace(0, 1, 4).expand(2, -1))
