@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.functional.warps.prior import prior_energy

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tpl_lightning.aligners.frames import FrameReader
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data import video_set
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.preprocessing import Preprocessor

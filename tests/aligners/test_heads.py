@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from tpl_lightning.aligners.registry import build_aligner, load_aligner
-from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.datamodule import EmbeddingDataset
 from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor

@@ -83,14 +83,14 @@ def test_what_runs_out_of_time_is_stopped_with_all_it_has_started(tmp_path):
 def test_the_command_in_the_table_makes_it_again(cache_path):
     given = ["data.pca=null", "data.actions=[jump]", "trainer.precision=bf16-mixed", "dtw.gamma=0.1", "bench.seeds=[3]"]
     config = load_config([f"data.cache={cache_path}", "bench.methods=[linear,softdba:1]", "run.name=x", *given])
-    command = bench._command(config)
+    command = bench.table_command(config)
     assert str(cache_path.parent) not in command
     again = load_config(shlex.split(command)[2:])
     assert again.data == replace(config.data, cache=cache_path.name)
     assert (again.bench, again.dtw, again.trainer) == (config.bench, config.dtw, config.trainer)
-    procedural = bench._command(load_config(["method=tpl_plus"]))
+    procedural = bench.table_command(load_config(["method=tpl_plus"]))
     assert procedural.startswith("tpl bench 'bench.methods=[linear,")
-    assert "method=tpl_plus" in bench._command(load_config(["method=tpl_plus", "bench.methods=[a.yaml]"]))
+    assert "method=tpl_plus" in bench.table_command(load_config(["method=tpl_plus", "bench.methods=[a.yaml]"]))
 
 
 def test_variants_become_options_and_names():

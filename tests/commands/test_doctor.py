@@ -5,7 +5,6 @@ import time
 import pytest
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.commands import doctor
 from tpl_lightning.functional import warps
 from tpl_lightning.functional.warps import check as warp_check
 
@@ -42,19 +41,12 @@ def test_arguments_are_refused(capsys):
     assert main(["doctor", "--help"]) == 0
 
 
-def test_login_state_is_read_without_the_network(tmp_path, monkeypatch):
-    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    assert doctor._wandb_state().startswith("not logged in to api.wandb.ai")
-    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password made-up\n")
-    assert doctor._wandb_state() == "logged in (api.wandb.ai)"
-    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org/")
-    assert doctor._wandb_state().startswith("not logged in to wandb.example.org")
-    monkeypatch.setenv("WANDB_API_KEY", "made-up")
-    assert doctor._wandb_state() == "logged in (WANDB_API_KEY)"
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    assert doctor._wandb_state() == "offline (WANDB_MODE)"
+@pytest.mark.usefixtures("_no_build")
+@pytest.mark.parametrize("mode", ["offline", "disabled"])
+def test_says_where_a_fit_would_log(mode, monkeypatch, capsys):
+    monkeypatch.setenv("WANDB_MODE", mode)
+    assert main(["doctor"]) == 0
+    assert f"{mode} (WANDB_MODE={mode})" in capsys.readouterr().out
 
 
 def test_the_self_test_takes_less_than_a_second():

@@ -13,7 +13,9 @@ import yaml
 
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
-from tpl_lightning.config.loading import config_to_dict, load_config, save_config
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.stored import save_config
+from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.errors import UserError
 from tpl_lightning.sweep import study, trial
 from tpl_lightning.sweep.definition import EarlyStop, read_sweep

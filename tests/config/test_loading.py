@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tpl_lightning.config.loading import Config, config_to_dict, load_config, save_config
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.stored import save_config
+from tpl_lightning.config.tree import Config, config_to_dict
 from tpl_lightning.errors import UserError
 
 ROOT = Path(__file__).parent.parent

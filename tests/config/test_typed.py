@@ -4,7 +4,9 @@ from typing import Any, Literal
 
 import pytest
 
-from tpl_lightning.config.loading import Config, load_config, save_config
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.stored import save_config
+from tpl_lightning.config.tree import Config
 from tpl_lightning.config.typed import field_type, read_typed
 from tpl_lightning.errors import UserError
 

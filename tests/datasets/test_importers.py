@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.datasets.importers.registry import IMPORTERS
 from tpl_lightning.datasets.sources import find_or_make_cache

@@ -16,8 +16,7 @@ from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.evaluation.scores import evaluate
-from tpl_lightning.evaluation.votes import voted_labels
+from tpl_lightning.evaluation.scores import evaluate, voted_labels
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import resource
 import pytest
 import torch
 
-from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import checkpoint as checkpoint_file
 from tpl_lightning.files.checkpoint import VERSION, read_checkpoint, save_state

@@ -32,7 +32,7 @@ import torch
 
 from tests.conftest import write_cache
 from tests.run_factory import make_run
-from tpl_lightning.config.loading import load_run_config
+from tpl_lightning.config.stored import load_run_config
 from tpl_lightning.data.cache.shards import open_cache
 from tpl_lightning.evaluation.alignment import Alignment
 

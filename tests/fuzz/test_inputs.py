@@ -12,7 +12,7 @@ from tests.conftest import write_cache
 from tests.fuzz.harness import bounded_memory, many, mutated, plain, run
 from tests.fuzz.strategies import edits, number, text
 from tests.run_factory import make_run, write_clip
-from tpl_lightning.config.loading import Config, config_to_dict
+from tpl_lightning.config.tree import Config, config_to_dict
 
 QUIET = ("run.figures=false", "run.wandb=disabled", "run.progress=false")
 

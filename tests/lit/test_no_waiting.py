@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.lit.dtan import DTANModule
 from tpl_lightning.lit.module import TPLModule

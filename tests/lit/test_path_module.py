@@ -5,7 +5,8 @@ import torch
 import torch.distributed as dist
 
 from tests.ranks import on_two_ranks
-from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.functional.losses.tpl import annealed_weight
 from tpl_lightning.lit.callbacks import IcaeWeightAnnealing

@@ -12,7 +12,8 @@ from tests.conftest import write_cache
 from tests.run_factory import make_run
 from tests.tracking.wandb_file import read_wandb
 from tpl_lightning.__main__ import main
-from tpl_lightning.config.loading import config_to_dict, load_config
+from tpl_lightning.config.loading import load_config
+from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.tracking import BestScores, Mirror, mirror_run
 
 TINY = [

@@ -1,6 +1,5 @@
 """The estimator: every method of the command line behind fit, transform and align."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tpl_lightning.aligners import Aligner, StoredAligner, build_aligner, restore_aligner
 from tpl_lightning.api.inputs import Labels, array_videos, digest_of, read_arrays, read_options, stored_videos
-from tpl_lightning.config import Config, differences, save_config
+from tpl_lightning.config import Config, differences, flattened, save_config
 from tpl_lightning.data import ArrayCache, Preprocessor, VideoSet, split_videos
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, Quality, assess, evaluate, voted_labels
@@ -254,10 +253,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         save_config(self._config, folder / "config.yaml")
         self.alignment_.save(folder / "alignment.h5")
         self._write_checkpoints(folder)
-        quality = self.quality_
-        about = {f"quality/{name}": getattr(quality, name) for name in ("score", "agreement", "roughness")}
-        about |= {"warnings": quality.warnings, "doubtful_videos": quality.doubtful}
-        write_metrics(folder, {**about, "method": self._config.method, "seed": self._config.seed})
+        write_metrics(folder, {**self.quality_.to_metrics(), "method": self._config.method, "seed": self._config.seed})
         return folder
 
     @classmethod
@@ -273,11 +269,11 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         """
         run = Run(folder, cache=cache)
         config = run.config
-        sync = cls(config.method, _flat(differences(config)) or None, config.seed)
+        sync = cls(config.method, _options(config) or None, config.seed)
         found = sorted((run.folder / "checkpoints").glob("*.ckpt"))
         files = {path.name: path.read_bytes() for path in found}
         aligner = restore_aligner(run.folder / "checkpoints", config, run.alignment)
-        quality = _quality(run.metrics)
+        quality = Quality.from_metrics(run.metrics)
         if not (run.folder / _STATE).is_file():
             rows = np.flatnonzero(run.alignment.split == "train")
             number = {video: i for i, video in enumerate(run.cache.video_id.tolist())}
@@ -483,20 +479,7 @@ def _refuse(actions: Any, labels: Any) -> None:
         )
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested options by dotted keys, without those that are given elsewhere."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict) and name != "trainer":
-            found |= _flat(value, f"{name}.")
-        elif name not in ("method", "seed", "data.cache") and not name.startswith("run."):
-            found[name] = value
-    return found
-
-
-def _quality(metrics: Mapping[str, Any]) -> Quality:
-    """Return what metrics.json holds of it."""
-    figures = [metrics.get(f"quality/{name}") for name in ("score", "agreement", "roughness")]
-    score, agreement, roughness = (math.nan if value is None else float(value) for value in figures)
-    return Quality(score, agreement, roughness, metrics.get("warnings") or [], metrics.get("doubtful_videos") or [])
+def _options(config: Config) -> dict[str, Any]:
+    """Return the options of a configuration by dotted keys, without those that are given elsewhere."""
+    given = flattened(differences(config))
+    return {k: v for k, v in given.items() if k not in ("method", "seed", "data.cache") and not k.startswith("run.")}

@@ -1,15 +1,17 @@
 """Arguments of the commands that take a run, files and options: ``RUN FILES... key=value ...``."""
 
+import math
 import os
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tpl_lightning.commands.options import option_lines
 from tpl_lightning.config import field_type, near_miss, read_typed
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, plain_warnings
 
-__all__ = ["parse_arguments", "parse_options"]
+__all__ = ["ClipOptions", "RunOptions", "check_ending", "check_limits", "parse_options", "run_command"]
 
 Options = TypeVar("Options")
 
@@ -51,22 +53,79 @@ def parse_options(command: str, arguments: Sequence[str], options: type[Options]
     return names, options(**values)
 
 
-def parse_arguments(command: str, arguments: Sequence[str], options: type[Options]) -> tuple[Path, list[str], Options]:
-    """Split the arguments of a command that takes a run into the run directory, other names and options.
+def run_command(
+    command: str,
+    arguments: Sequence[str],
+    usage: str,
+    options: type[Options],
+    run: Callable[[Path, list[str], Options], int],
+) -> int:
+    """Run a command that takes a run, or clips, and other names; or print its help.
+
+    Options are read before anything heavy is imported.
 
     Args:
-        command: Its name, for messages.
+        command: Its name.
         arguments: What was typed.
+        usage: What the help says before the options.
         options: Dataclass of the options, see :func:`parse_options`.
-
-    Returns:
-        The run directory, the other names in order, and the options.
+        run: Given the first name, the others in order, and the options.
 
     Raises:
-        UserError: If the run is missing, a key unknown, or a value of the wrong type.
+        UserError: If the first name is missing, a key unknown, or a value of the wrong type.
     """
-    names, parsed = parse_options(command, arguments, options)
-    if not names:
-        clips = ", or clips" if hasattr(parsed, "skip_broken") else ""
-        raise UserError(f"tpl {command}: expected a run directory first{clips}: tpl {command} runs/NAME ...")
-    return Path(names[0]), names[1:], parsed
+    if set(arguments) & {"-h", "--help"}:
+        print(usage + option_lines(options), end="")
+        return 0
+    with plain_warnings():
+        names, parsed = parse_options(command, arguments, options)
+        if not names:
+            clips = ", or clips" if isinstance(parsed, ClipOptions) else ""
+            raise UserError(f"tpl {command}: expected a run directory first{clips}: tpl {command} runs/NAME ...")
+        return run(Path(names[0]), names[1:], parsed)
+
+
+def check_limits(command: str, options: object, **limits: tuple[float, float | None]) -> None:
+    """Check that options, where they are given, lie between two limits; the upper one may be missing.
+
+    Raises:
+        UserError: If one does not.
+    """
+    for key, (low, high) in limits.items():
+        value = getattr(options, key)
+        if value is None or low <= value <= (math.inf if high is None else high):
+            continue
+        wanted = f"to be at least {low:g}" if high is None else f"in {low:g}..{high:g}"
+        raise UserError(f"tpl {command}: expected `{key}` {wanted}, but got {value}.")
+
+
+def check_ending(command: str, name: str, *endings: str) -> None:
+    """Check the ending of the option ``out``.
+
+    Raises:
+        UserError: If it is another.
+    """
+    if Path(name).suffix.lower() not in endings:
+        wanted = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
+        raise UserError(f"tpl {command}: expected `out` to end in {wanted}, but got {name}.")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of all commands that take a run and videos."""
+
+    action: str | None = None
+    """only this action; also what new videos show, where their folder does not say it; auto: find out what they show,
+    as is done where their folder's name is no action of the run"""
+    cache: str | None = None
+    """the run's embedding cache, if it has moved"""
+
+
+@dataclass(frozen=True)
+class ClipOptions(RunOptions):
+    """Options of the commands that take clips in the place of a run."""
+
+    skip_broken: bool = False
+    """leave out videos that cannot be read"""
+    progress: bool = True
+    """show progress"""

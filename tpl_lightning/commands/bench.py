@@ -15,11 +15,11 @@ from typing import Any
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
 from tpl_lightning.commands.options import options_help
-from tpl_lightning.config import Config, config_to_dict, differences, load_config, to_yaml
+from tpl_lightning.config import Config, config_to_dict, differences, flattened, load_config, to_yaml
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.files import Outputs
 
-__all__ = ["main"]
+__all__ = ["main", "table_command"]
 
 _USAGE = """usage: tpl bench [config.yaml ...] [key=value ...] [bench.methods=[linear,tpl,...]] [bench.seeds=[0,1,2]]
 Run every method on one cache and write <run.dir>/<run.name>/bench.md and bench.json (mean and spread over seeds).
@@ -102,14 +102,6 @@ def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: st
     return result
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> list[str]:
-    """Return nested options as ``key=value``."""
-    found = []
-    for key, value in tree.items():
-        found += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}={_text(value)}"]
-    return found
-
-
 def _text(value: Any) -> str:
     """Write a value as the command line reads it."""
     if isinstance(value, list):
@@ -117,7 +109,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _command(config: Config) -> str:
+def table_command(config: Config) -> str:
     """Return the command that makes the table again; a cache is named without its folder."""
     tree = differences(config)
     apart = ["run", "bench", "seed"]  # where it runs; and what rows set themselves
@@ -126,8 +118,9 @@ def _command(config: Config) -> str:
     tree = {key: value for key, value in tree.items() if key not in apart}
     if config.data.cache is not None:
         tree["data"] = {**tree.get("data", {}), "cache": Path(config.data.cache).name}
+    options = [f"{key}={_text(value)}" for key, value in flattened(tree).items()]
     rows = [f"bench.methods={_text(config.bench.methods)}", f"bench.seeds={_text(config.bench.seeds)}"]
-    return shlex.join(["tpl", "bench", *_flat(tree), *rows])
+    return shlex.join(["tpl", "bench", *options, *rows])
 
 
 def _document(table: dict[str, dict[str, Any]], source: str, command: str) -> str:
@@ -159,7 +152,7 @@ def run(config: Config) -> int:
     plan = bench_rows(config.bench.methods, config.method)
     for row in plan:
         _row_tree(config, row, config.seed)
-    command = _command(config)
+    command = table_command(config)
     cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress), config.data.groups)
     cache.validate()
     cache, data = usable_groups(cache, config.data)

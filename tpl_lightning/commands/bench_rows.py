@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config import find_yaml
+from tpl_lightning.config import read_yaml
 from tpl_lightning.errors import UserError
 
 __all__ = ["BenchRow", "bench_row", "bench_rows"]
@@ -80,7 +80,10 @@ def bench_row(name: str, default_method: str) -> BenchRow:
         UserError: If there is no such variant or file, or the file is no YAML mapping.
     """
     if name.endswith((".yaml", ".yml")):
-        overrides = _read(Path(name))
+        try:
+            overrides = read_yaml(Path(name))
+        except UserError as error:
+            raise UserError(f"bench.methods: {error}") from error
         overrides.setdefault("method", default_method)
         method = overrides["method"]
         return BenchRow(name, Path(name).stem, overrides, method in _DETERMINISTIC and "seed" not in overrides)
@@ -98,15 +101,3 @@ def bench_row(name: str, default_method: str) -> BenchRow:
                 f"bench.methods: {name!r}: expected a number after the colon, but got {variant!r}."
             ) from None
     return BenchRow(name, name.replace(":", "-"), overrides, method in _DETERMINISTIC)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-
-    try:
-        tree = OmegaConf.to_container(OmegaConf.load(find_yaml(path)))
-    except (OSError, ValueError) as error:
-        raise UserError(f"bench.methods: {path}: cannot be read ({error}).") from error
-    if not isinstance(tree, dict):
-        raise UserError(f"bench.methods: {path}: expected a YAML mapping of options.")
-    return {str(key): value for key, value in tree.items()}

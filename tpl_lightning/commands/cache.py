@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.commands import embedding, joining
+from tpl_lightning.commands.options import option_lines
 from tpl_lightning.errors import UserError, plain_warnings
 
 if TYPE_CHECKING:
@@ -60,7 +61,16 @@ def _print_summary(cache: "EmbeddingCache") -> None:
 def main(arguments: list[str]) -> int:
     """Show or check a cache."""
     if not arguments or set(arguments) & {"-h", "--help"}:
-        print(_USAGE, embedding.USAGE, joining.USAGE, "\n", embedding.options_text(), sep="", end="")
+        print(
+            _USAGE,
+            embedding.USAGE,
+            joining.USAGE,
+            "\n",
+            "embed and import, ",
+            option_lines(embedding.EmbedOptions),
+            sep="",
+            end="",
+        )
         return 0
     name, *rest = arguments
     makers = {"embed": embedding.embed, "import": embedding.import_data, "merge": embedding.merge, "join": joining.join}

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from tpl_lightning.commands.arguments import ClipOptions
 from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import canonical, file_stem
@@ -19,32 +20,12 @@ from tpl_lightning.files import canonical, file_stem
 if TYPE_CHECKING:
     from tpl_lightning.features import Clip
 
-__all__ = ["EXTRACTOR", "ClipOptions", "run_of_clips"]
+__all__ = ["EXTRACTOR", "run_of_clips"]
 
 EXTRACTOR = "hog"
 """What embeds the clips: quick, and needs no weights."""
 
 _DONE = ("alignment.h5", "metrics.json")  # a run that has both is complete
-
-
-class ClipOptions(Protocol):
-    """What the options of ``sync`` and ``view`` have in common."""
-
-    @property
-    def action(self) -> str | None:
-        """What files that lie in no folder of an action show; empty: what their folder is named."""
-
-    @property
-    def cache(self) -> str | None:
-        """The cache of a run."""
-
-    @property
-    def skip_broken(self) -> bool:
-        """Leave out clips that cannot be read."""
-
-    @property
-    def progress(self) -> bool:
-        """Say what is done, a line a stage."""
 
 
 def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipOptions) -> tuple[Path, list[str]]:
@@ -201,7 +182,14 @@ def _fit(cache: Path, run_dir: Path, dataset: str, *, progress: bool) -> None:
         config,
         method="direct",
         data=replace(config.data, dataset=dataset, cache=str(cache)),
-        run=replace(config.run, dir=str(run_dir.parent), name=run_dir.name, wandb="disabled", progress=progress),
+        run=replace(
+            config.run,
+            dir=str(run_dir.parent),
+            name=run_dir.name,
+            wandb="disabled",
+            progress=progress,
+            figures=False,  # the video, or the page, is what was asked for
+        ),
     )
     with contextlib.redirect_stdout(io.StringIO()):  # its table is about labels, of which there are none
         run(config)

@@ -17,24 +17,6 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _wandb_state() -> str:
-    """Tell whether a key for W&B is stored, without a network call."""
-    import netrc
-    import os
-    from urllib.parse import urlparse
-
-    if os.environ.get("WANDB_MODE") in {"offline", "disabled"}:
-        return f"{os.environ['WANDB_MODE']} (WANDB_MODE)"
-    if os.environ.get("WANDB_API_KEY"):
-        return "logged in (WANDB_API_KEY)"
-    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname
-    try:
-        hosts = netrc.netrc(os.environ.get("NETRC")).hosts
-    except (OSError, netrc.NetrcParseError):
-        hosts = {}
-    return f"logged in ({host})" if host in hosts else f"not logged in to {host} (wandb login, or WANDB_API_KEY)"
-
-
 def _devices() -> dict[str, str]:
     """Name the devices that torch sees."""
     import torch
@@ -60,12 +42,14 @@ def main(arguments: list[str]) -> int:
     from rich.table import Table
 
     from tpl_lightning.functional.warps import backend_status, warp_self_test
+    from tpl_lightning.tracking import choose_mode
 
     table = Table("what", "state")
     table.add_row("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}")
     for package in _PACKAGES:
         table.add_row(package, _version(package))
-    for name, state in {**_devices(), "W&B": _wandb_state()}.items():
+    mode, why = choose_mode("auto")
+    for name, state in {**_devices(), "W&B": f"{mode} ({why})"}.items():
         table.add_row(name, state)
     status = backend_status()
     for name, state in status.items():

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.errors import UserError, first_line, plain_warnings
 from tpl_lightning.files import Outputs
 
-__all__ = ["USAGE", "check_out", "embed", "import_data", "merge", "say", "writing_cache"]
+__all__ = ["USAGE", "EmbedOptions", "check_out", "embed", "import_data", "merge", "say", "writing_cache"]
 
 USAGE = """\
        tpl cache embed VIDEOS... out=PATH.h5 [key=value ...]
@@ -61,18 +61,6 @@ class EmbedOptions:
     """Replace a cache that is there."""
     progress: bool = True
     """Show progress."""
-
-
-def options_text() -> str:
-    """Return a line per option."""
-    from tpl_lightning.commands.options import field_docs
-
-    docs = field_docs(EmbedOptions)
-    lines = []
-    for item in fields(EmbedOptions):
-        default = "null" if item.default is None else str(item.default).lower() if item.type is bool else item.default
-        lines.append(f"  {f'{item.name}={default}':<22} {docs[item.name]}")
-    return "\n".join(["options of embed and import (key=default):", *lines, ""])
 
 
 def embed(arguments: list[str]) -> int:

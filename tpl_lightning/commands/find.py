@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tpl_lightning.commands.arguments import parse_arguments
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.commands.arguments import RunOptions, check_ending, run_command
+from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
 if TYPE_CHECKING:
@@ -23,29 +23,25 @@ a video of an embedding cache; of several, `out` is a folder with a table each. 
 the worst that is taken for the action.
 example: tpl find runs/first long.mp4 out=found.csv clips=found/
          tpl sync runs/first found/ out=synced.mp4
-options (key=default):
-  out=found.csv    the table; of several recordings, the folder of that name without its ending
-  clips=null       folder for what is found as clips, <action>/<recording>_<number>.mp4
-  action=null      only this action
-  cache=null       the run's embedding cache, if it has moved
-  progress=true    show progress
 """
 
 
 @dataclass(frozen=True)
-class FindOptions:
-    """Options of ``tpl find``; the usage text says what they mean."""
+class FindOptions(RunOptions):
+    """Options of ``tpl find``."""
 
     out: str = "found.csv"
+    """the table; of several recordings, the folder of that name without its ending"""
     clips: str | None = None
+    """folder for what is found as clips, <action>/<recording>_<number>.mp4"""
     action: str | None = None
-    cache: str | None = None
+    """only this action"""
     progress: bool = True
+    """show progress"""
 
     def __post_init__(self) -> None:
         """Check the ending."""
-        if Path(self.out).suffix.lower() != ".csv":
-            raise UserError(f"tpl find: expected `out` to end in .csv, but got {self.out}.")
+        check_ending("find", self.out, ".csv")
 
 
 def _targets(recordings: "list[Recording]", out: Path) -> list[Path]:
@@ -121,8 +117,4 @@ def _write_clips(
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(_USAGE, end="")
-        return 0
-    with plain_warnings():
-        return run(*parse_arguments("find", arguments, FindOptions))
+    return run_command("find", arguments, _USAGE, FindOptions, run)

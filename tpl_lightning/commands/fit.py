@@ -14,7 +14,7 @@ from tpl_lightning.errors import best_effort
 if TYPE_CHECKING:
     from tpl_lightning.aligners import Features
     from tpl_lightning.data import EmbeddingCache, Splits, VideoSet
-    from tpl_lightning.evaluation import Alignment, Quality, Scores
+    from tpl_lightning.evaluation import Alignment, Scores
     from tpl_lightning.tracking import Mirror
 
 __all__ = ["main"]
@@ -161,13 +161,12 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         scores[config.method] = evaluate(base.align(videos), videos, features=features, raw=False)
     name = config.method if base is None else f"{config.method}{REFINED}"
     scores[name] = own
-    quality = assess(alignment, videos, features)
     metrics = {
         **_flat(scores, name),
         "seconds/fit": seconds_fit,
         "seconds/align": seconds_align,
         **_origin(config, splits),
-        **_quality(quality),
+        **assess(alignment, videos, features).to_metrics(),
         "notes": [*aligner.notes(), *_without_effect(config), *unmeasured(own, videos)],
         **{f"diagnosis/{key}": value for key, value in aligner.diagnosis().items()},
         **_validation_scores(alignment, videos),
@@ -208,17 +207,6 @@ def _origin(config: Config, splits: "Splits") -> dict[str, Any]:
         "videos/train": len(splits.train),
         "videos/val": len(splits.val),
         "videos/test": len(splits.test),
-    }
-
-
-def _quality(quality: "Quality") -> dict[str, Any]:
-    """Return what the alignment looks like without labels, for metrics.json."""
-    return {
-        "quality/score": quality.score,
-        "quality/agreement": quality.agreement,
-        "quality/roughness": quality.roughness,
-        "warnings": quality.warnings,
-        "doubtful_videos": quality.doubtful,
     }
 
 

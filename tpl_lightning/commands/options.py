@@ -1,13 +1,14 @@
-"""Help text of the options, read from the dataclasses themselves."""
+"""Help text of the options, read from the dataclasses themselves: their defaults, and the string below each field."""
 
 import ast
 import inspect
+import textwrap
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from tpl_lightning.config import load_config
 
-__all__ = ["field_docs", "options_help"]
+__all__ = ["field_docs", "option_lines", "options_help"]
 
 _NETWORK_SIZES = ("hidden", "kernel_size", "aligner_filters", "aligner_depth", "dropout", "prototype_length")
 # Options that some rows of the benchmark alone have: the methods that read them.
@@ -20,8 +21,11 @@ _ROWS: dict[str, tuple[str, ...]] = {
 }
 
 
+_INDENT = 25  # columns ahead of what an option means
+
+
 def field_docs(cls: type) -> dict[str, str]:
-    """Return the string below each field in the source."""
+    """Return the string below each field in the source of the class itself."""
     body = ast.parse(inspect.getsource(cls)).body[0]
     assert isinstance(body, ast.ClassDef)
     docs: dict[str, str] = {}
@@ -29,8 +33,21 @@ def field_docs(cls: type) -> dict[str, str]:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             value = getattr(following, "value", None)
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                docs[statement.target.id] = value.value
+                docs[statement.target.id] = " ".join(value.value.split())
     return docs
+
+
+def option_lines(options: type) -> str:
+    """Return a line per option of a command, ``key=default`` and what it means; its own before those that it shares."""
+    docs = {name: text for cls in options.__mro__ if is_dataclass(cls) for name, text in field_docs(cls).items()}
+    known, lines = {item.name: item for item in fields(options)}, ["options (key=default):"]
+    for name, text in docs.items():
+        item = known[name]
+        default = "null" if item.default is None else str(item.default)
+        key = f"{item.metadata.get('key', name)}={default.lower() if item.type is bool else default}"
+        indent = " " * _INDENT
+        lines += textwrap.wrap(text, 120, initial_indent=f"  {key:<{_INDENT - 3}} ", subsequent_indent=indent)
+    return "\n".join(lines) + "\n"
 
 
 def _lines(group: Any, prefix: str, row: str) -> list[str]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpl_lightning.commands.arguments import parse_options
+from tpl_lightning.commands.arguments import check_limits, parse_options
 from tpl_lightning.commands.embedding import check_out, writing_cache
+from tpl_lightning.commands.options import option_lines
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
@@ -18,58 +19,50 @@ With recordings=COUNT: long recordings instead, each with 0 to 12 repetitions of
 that are none of them, as FOLDER/recording_000.mp4 ..., and beside each the truth in the columns of `tpl find`.
 example: tpl render out=data/procedural/genai600.h5 num_clips=600 seed=1
          tpl render out=data/recordings recordings=20
-options (key=default):
-  out=data/procedural/genai.h5   the cache to write
-  videos=null           folder for <action>/<video_id>.mp4; empty: a folder named like the cache, beside it
-  num_clips=82          clips in all, at least two of each action; a larger set holds the clips of a smaller one
-  seed=0                seed of the set
-  tempo_strength=1.0    how uneven the pace is; 0: even
-  actions=null          a list out of bench_press, deadlift, dips, pullups, pushups; empty: all
-  trim=0.0              most that a clip loses at each end, as a share of it: it begins late, or stops early
-  lead=0.0              longest that the figure waits before and after, as a share of the clip: without progress or
-                        phase; with trim too, each end is cut or idle by the toss of a coin
-  size=160              pixels along each side
-  channels=64           principal components of hog
-  recordings=0          recordings to draw into the folder `out`; no clips and no cache then
-  num_workers=null      processes; empty: one per core
-  overwrite=false       replace a cache that is there
-  progress=true         show progress
 """
-
 
 _MOST_TRIMMED, _LONGEST_LEAD = 0.4, 2.0
 
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """Options of ``tpl render``; the usage text says what they mean."""
+    """Options of ``tpl render``."""
 
     out: str = "data/procedural/genai.h5"
+    """the cache to write"""
     videos: str | None = None
+    """folder for <action>/<video_id>.mp4; empty: a folder named like the cache, beside it"""
     num_clips: int = 82
+    """clips in all, at least two of each action; a larger set holds the clips of a smaller one"""
     seed: int = 0
+    """seed of the set"""
     tempo_strength: float = 1.0
+    """how uneven the pace is; 0: even"""
     actions: list[str] | None = None
+    """a list out of bench_press, deadlift, dips, pullups, pushups; empty: all"""
     trim: float = 0.0
+    """most that a clip loses at each end, as a share of it: it begins late, or stops early"""
     lead: float = 0.0
+    """longest that the figure waits before and after, as a share of the clip: without progress or phase; with trim too,
+    each end is cut or idle by the toss of a coin"""
     size: int = 160
+    """pixels along each side"""
     channels: int = 64
+    """principal components of hog"""
     recordings: int = 0
+    """recordings to draw into the folder `out`; no clips and no cache then"""
     num_workers: int | None = None
+    """processes; empty: one per core"""
     overwrite: bool = False
+    """replace a cache that is there"""
     progress: bool = True
+    """show progress"""
 
     def __post_init__(self) -> None:
         """Check what the renderer does not check itself."""
-        limits = {"seed": 0, "tempo_strength": 0, "size": 32, "channels": 1, "recordings": 0, "num_workers": 1}
-        for key, least in limits.items():
-            value = getattr(self, key)
-            if value is not None and value < least:
-                raise UserError(f"tpl render: expected `{key}` to be at least {least}, but got {value}.")
-        for key, most in (("trim", _MOST_TRIMMED), ("lead", _LONGEST_LEAD)):
-            value = getattr(self, key)
-            if not 0 <= value <= most:
-                raise UserError(f"tpl render: expected `{key}` in 0..{most:g}, but got {value}.")
+        check_limits("render", self, seed=(0, None), tempo_strength=(0, None), size=(32, None), channels=(1, None))
+        check_limits("render", self, recordings=(0, None), num_workers=(1, None))
+        check_limits("render", self, trim=(0, _MOST_TRIMMED), lead=(0, _LONGEST_LEAD))
 
 
 def _run_recordings(options: RenderOptions) -> int:
@@ -132,7 +125,7 @@ def run(options: RenderOptions) -> int:
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
     if set(arguments) & {"-h", "--help"}:
-        print(_USAGE, end="")
+        print(_USAGE + option_lines(RenderOptions), end="")
         return 0
     names, options = parse_options("render", arguments, RenderOptions)
     if names:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config import Config, config_to_dict, load_config, load_run_config
+from tpl_lightning.config import Config, config_to_dict, flattened, load_config, load_run_config
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs import find_cache
 
@@ -55,7 +55,7 @@ def _resumed(place: Path, arguments: Sequence[str]) -> Config:
         print(f"Resuming with {stored_file}; {', '.join(files)} is not read again.", file=sys.stderr)
     options = [a for a in arguments if "=" in a and not a.removeprefix("--").startswith("resume=")]
     wanted = load_config(options, defaults=config_to_dict(stored))
-    was, now = _flat(config_to_dict(stored)), _flat(config_to_dict(wanted))
+    was, now = flattened(config_to_dict(stored)), flattened(config_to_dict(wanted))
     for key in sorted(was.keys() | now.keys()):
         is_free = any(key == free or key.startswith(f"{free}.") for free in _FREE) and key not in ("run.name",)
         if not is_free and was.get(key) != now.get(key):
@@ -64,13 +64,6 @@ def _resumed(place: Path, arguments: Sequence[str]) -> Config:
                 f"leave `{key}` out to go on with it, or start a new run without resume."
             )
     return replace(wanted, resume=str(run_dir))
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _shown(value: Any) -> str:

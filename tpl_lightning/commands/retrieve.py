@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tpl_lightning.commands.arguments import parse_arguments
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.commands.arguments import RunOptions, check_ending, check_limits, run_command
+from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical
 
 if TYPE_CHECKING:
@@ -17,33 +17,27 @@ _USAGE = """usage: tpl retrieve RUN [VIDEO|FOLDER ...] video=NAME|FILE time=SECO
 Find the frame of every video of the same action that matches one frame of one video. Writes a contact sheet (PNG) and
 a table (CSV) beside it. Without videos: all of the run.
 example: tpl retrieve runs/first video=jump_03 time=1.4 out=jump.png
-options (key=default):
-  video=           the video asked about: its name, or a file
-  time=null        seconds from its first frame
-  frame=null       or the number of the frame, from 0
-  out=retrieved.png
-  columns=null     pictures side by side; empty: chosen
-  height=220       height of a picture in pixels
-  action=null      what new videos show, where their folder does not say it; auto: find out what they show, as is
-                   done where their folder's name is no action of the run
-  cache=null       the run's embedding cache, if it has moved
 """
 
 _COLUMNS = ("video_id", "split", "frame", "time_s", "exact_time_s", "prototype_time", "phase", "path")
 
 
 @dataclass(frozen=True)
-class RetrieveOptions:
-    """Options of ``tpl retrieve``; the usage text says what they mean."""
+class RetrieveOptions(RunOptions):
+    """Options of ``tpl retrieve``."""
 
     video: str = ""
+    """the video asked about: its name, or a file"""
     time: float | None = None
+    """seconds from its first frame"""
     frame: int | None = None
+    """or the number of the frame, from 0"""
     out: str = "retrieved.png"
+    """the contact sheet"""
     columns: int | None = None
+    """pictures side by side; empty: chosen"""
     height: int = 220
-    action: str | None = None
-    cache: str | None = None
+    """height of a picture in pixels"""
 
     def __post_init__(self) -> None:
         """Check ranges and that exactly one instant is given."""
@@ -51,12 +45,8 @@ class RetrieveOptions:
             raise UserError("tpl retrieve: which video? Say video=NAME or video=FILE.")
         if (self.time is None) == (self.frame is None):
             raise UserError("tpl retrieve: which instant? Say either time=SECONDS or frame=NUMBER.")
-        if Path(self.out).suffix.lower() != ".png":
-            raise UserError(f"tpl retrieve: expected `out` to end in .png, but got {self.out}.")
-        if not 32 <= self.height <= 2160:
-            raise UserError(f"tpl retrieve: expected `height` in 32..2160, but got {self.height}.")
-        if self.columns is not None and self.columns < 1:
-            raise UserError(f"tpl retrieve: expected `columns` to be at least 1, but got {self.columns}.")
+        check_ending("retrieve", self.out, ".png")
+        check_limits("retrieve", self, height=(32, 2160), columns=(1, None))
 
 
 def _instant(query: "Clip", options: RetrieveOptions) -> float:
@@ -125,8 +115,4 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(_USAGE, end="")
-        return 0
-    with plain_warnings():
-        return run(*parse_arguments("retrieve", arguments, RetrieveOptions))
+    return run_command("retrieve", arguments, _USAGE, RetrieveOptions, run)

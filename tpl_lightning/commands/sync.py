@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tpl_lightning.commands.arguments import parse_arguments
+from tpl_lightning.commands.arguments import ClipOptions, check_ending, check_limits, run_command
 from tpl_lightning.commands.clip_runs import run_of_clips
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, unique_stems
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SyncOptions", "main"]
 
 _MAX_FPS = 240.0  # slow motion of phones
+_THREADS = 2  # of the encoder, which takes longest
 
 _USAGE = """usage: tpl sync RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
 Resample videos onto the prototype timeline of their action and show them side by side: originals above, in step below.
@@ -26,54 +27,38 @@ run. With several actions one file each is written. Audio is dropped. Without a 
 or of action folders) are embedded and aligned first; that is kept below runs/ and found again while they stay the same.
 example: tpl sync clips/ out=synced.mp4
          tpl sync runs/first clips/ out=synced.mp4 action=deadlift speed=0.5
-options (key=default):
-  out=synced.mp4         the file: .mp4, .mov, .mkv, .avi or .webm
-  originals=true         show the originals above
-  action=null            only this action; also what new videos show, where their folder does not say it; auto: find
-                         out what they show, as is done where their folder's name is no action of the run
-  columns=null           videos side by side; empty: chosen
-  height=null width=null size of a cell in pixels; empty: as fits 1920 x 1080
-  speed=1.0              0.5 plays at half the speed
-  fps=null               frames per second; empty: the videos' own
-  reference=prototype    the clock: prototype, or the name of a video that plays at its own tempo
-  skip_broken=false      leave out videos that cannot be read
-  progress=true          show progress
-  separate=false         also write each synced video as a file of its own, into a folder named like `out`, with
-                         frames.csv: which frame of the source each shows
-  cache=null             the run's embedding cache, if it has moved
 """
 
 
 @dataclass(frozen=True)
-class SyncOptions:
-    """Options of ``tpl sync``; the usage text says what they mean."""
+class SyncOptions(ClipOptions):
+    """Options of ``tpl sync``."""
 
     out: str = "synced.mp4"
+    """the file: .mp4, .mov, .mkv, .avi or .webm"""
     originals: bool = True
-    action: str | None = None
+    """show the originals above"""
     columns: int | None = None
+    """videos side by side; empty: chosen"""
     height: int | None = None
+    """of a cell in pixels; empty, as the width: as fits 1920 x 1080"""
     width: int | None = None
+    """of a cell in pixels"""
     speed: float = 1.0
+    """0.5 plays at half the speed"""
     fps: float | None = None
+    """frames per second; empty: the videos' own"""
     reference: str = "prototype"
+    """the clock: prototype, or the name of a video that plays at its own tempo"""
     separate: bool = False
-    cache: str | None = None
-    skip_broken: bool = False
-    progress: bool = True
+    """also write each synced video as a file of its own, into a folder named like `out`, with frames.csv: which frame
+    of the source each shows"""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for key, low in (("columns", 1), ("height", 16), ("width", 16)):
-            value = getattr(self, key)
-            if value is not None and value < low:
-                raise UserError(f"tpl sync: expected `{key}` to be at least {low}, but got {value}.")
-        if not 0.01 <= self.speed <= 100:
-            raise UserError(f"tpl sync: expected `speed` in 0.01..100, but got {self.speed}.")
-        if self.fps is not None and not 1 <= self.fps <= 240:
-            raise UserError(f"tpl sync: expected `fps` in 1..240, but got {self.fps}.")
-        if Path(self.out).suffix.lower() not in {".mp4", ".mov", ".mkv", ".avi", ".webm"}:
-            raise UserError(f"tpl sync: expected `out` to end in .mp4, .mov, .mkv, .avi or .webm, but got {self.out}.")
+        check_limits("sync", self, columns=(1, None), height=(16, None), width=(16, None))
+        check_limits("sync", self, speed=(0.01, 100), fps=(1, 240))
+        check_ending("sync", self.out, ".mp4", ".mov", ".mkv", ".avi", ".webm")
 
 
 def _write_action(
@@ -124,7 +109,7 @@ def _write_action(
     count = len(grid.elapsed_s) + options.separate * len(clips) * len(alone)
     with Progress(f"Writing frames of {action}", count, enabled=options.progress) as bar:
         with outputs.writing(out) as part:
-            write_video(part, counted(grid.frames(), bar), fps)
+            write_video(part, counted(grid.frames(), bar), fps, threads=_THREADS)
         if not options.separate:
             return [out]
         targets = separate_targets(out.with_suffix(""), [clip.video.video_id for clip in clips])
@@ -190,8 +175,4 @@ def run(folder: Path, names: list[str], options: SyncOptions) -> int:
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(_USAGE, end="")
-        return 0
-    with plain_warnings():
-        return run(*parse_arguments("sync", arguments, SyncOptions))
+    return run_command("sync", arguments, _USAGE, SyncOptions, run)

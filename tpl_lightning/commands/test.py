@@ -13,7 +13,7 @@ from tpl_lightning.runs import find_cache
 if TYPE_CHECKING:
     import numpy as np
 
-    from tpl_lightning.aligners import Aligner
+    from tpl_lightning.aligners import StoredAligner
     from tpl_lightning.data import VideoSet
     from tpl_lightning.evaluation import Alignment
 
@@ -102,7 +102,7 @@ def _recognised(videos: "VideoSet", folder: Path, *, every: bool) -> "tuple[Vide
     return videos.with_action(np.array(action)).select(kept), float(np.mean(named)) if named else None
 
 
-def _labels_of_prototypes(aligner: "Aligner", alignment: "Alignment") -> "dict[str, np.ndarray]":
+def _labels_of_prototypes(aligner: "StoredAligner", alignment: "Alignment") -> "dict[str, np.ndarray]":
     """Return the stored labels of each action; raise where they are not those of the prototypes aligned to."""
     labels = aligner.prototype_labels()
     for action, length in zip(alignment.action.tolist(), alignment.prototype_length.tolist(), strict=True):

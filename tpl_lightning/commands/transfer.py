@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tpl_lightning.commands.arguments import parse_arguments
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.commands.arguments import RunOptions, check_ending, run_command
+from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical
 
 if TYPE_CHECKING:
@@ -21,40 +21,31 @@ label has on the prototype timeline. Without videos: all of the run (their files
 example: tpl transfer runs/first clips/ out=labels.csv
          tpl transfer runs/first clips/ labels=mine.eaf from=clips/jump_03.mp4      label one video, get all
          tpl transfer runs/first what=progress out=progress.parquet
-options (key=default):
-  what=labels      labels, or progress: a row per frame with video, frame, time_s, progress in 0..1 and action
-  out=labels.csv   .csv, .json, or .eaf for ELAN (of several videos: a folder with a file each); of progress
-                   progress.csv, .csv or .parquet
-  labels=null      labels to carry instead of those in the run's cache: .csv, .json or .eaf (data/README.md)
-  from=null        the video whose labels these are, name or file; empty: all that the labels name vote
-  action=null      only this action; also what new videos show, where their folder does not say it; auto: find out
-                   what they show, as is done where their folder's name is no action of the run
-  cache=null       the run's embedding cache, if it has moved
 """
 
 _ENDINGS = {"labels": (".csv", ".json", ".eaf"), "progress": (".csv", ".parquet")}
 
 
 @dataclass(frozen=True)
-class TransferOptions:
-    """Options of ``tpl transfer``; the usage text says what they mean."""
+class TransferOptions(RunOptions):
+    """Options of ``tpl transfer``."""
 
-    out: str | None = None
-    labels: str | None = None
-    source: str | None = field(default=None, metadata={"key": "from"})  # `from` is a word of the language
-    action: str | None = None
-    cache: str | None = None
     what: Literal["labels", "progress"] = "labels"
+    """labels, or progress: a row per frame with video, frame, time_s, progress in 0..1 and action"""
+    out: str | None = None
+    """.csv, .json, or .eaf for ELAN (of several videos: a folder with a file each); of progress .csv or .parquet;
+    empty: labels.csv or progress.csv"""
+    labels: str | None = None
+    """labels to carry instead of those in the run's cache: .csv, .json or .eaf (data/README.md)"""
+    source: str | None = field(default=None, metadata={"key": "from"})  # `from` is a word of the language
+    """the video whose labels these are, name or file; empty: all that the labels name vote"""
 
     def __post_init__(self) -> None:
         """Check endings and that options go together."""
         if self.what not in _ENDINGS:
             raise UserError(f"tpl transfer: expected what=labels or what=progress, but got {self.what}.")
-        endings = _ENDINGS[self.what]
-        if self.out is not None and Path(self.out).suffix.lower() not in endings:
-            raise UserError(
-                f"tpl transfer: what={self.what}: expected `out` to end in {', '.join(endings)}, but got {self.out}."
-            )
+        if self.out is not None:
+            check_ending(f"transfer what={self.what}", self.out, *_ENDINGS[self.what])
         if self.what == "progress" and (self.labels is not None or self.source is not None):
             raise UserError("tpl transfer: what=progress needs no labels; leave `labels` and `from` out.")
         if self.source is not None and self.labels is None:
@@ -139,8 +130,4 @@ def run(folder: Path, names: list[str], options: TransferOptions) -> int:
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(_USAGE, end="")
-        return 0
-    with plain_warnings():
-        return run(*parse_arguments("transfer", arguments, TransferOptions))
+    return run_command("transfer", arguments, _USAGE, TransferOptions, run)

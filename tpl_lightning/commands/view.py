@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpl_lightning.commands.arguments import parse_arguments
+from tpl_lightning.commands.arguments import ClipOptions, check_limits, run_command
 from tpl_lightning.commands.clip_runs import run_of_clips
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
 __all__ = ["ViewOptions", "main"]
@@ -19,32 +19,21 @@ Without a run the clips (a folder of one action, or of action folders) are embed
 below runs/ and found again while they stay the same.
 example: tpl view clips/
          tpl view runs/first
-options (key=default):
-  out=null      the folder; empty: RUN/view
-  action=null   only this action; also what new videos show, where their folder does not say it; auto: find out what
-                they show, as is done where their folder's name is no action of the run
-  size=null     longest side in pixels to shrink videos to; empty: copied as they are where browsers play them
-  cache=null    the run's embedding cache, if it has moved
-  skip_broken=false   leave out videos that cannot be read
-  progress=true       show progress
 """
 
 
 @dataclass(frozen=True)
-class ViewOptions:
-    """Options of ``tpl view``; the usage text says what they mean."""
+class ViewOptions(ClipOptions):
+    """Options of ``tpl view``."""
 
     out: str | None = None
-    action: str | None = None
+    """the folder; empty: RUN/view"""
     size: int | None = None
-    cache: str | None = None
-    skip_broken: bool = False
-    progress: bool = True
+    """longest side in pixels to shrink videos to; empty: copied as they are where browsers play them"""
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if self.size is not None and self.size < 32:
-            raise UserError(f"tpl view: expected `size` to be at least 32, but got {self.size}.")
+        check_limits("view", self, size=(32, None))
 
 
 def run(folder: Path, names: list[str], options: ViewOptions) -> int:
@@ -76,8 +65,4 @@ def run(folder: Path, names: list[str], options: ViewOptions) -> int:
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(_USAGE, end="")
-        return 0
-    with plain_warnings():
-        return run(*parse_arguments("view", arguments, ViewOptions))
+    return run_command("view", arguments, _USAGE, ViewOptions, run)

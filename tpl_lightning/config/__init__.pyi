@@ -1,19 +1,10 @@
 from .check import near_miss
 from .fits import DirectConfig
-from .loading import (
-    Config,
-    DataConfig,
-    complete_config,
-    config_to_dict,
-    differences,
-    is_file,
-    load_config,
-    load_run_config,
-    save_config,
-    split_argument,
-    to_yaml,
-)
+from .loading import is_file, load_config, read_yaml, split_argument
 from .packaged import find_yaml, packaged_names
+from .runs import DataConfig
+from .stored import complete_config, differences, load_run_config, save_config, to_yaml
+from .tree import Config, config_to_dict, flattened
 from .typed import field_type, read_typed
 
 __all__ = [
@@ -25,12 +16,14 @@ __all__ = [
     "differences",
     "field_type",
     "find_yaml",
+    "flattened",
     "is_file",
     "load_config",
     "load_run_config",
     "near_miss",
     "packaged_names",
     "read_typed",
+    "read_yaml",
     "save_config",
     "split_argument",
     "to_yaml",

@@ -1,8 +1,7 @@
 from .alignment import Alignment, Warp, faced_positions, idle_frames, prototype_grid
 from .plots import first_component, phase_colors, plot_alignment, plot_prototype, plot_signal, plot_warps
 from .quality import Quality, assess
-from .scores import Scores, evaluate, unmeasured
-from .votes import voted_labels
+from .scores import Scores, evaluate, unmeasured, voted_labels
 
 __all__ = [
     "Alignment",

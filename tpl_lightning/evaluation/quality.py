@@ -1,16 +1,17 @@
 """How good an alignment is, without labels: agreement of the aligned videos, roughness of their warps, warnings."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
+from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
 from tpl_lightning.groupwise import leave_one_out_error
-from tpl_lightning.metrics import ROUGHNESS_WEIGHT
 
 __all__ = ["Quality", "assess"]
 
@@ -21,6 +22,7 @@ _SHARED = 0.15
 _UNLIKE, _FAR = 0.1, 0.45  # correlation with the others, itself and per median, below which a video is doubtful
 _OUTLYING, _USUAL = 6.0, 0.05  # deviations below the median, and the least that counts as one
 _MOVED = 0.02  # of the duration, from which on a warp says something
+_FIGURES = ("score", "agreement", "roughness")
 _NAMED = 20  # doubtful videos that a warning names
 
 
@@ -42,6 +44,18 @@ class Quality:
     roughness: float
     warnings: list[str]
     doubtful: list[str]
+
+    def to_metrics(self) -> dict[str, Any]:
+        """Return the figures by their names in metrics.json."""
+        figures = {f"quality/{name}": getattr(self, name) for name in _FIGURES}
+        return {**figures, "warnings": self.warnings, "doubtful_videos": self.doubtful}
+
+    @classmethod
+    def from_metrics(cls, metrics: Mapping[str, Any]) -> "Quality":
+        """Return the figures that metrics.json holds; NaN where one is missing."""
+        found = [metrics.get(f"quality/{name}") for name in _FIGURES]
+        score, agreement, roughness = (math.nan if value is None else float(value) for value in found)
+        return cls(score, agreement, roughness, metrics.get("warnings") or [], metrics.get("doubtful_videos") or [])
 
 
 def _disagreement(aligned: np.ndarray, there: np.ndarray | None = None) -> float:

@@ -1,25 +1,35 @@
 """Scores of an alignment: CBC, PLP, key-event spread, warp error; on embeddings phase accuracy and Kendall's tau."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.evaluation.embedding_scores import embedding_scores
-from tpl_lightning.evaluation.votes import batches, elected_labels, stacked_labels, table_sizes
-from tpl_lightning.functional import within_ends
-from tpl_lightning.metrics import (
-    CycleBackConsistency,
-    KeyEventSpread,
-    PhaseLabelPropagation,
+from tpl_lightning.functional import resample, resample_nearest, within_ends
+from tpl_lightning.functional.scores import (
+    VideoRows,
+    agreement_sum,
+    kendall_tau_sums,
+    key_event_moments,
+    label_shares,
+    phase_accuracy_sums,
+    prototype_labels,
+    prototype_votes,
+    spread_from_moments,
 )
+from tpl_lightning.groupwise import chunks
 
-__all__ = ["Scores", "evaluate", "unmeasured"]
+__all__ = ["Scores", "evaluate", "unmeasured", "voted_labels"]
+
+# Kendall's tau compares each video of an action with each: of splits that are larger, so many of an action are taken.
+_LARGE, _OF_AN_ACTION = 2000, 20
+_CHUNK = 256  # videos scored at once; bounds the memory, changes no figure
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,189 @@ class Scores:
     overall: dict[str, float]
     per_action: dict[str, dict[str, float]]
     prototype_labels: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def _padded(parts: list[np.ndarray], fill: float) -> Tensor:
+    """Return arrays (L_i, ...) as one padded tensor (n, longest, ...)."""
+    lengths = np.array([len(part) for part in parts])
+    padded = np.full((len(parts), int(lengths.max()), *parts[0].shape[1:]), fill, dtype=parts[0].dtype)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(parts)
+    return torch.from_numpy(padded)
+
+
+def _codes(videos: VideoSet) -> Tensor:
+    """Return the number of each video's action, (N,) int64."""
+    return torch.from_numpy(np.searchsorted(videos.actions, videos.action))
+
+
+def _facing(sources: Sequence[np.ndarray], videos: VideoSet, rows: np.ndarray) -> dict[str, Any]:
+    """Return what of some videos faces the prototypes, in the argument names of ``prototype_votes``.
+
+    Args:
+        sources: T^theta at the prototype points, (L,), of each video.
+        videos: N of them.
+        rows: (n,) their positions.
+    """
+    return {
+        "labels": _padded([videos.labels(i).astype(np.int64) for i in rows], fill=-1),
+        "lengths": torch.from_numpy(videos.lengths[rows]),
+        "action": _codes(videos)[rows],
+        "source_position": _padded([sources[i] for i in rows], fill=2.0),
+        "prototype_length": torch.tensor([len(sources[i]) for i in rows]),
+    }
+
+
+def _batches(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> Iterator[dict[str, Any]]:
+    """Yield padded tensors of the kept videos, in the argument names of the metrics."""
+    sources = [alignment.source(i) for i in range(len(alignment))]
+    kept = np.flatnonzero(keep)
+    for part in chunks(len(kept), _CHUNK):
+        rows = kept[part]
+        yield {"position": _padded([alignment.faced(i) for i in rows], fill=0.0), **_facing(sources, videos, rows)}
+
+
+def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> dict[str, float]:
+    """Mean |recovered - true| progress per action after the best monotone map of the prototype timeline."""
+    errors: dict[str, float] = {}
+    for action in videos.actions:
+        rows = np.flatnonzero(keep & (videos.action == action))
+        pairs = [(alignment.position(i), videos.progress(i)) for i in rows.tolist()]
+        # Idle frames have no progress.
+        known = [(x[~np.isnan(y)], y[~np.isnan(y)]) for x, y in pairs if y is not None and not np.isnan(y).all()]
+        if not known:
+            errors[action] = math.nan
+            continue
+        from sklearn.isotonic import IsotonicRegression  # slow to import, and seldom needed
+
+        x, y = (np.concatenate(part).astype(np.float64) for part in zip(*known, strict=True))
+        recovered = IsotonicRegression(out_of_bounds="clip").fit_transform(x, y)
+        bounds = np.cumsum([len(p) for p, _ in known])[:-1]
+        errors[action] = float(np.mean([e.mean() for e in np.split(np.abs(recovered - y), bounds)]))
+    return errors
+
+
+def _without_begun(labels: Tensor, source: Tensor) -> Tensor:
+    """Return labels (n, T) without the phase that a video is in where it misses the begin: nobody saw that begin."""
+    first = source[:, :1]
+    begun = (labels == labels[:, :1]) & (first < 0) & ~within_ends(first)
+    return labels.where(~begun, -1)
+
+
+class _LabelSums(NamedTuple):
+    """What the scores by labels need of some videos: sums over them, so those of two sets add up."""
+
+    votes: Tensor
+    """(A, P, K)."""
+    shares: Tensor
+    """(A, P, K)."""
+    videos: Tensor
+    """(A,), those with a labelled frame."""
+    moments: Tensor
+    """(3, A, K) number, sum and sum of squares of the event times."""
+
+
+def _label_sums(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> _LabelSums:
+    sizes: dict[str, Any] = _sizes(videos, int(alignment.prototype_length.max()))
+    actions, phases, points = sizes["num_actions"], sizes["num_phases"], sizes["max_length"]
+    sums = _LabelSums(
+        votes=torch.zeros(actions, points, phases, dtype=torch.int64),
+        shares=torch.zeros(actions, points, phases, dtype=torch.float64),
+        videos=torch.zeros(actions, dtype=torch.int64),
+        moments=torch.zeros(3, actions, phases, dtype=torch.float64),
+    )
+    for batch in _batches(alignment, videos, keep):
+        position, source = batch.pop("position"), batch.pop("source_position")
+        votes = prototype_votes(source_position=source, **batch, **sizes)
+        shares, count = label_shares(position, **batch, **sizes)
+        seen = _without_begun(batch["labels"], source)
+        moments = key_event_moments(
+            position, seen, batch["lengths"], batch["action"], num_actions=actions, num_phases=phases
+        )
+        sums = _LabelSums(*map(torch.add, sums, (votes, shares, count, torch.stack([m.double() for m in moments]))))
+    return sums
+
+
+def _some(keep: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """Return the mask of the kept videos; of many at most ``_OF_AN_ACTION`` of each action, evenly spread."""
+    if keep.sum() <= _LARGE:
+        return keep
+    chosen = np.zeros(len(keep), dtype=bool)
+    for name in np.unique(action[keep]):
+        rows = np.flatnonzero(keep & (action == name))
+        chosen[rows[np.linspace(0, len(rows) - 1, min(len(rows), _OF_AN_ACTION)).round().astype(int)]] = True
+    return chosen
+
+
+def _on_prototype(source: np.ndarray, frames: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a video's features (n, K) and labels (n,) at the prototype points where it has a frame.
+
+    Args:
+        source: T^theta at the prototype points, (L,).
+        frames: (L_i, K).
+        labels: (L_i,).
+    """
+    times, length = torch.from_numpy(source)[None], torch.tensor([len(frames)])
+    there = within_ends(times[0])
+    aligned, shown = resample(frames[None], times, length)[0], resample_nearest(labels[None], times, length)[0]
+    if not there.any():  # a video without a frame on the timeline stands at its begin, without a label
+        return aligned[:1], torch.tensor([-1])
+    return aligned[there], shown[there]
+
+
+def _embedding_scores(
+    alignment: Alignment,
+    videos: VideoSet,
+    features: Callable[[np.ndarray], np.ndarray],
+    splits: dict[str, np.ndarray],
+    *,
+    raw: bool,
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return phase accuracy and Kendall's tau, on aligned and maybe on raw frames: sums and numbers by action.
+
+    Of large splits those of a part of the videos.
+    """
+    num_actions = len(videos.actions)
+    sides = {"": _on_prototype, "_raw": lambda _, frames, labels: (frames, labels)} if raw else {"": _on_prototype}
+    num_channels = features(videos.read(0)).shape[1]
+    rows: dict[str, VideoRows] = {}
+    for split, every in splits.items():
+        chosen = np.flatnonzero(_some(every, videos.action)).tolist()
+        frames = [torch.from_numpy(features(videos.read(i))).float() for i in chosen]
+        labels = [torch.from_numpy(videos.labels(i).astype(np.int64)) for i in chosen]
+        for side, shown in sides.items():
+            parts = [shown(alignment.source(i), *own) for i, *own in zip(chosen, frames, labels, strict=True)]
+            rows[split + side] = VideoRows(
+                frames=torch.cat([torch.zeros(0, num_channels), *(part for part, _ in parts)]),
+                labels=torch.cat([torch.zeros(0, dtype=torch.int64), *(part for _, part in parts)]),
+                lengths=torch.tensor([len(part) for part, _ in parts], dtype=torch.int64),
+                action=_codes(videos)[chosen],
+            )
+    scores = {}
+    for side in sides:
+        train, test = rows[f"train{side}"], rows[f"test{side}"]
+        scores[f"test/phase_accuracy{side}"] = phase_accuracy_sums(train, test, num_actions=num_actions)
+        scores[f"train/kendall_tau{side}"] = kendall_tau_sums(train, num_actions=num_actions)
+        scores[f"test/kendall_tau{side}"] = kendall_tau_sums(test, num_actions=num_actions)
+    return scores
+
+
+def _label_scores(
+    alignment: Alignment, videos: VideoSet, splits: dict[str, np.ndarray], prototypes: dict[str, np.ndarray] | None
+) -> tuple[dict[str, tuple[Tensor, Tensor]], dict[str, np.ndarray]]:
+    """Return CBC, PLP and the key-event spread, as sums and numbers by action, and the labels of the prototypes."""
+    train, test = (_label_sums(alignment, videos, keep) for keep in splits.values())
+    labels = prototype_labels(train.votes)
+    if prototypes is not None:
+        for own, action in zip(labels, videos.actions, strict=True):
+            own[: len(prototypes[action])] = torch.from_numpy(prototypes[action])
+    spread = spread_from_moments(*(train.moments + test.moments))
+    scores = {
+        "train/cbc": (agreement_sum(train.shares, labels), train.videos),
+        # Videos of an action whose prototype has no label at all are not scored.
+        "test/plp": (agreement_sum(test.shares, labels), test.videos * (labels >= 0).any(1)),
+        "event_spread": (spread.nansum(1), (~spread.isnan()).sum(1)),
+    }
+    return scores, _labels_of(labels, alignment.action, alignment.prototype_length)
 
 
 def evaluate(
@@ -63,75 +256,20 @@ def evaluate(
     """
     if list(alignment.video_id) != list(videos.video_id):
         raise ValueError("Expected the rows of `alignment` in the order of `videos`.")
-    train, test = alignment.split == "train", alignment.split == "test"
+    splits = {split: alignment.split == split for split in ("train", "test")}
     if prototypes is not None:
-        train, test = np.zeros(len(alignment), dtype=bool), np.ones(len(alignment), dtype=bool)
-    found, labels = _label_scores(alignment, videos, prototypes, train, test)
+        splits = {split: np.full(len(alignment), split == "test") for split in splits}
+    sums, labels = _label_scores(alignment, videos, splits, prototypes)
     if features is not None:
-        splits = {"train": train, "test": test}
-        found |= embedding_scores(alignment, videos, features, splits, videos.actions, raw=raw)
-    found["warp_error"] = _warp_error(alignment, videos, train | test)
-    overall = {name: value for name, (value, _) in found.items()}
-    per_action = {a: {name: values[i] for name, (_, values) in found.items()} for i, a in enumerate(videos.actions)}
+        sums |= _embedding_scores(alignment, videos, features, splits, raw=raw)
+    overall = {name: float(total.sum() / count.sum()) for name, (total, count) in sums.items()}
+    by_action = {name: (total / count).tolist() for name, (total, count) in sums.items()}
+    errors = _warp_error(alignment, videos, splits["train"] | splits["test"])
+    by_action["warp_error"] = [errors[action] for action in videos.actions]
+    known = [value for value in errors.values() if not math.isnan(value)]
+    overall["warp_error"] = float(np.mean(known)) if known else math.nan
+    per_action = {a: {name: values[i] for name, values in by_action.items()} for i, a in enumerate(videos.actions)}
     return Scores(overall, per_action, labels)
-
-
-def _label_scores(
-    alignment: Alignment,
-    videos: VideoSet,
-    prototypes: dict[str, np.ndarray] | None,
-    train: np.ndarray,
-    test: np.ndarray,
-) -> tuple[dict[str, tuple[float, list[float]]], dict[str, np.ndarray]]:
-    """Return CBC, PLP and the spread of key events, overall and of each action, and the labels of the prototypes."""
-    size = table_sizes(videos, int(alignment.prototype_length.max()))
-    # All videos are here, on whichever rank this runs: nothing is to be joined with other ranks.
-    alone: dict[str, Any] = {"sync_on_compute": False}
-    cbc, plp = CycleBackConsistency(**size, **alone), PhaseLabelPropagation(**size, **alone)
-    spread = KeyEventSpread(num_actions=size["num_actions"], num_phases=size["num_phases"], **alone)
-    if prototypes is not None:
-        plp.set_prototype_labels(stacked_labels(prototypes, videos.actions, size["max_length"]))
-    for batch in batches(alignment, videos, train):
-        cbc.update(**batch)
-        plp.update_prototype(**{k: v for k, v in batch.items() if k != "position"})
-    for batch in batches(alignment, videos, test):
-        plp.update(**{k: v for k, v in batch.items() if k != "source_position"})
-    for batch in batches(alignment, videos, train | test):
-        spread.update(batch["position"], _without_begun(batch), batch["lengths"], batch["action"])
-    scores = {
-        name: (float(metric.compute()) if metric.update_called else math.nan, metric.per_action().tolist())
-        for name, metric in (("train/cbc", cbc), ("test/plp", plp), ("event_spread", spread))
-    }
-    lengths = {str(a): int(n) for a, n in zip(alignment.action, alignment.prototype_length, strict=True)}
-    return scores, elected_labels(plp, lengths)
-
-
-def _warp_error(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> tuple[float, list[float]]:
-    """Mean |recovered - true| progress after the best monotone map of the prototype timeline: overall, by action."""
-    errors: list[float] = []
-    for action in videos.actions:
-        rows = np.flatnonzero(keep & (videos.action == action))
-        pairs = [(alignment.position(i), videos.progress(i)) for i in rows.tolist()]
-        # Idle frames have no progress.
-        measured = [(x[~np.isnan(y)], y[~np.isnan(y)]) for x, y in pairs if y is not None and not np.isnan(y).all()]
-        if not measured:
-            errors.append(math.nan)
-            continue
-        from sklearn.isotonic import IsotonicRegression  # slow to import, and seldom needed
-
-        x, y = (np.concatenate(part).astype(np.float64) for part in zip(*measured, strict=True))
-        recovered = IsotonicRegression(out_of_bounds="clip").fit_transform(x, y)
-        bounds = np.cumsum([len(p) for p, _ in measured])[:-1]
-        errors.append(float(np.mean([e.mean() for e in np.split(np.abs(recovered - y), bounds)])))
-    known = [error for error in errors if not math.isnan(error)]
-    return (float(np.mean(known)) if known else math.nan), errors
-
-
-def _without_begun(batch: dict[str, Tensor]) -> Tensor:
-    """Return labels (n, T) without the phase that a video is in where it misses the begin: nobody saw that begin."""
-    labels, first = batch["labels"], batch["source_position"][:, :1]
-    begun = (labels == labels[:, :1]) & (first < 0) & ~within_ends(first)
-    return labels.where(~begun, -1)
 
 
 def unmeasured(scores: Scores, videos: VideoSet) -> list[str]:
@@ -155,3 +293,33 @@ def unmeasured(scores: Scores, videos: VideoSet) -> list[str]:
             reason = "the labels of training and test videos have no action, or no two phases, in common"
         reasons.setdefault(reason, []).append(name)
     return [f"{', '.join(names)} not measured: {reason}." for reason, names in reasons.items()]
+
+
+def voted_labels(sources: Sequence[np.ndarray], videos: VideoSet) -> dict[str, np.ndarray]:
+    """Return the labels A^ (L,) of each action's prototype [8] by the votes of all these videos.
+
+    Args:
+        sources: T^theta at the prototype points, (L,), of each video.
+        videos: The videos.
+    """
+    lengths = np.array([len(source) for source in sources])
+    every = np.arange(len(videos))
+    sizes: dict[str, Any] = _sizes(videos, int(lengths.max()))
+    votes = [prototype_votes(**_facing(sources, videos, every[part]), **sizes) for part in chunks(len(videos), _CHUNK)]
+    labels = prototype_labels(torch.stack(votes).sum(0))
+    return _labels_of(labels, videos.action, lengths)
+
+
+def _sizes(videos: VideoSet, longest: int) -> dict[str, int]:
+    """Return the sizes of the tables of votes, prototypes having at most ``longest`` points."""
+    return {
+        "num_actions": len(videos.actions),
+        "num_phases": max([len(videos.phase_names.get(a, ())) for a in videos.actions] + [1]),
+        "max_length": longest,
+    }
+
+
+def _labels_of(labels: Tensor, action: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the labels (L,) of each action's prototype, of a table (A, P) and the (N,) actions and lengths L."""
+    longest = dict(zip(action.tolist(), lengths.tolist(), strict=True))
+    return {name: labels[i, : longest[name]].numpy() for i, name in enumerate(sorted(longest))}

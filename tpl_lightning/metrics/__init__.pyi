@@ -1,4 +1,4 @@
-from .alignment_score import ROUGHNESS_WEIGHT, AlignmentScore
+from .alignment_score import AlignmentScore
 from .cbc import CycleBackConsistency
 from .kendalls_tau import KendallsTau
 from .key_events import KeyEventSpread
@@ -6,7 +6,6 @@ from .phase_accuracy import PhaseAccuracy
 from .plp import PhaseLabelPropagation
 
 __all__ = [
-    "ROUGHNESS_WEIGHT",
     "AlignmentScore",
     "CycleBackConsistency",
     "KendallsTau",

@@ -6,13 +6,12 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import frame_times, length_mask, resample
+from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
 from tpl_lightning.metrics.base import SumMetric
 from tpl_lightning.shapes import Bool, Float, Int
 
-__all__ = ["ROUGHNESS_WEIGHT", "AlignmentScore"]
+__all__ = ["AlignmentScore"]
 
-ROUGHNESS_WEIGHT = 0.1
-"""Price of roughness against agreement, where the score follows CBC and PLP best (docs/lab_notes/quality.md)."""
 _FLAT = 1e-3  # slopes below count as this
 
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from tpl_lightning.functional.scores import Distance, TauVariant, pairwise_kendall_tau
+from tpl_lightning.functional.scores import Distance, TauVariant, kendall_tau_sums
 from tpl_lightning.metrics.rows import VideoMetric
 from tpl_lightning.shapes import Float, Int
 
@@ -33,6 +32,7 @@ class KendallsTau(VideoMetric):
         Dwibedi et al., Temporal Cycle-Consistency Learning, CVPR 2019.
 
     Example:
+        >>> import torch
         >>> from tpl_lightning.metrics import KendallsTau
         >>> metric = KendallsTau(num_actions=1, num_channels=1)
         >>> walk = torch.arange(4.0).view(1, 4, 1).repeat(2, 1, 1)
@@ -75,10 +75,4 @@ class KendallsTau(VideoMetric):
 
     def _totals(self) -> tuple[Tensor, Tensor]:
         videos = self._videos("all")
-        total = torch.zeros(self.num_actions, dtype=torch.float64, device=self.device)
-        count = torch.zeros(self.num_actions, dtype=torch.int64, device=self.device)
-        for action in videos.action.unique().tolist():
-            own = videos.of_action(action)
-            tau = pairwise_kendall_tau(own.padded(), own.lengths, distance=self.distance, variant=self.variant)
-            total[action], count[action] = tau.nansum(), (~tau.isnan()).sum()
-        return total, count
+        return kendall_tau_sums(videos, num_actions=self.num_actions, distance=self.distance, variant=self.variant)

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional.scores import fit_phase_classifier
-from tpl_lightning.metrics.rows import VideoMetric, VideoRows
+from tpl_lightning.functional.scores import phase_accuracy_sums
+from tpl_lightning.metrics.rows import VideoMetric
 from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PhaseAccuracy"]
@@ -81,22 +81,4 @@ class PhaseAccuracy(VideoMetric):
         self._append("train", embeddings, lengths, action, video_index, labels)
 
     def _totals(self) -> tuple[Tensor, Tensor]:
-        train, test = self._videos("train"), self._videos("test")
-        total = torch.zeros(self.num_actions, dtype=torch.float64)
-        count = torch.zeros(self.num_actions, dtype=torch.int64)
-        for action in test.action.unique().tolist():
-            scores = _score(train.of_action(action), test.of_action(action))
-            total[action], count[action] = scores.sum(), len(scores)
-        return total.to(self.device), count.to(self.device)
-
-
-def _score(train: VideoRows, test: VideoRows) -> Tensor:
-    """Return the share of right frames of each test video with labelled frames, float64; none without a classifier."""
-    known, asked = train.labels >= 0, (test.labels >= 0).cpu()
-    if not known.any() or not asked.any():
-        return torch.zeros(0, dtype=torch.float64)
-    classifier = fit_phase_classifier(*(x[known].cpu().numpy() for x in (train.frames, train.labels, train.video)))
-    labels, video = test.labels.cpu()[asked], test.video.cpu()[asked]
-    right = torch.from_numpy(classifier.predict(test.frames.cpu()[asked].numpy())) == labels
-    frames = torch.bincount(video)
-    return (torch.bincount(video, weights=right.double()) / frames)[frames > 0]
+        return phase_accuracy_sums(self._videos("train"), self._videos("test"), num_actions=self.num_actions)

@@ -1,48 +1,18 @@
 """What the metrics on embeddings share: they keep the frames of all videos, in states that processes can join."""
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
 from tpl_lightning.functional import length_mask
+from tpl_lightning.functional.scores import VideoRows
 from tpl_lightning.metrics.base import SumMetric
 from tpl_lightning.shapes import Float, Int
 
-__all__ = ["VideoMetric", "VideoRows"]
-
-
-class VideoRows(NamedTuple):
-    """Videos one after the other, in ascending order of their numbers, each once."""
-
-    frames: Tensor
-    """(F, C) float32."""
-    labels: Tensor
-    """(F,) int64, -1 unlabelled."""
-    lengths: Tensor
-    """(N,) frames of each video."""
-    action: Tensor
-    """(N,)."""
-
-    @property
-    def video(self) -> Tensor:
-        """(F,) position in 0..N-1 of the video of each frame."""
-        return torch.repeat_interleave(torch.arange(len(self.lengths), device=self.lengths.device), self.lengths)
-
-    def of_action(self, action: int) -> "VideoRows":
-        """Return the videos of one action."""
-        keep = self.action == action
-        frames = keep[self.video]
-        return VideoRows(self.frames[frames], self.labels[frames], self.lengths[keep], self.action[keep])
-
-    def padded(self) -> Tensor:
-        """Return the frames as (N, T, C), 0 where padded."""
-        mask = length_mask(self.lengths, int(self.lengths.max()))
-        padded = self.frames.new_zeros(*mask.shape, self.frames.shape[1])
-        padded[mask] = self.frames
-        return padded
+__all__ = ["VideoMetric"]
 
 
 class VideoMetric(SumMetric):

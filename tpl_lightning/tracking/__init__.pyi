@@ -1,4 +1,4 @@
-from .login import find_login
+from .login import choose_mode, find_login
 from .mirror import Mirror, mirror_run
 from .scores import BEST, BestScores, read_log
 
@@ -6,6 +6,7 @@ __all__ = [
     "BEST",
     "BestScores",
     "Mirror",
+    "choose_mode",
     "find_login",
     "mirror_run",
     "read_log",

@@ -225,6 +225,7 @@ def write_video(
     *,
     crf: int = 18,
     times_s: Sequence[float] | None = None,
+    threads: int = 1,
 ) -> Path:
     """Encode frames as H.264 (VP9 in .webm), 4:2:0, which players and browsers show.
 
@@ -237,6 +238,7 @@ def write_video(
         fps: frames per second.
         crf: constant rate factor, 0 (best) to 51.
         times_s: when each frame appears, rising from 0; None: evenly.
+        threads: of the encoder, the same number on every machine: it changes the file, if not what is seen.
 
     Returns:
         The path.
@@ -255,7 +257,7 @@ def write_video(
     # The index goes first, so that a browser can start and seek before it has the whole file.
     options = {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}
     with whole_file(path) as part, av.open(str(part), "w", options=options) as container:
-        _encode(container, codec, frames, fps, crf, path, times_s)
+        _encode(container, codec, frames, fps, crf, path, times_s, threads)
     return path
 
 
@@ -267,6 +269,7 @@ def _encode(
     crf: int,
     path: Path,
     times_s: Sequence[float] | None,
+    threads: int,
 ) -> None:
     stream, shape = None, None
     for index, frame in enumerate(frames):
@@ -280,8 +283,8 @@ def _encode(
             options = {"crf": str(crf), **({"preset": "veryfast"} if codec == "h264" else {"b": "0"})}
             stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000), options=options)
             stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
-            # One thread: the same frames give the same file everywhere, and clips are encoded side by side anyway.
-            stream.codec_context.thread_count = 1
+            # A number of our own: the same frames give the same file everywhere.
+            stream.codec_context.thread_count = threads
             if times_s is not None:
                 stream.codec_context.time_base = Fraction(1, _TICKS)
             to_yuv = YuvConverter(stream.codec_context)

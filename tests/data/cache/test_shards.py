@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.training_videos import enough_videos
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache.shards import ShardedCache, open_cache
 from tpl_lightning.data.loading import preprocessing as preprocess

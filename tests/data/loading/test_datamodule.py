@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.conftest import free_port, write_cache
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading import datamodule
 from tpl_lightning.data.loading.datamodule import EmbeddingDataModule, EmbeddingDataset

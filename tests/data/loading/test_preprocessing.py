@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.groups import FeatureGroup
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.loading.batch import PackedBatch

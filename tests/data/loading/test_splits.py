@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
-from tpl_lightning.config.loading import DataConfig
+from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.splits import select_evaluation, split_videos
 from tpl_lightning.data.video_set import VideoSet

@@ -11,7 +11,10 @@ from torch import Tensor
 from tpl_lightning.functional import sample_rows
 from tpl_lightning.shapes import Float, Int
 
-__all__ = ["clock_share", "left_over", "relative_icae"]
+__all__ = ["ROUGHNESS_WEIGHT", "clock_share", "left_over", "relative_icae"]
+
+ROUGHNESS_WEIGHT = 0.1
+"""Price of roughness against agreement, where the score follows CBC and PLP best (docs/lab_notes/quality.md)."""
 
 
 def relative_icae(

@@ -11,9 +11,18 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import length_mask
+from tpl_lightning.functional.scores.video_rows import VideoRows
 from tpl_lightning.shapes import Float, Int
 
-__all__ = ["Distance", "TauVariant", "kendall_tau", "nearest_frames", "order_counts", "pairwise_kendall_tau"]
+__all__ = [
+    "Distance",
+    "TauVariant",
+    "kendall_tau",
+    "kendall_tau_sums",
+    "nearest_frames",
+    "order_counts",
+    "pairwise_kendall_tau",
+]
 
 Distance = Literal["l2", "sqeuclidean", "cosine"]
 TauVariant = Literal["a", "b"]
@@ -168,3 +177,26 @@ def pairwise_kendall_tau(
         tau = kendall_tau(index, count, variant=variant)
         rows.append(tau.nan_to_num(0.0).where(count > 1, torch.nan).view(-1, videos))
     return torch.cat(rows).fill_diagonal_(torch.nan)
+
+
+def kendall_tau_sums(
+    videos: VideoRows, *, num_actions: int, distance: Distance = "l2", variant: TauVariant = "a"
+) -> tuple[Tensor, Tensor]:
+    """Sum up Kendall's tau over the ordered pairs of videos of each action, see :func:`pairwise_kendall_tau`.
+
+    Args:
+        videos: The videos.
+        num_actions: A.
+        distance: By which "nearest" is meant.
+        variant: The tie rule, "a" or "b".
+
+    Returns:
+        The sum of the scores and the number of pairs, each (A,), float64 and int64.
+    """
+    total = torch.zeros(num_actions, dtype=torch.float64, device=videos.frames.device)
+    count = torch.zeros(num_actions, dtype=torch.int64, device=videos.frames.device)
+    for action in videos.action.unique().tolist():
+        own = videos.of_action(action)
+        tau = pairwise_kendall_tau(own.padded(), own.lengths, distance=distance, variant=variant)
+        total[action], count[action] = tau.nansum(), (~tau.isnan()).sum()
+    return total, count

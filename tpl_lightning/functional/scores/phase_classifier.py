@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from tpl_lightning.functional.scores.video_rows import VideoRows
 from tpl_lightning.shapes import Float, Int
 
-__all__ = ["PhaseClassifier", "fit_phase_classifier"]
+__all__ = ["PhaseClassifier", "fit_phase_classifier", "phase_accuracy_sums"]
 
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _FOLDS = 3
@@ -114,3 +117,38 @@ def fit_phase_classifier(
     else:
         strength = _choose_strength(standard, labels, video, strengths)
     return PhaseClassifier(mean, rotation, next(_fit_path(standard, labels, [strength])), strength)
+
+
+def phase_accuracy_sums(train: VideoRows, test: VideoRows, *, num_actions: int) -> tuple[Tensor, Tensor]:
+    """Sum up the test videos' shares of labelled frames whose phase a classifier of single frames gets right.
+
+    One classifier for each action, fitted on its training videos. Videos of an action without a labelled training
+    frame are not scored, nor are those without a labelled frame.
+
+    Args:
+        train: Training videos.
+        test: The videos that are scored.
+        num_actions: A.
+
+    Returns:
+        The sum of the scores and their number, each (A,), float64 and int64.
+    """
+    device = test.frames.device
+    total = torch.zeros(num_actions, dtype=torch.float64, device=device)
+    count = torch.zeros(num_actions, dtype=torch.int64, device=device)
+    for action in test.action.unique().tolist():
+        scores = _accuracies(train.of_action(action), test.of_action(action))
+        total[action], count[action] = scores.sum(), len(scores)
+    return total, count
+
+
+def _accuracies(train: VideoRows, test: VideoRows) -> Tensor:
+    """Return the share of right frames of each test video with labelled frames, float64; none without a classifier."""
+    known, asked = train.labels >= 0, (test.labels >= 0).cpu()
+    if not known.any() or not asked.any():
+        return torch.zeros(0, dtype=torch.float64)
+    classifier = fit_phase_classifier(*(x[known].cpu().numpy() for x in (train.frames, train.labels, train.video)))
+    labels, video = test.labels.cpu()[asked], test.video.cpu()[asked]
+    right = torch.from_numpy(classifier.predict(test.frames.cpu()[asked].numpy())) == labels
+    frames = torch.bincount(video)
+    return (torch.bincount(video, weights=right.double()) / frames)[frames > 0]
