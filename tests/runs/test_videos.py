@@ -8,7 +8,7 @@ import pytest
 from tests.run_factory import make_run
 from tpl_lightning.__main__ import main
 from tpl_lightning.errors import UserError
-from tpl_lightning.runs.videos import NEW, Run
+from tpl_lightning.runs import NEW, Run
 from tpl_lightning.video.files import write_video
 
 pytest.importorskip("av")

@@ -11,7 +11,7 @@ from tpl_lightning.config import Config
 from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment
-from tpl_lightning.tracking import Mirror
+from tpl_lightning.tracking import WandbRun
 
 __all__ = ["Aligner", "Features", "StoredAligner"]
 
@@ -47,7 +47,7 @@ class Aligner(ABC):
     Args:
         config: The configuration.
         run_dir: Folder for checkpoints and the CSV log.
-        mirror: Where a training is mirrored to; None: nowhere.
+        wandb_run: Where a training is logged; None: nowhere.
 
     Example:
         >>> from pathlib import Path
@@ -61,9 +61,9 @@ class Aligner(ABC):
         [5, 5]
     """
 
-    def __init__(self, config: Config, run_dir: Path, mirror: Mirror | None = None) -> None:
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Keep the options; nothing is read or built before ``fit``."""
-        self.config, self.run_dir, self.mirror = config, run_dir, mirror
+        self.config, self.run_dir, self.wandb_run = config, run_dir, wandb_run
 
     @classmethod
     def from_checkpoint(cls, path: Path, config: Config) -> "Aligner":

@@ -11,7 +11,7 @@ from tpl_lightning.config import Config
 from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, prototype_grid
-from tpl_lightning.tracking import Mirror
+from tpl_lightning.tracking import WandbRun
 
 __all__ = ["LengthAligner", "LinearAligner", "PadAligner"]
 
@@ -23,9 +23,9 @@ class LengthAligner(Aligner):
         prototype_length: Frames of each action's prototype; empty before ``fit``.
     """
 
-    def __init__(self, config: Config, run_dir: Path, mirror: Mirror | None = None) -> None:
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Start unfitted."""
-        super().__init__(config, run_dir, mirror)
+        super().__init__(config, run_dir, wandb_run)
         self.prototype_length: dict[str, int] = {}
 
     @abstractmethod

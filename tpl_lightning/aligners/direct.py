@@ -29,7 +29,7 @@ from tpl_lightning.files import check_same_cache, load_state, save_state, traini
 from tpl_lightning.functional import compute_device, is_rank_zero, on_rank_zero, resample
 from tpl_lightning.functional.warps import coverage, prototype_times, video_times
 from tpl_lightning.groupwise import FINE_CELLS, JointModel, chunks
-from tpl_lightning.tracking import Mirror
+from tpl_lightning.tracking import WandbRun
 
 __all__ = ["DirectAligner", "FeatureLearner"]
 
@@ -67,7 +67,7 @@ class DirectAligner(StoredAligner):
     Args:
         config: The configuration.
         run_dir: Folder for the checkpoint.
-        mirror: Not used: nothing is trained.
+        wandb_run: Not used: nothing is trained.
         learner: What learns the features; None: they are the preprocessed embeddings.
         checkpoint: Name of the file of what was learned, in the run's folder of checkpoints.
     """
@@ -76,13 +76,13 @@ class DirectAligner(StoredAligner):
         self,
         config: Config,
         run_dir: Path,
-        mirror: Mirror | None = None,
+        wandb_run: WandbRun | None = None,
         *,
         learner: FeatureLearner | None = None,
         checkpoint: str = "last.ckpt",
     ) -> None:
         """Keep the options."""
-        super().__init__(config, run_dir, mirror)
+        super().__init__(config, run_dir, wandb_run)
         self.learner: FeatureLearner = learner or _Preprocessing(config.data)
         self.checkpoint = run_dir / "checkpoints" / checkpoint
         self.state: dict[str, Any] | None = None

@@ -23,7 +23,7 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, voted_labels
 from tpl_lightning.files import load_state, save_state
 from tpl_lightning.functional import frame_times, resample
-from tpl_lightning.tracking import Mirror
+from tpl_lightning.tracking import WandbRun
 
 try:
     from tslearn.barycenters import dtw_barycenter_averaging, softdtw_barycenter
@@ -86,12 +86,12 @@ class DtwAligner(StoredAligner):
     Args:
         config: The configuration; ``method`` is ``dba`` or ``softdba``.
         run_dir: Folder for the checkpoint.
-        mirror: Not used: nothing is trained.
+        wandb_run: Not used: nothing is trained.
     """
 
-    def __init__(self, config: Config, run_dir: Path, mirror: Mirror | None = None) -> None:
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Keep the options."""
-        super().__init__(config, run_dir, mirror)
+        super().__init__(config, run_dir, wandb_run)
         self.gamma = config.dtw.gamma if config.method == "softdba" else None
         self.state: dict[str, Any] | None = None
         self.ends = False

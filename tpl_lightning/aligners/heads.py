@@ -20,7 +20,7 @@ from tpl_lightning.data import EmbeddingDataModule, Preprocessor, Splits, VideoS
 from tpl_lightning.lit import HeadModule
 from tpl_lightning.lit import train as train_module
 from tpl_lightning.nn import EmbeddingHead
-from tpl_lightning.tracking import Mirror
+from tpl_lightning.tracking import WandbRun
 
 __all__ = ["HeadAligner", "HeadLearner", "LearnedFeatures"]
 
@@ -78,12 +78,12 @@ class HeadLearner:
     Args:
         config: The configuration; ``method`` is ``tcc`` or ``lav``.
         run_dir: Folder for the checkpoint and the CSV log.
-        mirror: Where the training is mirrored to; None: nowhere.
+        wandb_run: Where the training is logged; None: nowhere.
     """
 
-    def __init__(self, config: Config, run_dir: Path, mirror: Mirror | None = None) -> None:
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Keep the options."""
-        self.config, self.run_dir, self.mirror = config, run_dir, mirror
+        self.config, self.run_dir, self.wandb_run = config, run_dir, wandb_run
 
     def fit(self, train: VideoSet) -> LearnedFeatures:
         """Train the head on the training videos, without their labels."""
@@ -107,7 +107,7 @@ class HeadLearner:
             fingerprint=train.cache.fingerprint(),
             datamodule=data,
             max_epochs=config.head.epochs,
-            mirror=self.mirror,
+            wandb_run=self.wandb_run,
         )
         sizes = {key: getattr(config.head, key) for key in ("channels", "hidden", "kernel_size", "dropout")}
         features = LearnedFeatures(preprocessor, module.network.cpu().eval(), sizes)
@@ -123,6 +123,6 @@ class HeadLearner:
 class HeadAligner(DirectAligner):
     """The direct fit on embeddings that a head has learned; ``method`` is ``tcc`` or ``lav``."""
 
-    def __init__(self, config: Config, run_dir: Path, mirror: Mirror | None = None) -> None:
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Keep the options."""
-        super().__init__(config, run_dir, mirror, learner=HeadLearner(config, run_dir, mirror))
+        super().__init__(config, run_dir, wandb_run, learner=HeadLearner(config, run_dir, wandb_run))

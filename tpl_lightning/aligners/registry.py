@@ -14,7 +14,7 @@ from tpl_lightning.evaluation import Alignment
 if TYPE_CHECKING:
     from tpl_lightning.data import EmbeddingDataModule, Splits
     from tpl_lightning.lit import AlignmentModule
-    from tpl_lightning.tracking import Mirror
+    from tpl_lightning.tracking import WandbRun
 
 __all__ = ["build_aligner", "build_module", "load_aligner", "restore_aligner"]
 
@@ -39,20 +39,20 @@ def _class_of(method: str) -> type[Aligner]:
     return found
 
 
-def build_aligner(config: Config, run_dir: Path, mirror: "Mirror | None" = None) -> Aligner:
+def build_aligner(config: Config, run_dir: Path, wandb_run: "WandbRun | None" = None) -> Aligner:
     """Return the unfitted aligner that ``config.method`` names, refined if ``config.refine`` says so.
 
     Args:
         config: The configuration.
         run_dir: Folder for checkpoints and the CSV log.
-        mirror: Where a training is mirrored to; None: nowhere.
+        wandb_run: Where a training is logged; None: nowhere.
 
     Example:
         >>> from tpl_lightning.config import load_config
         >>> type(build_aligner(load_config(["method=direct"]), Path("runs/mine"))).__name__
         'DirectAligner'
     """
-    aligner = _class_of(config.method)(config, run_dir, mirror)
+    aligner = _class_of(config.method)(config, run_dir, wandb_run)
     return RefinedAligner(aligner, config, run_dir) if config.refines else aligner
 
 

@@ -39,7 +39,7 @@ from tpl_lightning.lit import (
     with_epochs,
 )
 from tpl_lightning.lit import train as train_module
-from tpl_lightning.tracking import Mirror
+from tpl_lightning.tracking import WandbRun
 
 __all__ = ["TPLAligner"]
 
@@ -52,7 +52,7 @@ class TPLAligner(StoredAligner):
     Args:
         config: The configuration.
         run_dir: Folder for the checkpoint and the CSV log.
-        mirror: Where the training is mirrored to; None: nowhere.
+        wandb_run: Where the training is logged; None: nowhere.
 
     Example:
         >>> from tpl_lightning.config import load_config
@@ -61,9 +61,9 @@ class TPLAligner(StoredAligner):
         'TPLModule'
     """
 
-    def __init__(self, config: Config, run_dir: Path, mirror: Mirror | None = None) -> None:
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Keep the options; nothing is built before ``fit``."""
-        super().__init__(config, run_dir, mirror)
+        super().__init__(config, run_dir, wandb_run)
         self.module: AlignmentModule | None = None
 
     @property
@@ -137,7 +137,7 @@ class TPLAligner(StoredAligner):
             fingerprint=train.cache.fingerprint(),
             datamodule=data,
             callbacks=training_callbacks(module, self.run_dir / "checkpoints" / "last.ckpt"),
-            mirror=self.mirror,
+            wandb_run=self.wandb_run,
         )
         self.module = module.eval().to(self._device())
 

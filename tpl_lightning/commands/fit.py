@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tpl_lightning.aligners import Features
     from tpl_lightning.data import EmbeddingCache, Splits, VideoSet
     from tpl_lightning.evaluation import Alignment, Scores
-    from tpl_lightning.tracking import Mirror
+    from tpl_lightning.tracking import WandbRun
 
 __all__ = ["main"]
 
@@ -69,39 +69,43 @@ def _validation_scores(alignment: "Alignment", videos: "VideoSet") -> dict[str, 
     return {"val/plp": found["test/plp"], "val/event_spread": found["event_spread"]}
 
 
-def _follow_training(config: Config, run_dir: Path, splits: "Splits", mirror: "Mirror") -> None:
+def _follow_training(config: Config, run_dir: Path, splits: "Splits", wandb_run: "WandbRun") -> None:
     """Have figures drawn while a network is trained, where there is a log to put them into."""
-    if not (mirror.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan")):
+    if not (wandb_run.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan")):
         return
     from tpl_lightning.reports import Snapshots, data_source, snapshot_epochs
 
     epochs, source = snapshot_epochs(config.train.max_epochs or 1), data_source(splits.train.cache)
-    mirror.callbacks.append(Snapshots(config, run_dir, splits.train, mirror=mirror, source=source, epochs=epochs))
+    wandb_run.callbacks.append(
+        Snapshots(config, run_dir, splits.train, wandb_run=wandb_run, source=source, epochs=epochs)
+    )
 
 
-def _mirror_results(
-    config: Config, run_dir: Path, cache: "EmbeddingCache", metrics: dict[str, Any], mirror: "Mirror"
+def _log_results(
+    config: Config, run_dir: Path, cache: "EmbeddingCache", metrics: dict[str, Any], wandb_run: "WandbRun"
 ) -> None:
     """Log what the run directory holds: metrics, the checkpoint and which cache it was made of."""
-    if not mirror.is_active:
+    if not wandb_run.is_active:
         return
     facts = {"dataset": cache.dataset, "extractor": cache.extractor, "source": cache.source, "videos": len(cache)}
     fingerprint = metrics["cache_fingerprint"]
-    mirror.log_metrics(metrics)
-    mirror.log_cache(cache.files, fingerprint, {**facts, "channels": cache.num_channels})
-    mirror.log_checkpoint(run_dir / "checkpoints", {**facts, "method": config.method, "cache_fingerprint": fingerprint})
+    wandb_run.log_metrics(metrics)
+    wandb_run.log_cache(cache.files, fingerprint, {**facts, "channels": cache.num_channels})
+    wandb_run.log_checkpoint(
+        run_dir / "checkpoints", {**facts, "method": config.method, "cache_fingerprint": fingerprint}
+    )
 
 
-def _mirror_pictures(run_dir: Path, metrics: dict[str, Any], mirror: "Mirror") -> None:
+def _log_pictures(run_dir: Path, metrics: dict[str, Any], wandb_run: "WandbRun") -> None:
     """Log the figures and a clip of a few videos in step."""
-    if not mirror.is_active:
+    if not wandb_run.is_active:
         return
     from tpl_lightning.sync import write_preview
 
-    mirror.log_images(run_dir / "figures")
+    wandb_run.log_images(run_dir / "figures")
     clip = write_preview(run_dir, run_dir / "figures" / "preview.mp4")
     if clip is not None:
-        mirror.log_video(clip, "preview", metrics["data_source"])
+        wandb_run.log_video(clip, "preview", metrics["data_source"])
 
 
 def run(config: Config) -> int:
@@ -112,7 +116,7 @@ def run(config: Config) -> int:
     from tpl_lightning.lit import with_epochs
     from tpl_lightning.reports import data_source
     from tpl_lightning.runs import open_run_directory
-    from tpl_lightning.tracking import mirror_run
+    from tpl_lightning.tracking import open_wandb_run
 
     cache = open_cache(
         on_rank_zero(lambda: find_or_make_cache(config.data, progress=config.run.progress)), config.data.groups
@@ -128,11 +132,11 @@ def run(config: Config) -> int:
             counts = f"{len(splits.train)} train, {len(splits.val)} val, {len(splits.test)} test videos"
             print(f"{counts}; {len(splits.train.actions)} actions; run {run_dir}", file=sys.stderr)
         tags = [cache.extractor, *(["procedural"] if cache.is_procedural else [])]
-        with mirror_run(config, run_dir, tags=tags, main=is_rank_zero()) as mirror:
-            return _fit_and_score(config, splits, run_dir, mirror)
+        with open_wandb_run(config, run_dir, tags=tags, main=is_rank_zero()) as wandb_run:
+            return _fit_and_score(config, splits, run_dir, wandb_run)
 
 
-def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mirror") -> int:
+def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, wandb_run: "WandbRun") -> int:
     """Do what is left to do once the run directory is there."""
     from tpl_lightning.aligners import RefinedAligner, build_aligner
     from tpl_lightning.data import Preprocessor
@@ -141,8 +145,8 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
     from tpl_lightning.reports import REFINED, data_source
     from tpl_lightning.runs import write_metrics
 
-    _follow_training(config, run_dir, splits, mirror)
-    aligner = build_aligner(config, run_dir, mirror)
+    _follow_training(config, run_dir, splits, wandb_run)
+    aligner = build_aligner(config, run_dir, wandb_run)
     start = time.perf_counter()
     aligner.fit(splits.train, splits.val if len(splits.val) else None)
     seconds_fit = time.perf_counter() - start
@@ -172,14 +176,14 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, mirror: "Mir
         **_validation_scores(alignment, videos),
     }
     write_metrics(run_dir, metrics)
-    _mirror_results(config, run_dir, videos.cache, metrics, mirror)
+    _log_results(config, run_dir, videos.cache, metrics, wandb_run)
     if config.run.figures:
         with best_effort("figures are not drawn"):
             from tpl_lightning.reports import draw_run
 
             draw_run(run_dir, aligner, alignment, videos, own, data_source(videos.cache))
-        with best_effort("pictures are not mirrored"):
-            _mirror_pictures(run_dir, metrics, mirror)
+        with best_effort("pictures are not logged"):
+            _log_pictures(run_dir, metrics, wandb_run)
     _tell(run_dir, scores, own, metrics)
     return 0
 

@@ -114,7 +114,7 @@ class RunConfig:
     progress: bool = True
     """Show progress bars."""
     wandb: str = "auto"
-    """Mirror the run to Weights & Biases; auto: online where a login is found, else offline; WANDB_MODE counts."""
+    """Log the run to Weights & Biases; auto: online where a login is found, else offline; WANDB_MODE counts."""
     project: str | None = None
     """W&B project; empty: WANDB_PROJECT, else tpl_lightning."""
     group: str | None = None

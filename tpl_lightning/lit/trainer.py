@@ -32,7 +32,7 @@ from tpl_lightning.lit.diagnosis import Diagnosis
 from tpl_lightning.lit.module import AlignmentModule, TPLModule
 from tpl_lightning.lit.path_module import PathTPLModule
 from tpl_lightning.lit.stop import StopSignals
-from tpl_lightning.tracking import Mirror
+from tpl_lightning.tracking import WandbRun
 
 __all__ = ["build_trainer", "check_trainer_options", "join_ranks", "train", "training_callbacks"]
 
@@ -85,8 +85,8 @@ def _quiet() -> None:
         warnings.filterwarnings("ignore", text)
 
 
-def _loggers(run_dir: Path, resume_epoch: int | None, mirror: Mirror | None) -> list[Logger]:
-    return [open_csv_log(run_dir, resume_epoch=resume_epoch), *(mirror.loggers() if mirror else [])]
+def _loggers(run_dir: Path, resume_epoch: int | None, wandb_run: WandbRun | None) -> list[Logger]:
+    return [open_csv_log(run_dir, resume_epoch=resume_epoch), *(wandb_run.loggers() if wandb_run else [])]
 
 
 def _started_together() -> tuple[int, int]:
@@ -179,7 +179,7 @@ def build_trainer(
     callbacks: list[Callback],
     max_epochs: int | None = None,
     resume_epoch: int | None = None,
-    mirror: Mirror | None = None,
+    wandb_run: WandbRun | None = None,
 ) -> Trainer:
     """Return the Trainer of a run.
 
@@ -189,7 +189,7 @@ def build_trainer(
         callbacks: What the method needs; progress is added where wanted.
         max_epochs: Epochs; None: ``train.max_epochs``.
         resume_epoch: Epoch that is trained first, where a run is resumed.
-        mirror: Where the run is mirrored to; None: nowhere.
+        wandb_run: Where the run is logged; None: nowhere.
 
     Raises:
         UserError: If an option under ``trainer.`` is unknown, has a wrong value, or is the framework's own.
@@ -210,7 +210,7 @@ def build_trainer(
             max_epochs=epochs,
             gradient_clip_val=train.clip or None,
             check_val_every_n_epoch=train.val_every,
-            logger=False if run_dir is None else _loggers(run_dir, resume_epoch, mirror),
+            logger=False if run_dir is None else _loggers(run_dir, resume_epoch, wandb_run),
             callbacks=callbacks,
             enable_progress_bar=False,
             enable_checkpointing=False,  # callbacks of our own save, whole or not at all
@@ -280,7 +280,7 @@ def train(
     datamodule: LightningDataModule | None = None,
     max_epochs: int | None = None,
     callbacks: Sequence[Callback] = (),
-    mirror: Mirror | None = None,
+    wandb_run: WandbRun | None = None,
 ) -> Trainer:
     """Train a module, from the last checkpoint of ``run_dir`` where ``config.resume`` says so, and return the Trainer.
 
@@ -292,7 +292,7 @@ def train(
         datamodule: The data; None: the module's own.
         max_epochs: Epochs; None: ``train.max_epochs``.
         callbacks: What the method needs beside seeds, checkpoints and progress.
-        mirror: Where the run is mirrored to, with callbacks of its own; None: nowhere.
+        wandb_run: Where the run is logged, with callbacks of its own; None: nowhere.
 
     Raises:
         UserError: As :func:`build_trainer`; or if the checkpoint cannot be read or is of another cache.
@@ -311,10 +311,10 @@ def train(
         trainer = build_trainer(
             config,
             run_dir,
-            callbacks=[*own, *callbacks, *(mirror.callbacks if mirror else [])],
+            callbacks=[*own, *callbacks, *(wandb_run.callbacks if wandb_run else [])],
             max_epochs=max_epochs,
             resume_epoch=epoch,
-            mirror=mirror,
+            wandb_run=wandb_run,
         )
         if config.train.compile:
             _compile_network(module)

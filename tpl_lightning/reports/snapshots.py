@@ -15,7 +15,7 @@ from tpl_lightning.errors import best_effort
 from tpl_lightning.evaluation import evaluate
 from tpl_lightning.lit import AlignmentModule
 from tpl_lightning.reports.figures import draw_alignment
-from tpl_lightning.tracking import Mirror
+from tpl_lightning.tracking import WandbRun
 
 __all__ = ["Snapshots", "snapshot_epochs"]
 
@@ -35,7 +35,7 @@ def _few(videos: VideoSet) -> VideoSet:
 
 
 class Snapshots(Callback):
-    """Draws latents, warps and prototypes of some training videos at a few epochs, and mirrors them to W&B.
+    """Draws latents, warps and prototypes of some training videos at a few epochs, and logs them to W&B.
 
     The figures lie in ``figures/epoch-NNNN/``. Drawing takes no random number of the training's, so its result is
     the same with and without.
@@ -44,7 +44,7 @@ class Snapshots(Callback):
         config: The configuration.
         run_dir: The run directory.
         videos: Training videos.
-        mirror: Where the figures go.
+        wandb_run: Where the figures go.
         source: What the data are, for the titles.
         epochs: After which to draw, from 1.
     """
@@ -55,14 +55,14 @@ class Snapshots(Callback):
         run_dir: Path,
         videos: VideoSet,
         *,
-        mirror: Mirror,
+        wandb_run: WandbRun,
         source: str,
         epochs: Sequence[int],
     ) -> None:
         """Choose the videos."""
         # Read in this process: workers would be started for a handful of videos, and draw a random number.
         self.config = replace(config, data=replace(config.data, num_workers=0))
-        self.run_dir, self.videos, self.mirror = run_dir, _few(videos), mirror
+        self.run_dir, self.videos, self.wandb_run = run_dir, _few(videos), wandb_run
         self.source, self.epochs = source, frozenset(epochs)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -85,4 +85,4 @@ class Snapshots(Callback):
                 draw_alignment(folder, aligner, alignment, self.videos, scores, title)
         finally:
             pl_module.train(was_training)
-        self.mirror.log_images(folder, prefix="figures/epochs", epoch=epoch - 1)
+        self.wandb_run.log_images(folder, prefix="figures/epochs", epoch=epoch - 1)

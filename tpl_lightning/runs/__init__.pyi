@@ -1,5 +1,7 @@
-from .directory import find_cache, hold_folder, open_run_directory, write_atomically, write_metrics
-from .videos import AUTO, NEW, Run, RunFile, RunVideo, collect_files
+from .directory import find_cache, hold_folder, open_run_directory, write_metrics
+from .file_search import AUTO
+from .run_video import NEW, RunFile, RunVideo
+from .videos import Run
 
 __all__ = [
     "AUTO",
@@ -7,10 +9,8 @@ __all__ = [
     "Run",
     "RunFile",
     "RunVideo",
-    "collect_files",
     "find_cache",
     "hold_folder",
     "open_run_directory",
-    "write_atomically",
     "write_metrics",
 ]

@@ -1,13 +1,13 @@
 from .login import choose_mode, find_login
-from .mirror import Mirror, mirror_run
 from .scores import BEST, BestScores, read_log
+from .wandb_run import WandbRun, open_wandb_run
 
 __all__ = [
     "BEST",
     "BestScores",
-    "Mirror",
+    "WandbRun",
     "choose_mode",
     "find_login",
-    "mirror_run",
+    "open_wandb_run",
     "read_log",
 ]

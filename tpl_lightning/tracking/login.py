@@ -1,4 +1,4 @@
-"""Where a run is mirrored to, decided without asking the network."""
+"""Where a run is logged to, decided without asking the network."""
 
 import netrc
 import os

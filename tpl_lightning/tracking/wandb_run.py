@@ -1,11 +1,11 @@
-"""The mirror of one run in W&B: opened by ``tpl fit``, joined by every Trainer, closed in any case."""
+"""One run in W&B: opened by ``tpl fit``, joined by every Trainer, closed in any case."""
 
 import json
 import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lightning import Callback
     from lightning.pytorch.loggers import Logger
 
-__all__ = ["Mirror", "mirror_run"]
+__all__ = ["WandbRun", "open_wandb_run"]
 
 CONFIG_KEY = "tpl"
 """Key of W&B's config that holds the whole configuration; the flat keys of a sweep lie beside it."""
@@ -42,7 +42,7 @@ def describe_run(config: Config, run_dir: Path) -> dict[str, Any]:
     }
 
 
-class Mirror:
+class WandbRun:
     """What is told to W&B about a run. Without a W&B run behind it every call does nothing.
 
     Args:
@@ -71,15 +71,16 @@ class Mirror:
         except Exception as error:  # whatever a service and a network can raise
             print(f"Warning: W&B failed ({first_line(error)}); the run goes on without it.", file=sys.stderr)
             run, self._run = self._run, None
-            _quietly(lambda: run.finish(exit_code=1))
+            with suppress(Exception):  # it has failed already, and was warned of
+                run.finish(exit_code=1)
 
     def loggers(self) -> "list[Logger]":
         """Return the loggers that a Trainer gets beside the CSV log."""
         if self._run is None:
             return []
-        from tpl_lightning.tracking.logger import MirrorLogger
+        from tpl_lightning.tracking.logger import RunLogger
 
-        return [MirrorLogger(self, self._run)]
+        return [RunLogger(self, self._run)]
 
     def log_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Log the final metrics: the score without labels as a last point, everything as summary."""
@@ -96,11 +97,10 @@ class Mirror:
 
     def log_images(self, folder: Path, *, prefix: str = "figures", epoch: int | None = None) -> None:
         """Log the PNG files of a folder as images ``prefix/<stem>``."""
-        if self._run is None:
-            return
-        import wandb
 
         def log(run: Any) -> None:
+            import wandb
+
             images = {f"{prefix}/{path.stem}": wandb.Image(str(path)) for path in sorted(folder.glob("*.png"))}
             if images:
                 run.log(images if epoch is None else {**images, "epoch": epoch})
@@ -109,35 +109,35 @@ class Mirror:
 
     def log_video(self, path: Path, name: str, caption: str) -> None:
         """Log an .mp4 file."""
-        if self._run is None:
-            return
-        import wandb
 
-        self.attempt(lambda run: run.log({name: wandb.Video(str(path), caption=caption, format="mp4")}))
+        def log(run: Any) -> None:
+            import wandb
+
+            run.log({name: wandb.Video(str(path), caption=caption, format="mp4")})
+
+        self.attempt(log)
 
     def log_checkpoint(self, folder: Path, metadata: Mapping[str, Any]) -> None:
         """Log the checkpoints of a folder as an artifact of type model, if there are any."""
-        files = sorted(folder.glob("*.ckpt"))
-        if self._run is None or not files:
-            return
-        import wandb
 
         def log(run: Any) -> None:
+            import wandb
+
             artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=dict(metadata))
             for path in files:
                 # The run directory keeps the file, so wandb need not copy it.
                 artifact.add_file(str(path.resolve()), policy="immutable", skip_cache=True)
             run.log_artifact(artifact)
 
-        self.attempt(log)
+        if files := sorted(folder.glob("*.ckpt")):
+            self.attempt(log)
 
     def log_cache(self, files: Sequence[Path], fingerprint: str, metadata: Mapping[str, Any]) -> None:
         """Log an embedding cache as an artifact that refers to the files; they may be large and are never uploaded."""
-        if self._run is None:
-            return
-        import wandb
 
         def log(run: Any) -> None:
+            import wandb
+
             facts = {"fingerprint": fingerprint, "bytes": sum(path.stat().st_size for path in files), **metadata}
             artifact = wandb.Artifact(f"cache-{fingerprint}", type="dataset", metadata=facts)
             for path in files:
@@ -153,8 +153,8 @@ class Mirror:
 
 
 @contextmanager
-def mirror_run(config: Config, run_dir: Path, *, tags: Sequence[str] = (), main: bool = True) -> Iterator[Mirror]:
-    """Mirror what is done inside to W&B, and say in one line where it goes.
+def open_wandb_run(config: Config, run_dir: Path, *, tags: Sequence[str] = (), main: bool = True) -> Iterator[WandbRun]:
+    """Log what is done inside to W&B, and say in one line where it goes.
 
     Args:
         config: The configuration.
@@ -163,18 +163,18 @@ def mirror_run(config: Config, run_dir: Path, *, tags: Sequence[str] = (), main:
         main: Whether this process logs; False on all ranks but the first.
 
     Yields:
-        The mirror; one that does nothing where W&B is disabled or does not start.
+        The run; one that does nothing where W&B is disabled or does not start.
     """
     kept = {name: os.environ.get(name) for name in _FOLDERS}
     mode, why = choose_mode(config.run.wandb) if main else ("disabled", "")
     run = None if mode == "disabled" else _open(config, run_dir, mode, why, tags)
-    mirror = Mirror(run_dir, run)
+    opened = WandbRun(run_dir, run)
     code = 1
     try:
-        yield mirror
+        yield opened
         code = 0
     finally:
-        mirror.finish(code)
+        opened.finish(code)
         for name, value in kept.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -245,10 +245,3 @@ def _read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and "id" in found else {}
-
-
-def _quietly(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except Exception:  # it has failed already, and was warned of
-        return

@@ -14,7 +14,7 @@ from tests.tracking.wandb_file import read_wandb
 from tpl_lightning.__main__ import main
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.config.tree import config_to_dict
-from tpl_lightning.tracking import BestScores, Mirror, mirror_run
+from tpl_lightning.tracking import BestScores, WandbRun, open_wandb_run
 
 TINY = [
     "train.max_epochs=6",
@@ -40,7 +40,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, cache):
-    """A TPL run on a data set with a validation split, mirrored offline."""
+    """A TPL run on a data set with a validation split, logged offline."""
     folder = tmp_path_factory.mktemp("tpl")
     options = ["method=tpl", "run.wandb=offline", "run.tags=[mine]", "run.project=clips", "seed=3"]
     assert _fit(folder, cache, "first", *options) == 0
@@ -189,28 +189,28 @@ def test_a_failure_in_the_middle_is_warned_of_once(tmp_path, capsys):
         def finish(self, exit_code):
             Dead.finished += exit_code
 
-    mirror = Mirror(tmp_path, Dead())
+    wandb_run = WandbRun(tmp_path, Dead())
     for _ in range(3):
-        mirror.log_metrics({"quality/score": 1.0})
+        wandb_run.log_metrics({"quality/score": 1.0})
     assert capsys.readouterr().err.count("W&B failed (service is gone)") == 1
-    assert not mirror.is_active
-    assert mirror.loggers() == []
+    assert not wandb_run.is_active
+    assert wandb_run.loggers() == []
     assert Dead.finished == 1
 
 
 def test_other_ranks_log_nothing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with mirror_run(load_config(["run.wandb=offline"]), tmp_path, main=False) as mirror:
-        assert not mirror.is_active
-        assert mirror.loggers() == []
-        mirror.log_metrics({"quality/score": 1.0})
+    with open_wandb_run(load_config(["run.wandb=offline"]), tmp_path, main=False) as wandb_run:
+        assert not wandb_run.is_active
+        assert wandb_run.loggers() == []
+        wandb_run.log_metrics({"quality/score": 1.0})
     assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_run_is_closed_as_failed(tmp_path):
     def fail():
-        with mirror_run(load_config(["run.wandb=offline"]), tmp_path) as mirror:
-            assert mirror.is_active
+        with open_wandb_run(load_config(["run.wandb=offline"]), tmp_path) as wandb_run:
+            assert wandb_run.is_active
             raise RuntimeError("boom")
 
     with pytest.raises(RuntimeError, match="boom"):
