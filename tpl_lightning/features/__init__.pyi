@@ -9,10 +9,11 @@ from .clips import (
     read_list,
     video_names,
 )
-from .embedding import embed_clips, merge_shards
+from .embedding import embed_clips
 from .extractors import Extractor, embed_video, extractor_of_cache, make_extractor
 from .hog import HogExtractor, fit_square, hog_features
 from .joining import join_caches
+from .merging import merge_shards
 from .pool import Progress, parallel_map, usable_cores
 from .recordings import embed_recording
 
