@@ -83,3 +83,73 @@ def _of(*found):
     for start, end in found:
         spans.add(start, end)
     return spans
+
+
+def near(hit, start, end, off=8):
+    return abs(hit.start - start) <= off and abs(hit.end - end) <= off
+
+
+def test_actions_that_the_recording_cuts_are_found(tmp_path):
+    actions = Actions(3)
+    model = made(tmp_path, actions)
+    features, truth = recording(actions, [1, None, 0, None, 2])
+    begin, end = 25, truth[-1][1] - 30
+    hits = find_hits(model, features[begin:end], FPS)
+    assert [hit.action for hit in hits] == [1, 0, 2]
+    assert near(hits[0], 0, truth[0][1] - begin)
+    assert near(hits[1], truth[1][0] - begin, truth[1][1] - begin)
+    assert near(hits[2], truth[2][0] - begin, end - begin)
+    assert (hits[1].first, hits[1].last) == (0, 1)
+    assert abs(hits[0].first - 25 / truth[0][1]) < 0.15
+    assert hits[0].last == 1
+    assert abs(hits[2].last - (1 - 30 / (truth[2][1] - truth[2][0]))) < 0.15
+    assert hits[2].first == 0
+    for hit in hits:
+        assert len(hit.position) == hit.end - hit.start
+        assert np.all(np.diff(hit.position) >= 0)
+        np.testing.assert_allclose(hit.position[[0, -1]], [hit.first, hit.last], atol=0.1)
+
+
+def test_a_small_rest_of_an_action_is_none(tmp_path):
+    actions = Actions(3)
+    model = made(tmp_path, actions)
+    features, truth = recording(actions, [1, None, 0, None])
+    hits = find_hits(model, features[truth[0][1] - 12 :], FPS)
+    assert [hit.action for hit in hits] == [0]
+
+
+def test_fast_and_slow_ones_are_found(tmp_path):
+    actions = Actions(3)
+    model = made(tmp_path, actions)
+    rows = [actions.pause(actions.poses[0, 0], 50)]
+    truth = []
+    for length in (40, 80, 160):
+        begin = sum(map(len, rows))
+        rows += [actions.clip(0, length), actions.pause(actions.poses[0, -1], 50)]
+        truth.append((begin, begin + length))
+    hits = find_hits(model, np.concatenate(rows), FPS)
+    assert [hit.action for hit in hits] == [0, 0, 0]
+    for hit, (start, end) in zip(hits, truth, strict=True):
+        assert near(hit, start, end, 12)
+
+
+def test_a_path_that_the_last_step_interrupts_is_told():
+    costs = np.ones((30, 1, 10), np.float32)
+    for point in range(6):
+        costs[24 + point, 0, point] = 0
+    search = _Search(np.array([10]))
+    search.read(costs)
+    assert search.stopped(1.5) == [(24, 30, 0, 0.0, 0.6)]
+    assert search.stopped(0.1) == []  # four points of ten are missing
+
+
+def test_a_path_may_begin_at_any_point_with_the_first_step_only():
+    costs = np.ones((30, 1, 10), np.float32)
+    for step in range(6):
+        costs[step, 0, 4 + step] = 0
+    search = _Search(np.array([10]))
+    search.read(costs)
+    cost, start, first = search.ends()
+    # Two of ten points are missing, at half a point's cost; the first step goes on three.
+    np.testing.assert_allclose([cost[5, 0], start[5, 0], first[5, 0]], [0.1, 0, 0.2])
+    assert (first[-2:] == 0).all()  # by then a path from the first point on costs less

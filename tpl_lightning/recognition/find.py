@@ -22,7 +22,7 @@ __all__ = ["Hit", "find_hits"]
 
 _POINTS = 32  # of an action of usual length
 _FEWEST, _MOST = 8, 96  # of any action
-_STAY = 0.5  # of a point's cost, for each further step of the recording that faces it
+_STAY = 0.4  # of a point's cost, for each further step of the recording that faces it
 _LEAP = 3  # points that a step of the recording goes on, at most
 _MISSING = 0.5  # cost of a point that lies before the recording or behind it
 _LEAST = 0.35  # of an action that must be there
