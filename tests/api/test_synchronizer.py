@@ -104,7 +104,7 @@ def test_it_is_the_same_as_the_command(tmp_path, cache_path, method):
     found = main(["test", str(tmp_path / "r"), f"run.dir={tmp_path}", "run.name=t"]) if method != "linear" else None
     if found is not None:
         metrics = json.loads((tmp_path / "t" / "metrics.json").read_text())
-        test = sync._videos(cache).select(cache.split == "test")
+        test = VideoSet(cache).select(cache.split == "test")
         assert sync.score(test) == pytest.approx(metrics["test/plp"])
 
 

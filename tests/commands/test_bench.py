@@ -75,7 +75,7 @@ def test_what_runs_out_of_time_is_stopped_with_all_it_has_started(tmp_path):
     child = f"import time, pathlib; time.sleep(1.5); pathlib.Path({str(mark)!r}).touch()"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     process = subprocess.Popen([sys.executable, "-c", parent], start_new_session=True)
-    assert bench._wait(process, 0.5)[0] is None
+    assert bench.wait(process, 0.5)[0] is None
     time.sleep(1.8)
     assert not mark.exists()
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.run_factory import write_clip
 from tpl_lightning.__main__ import main
-from tpl_lightning.commands.clip_runs import _clips
+from tpl_lightning.commands.clip_runs import find_clips
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs.videos import Run
 from tpl_lightning.video.files import video_info, write_video
@@ -101,7 +101,7 @@ def touch(root, *names):
 def test_what_clips_show(tmp_path, monkeypatch, files, given, action, expected):
     monkeypatch.chdir(tmp_path)
     touch(tmp_path, *files)
-    found = _clips(given, action)
+    found = find_clips(given, action)
     assert " ".join(clip.action for clip in found) == expected
     assert len({clip.video_id for clip in found}) == len(found)
 
@@ -119,7 +119,7 @@ def test_clear_refusals(tmp_path, monkeypatch, files, action, said):
     monkeypatch.chdir(tmp_path)
     touch(tmp_path, *files)
     with pytest.raises(UserError) as error:
-        _clips(["s"], action)
+        find_clips(["s"], action)
     assert said in str(error.value)
 
 

@@ -384,7 +384,7 @@ def test_a_parameter_on_the_command_line_is_not_varied(tmp_path, monkeypatch):
 
 
 def _fit_of(monkeypatch, code):
-    monkeypatch.setattr(trial, "_COMMAND", (sys.executable, "-S", "-c", code))
+    monkeypatch.setattr(trial, "COMMAND", (sys.executable, "-S", "-c", code))
 
 
 def _run(tmp_path, report=None, metric="val/plp"):
@@ -403,7 +403,7 @@ for epoch in range(40):
 
 
 def test_a_trial_is_followed_and_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(trial, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(trial, "POLL_SECONDS", 0.02)
     _fit_of(monkeypatch, LOGGING)
     told = []
     assert not _run(tmp_path, lambda number, value: told.append((number, value)) or number == 3)
@@ -534,7 +534,7 @@ def test_a_study_that_cannot_be_kept_is_one_line(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(("said", "again"), [("No space left on device", True), ("wrong value for `seed`", False)])
 def test_a_trial_that_had_no_room_is_tried_again(tmp_path, monkeypatch, said, again):
     command = (sys.executable, "-c", f"import sys; print('tpl: error: a.h5: {said}; free some space.'); sys.exit(2)")
-    monkeypatch.setattr(trial, "_COMMAND", command)
+    monkeypatch.setattr(trial, "COMMAND", command)
     with pytest.raises(TrialFailed, match=said) as found:
         trial.fit([], tmp_path, tmp_path / "log", metric="quality/score", report=None)
     assert found.value.killed == again

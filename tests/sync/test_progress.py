@@ -47,7 +47,7 @@ def test_each_frame_has_the_progress_of_its_warp(folder, tmp_path, ending, files
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["what=progress", "out=p.json"], "what=progress: expected `out` to end in .csv, .parquet"),
+        (["what=progress", "out=p.json"], "what=progress: expected `out` to end in .csv or .parquet"),
         (["what=progress", "labels=l.csv"], "what=progress needs no labels"),
         (["what=speed"], "what"),
         (["out=p.parquet"], "what=labels: expected `out` to end in .csv, .json, .eaf"),

@@ -18,7 +18,7 @@ def system_fonts(monkeypatch, tmp_path):
     (tmp_path / "broken.ttf").write_text("no font")
     found = [str(tmp_path / "broken.ttf"), str(FONTS / "STIXNonUni.ttf")]
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: found)
-    caches = (style._system_fonts, style._font_of, style.text)
+    caches = (style._system_fonts, style.font_of, style.text)
     for cache in caches:
         cache.cache_clear()
     yield Path(found[1])
@@ -27,9 +27,9 @@ def system_fonts(monkeypatch, tmp_path):
 
 
 def test_characters_that_our_font_lacks_are_drawn_with_another(system_fonts):
-    own = style._known_characters(FONTS / "DejaVuSans.ttf")
-    foreign = chr(min(style._known_characters(system_fonts) - own))
-    assert style._font_of(foreign, False) == system_fonts
+    own = style.known_characters(FONTS / "DejaVuSans.ttf")
+    foreign = chr(min(style.known_characters(system_fonts) - own))
+    assert style.font_of(foreign, False) == system_fonts
     drawn = style.text(f"a{foreign}b", 24)
     widths = [ImageFont.truetype(path, 24) for path in (FONTS / "DejaVuSans.ttf", system_fonts)]
     assert (

@@ -43,7 +43,9 @@ def test_a_login_is_that_of_the_server_and_its_port(monkeypatch, tmp_path):
 
 def test_the_server_of_wandbs_settings_is_asked_for(monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text(f"machine wandb.local:8080 login user password {'k' * 40}\n")
-    monkeypatch.setattr(login, "_settings", lambda: SimpleNamespace(base_url="http://wandb.local:8080", api_key=None))
+    monkeypatch.setattr(
+        login, "wandb_settings", lambda: SimpleNamespace(base_url="http://wandb.local:8080", api_key=None)
+    )
     assert choose_mode("auto")[0] == "online"
 
 

@@ -11,7 +11,16 @@ from tpl_lightning.config import Config, load_config
 from tpl_lightning.data import ArrayCache, EmbeddingCache, VideoSet, open_cache
 from tpl_lightning.errors import UserError
 
-__all__ = ["Labels", "array_videos", "digest_of", "read_arrays", "read_options", "stored_videos"]
+__all__ = [
+    "Labels",
+    "action_of_each",
+    "array_videos",
+    "digest_of",
+    "read_arrays",
+    "read_options",
+    "refuse_with_cache",
+    "stored_videos",
+]
 
 _ELSEWHERE = {
     "method": "Synchronizer(method=...)",
@@ -226,3 +235,25 @@ def array_videos(
     """Return arrays as a set of videos, see :class:`ArrayCache`."""
     names = {} if known is None else {action: known.names.get(action, []) for action in set(actions)}
     return VideoSet(ArrayCache(videos, action=actions, labels=labels, phase_names=names))
+
+
+def action_of_each(actions: Any, count: int) -> list[str]:
+    """Return the action of each video from a list of them, or one name for all."""
+    if isinstance(actions, str):
+        return [actions] * count
+    if not isinstance(actions, Sequence) and not hasattr(actions, "tolist"):
+        raise UserError(f"Expected `actions` to be a name, or a list of {count} names, but got {actions!r}.")
+    named = [str(action) for action in (actions.tolist() if hasattr(actions, "tolist") else actions)]
+    if len(named) != count:
+        raise UserError(f"Expected {count} `actions`, one for each video, but got {len(named)}.")
+    return named
+
+
+def refuse_with_cache(actions: Any, labels: Any) -> None:
+    """Raise UserError if actions or labels are given beside a cache."""
+    if actions is not None or labels is not None:
+        name = "actions" if actions is not None else "labels"
+        raise UserError(
+            f"`{name}` are not given with a cache, which has its own; some of its actions are chosen by "
+            'options={"data.actions": [...]}.'
+        )

@@ -1,6 +1,6 @@
 """The estimator: every method of the command line behind fit, transform and align."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from tpl_lightning.aligners import Aligner, StoredAligner, build_aligner, restore_aligner
-from tpl_lightning.api.inputs import Labels, array_videos, digest_of, read_arrays, read_options, stored_videos
+from tpl_lightning.api.inputs import (
+    Labels,
+    action_of_each,
+    array_videos,
+    digest_of,
+    read_arrays,
+    read_options,
+    refuse_with_cache,
+    stored_videos,
+)
 from tpl_lightning.config import Config, differences, flattened, save_config
 from tpl_lightning.data import ArrayCache, Preprocessor, VideoSet, split_videos
 from tpl_lightning.errors import UserError
@@ -97,7 +106,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         with TemporaryDirectory(prefix="tpl-") as folder, _manners():
             aligner = build_aligner(config, Path(folder))
             aligner.fit(train, val)
-            files = {path.name: path.read_bytes() for path in sorted(Path(folder, "checkpoints").glob("*.ckpt"))}
+            files = _contents(Path(folder, "checkpoints"))
         alignment = aligner.align(train)
         quality = assess(alignment, train, aligner.features() or Preprocessor.fit(train, config.data))
         self._learn(config, aligner, files, names)
@@ -106,7 +115,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
 
     def fit_transform(self, embeddings: Any, actions: Any = None, labels: Any = None) -> Any:  # type: ignore[override]
         """Fit, then warp the same videos; of a cache all of its videos."""
-        return self.fit(embeddings, actions, labels).transform(embeddings, None if actions is None else actions)
+        return self.fit(embeddings, actions, labels).transform(embeddings, actions)
 
     def align(self, embeddings: Any, actions: Any = None) -> Alignment:
         """Return where every frame of every video lies on the prototype timeline of its action.
@@ -206,7 +215,9 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         alignment = self._align(videos)
         if not videos.cache.has_labels:
             together = replace(alignment, split=np.full(len(videos), "train"))
-            return assess(together, videos, self.aligner_.features() or self._preprocessor(videos)).score
+            return assess(
+                together, videos, self.aligner_.features() or Preprocessor.fit(videos, self._config.data)
+            ).score
         self._check_labels()
         return evaluate(alignment, videos, prototypes=self.prototype_labels_).overall["test/plp"]
 
@@ -270,14 +281,12 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         run = Run(folder, cache=cache)
         config = run.config
         sync = cls(config.method, _options(config) or None, config.seed)
-        found = sorted((run.folder / "checkpoints").glob("*.ckpt"))
-        files = {path.name: path.read_bytes() for path in found}
+        files = _contents(run.folder / "checkpoints")
         aligner = restore_aligner(run.folder / "checkpoints", config, run.alignment)
         quality = Quality.from_metrics(run.metrics)
         if not (run.folder / _STATE).is_file():
             rows = np.flatnonzero(run.alignment.split == "train")
-            number = {video: i for i, video in enumerate(run.cache.video_id.tolist())}
-            train = VideoSet(run.cache, np.array([number[str(video)] for video in run.alignment.video_id[rows]]))
+            train = run.videos_of(rows)
             sync._learn(config, aligner, files, Labels(train.phase_names))
             sync._look_at(train, run.alignment.select(rows), aligner, quality)
             return sync
@@ -314,14 +323,14 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         """Return the videos to train on and to validate with, and what their phases are called."""
         stored = stored_videos(embeddings)
         if stored is not None:
-            _refuse(actions, labels)
+            refuse_with_cache(actions, labels)
             stored.cache.validate(most_frames=_CHECKED_FRAMES)
             if isinstance(embeddings, VideoSet):
                 return stored.with_split(np.full(len(stored), "train")), None, Labels(stored.phase_names)
             splits = split_videos(stored, config.data)
             return splits.train, splits.val if len(splits.val) else None, Labels(stored.phase_names)
         videos = read_arrays(embeddings, least=2)
-        named = _per_video(_DEFAULT_ACTION if actions is None else actions, len(videos))
+        named = action_of_each(_DEFAULT_ACTION if actions is None else actions, len(videos))
         if labels is None:
             return array_videos(videos, named, None, None), None, Labels({})
         names, numbers = Labels.learn(labels, named, [len(video) for video in videos])
@@ -359,7 +368,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         videos = stored_videos(embeddings)
         if videos is not None:
-            _refuse(actions, labels)
+            refuse_with_cache(actions, labels)
             wanted = self._config.data.actions
             if wanted is None or isinstance(embeddings, VideoSet):
                 return videos
@@ -378,7 +387,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
 
     def _actions_of(self, arrays: list[np.ndarray], actions: Any) -> list[str]:
         if actions is not None:
-            return _per_video(actions, len(arrays))
+            return action_of_each(actions, len(arrays))
         known = list(self.prototypes_)
         if len(known) == 1:
             return known * len(arrays)
@@ -412,9 +421,6 @@ class Synchronizer(TransformerMixin, BaseEstimator):
             sources=[warp.source for warp in warps],
         )
 
-    def _preprocessor(self, videos: VideoSet) -> Preprocessor:
-        return Preprocessor.fit(videos, self._config.data)
-
     def _check_labels(self) -> None:
         check_is_fitted(self)
         if not any((labels >= 0).any() for labels in self.prototype_labels_.values()):
@@ -438,6 +444,10 @@ def _manners() -> Iterator[None]:
         raise KeyboardInterrupt("the training was stopped") from end
 
 
+def _contents(checkpoints: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(checkpoints.glob("*.ckpt"))}
+
+
 def _warped(video: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Return U_i ∘ T^theta_i, (L, C)."""
     times = torch.from_numpy(np.ascontiguousarray(source, dtype=np.float32))[None]
@@ -456,27 +466,6 @@ def _as_table(warped: list[np.ndarray], alignment: Alignment) -> Any:
         names=["video_id", "prototype_time"],
     )
     return pd.DataFrame(np.concatenate(warped), index=index)
-
-
-def _per_video(actions: Any, count: int) -> list[str]:
-    """Return the action of each video from a list of them, or one name for all."""
-    if isinstance(actions, str):
-        return [actions] * count
-    if not isinstance(actions, Sequence) and not hasattr(actions, "tolist"):
-        raise UserError(f"Expected `actions` to be a name, or a list of {count} names, but got {actions!r}.")
-    named = [str(action) for action in (actions.tolist() if hasattr(actions, "tolist") else actions)]
-    if len(named) != count:
-        raise UserError(f"Expected {count} `actions`, one for each video, but got {len(named)}.")
-    return named
-
-
-def _refuse(actions: Any, labels: Any) -> None:
-    if actions is not None or labels is not None:
-        name = "actions" if actions is not None else "labels"
-        raise UserError(
-            f"`{name}` are not given with a cache, which has its own; some of its actions are chosen by "
-            'options={"data.actions": [...]}.'
-        )
 
 
 def _options(config: Config) -> dict[str, Any]:

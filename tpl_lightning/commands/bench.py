@@ -8,18 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
+from tpl_lightning.commands.data import open_data
 from tpl_lightning.commands.options import options_help
 from tpl_lightning.config import Config, config_to_dict, differences, flattened, load_config, to_yaml
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.files import Outputs
 
-__all__ = ["main", "table_command"]
+__all__ = ["main", "table_command", "wait"]
 
 _USAGE = """usage: tpl bench [config.yaml ...] [key=value ...] [bench.methods=[linear,tpl,...]] [bench.seeds=[0,1,2]]
 Run every method on one cache and write <run.dir>/<run.name>/bench.md and bench.json (mean and spread over seeds).
@@ -29,7 +29,7 @@ example: tpl bench experiments/genai.yaml data.cache=data/genai.h5 run.name=benc
 """
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, float]:
+def wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, float]:
     """Wait for a process; return its exit status (None: out of time) and its peak memory in MiB.
 
     Where it is not waited for to the end, it is stopped with all that it has started: it leads a session of its own.
@@ -85,7 +85,7 @@ def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: st
         with log.open("wb") as out:
             command = [sys.executable, "-m", "tpl_lightning", "fit", str(options)]
             process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
-            code, memory = _wait(process, config.bench.minutes * 60)
+            code, memory = wait(process, config.bench.minutes * 60)
     finally:
         options.unlink()
     if code is None:
@@ -145,23 +145,15 @@ def run(config: Config) -> int:
     """Run all rows, writing the table after each."""
     from rich.console import Console
 
-    from tpl_lightning.data import open_cache, usable_groups
-    from tpl_lightning.datasets import find_or_make_cache
     from tpl_lightning.reports import data_source
+    from tpl_lightning.runs import make_folder
 
     plan = bench_rows(config.bench.methods, config.method)
     for row in plan:
         _row_tree(config, row, config.seed)
     command = table_command(config)
-    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress), config.data.groups)
-    cache.validate()
-    cache, data = usable_groups(cache, config.data)
-    config = replace(config, data=replace(data, cache=str(cache.path)))
-    folder = Path(config.run.dir) / (config.run.name or f"bench-{cache.name}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another run.dir.") from error
+    cache, config = open_data(config)
+    folder = make_folder(Path(config.run.dir) / (config.run.name or f"bench-{cache.name}"))
     outputs = Outputs("bench")
     outputs.check(folder / name for name in ("bench.md", "bench.json", "bench.png"))
     console, source, fingerprint = Console(stderr=True), data_source(cache), cache.fingerprint()

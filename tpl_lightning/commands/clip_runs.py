@@ -20,7 +20,7 @@ from tpl_lightning.files import canonical, file_stem
 if TYPE_CHECKING:
     from tpl_lightning.features import Clip
 
-__all__ = ["EXTRACTOR", "run_of_clips"]
+__all__ = ["EXTRACTOR", "find_clips", "run_of_clips"]
 
 EXTRACTOR = "hog"
 """What embeds the clips: quick, and needs no weights."""
@@ -51,7 +51,7 @@ def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipO
     if options.cache is not None:
         raise UserError(f"tpl {command}: cache={options.cache} goes with a run, but {first} is none; leave it out.")
     names = [str(first), *names]
-    clips = _clips(names, options.action)
+    clips = find_clips(names, options.action)
     label = file_stem(Path(os.path.abspath(first)).stem or "clips")
     run_dir = Path(Config().run.dir) / f"{label}-{_fingerprint(clips)}"
     cache = run_dir.with_name(f"{run_dir.name}.h5")
@@ -84,7 +84,7 @@ def _is_run(path: Path) -> bool:
     return not (path.is_file() and is_video(path))
 
 
-def _clips(names: Sequence[str], action: str | None) -> list["Clip"]:
+def find_clips(names: Sequence[str], action: str | None) -> list["Clip"]:
     """Find the clips and what each shows; all are training videos, for there is nothing to be tested."""
     from tpl_lightning.features import Clip
     from tpl_lightning.video import check_video_file, note_left_out, search_videos

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.errors import UserError, first_line, plain_warnings
 from tpl_lightning.files import Outputs
+
+if TYPE_CHECKING:
+    from tpl_lightning.features import Extractor
 
 __all__ = ["USAGE", "EmbedOptions", "check_out", "embed", "import_data", "merge", "say", "writing_cache"]
 
@@ -106,11 +109,15 @@ def import_data(arguments: list[str]) -> int:
     if name == "npy":
         from tpl_lightning.datasets import import_embeddings
 
-        check_out(out, options.overwrite, Outputs("cache import", [place, options.annotations]))
         made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
-        with writing_cache(out):
+        with writing_cache(out, options.overwrite, Outputs("cache import", [place, options.annotations])):
             import_embeddings(
-                place, out, dataset=dataset, extractor=made_by, annotations=options.annotations, dtype=_dtype(options)
+                place,
+                out,
+                dataset=dataset,
+                extractor=made_by,
+                annotations=options.annotations,
+                dtype=options.dtype or "float16",
             )
         return say(out)
     if name in SIGNALS:
@@ -125,18 +132,9 @@ def import_data(arguments: list[str]) -> int:
 
 def _import_signals(layout: str, place: Path, out: Path, dataset: str, options: EmbedOptions) -> int:
     from tpl_lightning.datasets import import_signals
-    from tpl_lightning.features import make_extractor
-    from tpl_lightning.video import check_fps
 
-    check_fps(options.fps)
     inputs = [path for path in place.rglob("*") if path.is_file()] if place.is_dir() else []
-    check_out(out, options.overwrite, Outputs("cache import", [*inputs, options.annotations]))
-    extractor = None
-    if options.camera is not None:
-        extractor = make_extractor(
-            options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
-        )
-    with writing_cache(out):
+    with writing_cache(out, options.overwrite, Outputs("cache import", [*inputs, options.annotations])):
         import_signals(
             layout,
             place,
@@ -146,11 +144,18 @@ def _import_signals(layout: str, place: Path, out: Path, dataset: str, options: 
             fps=options.fps,
             gaps=options.gaps,
             camera=options.camera,
-            extractor=extractor,
+            extractor=None if options.camera is None else _extractor(options),
             dtype=options.dtype or "float32",
             progress=options.progress,
         )
     return say(out)
+
+
+def _extractor(options: EmbedOptions) -> "Extractor":
+    from tpl_lightning.features import make_extractor
+
+    size = {"channels": options.channels, "batch_size": options.batch_size}
+    return make_extractor(options.extractor, device=options.device, **size)
 
 
 def merge(arguments: list[str]) -> int:
@@ -161,23 +166,21 @@ def merge(arguments: list[str]) -> int:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
     from tpl_lightning.features import merge_shards
 
-    check_out(Path(paths[0]), True, Outputs("cache merge"))
-    with plain_warnings(), writing_cache(Path(paths[0])):
+    with plain_warnings(), writing_cache(Path(paths[0]), True, Outputs("cache merge")):
         return say(merge_shards(paths[0], skip_broken=options.skip_broken))
 
 
 def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]:
     """Return paths and options; what names an existing file is a path, even with an equals sign in it."""
+    from tpl_lightning.video import check_fps
+
     inputs, options = parse_options(f"cache {command}", arguments, EmbedOptions)
     if options.gaps not in ("interpolate", "refuse"):
         raise UserError(f"Expected gaps=interpolate or gaps=refuse, but got {options.gaps!r}.")
+    check_fps(options.fps)
     if options.dtype not in (None, "float16", "float32"):
         raise UserError(f"Expected dtype=float16 or float32, but got {options.dtype!r}.")
     return inputs, options
-
-
-def _dtype(options: EmbedOptions) -> str:
-    return options.dtype or "float16"
 
 
 def _run(
@@ -189,24 +192,18 @@ def _run(
     source: str,
     outputs: Outputs,
 ) -> int:
-    from tpl_lightning.features import embed_clips, make_extractor
-    from tpl_lightning.video import check_fps
+    from tpl_lightning.features import embed_clips
 
-    check_fps(options.fps)
-    check_out(out, options.overwrite, outputs)
-    with plain_warnings(), writing_cache(out):
-        extractor = make_extractor(
-            options.extractor, channels=options.channels, device=options.device, batch_size=options.batch_size
-        )
+    with plain_warnings(), writing_cache(out, options.overwrite, outputs):
         made = embed_clips(
             clips,
             out,
-            extractor=extractor,
+            extractor=_extractor(options),
             dataset=dataset,
             source=source,
             phase_names=names,
             fps=options.fps,
-            dtype=_dtype(options),
+            dtype=options.dtype or "float16",
             num_workers=options.num_workers,
             skip_broken=options.skip_broken,
             progress=options.progress,
@@ -255,8 +252,15 @@ def say(path: Path) -> int:
 
 
 @contextmanager
-def writing_cache(out: Path) -> Iterator[None]:
-    """Report a place that cannot be written to, or a full disk; what cannot be read is reported where it is read."""
+def writing_cache(out: Path, overwrite: bool, outputs: Outputs) -> Iterator[None]:
+    """Check where a cache is to be written; report a place that cannot be written to, or a full disk.
+
+    What cannot be read is reported where it is read.
+
+    Raises:
+        UserError: As :func:`check_out`, and if the place cannot be written to.
+    """
+    check_out(out, overwrite, outputs)
     try:
         yield
     except UserError:

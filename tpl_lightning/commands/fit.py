@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tpl_lightning.commands.data import open_data
 from tpl_lightning.commands.options import options_help
 from tpl_lightning.commands.resume import load_fit_config
 from tpl_lightning.config import Config
 from tpl_lightning.errors import best_effort
 
 if TYPE_CHECKING:
-    from tpl_lightning.aligners import Features
+    from tpl_lightning.aligners import Aligner, Features
     from tpl_lightning.data import EmbeddingCache, Splits, VideoSet
     from tpl_lightning.evaluation import Alignment, Scores
     from tpl_lightning.tracking import WandbRun
@@ -29,20 +30,22 @@ example: tpl fit experiments/genai.yaml data.cache=data/genai.h5 run.name=first 
 """
 
 
-def _baselines(
-    config: Config, run_dir: Path, train: "VideoSet", videos: "VideoSet", features: "Features"
+def _other_rows(
+    config: Config, run_dir: Path, train: "VideoSet", videos: "VideoSet", features: "Features", aligner: "Aligner"
 ) -> "dict[str, Scores]":
-    """Score the rows that no method may fall below."""
-    from tpl_lightning.aligners import build_aligner
+    """Score the rows that no method may fall below, and of a refined aligner what was refined."""
+    from tpl_lightning.aligners import RefinedAligner, build_aligner
     from tpl_lightning.evaluation import evaluate
 
-    rows = {}
+    found = {}
     for method in ("linear", "pad"):
         if method != config.method:
             baseline = build_aligner(replace(config, method=method, refine=False), run_dir)  # type: ignore[arg-type]
             baseline.fit(train)
-            rows[method] = evaluate(baseline.align(videos), videos, features=features, raw=False)
-    return rows
+            found[method] = baseline.align(videos)
+    if isinstance(aligner, RefinedAligner):
+        found[config.method] = aligner.base.align(videos)
+    return {row: evaluate(own, videos, features=features, raw=False) for row, own in found.items()}
 
 
 def _flat(scores: "dict[str, Scores]", method: str) -> dict[str, Any]:
@@ -110,20 +113,14 @@ def _log_pictures(run_dir: Path, metrics: dict[str, Any], wandb_run: "WandbRun")
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    from tpl_lightning.data import VideoSet, open_cache, split_videos, usable_groups
-    from tpl_lightning.datasets import find_or_make_cache
-    from tpl_lightning.functional import is_rank_zero, on_rank_zero
+    from tpl_lightning.data import VideoSet, split_videos
+    from tpl_lightning.functional import is_rank_zero
     from tpl_lightning.lit import with_epochs
     from tpl_lightning.reports import data_source
     from tpl_lightning.runs import open_run_directory
     from tpl_lightning.tracking import open_wandb_run
 
-    cache = open_cache(
-        on_rank_zero(lambda: find_or_make_cache(config.data, progress=config.run.progress)), config.data.groups
-    )
-    cache.validate(most_frames=_CHECKED_FRAMES)
-    cache, data = usable_groups(cache, config.data)
-    config = replace(config, data=replace(data, cache=str(cache.path)))
+    cache, config = open_data(config, most_frames=_CHECKED_FRAMES)
     splits = split_videos(VideoSet(cache), config.data)
     config = with_epochs(config, len(splits.train))
     with open_run_directory(config) as run_dir:
@@ -138,7 +135,7 @@ def run(config: Config) -> int:
 
 def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, wandb_run: "WandbRun") -> int:
     """Do what is left to do once the run directory is there."""
-    from tpl_lightning.aligners import RefinedAligner, build_aligner
+    from tpl_lightning.aligners import build_aligner
     from tpl_lightning.data import Preprocessor
     from tpl_lightning.evaluation import assess, evaluate, unmeasured
     from tpl_lightning.functional import is_rank_zero
@@ -159,11 +156,8 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, wandb_run: "
     seconds_align = time.perf_counter() - start
     alignment.save(run_dir / "alignment.h5")  # before anything is measured on it
     own = evaluate(alignment, videos, features=features)
-    scores = _baselines(config, run_dir, splits.train, videos, features)
-    base = aligner.base if isinstance(aligner, RefinedAligner) else None
-    if base is not None:
-        scores[config.method] = evaluate(base.align(videos), videos, features=features, raw=False)
-    name = config.method if base is None else f"{config.method}{REFINED}"
+    scores = _other_rows(config, run_dir, splits.train, videos, features, aligner)
+    name = config.method + (REFINED if config.method in scores else "")
     scores[name] = own
     metrics = {
         **_flat(scores, name),

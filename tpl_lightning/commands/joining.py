@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tpl_lightning.commands.arguments import parse_options
-from tpl_lightning.commands.embedding import check_out, say, writing_cache
+from tpl_lightning.commands.embedding import say, writing_cache
 from tpl_lightning.errors import UserError, plain_warnings
 from tpl_lightning.files import Outputs
 
@@ -47,6 +47,6 @@ def join(arguments: list[str]) -> int:
 
     out = Path(options.out)
     caches = [open_cache(path) for path in paths]
-    check_out(out, options.overwrite, Outputs("cache join", [file for cache in caches for file in cache.files]))
-    with plain_warnings(), writing_cache(out):
+    outputs = Outputs("cache join", [file for cache in caches for file in cache.files])
+    with plain_warnings(), writing_cache(out, options.overwrite, outputs):
         return say(join_caches(caches, out, drop_missing=options.missing == "drop", progress=options.progress))

@@ -102,7 +102,7 @@ def run(options: RenderOptions) -> int:
     videos = Path(options.videos) if options.videos is not None else out.with_suffix("")
     actions = ACTIONS if options.actions is None else options.actions
     outputs.check(video_paths(videos, options.num_clips, seed=options.seed, actions=actions))
-    with writing_cache(out):
+    with writing_cache(out, options.overwrite, outputs):
         build_procedural_set(
             out,
             video_dir=videos,

@@ -3,11 +3,14 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tpl_lightning.config import Config, is_file, split_argument
 from tpl_lightning.errors import UserError, best_effort, first_line
 from tpl_lightning.files import Outputs
+
+if TYPE_CHECKING:
+    from tpl_lightning.sweep import LocalSweep, Sweep
 
 __all__ = ["main"]
 
@@ -71,16 +74,13 @@ def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -
 def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
     from rich.console import Console
 
-    from tpl_lightning.sweep import LocalSweep, best_line, read_sweep, write_best, write_plot, write_table
+    from tpl_lightning.runs import make_folder
+    from tpl_lightning.sweep import LocalSweep, best_line, read_sweep, write_best, write_table
 
     sweep = read_sweep(path).without(overrides)
     config = sweep.base_config(overrides)
     count = count or sweep.run_cap or _COUNT
-    folder = Path(config.run.dir) / (config.run.name or f"sweep-{path.stem}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another run.dir.") from error
+    folder = make_folder(Path(config.run.dir) / (config.run.name or f"sweep-{path.stem}"))
     local = LocalSweep(
         sweep, folder, [o for o in overrides if not o.startswith(("run.dir=", "run.name="))], config.seed
     )
@@ -104,6 +104,13 @@ def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
             write_best(folder, outputs, best, sweep)
 
     local.run(count, after_each)
+    return _conclude(folder, outputs, sweep, local)
+
+
+def _conclude(folder: Path, outputs: Outputs, sweep: "Sweep", local: "LocalSweep") -> int:
+    """Write what is known in the end, and print it."""
+    from tpl_lightning.sweep import best_line, write_best, write_plot, write_table
+
     rows, best = local.rows(), local.best()
     table = write_table(folder, outputs, sweep, rows, _source(rows))
     print(f"Table: {table}")

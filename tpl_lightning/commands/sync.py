@@ -68,15 +68,7 @@ def _write_action(
     import numpy as np
 
     from tpl_lightning.features import Progress
-    from tpl_lightning.sync import (
-        Grid,
-        counted,
-        make_clock,
-        phases_of_run,
-        plan_layout,
-        separate_targets,
-        write_separate,
-    )
+    from tpl_lightning.sync import Grid, counted, make_clock, plan_layout, separate_targets, write_separate
     from tpl_lightning.video import write_video
 
     clock = make_clock(run, action, clips, options.reference)
@@ -89,22 +81,10 @@ def _write_action(
         count = int(np.floor(seconds * fps / options.speed + 1e-4)) + 1
         return np.arange(count) * options.speed / fps
 
-    layout = plan_layout(
-        clips,
-        panels=1 + options.originals,
-        columns=options.columns,
-        height=options.height,
-        width=options.width,
-    )
-    grid = Grid(
-        clips,
-        clock=clock,
-        phases=phases_of_run(run, action),
-        layout=layout,
-        elapsed_s=elapsed(max(longest, clock.duration_s) if options.originals else clock.duration_s),
-        title=action,
-        note=run.data_source if run.cache.is_procedural else "",
-    )
+    size = {"columns": options.columns, "height": options.height, "width": options.width}
+    layout = plan_layout(clips, panels=1 + options.originals, **size)
+    shown_s = max(longest, clock.duration_s) if options.originals else clock.duration_s
+    grid = Grid(run, clips, clock=clock, layout=layout, elapsed_s=elapsed(shown_s))
     alone = elapsed(clock.duration_s)
     count = len(grid.elapsed_s) + options.separate * len(clips) * len(alone)
     with Progress(f"Writing frames of {action}", count, enabled=options.progress) as bar:

@@ -48,6 +48,7 @@ def _stored_config(path: Path) -> dict[str, Any]:
         return {**stored, "run": {**stored["run"], "name": None}}
 
 
+_AUTO = "action=auto"
 # What the weights depend on: an evaluation that changed them would be of another model.
 _FIXED = ("method", "warp", "model", "dtw", "dtan", "direct", "head")
 
@@ -111,22 +112,22 @@ def _labels_of_prototypes(aligner: "StoredAligner", alignment: "Alignment") -> "
     return labels
 
 
-def run(path: Path, arguments: list[str]) -> int:
-    """Align, score and write."""
-    auto = "action=auto" in arguments
-    arguments = [argument for argument in arguments if argument != "action=auto"]
+def _read_config(path: Path, run_dir: Path, arguments: list[str]) -> Config:
+    """Return the configuration of the run with what may differ in a test."""
     stored = config_to_dict(load_config(defaults=_stored_config(path)))  # of whatever version
-    run_name = path.resolve().parent.parent.name
     stored["run"]["name"] = None
     config = load_config(arguments, defaults=stored)
     if config.data.cache is not None and config.data.cache == stored["data"]["cache"]:
-        place = find_cache(config.data.cache, path.resolve().parent.parent)
-        config = replace(config, data=replace(config.data, cache=place))
-        stored["data"]["cache"] = place
-    if config.data.cache != stored["data"]["cache"] and not any("data.fold" in argument for argument in arguments):
+        config = replace(config, data=replace(config.data, cache=find_cache(config.data.cache, run_dir)))
+    elif not any("data.fold" in argument for argument in arguments) and config.data.cache != stored["data"]["cache"]:
         # The folds of the training run are a division of another cache.
         config = replace(config, data=replace(config.data, folds=0, fold=0))
     _refuse_contradictions(config, stored, path)
+    return config
+
+
+def run(path: Path, arguments: list[str]) -> int:
+    """Align, score and write."""
     from tpl_lightning.aligners import load_aligner
     from tpl_lightning.data import VideoSet, open_cache, select_evaluation, warn_of_still
     from tpl_lightning.datasets import find_or_make_cache
@@ -135,13 +136,15 @@ def run(path: Path, arguments: list[str]) -> int:
     from tpl_lightning.reports import data_source, print_scores
     from tpl_lightning.runs import open_run_directory, write_metrics
 
+    run_dir = path.resolve().parent.parent
+    config = _read_config(path, run_dir, [argument for argument in arguments if argument != _AUTO])
     cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress), config.data.groups)
     cache.validate()
     warn_of_still(cache)
-    name = config.run.name or f"{run_name}-test-{cache.name}"
+    name = config.run.name or f"{run_dir.name}-test-{cache.name}"
     config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
     videos = select_evaluation(VideoSet(cache), config.data)
-    videos, accuracy = _recognised(videos, path.resolve().parent.parent, every=auto)
+    videos, accuracy = _recognised(videos, run_dir, every=_AUTO in arguments)
     with as_checkpoint(path):
         aligner = load_aligner(path, config)
         start = time.perf_counter()

@@ -173,8 +173,12 @@ def load_config(
     except OmegaConfBaseException as error:
         raise UserError(f"configuration: {first_line(error)}.") from error
     assert isinstance(config, Config)
+    _check_finite(config)
+    return config
+
+
+def _check_finite(config: Config) -> None:
     for key, value in flattened(config_to_dict(config)).items():
         for number in value if isinstance(value, list) else [value]:
             is_finite = not isinstance(number, float) or math.isfinite(number)
             require(is_finite, key, "a finite number", value)
-    return config

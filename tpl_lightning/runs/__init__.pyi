@@ -1,4 +1,4 @@
-from .directory import find_cache, hold_folder, open_run_directory, write_metrics
+from .directory import find_cache, hold_folder, make_folder, open_run_directory, write_metrics
 from .file_search import AUTO
 from .run_video import NEW, RunFile, RunVideo
 from .videos import Run
@@ -11,6 +11,7 @@ __all__ = [
     "RunVideo",
     "find_cache",
     "hold_folder",
+    "make_folder",
     "open_run_directory",
     "write_metrics",
 ]

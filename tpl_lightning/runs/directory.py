@@ -18,7 +18,7 @@ from tpl_lightning.config import Config, save_config
 from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.files import write_atomically
 
-__all__ = ["find_cache", "hold_folder", "open_run_directory", "write_metrics"]
+__all__ = ["find_cache", "hold_folder", "make_folder", "open_run_directory", "write_metrics"]
 
 _LOCK = ".lock"
 
@@ -56,6 +56,19 @@ def hold_folder(folder: Path, name: str = _LOCK) -> IO[str] | None:
     lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     lock.flush()
     return lock
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder below ``run.dir``, where it is not there, and return it.
+
+    Raises:
+        FileError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be written ({error.strerror}); choose another run.dir.") from error
+    return folder
 
 
 def _holder(folder: Path) -> str:

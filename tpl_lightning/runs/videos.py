@@ -105,9 +105,14 @@ class Run:
         from tpl_lightning.recognition import ActionModel
 
         rows = np.flatnonzero(self.alignment.split == "train")
-        known, own = self._row_of_cache, self.alignment
-        train = VideoSet(self.cache, np.array([known[str(video)] for video in own.video_id[rows]]))
-        return ActionModel(train, [own.source(row) for row in rows.tolist()], self.config.data)
+        return ActionModel(
+            self.videos_of(rows), [self.alignment.source(row) for row in rows.tolist()], self.config.data
+        )
+
+    def videos_of(self, rows: np.ndarray) -> VideoSet:
+        """Return videos of the run, as its cache has them, by their rows in the alignment."""
+        known = [self._row_of_cache[str(video)] for video in self.alignment.video_id[rows]]
+        return VideoSet(self.cache, np.array(known))
 
     def labels(self, video: RunVideo) -> np.ndarray:
         """Return the phase of each frame of a video of the run, (L_i,), -1 where unlabelled."""

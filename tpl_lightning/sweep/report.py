@@ -1,7 +1,5 @@
 """What a sweep leaves in its folder: a table, a plot, the best configuration."""
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -56,13 +54,19 @@ def write_table(folder: Path, outputs: Outputs, sweep: Sweep, rows: list[dict[st
         "trials": rows,
     }
     outputs.write_text(folder / "sweep.json", json.dumps(summary, indent=2) + "\n")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", sweep.metric, "outcome", "seconds", *(p.name for p in sweep.parameters), "run"])
-    for row in rows:
-        drawn = [row["parameters"].get(p.name) for p in sweep.parameters]
-        writer.writerow([row["trial"], row[sweep.metric], row["outcome"], row["seconds"], *drawn, row["run"]])
-    outputs.write_text(folder / "sweep.csv", text.getvalue())
+    every = [p.name for p in sweep.parameters]
+    outputs.write_csv(
+        folder / "sweep.csv",
+        ["trial", sweep.metric, "outcome", "seconds", *every, "run"],
+        [
+            [
+                *(row[key] for key in ("trial", sweep.metric, "outcome", "seconds")),
+                *map(row["parameters"].get, every),
+                row["run"],
+            ]
+            for row in rows
+        ],
+    )
     return folder / "sweep.md"
 
 

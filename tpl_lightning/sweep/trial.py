@@ -13,12 +13,12 @@ from typing import Any
 
 from tpl_lightning.tracking import BEST, BestScores, read_log
 
-__all__ = ["TrialFailed", "fit", "metric_of_run"]
+__all__ = ["COMMAND", "POLL_SECONDS", "TrialFailed", "fit", "metric_of_run"]
 
-_COMMAND = (sys.executable, "-m", "tpl_lightning", "fit")
+COMMAND = (sys.executable, "-m", "tpl_lightning", "fit")
 # What fails for want of room says nothing of its values: it is tried again as what was killed, by the next call.
 _NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
-_POLL_SECONDS = 0.25
+POLL_SECONDS = 0.25
 _GRACE_SECONDS = 15.0  # after SIGTERM, to write a checkpoint
 
 
@@ -103,12 +103,12 @@ def fit(
     """
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*_COMMAND, *arguments], stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            [*COMMAND, *arguments], stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
     try:
         told, written = 0, (0, 0)
         while process.poll() is None:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
             now = _stamp(run_dir / "metrics.csv")
             if report is None or now == written:
                 continue

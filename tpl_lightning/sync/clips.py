@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs import RunVideo
 from tpl_lightning.video import FrameDecoder, FrameSize, VideoClock, VideoProbe, probe_video, read_timed_frames
 
-__all__ = ["Clip", "fit_within", "open_clips"]
+__all__ = ["Clip", "open_clips"]
 
 # Where the times of the frames are not known, lengths that differ by more than this share are those of another file.
 _LENGTHS_DIFFER = 0.1
@@ -165,12 +164,3 @@ def _difference(clip: Clip) -> str:
     if video.file_bytes not in (0, size):
         return f"has {size} bytes, and {video.file_bytes} when it was embedded"
     return ""
-
-
-def fit_within(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Scale a picture (H, W, 3) so that it touches a box from inside."""
-    scale = min(width / picture.shape[1], height / picture.shape[0])
-    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-    if size == (picture.shape[1], picture.shape[0]):
-        return picture
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))

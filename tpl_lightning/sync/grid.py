@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tpl_lightning.runs import Run
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
 from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, PANEL_TITLE, Layout
-from tpl_lightning.sync.phases import Phases
+from tpl_lightning.sync.phases import phases_of_run
 from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, UNLABELLED, mix, paste, phase_colors, text
 from tpl_lightning.video import FrameSize
 
@@ -52,35 +53,24 @@ class Grid:
     """Draws the frames of the synced video, one at a time.
 
     Args:
+        run: The run.
         clips: Videos of one action.
         clock: The common clock.
-        phases: Labels of the prototype.
         layout: Where the cells lie.
         elapsed_s: Seconds of the common clock at each output frame.
-        title: The action.
-        note: A few words on the right of the header.
     """
 
-    def __init__(
-        self,
-        clips: Sequence[Clip],
-        *,
-        clock: Clock,
-        phases: Phases,
-        layout: Layout,
-        elapsed_s: np.ndarray,
-        title: str,
-        note: str = "",
-    ) -> None:
+    def __init__(self, run: Run, clips: Sequence[Clip], *, clock: Clock, layout: Layout, elapsed_s: np.ndarray) -> None:
         """Work out what every cell shows, and draw what never changes."""
-        self.clips, self.clock, self.phases, self.layout = clips, clock, phases, layout
+        action = clips[0].video.action
+        self.clips, self.clock, self.phases, self.layout = clips, clock, phases_of_run(run, action), layout
         self.elapsed_s, self.time = elapsed_s, clock.prototype_time(elapsed_s)
-        self.colors = phase_colors(len(phases.names))
+        self.colors = phase_colors(len(self.phases.names))
         self.panels = [[self._synced(clip) for clip in clips]]
         if layout.panels == 2:
             self.panels.insert(0, [self._original(clip) for clip in clips])
         self.base = np.full((layout.height, layout.width, 3), BACKGROUND, dtype=np.uint8)
-        self._draw_header(title, note)
+        self._draw_header(action, run.data_source if run.cache.is_procedural else "")
         self._draw_cells()
         self.track = self._draw_track()
 

@@ -16,7 +16,20 @@ __all__ = ["LABEL_COLUMNS", "label_targets", "write_labels"]
 
 LABEL_COLUMNS = ("video_id", "action", "phase", "start_s", "end_s", "start_frame", "end_frame", "confidence")
 
-_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_EMPTY_EAF = f"""\
+<ANNOTATION_DOCUMENT AUTHOR="tpl_lightning" FORMAT="3.0" VERSION="3.0" xmlns:xsi="{_XSI}"
+                     xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">
+    <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds"/>
+    <TIME_ORDER/>
+    <TIER LINGUISTIC_TYPE_REF="phase" TIER_ID="phases"/>
+    <TIER LINGUISTIC_TYPE_REF="confidence" PARENT_REF="phases" TIER_ID="confidence"/>
+    <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="phase" TIME_ALIGNABLE="true"/>
+    <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" CONSTRAINTS="Symbolic_Association" LINGUISTIC_TYPE_ID="confidence"
+                     TIME_ALIGNABLE="false"/>
+    <CONSTRAINT DESCRIPTION="1-1 association with a parent annotation" STEREOTYPE="Symbolic_Association"/>
+</ANNOTATION_DOCUMENT>
+"""
 
 
 def label_targets(path: Path, video_ids: Sequence[str]) -> list[Path]:
@@ -112,18 +125,10 @@ def _in_order(video: LabelledVideo) -> bool:
 
 def _eaf(video: LabelledVideo, target: Path) -> bytes:
     """Return an ELAN document: tier ``phases``, and below it ``confidence``, one value per phase."""
-    root = ElementTree.Element(
-        "ANNOTATION_DOCUMENT",
-        {
-            "AUTHOR": "tpl_lightning",
-            "DATE": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
-            "FORMAT": "3.0",
-            "VERSION": "3.0",
-            "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-            "xsi:noNamespaceSchemaLocation": _SCHEMA,
-        },
-    )
-    header = ElementTree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    ElementTree.register_namespace("xsi", _XSI)
+    root = ElementTree.fromstring(_EMPTY_EAF)
+    root.set("DATE", time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()))
+    header, times, phases, confidences = root[:4]
     path, count = video.video.path, len(video.spans)
     if path is not None:
         media = {"MEDIA_URL": path.resolve().as_uri(), "MIME_TYPE": mimetypes.guess_type(path.name)[0] or "video/*"}
@@ -131,34 +136,13 @@ def _eaf(video: LabelledVideo, target: Path) -> bytes:
         relative = relative if relative.startswith(".") else f"./{relative}"
         ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", {**media, "RELATIVE_MEDIA_URL": relative})
     ElementTree.SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId").text = str(2 * count)
-    times = ElementTree.SubElement(root, "TIME_ORDER")
     for number, seconds in enumerate((at for span in video.spans for at in (span.start_s, span.end_s)), start=1):
         ElementTree.SubElement(times, "TIME_SLOT", TIME_SLOT_ID=f"ts{number}", TIME_VALUE=str(round(1000 * seconds)))
-    phases = ElementTree.SubElement(root, "TIER", LINGUISTIC_TYPE_REF="phase", TIER_ID="phases")
-    confidences = ElementTree.SubElement(
-        root, "TIER", LINGUISTIC_TYPE_REF="confidence", PARENT_REF="phases", TIER_ID="confidence"
-    )
     for number, span in enumerate(video.spans, start=1):
         slots = {"TIME_SLOT_REF1": f"ts{2 * number - 1}", "TIME_SLOT_REF2": f"ts{2 * number}"}
         _annotation(phases, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{number}", **slots}, span.phase)
         reference = {"ANNOTATION_ID": f"a{count + number}", "ANNOTATION_REF": f"a{number}"}
         _annotation(confidences, "REF_ANNOTATION", reference, f"{span.confidence:.3f}")
-    common = {"GRAPHIC_REFERENCES": "false"}
-    ElementTree.SubElement(root, "LINGUISTIC_TYPE", common, LINGUISTIC_TYPE_ID="phase", TIME_ALIGNABLE="true")
-    ElementTree.SubElement(
-        root,
-        "LINGUISTIC_TYPE",
-        common,
-        CONSTRAINTS="Symbolic_Association",
-        LINGUISTIC_TYPE_ID="confidence",
-        TIME_ALIGNABLE="false",
-    )
-    ElementTree.SubElement(
-        root,
-        "CONSTRAINT",
-        DESCRIPTION="1-1 association with a parent annotation",
-        STEREOTYPE="Symbolic_Association",
-    )
     ElementTree.indent(root, "    ")
     content: bytes = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
     return content + b"\n"

@@ -11,7 +11,6 @@ from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.clock import PROTOTYPE, make_clock
 from tpl_lightning.sync.grid import Grid
 from tpl_lightning.sync.layout import plan_layout
-from tpl_lightning.sync.phases import phases_of_run
 from tpl_lightning.video import write_video
 
 __all__ = ["write_preview"]
@@ -43,17 +42,10 @@ def write_preview(run_dir: Path, out: Path) -> Path | None:
         clips = open_clips(_chosen(run.videos([])))
     except UserError:  # no clips beside the cache, or none that can be read
         return None
-    action = clips[0].video.action
-    clock = make_clock(run, action, clips, PROTOTYPE)
+    clock = make_clock(run, clips[0].video.action, clips, PROTOTYPE)
     longest = max([clock.duration_s, *(clip.duration_s for clip in clips)])
     speed = max(longest / _SECONDS, 1.0)
-    grid = Grid(
-        clips,
-        clock=clock,
-        phases=phases_of_run(run, action),
-        layout=plan_layout(clips, panels=2, columns=len(clips), height=_HEIGHT, width=None),
-        elapsed_s=np.arange(int(longest / speed * _FPS) + 1) * speed / _FPS,
-        title=action,
-        note=run.data_source if run.cache.is_procedural else "",
-    )
+    layout = plan_layout(clips, panels=2, columns=len(clips), height=_HEIGHT, width=None)
+    elapsed_s = np.arange(int(longest / speed * _FPS) + 1) * speed / _FPS
+    grid = Grid(run, clips, clock=clock, layout=layout, elapsed_s=elapsed_s)
     return write_video(out, grid.frames(), _FPS)

@@ -1,6 +1,6 @@
 """The progress of every frame, as a table: what a reward is trained on, or a curve is drawn of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,26 +56,19 @@ def write_progress(path: Path, videos: Sequence[RunVideo], outputs: Outputs) -> 
         The number of rows.
     """
     tables = [frame_progress(video) for video in videos]
+    lengths = [len(times) for times, _ in tables]
+    frames = np.concatenate([np.arange(length) for length in lengths])
+    times, progress = (np.concatenate(part) for part in zip(*tables, strict=True))
+    names, actions = ([getattr(video, key) for video in videos] for key in ("video_id", "action"))
+    columns = [np.repeat(names, lengths), frames, times, progress, np.repeat(actions, lengths)]
     if path.suffix.lower() == ".csv":
-        outputs.write_csv(path, PROGRESS_COLUMNS, _rows(videos, tables))
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        outputs.write_csv(path, PROGRESS_COLUMNS, ((v, k, f"{t:.4f}", f"{p:.6f}", a) for v, k, t, p, a in rows))
     else:
         import pyarrow
         from pyarrow import parquet
 
-        lengths = [len(times) for times, _ in tables]
-        columns = {
-            "video": np.repeat([video.video_id for video in videos], lengths),
-            "frame": np.concatenate([np.arange(length) for length in lengths]),
-            "time_s": np.concatenate([times for times, _ in tables]),
-            "progress": np.concatenate([progress for _, progress in tables]).astype(np.float32),
-            "action": np.repeat([video.action for video in videos], lengths),
-        }
+        columns[3] = progress.astype(np.float32)
         with outputs.writing(path) as part:
-            parquet.write_table(pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()}), part)
-    return sum(len(times) for times, _ in tables)
-
-
-def _rows(videos: Sequence[RunVideo], tables: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[object, ...]]:
-    for video, (times, progress) in zip(videos, tables, strict=True):
-        for frame, (time, value) in enumerate(zip(times.tolist(), progress.tolist(), strict=True)):
-            yield video.video_id, frame, f"{time:.4f}", f"{value:.6f}", video.action
+            parquet.write_table(pyarrow.table([pyarrow.array(values) for values in columns], PROGRESS_COLUMNS), part)
+    return len(frames)

@@ -19,6 +19,8 @@ __all__ = [
     "TEXT",
     "UNLABELLED",
     "Color",
+    "font_of",
+    "known_characters",
     "mix",
     "paste",
     "phase_colors",
@@ -82,7 +84,7 @@ def _own_font(bold: bool) -> Path:
 
 
 @lru_cache(maxsize=256)
-def _known_characters(path: Path) -> frozenset[int]:
+def known_characters(path: Path) -> frozenset[int]:
     """Return the characters that a font has; none if it cannot be read, or drawn at any size as emoji often cannot."""
     from matplotlib.ft2font import FT2Font
 
@@ -106,17 +108,17 @@ def _system_fonts() -> list[Path]:
 
 
 @lru_cache(maxsize=4096)
-def _font_of(character: str, bold: bool) -> Path:
+def font_of(character: str, bold: bool) -> Path:
     """Return the font to draw a character with: our own, or the first of the system's that has it."""
     own = _own_font(bold)
-    if ord(character) in _known_characters(own):
+    if ord(character) in known_characters(own):
         return own
-    return next((path for path in _system_fonts() if ord(character) in _known_characters(path)), own)
+    return next((path for path in _system_fonts() if ord(character) in known_characters(path)), own)
 
 
 def _runs(words: str, size: int, bold: bool) -> list[tuple[str, Any]]:
     """Cut a text into parts of one font each."""
-    fonts = groupby(words, key=lambda character: _font_of(character, bold))
+    fonts = groupby(words, key=lambda character: font_of(character, bold))
     return [("".join(part), _font(path, size)) for path, part in fonts]
 
 

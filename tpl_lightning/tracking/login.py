@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["choose_mode", "find_login"]
+__all__ = ["choose_mode", "find_login", "wandb_settings"]
 
 _MODES = {"online": "online", "offline": "offline", "disabled": "disabled", "dryrun": "offline", "run": "online"}
 _CLOUD = "https://api.wandb.ai"
@@ -22,13 +22,14 @@ def find_login() -> str | None:
         if os.environ.get(name):
             return name
     try:
-        host = os.environ.get("WANDB_BASE_URL") or _settings().base_url or _CLOUD
+        host = os.environ.get("WANDB_BASE_URL") or wandb_settings().base_url or _CLOUD
         return f"wandb's settings for {host}" if _has_key(host) else None
     except Exception:  # wandb is missing or broken, or what it found is no key
         return None
 
 
-def _settings() -> Any:
+def wandb_settings() -> Any:
+    """Return wandb's settings as its files and the environment give them."""
     from wandb.sdk import wandb_setup
 
     return wandb_setup.singleton().settings  # wandb.setup() would start its service
@@ -40,7 +41,7 @@ def _has_key(host: str) -> bool:
     except ImportError:  # an older wandb has it elsewhere
         path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
         found = path.is_file() and netrc.netrc(str(path)).authenticators(urlsplit(host).netloc)
-        return bool(found or _settings().api_key)
+        return bool(found or wandb_settings().api_key)
     return authenticate_session(host=host, source="tpl", prompt=False, update_session=False) is not None
 
 
