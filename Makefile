@@ -62,7 +62,7 @@ test-full: $(VENV)/.installed  ## run the tests, the slow ones too
 coverage: $(VENV)/.installed  ## share of the package's lines that the plain tests run; at least 92 %
 	@$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile --cov=tpl_lightning --cov-report=term:skip-covered --cov-fail-under=92
 
-mutants: $(VENV)/.installed  ## put 300 small faults into functional and metrics, print those that no test notices (hours)
+mutants: $(VENV)/.installed  ## put 300 small faults into functional and metrics, print those that no test notices
 	@$(BIN)/python benchmarks/mutants.py $(ARGS)
 
 # Versions that nobody has tried together any more come to light here, before a user meets them.
