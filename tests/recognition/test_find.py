@@ -2,7 +2,7 @@ import numpy as np
 
 from tests.recognition.curves import FPS, Actions
 from tests.recognition.test_actions import made
-from tpl_lightning.recognition.find import _is_free, _is_new, _Search, _Spans, find_hits
+from tpl_lightning.recognition.find import find_hits
 
 
 def recording(actions, parts):
@@ -41,48 +41,6 @@ def test_nothing_is_found_where_nothing_is(tmp_path):
     features, _ = recording(actions, [None, "foreign", None, "foreign"])
     assert find_hits(model, features, FPS) == []
     assert find_hits(model, features[:2], FPS) == []
-
-
-def test_the_search_does_not_depend_on_how_the_recording_is_cut():
-    costs = np.random.default_rng(0).random((200, 2, 12)).astype(np.float32)
-    points = np.array([12, 9])
-    whole, pieces = _Search(points), _Search(points)
-    whole.read(costs)
-    for part in np.split(costs, [1, 40, 150]):
-        pieces.read(part)
-    for one, other in zip(whole.ends(), pieces.ends(), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_the_search_finds_a_free_path_where_it_is():
-    costs = np.ones((60, 1, 10), np.float32)
-    for step in range(10):
-        costs[25 + step, 0, step] = 0
-    search = _Search(np.array([10]))
-    search.read(costs)
-    cost, start, _ = search.ends()
-    assert cost[:, 0].argmin() == 34
-    assert (cost[34, 0], start[34, 0]) == (0, 25)
-
-
-def test_hits_share_little_and_proposals_differ():
-    spans = _Spans(10)
-    for start, end in ((0, 10), (20, 30)):
-        spans.add(start, end)
-    assert _is_free(7, 17, spans)
-    assert not _is_free(6, 16, spans)
-    assert not _is_free(8, 22, _of((0, 10), (12, 14)))  # a part of a better one is all of it
-    assert not _is_free(7, 23, _of((0, 10), (20, 30)))  # a little of both is too much
-    assert _is_free(40, 50, spans)
-    assert not _is_new(1, 10, spans)
-    assert _is_new(5, 15, spans)
-
-
-def _of(*found):
-    spans = _Spans(10)
-    for start, end in found:
-        spans.add(start, end)
-    return spans
 
 
 def near(hit, start, end, off=8):
@@ -131,25 +89,3 @@ def test_fast_and_slow_ones_are_found(tmp_path):
     assert [hit.action for hit in hits] == [0, 0, 0]
     for hit, (start, end) in zip(hits, truth, strict=True):
         assert near(hit, start, end, 12)
-
-
-def test_a_path_that_the_last_step_interrupts_is_told():
-    costs = np.ones((30, 1, 10), np.float32)
-    for point in range(6):
-        costs[24 + point, 0, point] = 0
-    search = _Search(np.array([10]))
-    search.read(costs)
-    assert search.stopped(1.5) == [(24, 30, 0, 0.0, 0.6)]
-    assert search.stopped(0.1) == []  # four points of ten are missing
-
-
-def test_a_path_may_begin_at_any_point_with_the_first_step_only():
-    costs = np.ones((30, 1, 10), np.float32)
-    for step in range(6):
-        costs[step, 0, 4 + step] = 0
-    search = _Search(np.array([10]))
-    search.read(costs)
-    cost, start, first = search.ends()
-    # Two of ten points are missing, at half a point's cost; the first step goes on three.
-    np.testing.assert_allclose([cost[5, 0], start[5, 0], first[5, 0]], [0.1, 0, 0.2])
-    assert (first[-2:] == 0).all()  # by then a path from the first point on costs less

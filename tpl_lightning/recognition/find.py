@@ -17,19 +17,15 @@ from torch import Tensor
 
 from tpl_lightning.recognition.actions import ActionModel
 from tpl_lightning.recognition.open_fit import fit_open_ends
+from tpl_lightning.recognition.spans import Spans, is_free
+from tpl_lightning.recognition.subsequence import LEAST, SubsequenceSearch, path_ends
 
 __all__ = ["Hit", "find_hits"]
 
 _POINTS = 32  # of an action of usual length
 _FEWEST, _MOST = 8, 96  # of any action
-_STAY = 0.4  # of a point's cost, for each further step of the recording that faces it
-_LEAP = 3  # points that a step of the recording goes on, at most
-_MISSING = 0.5  # cost of a point that lies before the recording or behind it
-_LEAST = 0.35  # of an action that must be there
 _LOOSE = 1.5  # times the energy of a prototype, up to which an end of a path is a proposal
 _WORTH = 2.0  # times the threshold, up to which ends are moved
-_SAME = 0.7  # intersection over union of proposals that are one
-_OVERLAP = 0.35  # of a hit, which may be shared
 _TEMPO = 0.25  # usual deviation of the logarithm of a duration
 _UNUSUAL = 0.05  # by which the error grows with the square of such a deviation
 _MOVES = (0.08, 0.04)  # of the length, by which ends are moved in each round
@@ -78,11 +74,11 @@ def find_hits(
     windows, errors = _fitted(windows, score, len(features))
     order = np.flatnonzero(errors <= 1)
     order = order[np.argsort(errors[order], kind="stable")]
-    kept = _Spans(float(np.median(lengths)))
+    kept = Spans(float(np.median(lengths)))
     hits: list[Hit] = []
     for row in order.tolist():
         start, end = int(windows.start[row]), int(windows.end[row])
-        if _is_free(start, end, kept):
+        if is_free(start, end, kept):
             kept.add(start, end)
             shown = float(windows.first[row]), float(windows.last[row])
             hits.append(Hit(start, end, int(windows.action[row]), float(errors[row]), *shown))
@@ -128,50 +124,12 @@ class _Windows:
         cut, stop = (self.start == 0) & (self.first > 0), (self.end == frames) & (self.last < 1)
         start = np.where(cut, self.start, np.maximum(self.start + front * step, 0))
         end = np.where(stop, self.end, np.minimum(self.end + back * step, frames))
-        first = np.where(cut, (self.first + front * move * self.share).clip(0, 1 - _LEAST), self.first)
-        last = np.where(stop, (self.last + back * move * self.share).clip(_LEAST, 1), self.last)
-        good = (end - start >= _SHORTEST) & (last - first >= _LEAST)
+        first = np.where(cut, (self.first + front * move * self.share).clip(0, 1 - LEAST), self.first)
+        last = np.where(stop, (self.last + back * move * self.share).clip(LEAST, 1), self.last)
+        good = (end - start >= _SHORTEST) & (last - first >= LEAST)
         own = (self.start, self.end, self.action, self.first, self.last)
         new = (start, end, self.action, first, last)
         return _Windows(*(np.where(good, there, here) for there, here in zip(new, own, strict=True)))
-
-
-class _Spans:
-    """Spans of time, kept by where they are, so that those near another are found without a look at all."""
-
-    def __init__(self, width: float) -> None:
-        """Make room: a usual span has this width."""
-        self._width = max(width, 1.0)
-        self._places: dict[int, list[tuple[int, int]]] = {}
-
-    def _cells(self, start: int, end: int) -> range:
-        return range(int(start / self._width), int(end / self._width) + 1)
-
-    def add(self, start: int, end: int) -> None:
-        """Keep a span."""
-        for cell in self._cells(start, end):
-            self._places.setdefault(cell, []).append((start, end))
-
-    def near(self, start: int, end: int) -> set[tuple[int, int]]:
-        """Return the spans that are kept and may overlap with one."""
-        return {span for cell in self._cells(start, end) for span in self._places.get(cell, ())}
-
-
-def _overlap(start: int, end: int, span: tuple[int, int]) -> int:
-    return max(min(end, span[1]) - max(start, span[0]), 0)
-
-
-def _is_free(start: int, end: int, kept: _Spans) -> bool:
-    """Tell whether a hit shares little with better ones: of each pair's shorter one, and of its own in all."""
-    shared = {span: _overlap(start, end, span) for span in kept.near(start, end)}
-    pairs = (both <= _OVERLAP * min(end - start, high - low) for (low, high), both in shared.items())
-    return all(pairs) and sum(shared.values()) <= _OVERLAP * (end - start)
-
-
-def _is_new(start: int, end: int, kept: _Spans) -> bool:
-    """Tell whether a proposal is another one than those that are kept."""
-    spans = kept.near(start, end)
-    return all(_overlap(start, end, s) <= _SAME * (max(end, s[1]) - min(start, s[0])) for s in spans)
 
 
 def _coarse(model: ActionModel, features: Tensor, lengths: np.ndarray, stride: int) -> tuple[Tensor, list[np.ndarray]]:
@@ -199,7 +157,7 @@ def _proposals(model: ActionModel, features: Tensor, lengths: np.ndarray, advanc
         torch.nn.functional.interpolate(prototype.T[None], size=int(size), mode="linear", align_corners=True)[0].T
         for prototype, size in zip(model.fit.prototype, points, strict=True)
     ]
-    search = _Search(points)
+    search = SubsequenceSearch(points)
     for first in range(0, len(values), _CHUNK):
         rows = slice(first, first + _CHUNK)
         costs = np.full((len(values[rows]), len(points), int(points.max())), np.inf, dtype=np.float32)
@@ -210,98 +168,11 @@ def _proposals(model: ActionModel, features: Tensor, lengths: np.ndarray, advanc
             costs[:, a, : points[a]] = distance.numpy()
         search.read(costs)
         advance(stride * len(costs))
-    found = [*_minima(*search.ends(), points, _LOOSE), *search.stopped(_LOOSE)]
+    found = [*path_ends(*search.ends(), points, _LOOSE), *search.stopped(_LOOSE)]
     frames, steps = len(features), search.step  # the last few frames may be less than a step
     return _Windows.of(
         [(low * stride, frames if high == steps else high * stride, *rest) for low, high, *rest in found]
     )
-
-
-class _Search:
-    """Subsequence DTW of a recording with prototypes of so many points (A,), a step at a time.
-
-    A step of the recording goes on to the next point, to one of those after it, or stays. Going on costs what the
-    points that are passed differ from the recording, staying half of it: the cost of a path per point is the mean
-    squared distance over the prototype, whatever the tempo, and lingering or noise in between is not free. With
-    the first step a path may begin at any point, and with the last one end at any, at a cost for those that are
-    missing.
-    """
-
-    def __init__(self, points: np.ndarray) -> None:
-        """Start before the first step."""
-        size = int(points.max())
-        self.points, self.step = points, 0
-        # Columns ahead of the first point: paths that start now.
-        self.cost = np.full((len(points), size + _LEAP), np.inf)
-        self.start = np.zeros((len(points), size + _LEAP), dtype=np.int64)
-        self.first = np.zeros((len(points), size + _LEAP), dtype=np.int64)
-        self.first[:, _LEAP - 1 :] = np.arange(size + 1)
-        self.cost[:, _LEAP - 1 :] = _MISSING * self.first[:, _LEAP - 1 :]
-        self._told: list[np.ndarray] = []
-
-    def read(self, costs: np.ndarray) -> None:
-        """Take the costs (T, A, P) of the next steps of the recording."""
-        actions, last, size = np.arange(len(self.points)), self.points + _LEAP - 1, costs.shape[2]
-        told = np.empty((len(costs), 3, len(self.points)))
-        for row, own in enumerate(costs):
-            self.cost[:, _LEAP - 1], self.start[:, _LEAP - 1] = 0.0, self.step
-            best, way = self.cost[:, _LEAP - 1 : -1] + own, np.ones(own.shape, dtype=np.int64)
-            for far in (0, *range(2, _LEAP + 1)):
-                cost = self.cost[:, _LEAP - far : _LEAP - far + size] + (far or _STAY) * own
-                is_less = cost < best
-                best, way = np.where(is_less, cost, best), np.where(is_less, far, way)
-            origin = np.arange(_LEAP, _LEAP + size) - way
-            self.cost[:, _LEAP:] = best
-            for known in (self.start, self.first):
-                known[:, _LEAP:] = np.take_along_axis(known, origin, axis=1)
-            told[row] = [known[actions, last] for known in (self.cost, self.start, self.first)]
-            self.step += 1
-        self._told.append(told)
-
-    def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what is known of the best path that ends at each step, (T, A).
-
-        Its cost per point, its first step, and the prototype time at which it begins.
-        """
-        cost, start, first = np.concatenate(self._told).transpose(1, 0, 2)
-        return cost / self.points, start.astype(np.int64), first / self.points
-
-    def stopped(self, most: float) -> list[tuple[float, ...]]:
-        """Return the best path of each action that the last step interrupts: steps, action, prototype times."""
-        found: list[tuple[float, ...]] = []
-        for action, size in enumerate(self.points.tolist()):
-            own = slice(_LEAP, _LEAP + size - 1)
-            cost = (self.cost[action, own] + _MISSING * np.arange(size - 1, 0, -1)) / size
-            first, last = self.first[action, own] / size, np.arange(1, size) / size
-            cost = np.where(last - first >= _LEAST, cost, np.inf)
-            best = int(cost.argmin())
-            low = int(self.start[action, own][best])
-            if cost[best] <= most and self.step - low >= 3:
-                found.append((low, self.step, action, float(first[best]), float(last[best])))
-        return found
-
-
-def _minima(
-    cost: np.ndarray, start: np.ndarray, first: np.ndarray, points: np.ndarray, most: float
-) -> list[tuple[float, ...]]:
-    """Return steps, action and prototype times at the local minima of the costs (T, A) of paths.
-
-    Those that are nearly the same are there once.
-    """
-    found: list[tuple[float, ...]] = []
-    for action, size in enumerate(points.tolist()):
-        own = cost[:, action]
-        reach = max(size // 8, 1)
-        padded = np.pad(own, reach, constant_values=np.inf)
-        least = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(1)
-        steps = np.flatnonzero((own <= least) & (own <= most) & (first[:, action] <= 1 - _LEAST))
-        kept = _Spans(size)
-        for step in steps[np.argsort(own[steps], kind="stable")].tolist():
-            low, high = int(start[step, action]), step + 1
-            if high - low >= 3 and _is_new(low, high, kept):
-                kept.add(low, high)
-                found.append((low, high, action, float(first[step, action]), 1.0))
-    return found
 
 
 def _errors(model: ActionModel, features: Tensor, windows: _Windows) -> np.ndarray:
