@@ -59,12 +59,18 @@ test: $(VENV)/.installed  ## run the tests
 test-full: $(VENV)/.installed  ## run the tests, the slow ones too
 	@$(BIN)/python -m pytest
 
+coverage: $(VENV)/.installed  ## share of the package's lines that the plain tests run; at least 92 %
+	@$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile --cov=tpl_lightning --cov-report=term:skip-covered --cov-fail-under=92
+
+mutants: $(VENV)/.installed  ## put 300 small faults into functional and metrics, print those that no test notices
+	@$(BIN)/python benchmarks/mutants.py $(ARGS)
+
 # Versions that nobody has tried together any more come to light here, before a user meets them.
 test-oldest:  ## run the tests on the lowest versions that setup.cfg allows, of all but torch, in .venv-oldest
 	@test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
 	@{ $(PYTHON) tests/oldest.py; grep '^torch==' constraints.txt; } > .venv-oldest/constraints.txt
-	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-oldest/constraints.txt --editable . pytest hypothesis av
-	@.venv-oldest/bin/python -m pytest -m "not slow"
+	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint .venv-oldest/constraints.txt --editable '.[video,bench,signals,sweep]' pytest pytest-xdist hypothesis pandas jaxtyping beartype
+	@.venv-oldest/bin/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed  ## check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy tpl_lightning
@@ -100,4 +106,4 @@ bench-step: $(VENV)/.installed  ## time a training step and what it is made of, 
 bench-fit: $(VENV)/.installed  ## time every method's fit at the size of Penn Action, write benchmarks/fit.md: [ARGS="--dtw-videos 200"]
 	@$(BIN)/python benchmarks/fit.py $(ARGS)
 
-.PHONY: help docs docs-serve install train bench sweep agent ablations ladder folds results test test-full test-oldest lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit
+.PHONY: help docs docs-serve install train bench sweep agent ablations ladder folds results test test-full test-oldest coverage mutants lint format smoke bench-warps bench-embed bench-retrieval bench-data bench-step bench-fit

@@ -158,12 +158,12 @@ def train_some(config: Config, steps: int) -> dict[str, float]:
     """Train TPL for some steps and return memory and waiting."""
     from lightning import Trainer, seed_everything
 
-    from tpl_lightning.aligners import make_catalogue
+    from tpl_lightning.aligners import dataset_metadata
     from tpl_lightning.lit import TPLModule
 
     seed_everything(0, verbose=False)
     data, watch = data_module(config), Watch()
-    catalogue = make_catalogue(data.splits.train, data.preprocessor.num_channels)
+    metadata = dataset_metadata(data.splits.train, data.preprocessor.num_channels)
     trainer = Trainer(
         accelerator="cpu",
         max_steps=steps,
@@ -176,7 +176,7 @@ def train_some(config: Config, steps: int) -> dict[str, float]:
         limit_val_batches=0,
         num_sanity_val_steps=0,
     )
-    trainer.fit(TPLModule(config_to_dict(config), catalogue), datamodule=data)
+    trainer.fit(TPLModule(config_to_dict(config), metadata), datamodule=data)
     waits, works = sum(watch.waits[2:]), sum(watch.steps[2:])
     return {
         "first": watch.memory[min(9, steps - 1)],

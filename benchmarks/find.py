@@ -1,6 +1,8 @@
 """How well and how fast a run's actions are told apart, and found in long recordings; ``benchmarks/find.md``.
 
     python benchmarks/find.py RUN recordings=FOLDER    F1 and counts on rendered recordings with the truth beside them
+    python benchmarks/find.py RUN interrupted=FOLDER   the same, begun in the first occurrence and stopped in the last
+    python benchmarks/find.py RUN uneven=FOLDER        the same, each occurrence at .5 to 2 times its speed
     python benchmarks/find.py RUN speed                 an hour of features, and 15 actions x 100 new videos
 
 RUN is of rendered clips: ``tpl render out=clips.h5``, ``tpl fit data.cache=clips.h5 run.name=clips``; recordings are
@@ -10,7 +12,8 @@ those of ``tpl render out=FOLDER recordings=20``.
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,8 @@ from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet
 from tpl_lightning.labels import Occurrence, read_occurrences
 from tpl_lightning.recognition import ActionModel, find_hits
 from tpl_lightning.runs import Run
-from tpl_lightning.sync import find_occurrences, find_recordings
+from tpl_lightning.sync import Recording, find_occurrences, find_recordings
+from tpl_lightning.video import VideoClock
 
 IOU = 0.5
 
@@ -41,13 +45,65 @@ def _iou(one: Occurrence, other: Occurrence) -> float:
     return max(both, 0.0) / (max(one.end_s, other.end_s) - min(one.start_s, other.start_s))
 
 
-def quality(run: Run, folder: str) -> None:
+Changed = tuple[np.ndarray, VideoClock, list[Occurrence]]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is searched: a recording's embeddings and clock, changed."""
+
+    embeddings: np.ndarray
+    clock: VideoClock
+
+    def read(self, run: Run, advance: Callable[[int], None]) -> tuple[np.ndarray, VideoClock]:
+        """Return them."""
+        return self.embeddings, self.clock
+
+
+def interrupted(
+    embeddings: np.ndarray, clock: VideoClock, truth: list[Occurrence], rng: np.random.Generator
+) -> Changed:
+    """Leave out .1 to .5 of the first occurrence and of the last one, and all before and behind."""
+    lost = rng.uniform(0.1, 0.5, 2)
+    first, last = truth[0], truth[-1]
+    begin = first.start_s + lost[0] * (first.end_s - first.start_s)
+    end = last.end_s - lost[1] * (last.end_s - last.start_s) if len(truth) > 1 else np.inf
+    kept = (clock.times_s >= begin) & (clock.times_s < end)
+    begin = clock.times_s[kept][0]
+    spans = [(max(one.start_s, begin) - begin, min(one.end_s, end) - begin) for one in truth]
+    told = [replace(one, start_s=a, end_s=b) for one, (a, b) in zip(truth, spans, strict=True)]
+    return embeddings[kept], VideoClock(clock.times_s[kept] - begin), told
+
+
+def uneven(embeddings: np.ndarray, clock: VideoClock, truth: list[Occurrence], rng: np.random.Generator) -> Changed:
+    """Show each occurrence at .5 to 2 times its speed."""
+    speed = np.ones(2 * len(truth) + 1)
+    speed[1::2] = 2 ** rng.uniform(-1, 1, len(truth))
+    end = clock.last_s + 1 / clock.usual_fps
+    old = np.array([0.0, *(time for one in truth for time in (one.start_s, one.end_s)), end])
+    new = np.concatenate([[0], np.cumsum(np.diff(old) / speed)])
+    times = np.arange(int(new[-1] * clock.usual_fps)) / clock.usual_fps
+    rows = np.interp(times, new, old)
+    shown = np.stack([np.interp(rows, clock.times_s, channel) for channel in embeddings.T], 1).astype(np.float32)
+    told = [replace(one, start_s=float(new[2 * k + 1]), end_s=float(new[2 * k + 2])) for k, one in enumerate(truth)]
+    return shown, VideoClock(times), told
+
+
+CHANGES: dict[str, Callable[..., Changed]] = {"interrupted": interrupted, "uneven": uneven}
+
+
+def quality(run: Run, folder: str, change: str) -> None:
     """Print the pooled F1 and on how many recordings the count is right."""
+    rng = np.random.default_rng(0)
     hits = found_in_all = true_in_all = right = 0
     recordings = find_recordings([folder])
     for recording in recordings:
-        found = find_occurrences(run, recording)[0]
         truth = read_occurrences(recording.path.with_suffix(".csv"))
+        searched: Recording | Shown = recording
+        if change in CHANGES and truth:
+            *shown, truth = CHANGES[change](*recording.read(run, lambda _: None), truth, rng)
+            searched = Shown(*shown)
+        found = find_occurrences(run, searched)[0]
         correct = true_positives(found, truth)
         print(f"{recording.name}: {len(truth)} there, {len(found)} found, {correct} right", flush=True)
         hits, found_in_all, true_in_all = hits + correct, found_in_all + len(found), true_in_all + len(truth)
@@ -125,8 +181,9 @@ def main() -> None:
         sys.exit(__doc__)
     run = Run(sys.argv[1])
     for argument in sys.argv[2:]:
-        if argument.startswith("recordings="):
-            quality(run, argument.removeprefix("recordings="))
+        name, _, folder = argument.partition("=")
+        if name in ("recordings", *CHANGES):
+            quality(run, folder, name)
         elif argument == "speed":
             speed(run)
 

@@ -1,10 +1,10 @@
 """Small faults put into functional/ and metrics/, one at a time: which does no test notice?
 
-Usage: python benchmarks/mutants.py [--count 60] [--seed 0] [--rooms functional metrics] [--only kendall]
+Usage: python benchmarks/mutants.py [--count 300] [--seed 0] [--rooms functional metrics] [--only kendall] [--part 0/2]
 
-A fault is an operator, a comparison or a number that is another. A module is tested by the file that mirrors it, or,
-where there is none, by those tests of its rooms that name what it exports. Prints the share that was noticed, and the
-faults that were not; some of these change nothing that could be noticed.
+A fault is an operator, a comparison or a number that is another. A module is tested by its examples and the file that
+mirrors it, then by those tests of the rooms that name what it exports; by all of its room where there are none. Prints
+the faults that were not noticed, and the share of those that were; some change nothing that could be noticed.
 """
 
 import argparse
@@ -13,18 +13,23 @@ import copy
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 60  # after which a fault counts as noticed: the tests do not end
+SECONDS = 120  # in which the tests of a module must end without a fault
+SLOWER = 4  # times as long, and the tests with a fault do not end: it is noticed
+WAITING = 20  # times as long on the clock
 _ROOMS = ("functional", "metrics")
 _NOT_ALONE = ("difw_backend", "__init__")  # compiled; nothing in it
+_PROCESSES = ("test_ddp", "test_distributed")  # which start processes: of their own modules only, or it takes days
 _OTHER: dict[type, type] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -83,20 +88,20 @@ def _change(node: ast.AST) -> bool:
     return True
 
 
-def faults(source: str) -> list[tuple[int, str, str]]:
-    """Return line, what it becomes, and the whole faulty source, of every fault."""
-    tree, found = ast.parse(source), []
-    count = len(list(_places(tree)))
-    for number in range(count):
-        changed = copy.deepcopy(tree)
-        node = list(_places(changed))[number]
-        if _change(node):
-            line = getattr(node, "lineno", 0)
-            statement = next(
-                part for part in reversed(list(ast.walk(changed))) if isinstance(part, ast.stmt) and _holds(part, node)
-            )
-            found.append((line, ast.unparse(statement).splitlines()[0][:110], ast.unparse(changed)))
-    return found
+def faults(source: str) -> list[int]:
+    """Return the places of a source that can have a fault."""
+    return [number for number, node in enumerate(_places(ast.parse(source))) if _change(copy.deepcopy(node))]
+
+
+def with_fault(source: str, place: int) -> tuple[int, str, str]:
+    """Return line, what it becomes, and the whole faulty source."""
+    tree = ast.parse(source)
+    node = list(_places(tree))[place]
+    _change(node)
+    statement = next(
+        part for part in reversed(list(ast.walk(tree))) if isinstance(part, ast.stmt) and _holds(part, node)
+    )
+    return getattr(node, "lineno", 0), ast.unparse(statement).splitlines()[0][:110], ast.unparse(tree)
 
 
 def _holds(part: ast.stmt, node: ast.AST) -> bool:
@@ -104,26 +109,33 @@ def _holds(part: ast.stmt, node: ast.AST) -> bool:
 
 
 def tests_of(module: Path, rooms: list[str]) -> list[str]:
-    """Return the test files of a module, relative to the root."""
+    """Return what tests a module, relative to the root, in the order in which it is likely to fail."""
     inside = module.relative_to(ROOT / "tpl_lightning")
+    dotted = ".".join(["tpl_lightning", *inside.with_suffix("").parts])
+    examples = [f"tests/test_doctests.py::test_examples_are_true[{dotted}]"] if ">>> " in module.read_text() else []
     mirror = ROOT / "tests" / inside.parent / f"test_{inside.name}"
-    if mirror.is_file():
-        return [str(mirror.relative_to(ROOT))]
     names = [
         node.name
         for node in ast.parse(module.read_text()).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     ]
-    wanted = re.compile(rf"\b({'|'.join(names)})\b")
-    found = [path for room in rooms for path in sorted((ROOT / "tests" / room).rglob("test_*.py"))]
-    return [str(path.relative_to(ROOT)) for path in found if wanted.search(path.read_text())]
+    wanted = re.compile(rf"\b({'|'.join(names) or '(?!)'})\b")
+    every = [path for room in rooms for path in sorted((ROOT / "tests" / room).rglob("test_*.py"))]
+    found = [path for path in every if path == mirror or wanted.search(path.read_text())]
+    found = [path for path in found if path == mirror or path.stem not in _PROCESSES]
+    found.sort(key=lambda path: path != mirror)
+    return [*examples, *([str(path.relative_to(ROOT)) for path in found] or [f"tests/{inside.parts[0]}"])]
 
 
-def notices(folder: Path, tests: list[str]) -> bool:
-    """Tell whether the tests fail in a copy of the project; they run in a fork, which has imported the heavy parts."""
+def notices(folder: Path, tests: list[str], seconds: float) -> tuple[bool, float]:
+    """Tell whether the tests fail in a copy of the project, or do not end in time, and the seconds that they worked.
+
+    They run in a fork, which has imported the heavy parts. Time is that of the processor: others may work, too.
+    """
     process = os.fork()
     if process == 0:
         os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + seconds), int(time.process_time()) + 9999))
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
@@ -132,54 +144,70 @@ def notices(folder: Path, tests: list[str]) -> bool:
         import pytest
 
         os._exit(int(pytest.main(["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests])))
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + WAITING * seconds  # of tests that wait for each other for ever
     while time.monotonic() < deadline:
-        done, status = os.waitpid(process, os.WNOHANG)
+        done, status, used = os.wait4(process, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status) != 0
+            return os.waitstatus_to_exitcode(status) != 0, used.ru_utime + used.ru_stime
         time.sleep(0.05)
     os.killpg(process, signal.SIGKILL)
     os.waitpid(process, 0)
-    return True
+    return True, seconds
 
 
 def main() -> None:
     """Try a random sample."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rooms", nargs="+", default=list(_ROOMS))
     parser.add_argument("--only", default="", help="modules whose paths hold this")
+    parser.add_argument("--part", default="0/1", help="1/2: the second half of the sample, beside another process")
     options = parser.parse_args()
     sys.dont_write_bytecode = True
-    import lightning  # noqa: F401 - imported once, for all forks
-    import sklearn.linear_model  # noqa: F401
-    import torchmetrics  # noqa: F401
+    for name in (
+        "h5py",
+        "hypothesis",
+        "lightning",
+        "pytest",
+        "sklearn.linear_model",
+        "torchmetrics",
+        "tslearn.metrics",
+    ):
+        import_module(name)  # once, for all forks
 
     modules = [path for room in options.rooms for path in sorted((ROOT / "tpl_lightning" / room).rglob("*.py"))]
     modules = [path for path in modules if path.stem not in _NOT_ALONE and options.only in str(path)]
-    every = [(module, fault) for module in modules for fault in faults(module.read_text())]
+    every = [(module, place) for module in modules for place in faults(module.read_text())]
     chosen = random.Random(options.seed).sample(every, min(options.count, len(every)))
+    part, parts = map(int, options.part.split("/"))
+    chosen = chosen[part::parts]
     noticed, left = 0, []
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
         for name in ("tpl_lightning", "tests", "pyproject.toml"):
             source = ROOT / name
             without = shutil.ignore_patterns("__pycache__")
             shutil.copytree(source, folder / name, ignore=without) if source.is_dir() else shutil.copy(source, folder)
-        sound = {module for module in {m for m, _ in chosen} if not notices(folder, tests_of(module, options.rooms))}
-        for module, (line, text, faulty) in chosen:
-            name = module.relative_to(ROOT)
-            if module not in sound:
-                print(f"{name}: its tests fail, or take over {SECONDS} s, without a fault", flush=True)
+        limits: dict[Path, float] = {}  # seconds for the tests of a module with a fault; 0 where they fail without
+        for number, (module, place) in enumerate(chosen):
+            name, tests = module.relative_to(ROOT), tests_of(module, options.rooms)
+            if module not in limits:
+                fails, seconds = notices(folder, tests, SECONDS)
+                limits[module] = 0 if fails else 10 + SLOWER * seconds
+                if fails:
+                    print(f"{name}: its tests fail, or take over {SECONDS} s, without a fault", flush=True)
+            if not limits[module]:
                 continue
+            line, text, faulty = with_fault(module.read_text(), place)
             (folder / name).write_text(faulty)
-            found = notices(folder, tests_of(module, options.rooms))
+            found, _ = notices(folder, tests, limits[module])
             shutil.copy(module, folder / name)
             noticed += found
             if not found:
                 left.append(f"{name}:{line}: {text}")
                 print(left[-1], flush=True)
+            print(f"{number + 1}/{len(chosen)}: {noticed} noticed, {len(left)} not", end="\r", file=sys.stderr)
     tried = noticed + len(left)
     print(f"{noticed} of {tried} faults noticed ({noticed / max(tried, 1):.0%}); {len(every)} can be made")
 

@@ -70,13 +70,13 @@ def make_step(batch: int, frames: int, channels: int, phases: Phases) -> Callabl
     torch.manual_seed(0)
     lengths = torch.randint(frames // 2, frames + 1, (batch,))
     lengths[0] = frames
-    catalogue = {
+    metadata = {
         "actions": [f"action_{i}" for i in range(ACTIONS)],
         "prototype_lengths": [frames * 3 // 4] * ACTIONS,
         "num_channels": channels,
         "phase_names": {},
     }
-    module = TPLModule(config_to_dict(load_config(["method=tpl"])), catalogue)
+    module = TPLModule(config_to_dict(load_config(["method=tpl"])), metadata)
     module.icae_weight = 0.5
     module.log_losses = lambda losses: None  # there is no Trainer
     prepare = BatchPreprocessor(Preprocessor(True, np.zeros(channels, np.float32), None, 1.0))

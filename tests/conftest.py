@@ -8,6 +8,7 @@ import socket
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 if os.environ.get("TPL_CHECK_SHAPES"):  # set by tests/test_shapes.py
     from tests.shapes import check_shapes
@@ -16,6 +17,9 @@ if os.environ.get("TPL_CHECK_SHAPES"):  # set by tests/test_shapes.py
 
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 
+# How long a case takes tells how busy the machine is, and nothing of the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 torch.set_num_threads(1)  # small tensors; and other programs may hold the other cores
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,6 +6,7 @@ import av
 import numpy as np
 
 from tests.run_factory import code_picture
+from tpl_lightning.features import HogExtractor, clips_of_folder, embed_clips
 
 
 def numbered(count, **options):
@@ -38,3 +39,10 @@ def damaged(path, number):
     data[place : place + size] = np.random.default_rng(1).integers(0, 256, size).astype(np.uint8).tobytes()
     path.write_bytes(data)
     return path
+
+
+def embed_folder(root, out, *, dataset="videos", extractor=None, channels=64, **options):
+    """Embed the videos ``<root>/<action>/<video>`` by HOG, or an extractor that is given; return the cache's path."""
+    clips = clips_of_folder(root)
+    extractor = extractor or HogExtractor(channels=channels)
+    return embed_clips(clips, out, extractor=extractor, dataset=dataset, source="videos", alone=True, **options)

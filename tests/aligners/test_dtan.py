@@ -55,7 +55,7 @@ def test_each_objective_trains_and_can_be_tested(tmp_path, cache_path, objective
 
 
 def test_terms_of_the_objective():
-    catalogue = {"actions": ["a"], "prototype_lengths": [8], "phase_names": {}, "num_channels": 3}
+    metadata = {"actions": ["a"], "prototype_lengths": [8], "phase_names": {}, "num_channels": 3}
     torch.manual_seed(0)
     batch = Batch(
         embeddings=torch.randn(2, 9, 3),
@@ -68,7 +68,7 @@ def test_terms_of_the_objective():
     for prior in (0.5, 1.0):
         config = load_config([*TINY, "method=dtan", "dtan.objective=wcss_prior", f"dtan.prior={prior}"])
         torch.manual_seed(0)
-        module = DTANModule(config_to_dict(config), catalogue)
+        module = DTANModule(config_to_dict(config), metadata)
         torch.nn.init.normal_(module.model.aligner.head.weight)
         out = module(batch)
         terms[prior] = module.objective(batch, out)

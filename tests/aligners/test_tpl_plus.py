@@ -8,7 +8,7 @@ import torch
 
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners.base import with_epochs
+from tpl_lightning.aligners.refined import RefinedAligner
 from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
@@ -17,6 +17,7 @@ from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.lit.diagnosis import in_words
+from tpl_lightning.lit.epochs import with_epochs
 
 QUIET = ["data.pca=5", "run.progress=false", "run.figures=false", "model.hidden=8"]
 
@@ -44,7 +45,7 @@ def test_one_pass_is_far_ahead_of_linear_rescaling(one_pass, tmp_path):
     path, _, aligner, splits = one_pass
     linear, _ = _fit(path, tmp_path, "method=linear")
     assert _warp_error(aligner, splits.test) < 0.35 * _warp_error(linear, splits.test)
-    assert aligner.unrefined() is None
+    assert not isinstance(aligner, RefinedAligner)
 
 
 def test_the_checkpoint_holds_all_that_new_videos_need(one_pass):
@@ -72,7 +73,7 @@ def test_refinement_is_as_good_as_the_direct_fit(one_pass, tmp_path):
     refined, _ = _fit(path, tmp_path / "plus")
     direct, _ = _fit(path, tmp_path / "direct", "method=direct")
     assert _warp_error(refined, splits.test) < 1.1 * _warp_error(direct, splits.test) + 1e-3
-    assert refined.unrefined() is not None
+    assert isinstance(refined, RefinedAligner)
 
 
 def test_nothing_is_learned_at_a_rate_of_0(tmp_path, one_pass):
@@ -135,7 +136,7 @@ def test_epochs_are_as_many_as_make_60_steps_unless_given(monkeypatch):
     assert with_epochs(load_config(["train.max_epochs=7"]), 17).train.max_epochs == 7
     assert with_epochs(load_config(["method=tpl"]), 17).train.max_epochs == 300
     assert with_epochs(config, 1000).train.val_every == 1
-    monkeypatch.setattr("tpl_lightning.aligners.base.num_ranks", lambda: 4)
+    monkeypatch.setattr("tpl_lightning.lit.epochs.num_ranks", lambda: 4)
     assert with_epochs(config, 1000).train.max_epochs == 4
 
 

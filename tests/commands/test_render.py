@@ -1,12 +1,16 @@
 """``tpl render``: a cache with the truth, videos beside it, and one line for what is wrong."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.labels import read_occurrences
 from tpl_lightning.synthetic import ACTIONS
 from tpl_lightning.synthetic.build import video_paths
+from tpl_lightning.video import probe_video
 
 
 def test_cache_and_videos_are_written_and_repeat(tmp_path, capsys):
@@ -70,3 +74,20 @@ def test_clips_of_others_stay(tmp_path, capsys):
     assert main(["render", f"out={tmp_path / 'a.h5'}", "num_clips=10", "overwrite=true"]) == 2
     assert "something else than an embedding cache" in capsys.readouterr().err
     assert (tmp_path / "a.h5").read_bytes() == b"mine too"
+
+
+def test_recordings_come_with_their_occurrences(tmp_path, capsys):
+    options = ["recordings=2", "size=32", "actions=[dips,pullups]", "num_workers=1", "progress=false"]
+    for name in ("first", "second"):
+        assert main(["render", f"out={tmp_path / name}", *options]) == 0
+    assert "first: 2 recordings, " in capsys.readouterr().out
+    for number in range(2):
+        first, second = (tmp_path / name / f"recording_{number:03d}.csv" for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        end = float(probe_video(first.with_suffix(".mp4")).clock.times_s[-1]) + 1 / 24
+        found = read_occurrences(first)
+        assert {one.action for one in found} <= {"dips", "pullups"}
+        assert all(0 <= one.start_s < one.end_s <= end for one in found)
+        assert all(one.end_s <= after.start_s for one, after in pairwise(found))
+    assert main(["render", f"out={tmp_path / 'x.h5'}", *options]) == 2
+    assert "expected `out` to be a folder for recordings=2" in capsys.readouterr().err

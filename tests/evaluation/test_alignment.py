@@ -2,14 +2,15 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
 from tests.conftest import write_cache
-from tpl_lightning.aligners.linear import LinearAligner
-from tpl_lightning.aligners.pad import PadAligner
+from tpl_lightning.aligners.by_length import LinearAligner, PadAligner
+from tpl_lightning.config import Config
 from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.video_set import VideoSet
@@ -73,7 +74,7 @@ def test_missing_and_foreign_files_are_named(tmp_path):
 
 def test_linear_and_padding_rows(videos):
     train = videos.select(videos.split == "train")
-    linear, pad = LinearAligner(), PadAligner()
+    linear, pad = LinearAligner(Config(), Path()), PadAligner(Config(), Path())
     for aligner, statistic in ((linear, np.median), (pad, np.max)):
         aligner.fit(train)
         alignment = aligner.align(videos)

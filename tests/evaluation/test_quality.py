@@ -1,19 +1,21 @@
 """The score without labels: zero for linear, higher for better warps; what looks wrong is named."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from tpl_lightning.aligners.joint import JointAligner
-from tpl_lightning.aligners.linear import LinearAligner
+from tpl_lightning.aligners.by_length import LinearAligner
+from tpl_lightning.aligners.direct import DirectAligner
+from tpl_lightning.config import Config
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
-from tpl_lightning.evaluation.quality import _disagreement, assess
+from tpl_lightning.evaluation.quality import assess
 
 
 @pytest.fixture
@@ -38,13 +40,13 @@ def _with_sources(alignment, function):
 
 
 def test_linear_scores_zero_and_better_warps_score_higher(tmp_path, videos):
-    features, linear = _features(videos), LinearAligner()
+    features, linear = _features(videos), LinearAligner(Config(), Path())
     linear.fit(videos)
     plain = assess(linear.align(videos), videos, features)
     assert plain.agreement == pytest.approx(0, abs=1e-6)
     assert plain.roughness == pytest.approx(0, abs=1e-4)
     assert plain.warnings == []
-    direct = JointAligner(load_config(["method=direct", "data.pca=5"]), tmp_path)
+    direct = DirectAligner(load_config(["method=direct", "data.pca=5"]), tmp_path)
     direct.fit(videos)
     found = assess(direct.align(videos), videos, features)
     assert found.agreement > 0.5
@@ -53,7 +55,7 @@ def test_linear_scores_zero_and_better_warps_score_higher(tmp_path, videos):
 
 
 def test_what_looks_wrong_is_named(videos):
-    features, linear = _features(videos), LinearAligner()
+    features, linear = _features(videos), LinearAligner(Config(), Path())
     linear.fit(videos)
     base = linear.align(videos)
     shared = assess(_with_sources(base, lambda t, i: t**2), videos, features)
@@ -64,19 +66,8 @@ def test_what_looks_wrong_is_named(videos):
     assert stairs.score < 0
 
 
-def test_disagreement_is_the_distance_to_the_mean_of_the_others():
-    aligned = np.random.default_rng(0).normal(size=(4, 9, 3))
-    expected = []
-    for i in range(4):
-        others = np.delete(aligned, i, axis=0).mean(axis=0)
-        difference = aligned[i] - others
-        difference -= difference.mean(axis=0)
-        expected.append(np.square(difference).sum(axis=-1).mean())
-    assert _disagreement(aligned) == pytest.approx(np.mean(expected))
-
-
 def test_labels_and_test_videos_are_not_looked_at(tmp_path, make_cache, videos):
-    linear = LinearAligner()
+    linear = LinearAligner(Config(), Path())
     linear.fit(videos)
     unlabelled = VideoSet(EmbeddingCache(make_cache(tmp_path / "u.h5", videos=16, labels=False)))
     curved = _with_sources(linear.align(videos), lambda t, i: t ** (1 + 0.05 * i))
@@ -99,7 +90,7 @@ def test_videos_that_do_not_follow_the_others_are_named(tmp_path, make_cache):
         frames[places[2]] = 0.5
     videos = VideoSet(EmbeddingCache(path))
     train = videos.select(videos.split == "train")
-    direct = JointAligner(load_config(["method=direct", "data.pca=5"]), tmp_path)
+    direct = DirectAligner(load_config(["method=direct", "data.pca=5"]), tmp_path)
     direct.fit(train)
     found = assess(direct.align(videos), videos, _features(train))
     assert sorted(found.doubtful) == ["jump_14", "jump_2", "turn_5"]
@@ -107,7 +98,7 @@ def test_videos_that_do_not_follow_the_others_are_named(tmp_path, make_cache):
 
 
 def test_a_warp_that_leads_away_from_the_others_is_doubtful(videos):
-    features, linear = _features(videos), LinearAligner()
+    features, linear = _features(videos), LinearAligner(Config(), Path())
     linear.fit(videos)
     base = linear.align(videos)
     before, after = (

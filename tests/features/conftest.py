@@ -63,3 +63,27 @@ def vit(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny-vit"
     model = transformers.ViTForImageClassification(config)  # its checkpoint holds no pooling head
     return save_model(model, folder, image_processor_type="ViTImageProcessor", **sizes)
+
+
+@pytest.fixture(scope="session")
+def vitpose(tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    return save_vitpose(transformers, tmp_path_factory.mktemp("models") / "tiny-vitpose")
+
+
+def save_vitpose(transformers, folder, num_labels=17, **options):
+    """Write a ViTPose model with weights of chance."""
+    torch.manual_seed(3)
+    backbone = transformers.VitPoseBackboneConfig(
+        image_size=[64, 48],
+        patch_size=[16, 16],
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        out_indices=[1],
+        **options,
+    )
+    config = transformers.VitPoseConfig(backbone_config=backbone, num_labels=num_labels)
+    sizes = {"size": {"height": 64, "width": 48}, "do_affine_transform": True, "do_center_crop": False}
+    model = transformers.VitPoseForPoseEstimation(config)
+    return save_model(model, folder, image_processor_type="VitPoseImageProcessor", **sizes)

@@ -7,9 +7,9 @@ import pytest
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
+from tpl_lightning.features import embed_clips, merge_shards
 from tpl_lightning.features.clips import Clip, clips_of_folder
 from tpl_lightning.features.combined import CombinedExtractor
-from tpl_lightning.features.embedding import embed_clips, merge_shards
 from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
 from tpl_lightning.features.hog import HogExtractor, HogParams
 from tpl_lightning.video.decoding import FrameDecoder
@@ -149,7 +149,7 @@ def test_without_weights_the_others_go_on_with_a_note(monkeypatch, tmp_path, din
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setattr(
-        "tpl_lightning.features.image_models._ask_hub", lambda *_: (_ for _ in ()).throw(OSError("no network"))
+        "tpl_lightning.features.pretrained._ask_hub", lambda *_: (_ for _ in ()).throw(OSError("no network"))
     )
     with pytest.warns(UserWarning, match="dinov2 is left out, embedding by hog alone"):
         extractor = make_extractor("hog+dinov2")

@@ -1,5 +1,7 @@
 """Checkpoints of other versions, and writes that fail."""
 
+import resource
+
 import pytest
 import torch
 
@@ -49,3 +51,17 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path, monkeypatch):
         save_state({"epoch": 2}, path)
     assert read_checkpoint(path)["epoch"] == 1
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_checkpoint_that_a_limit_cuts_off_says_what_the_system_says(tmp_path):
+    path = tmp_path / "last.ckpt"
+    save_state({"epoch": 1}, path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**14, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"last\.ckpt: the checkpoint cannot be written \(File too large\)"):
+            save_state({"epoch": 2, "weights": torch.zeros(2**15)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read_checkpoint(path)["epoch"] == 1
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,6 +1,7 @@
 """Files that are whole or as they were, and nothing of killed processes beside them."""
 
 import os
+import resource
 import subprocess
 import sys
 
@@ -30,6 +31,18 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_without_room_names_the_file(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**12, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as refused:
+            write_atomically(tmp_path / "a.json", "x" * 2**13)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert refused.value.filename == str(tmp_path / "a.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_block_that_raises_or_writes_nothing_leaves_what_was_there(tmp_path):

@@ -7,7 +7,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tests.conftest import random_tensor
 from tests.ranks import on_two_ranks
-from tpl_lightning.functional.distributed import all_reduce_sum, global_mean, is_distributed
+from tpl_lightning.functional.distributed import (
+    all_reduce_sum,
+    compute_device,
+    global_mean,
+    is_distributed,
+    is_rank_zero,
+    num_ranks,
+)
 from tpl_lightning.functional.losses.tpl import icae_loss, reconstruction_loss, tpl_loss
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.prototypes import PrototypeAccumulator, group_mean
@@ -132,3 +139,32 @@ def test_a_single_process_needs_no_group():
     assert not is_distributed()
     assert all_reduce_sum(values) is values
     assert float(global_mean(values)) == 1.0
+
+
+def test_a_group_of_one_is_alone(tmp_path):
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        assert (is_distributed(), num_ranks(), is_rank_zero()) == (False, 1, True)
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("devices", "asked", "found"),
+    [
+        (0, "auto", "cpu"),
+        (0, "cpu", "cpu"),
+        (0, "cuda", "cpu"),  # as the run was made on another machine
+        (0, "cuda:1", "cpu"),
+        (2, "auto", "cuda:0"),
+        (2, "cpu", "cpu"),
+        (2, "cuda", "cuda"),
+        (2, "cuda:1", "cuda:1"),
+        (2, "cuda:2", "cuda:0"),
+    ],
+)
+def test_the_device_is_the_one_asked_for_where_it_is_there(monkeypatch, devices, asked, found):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: devices > 0)
+    monkeypatch.setenv("LOCAL_RANK", "1")  # left over: this process is alone
+    assert compute_device(asked) == torch.device(found)

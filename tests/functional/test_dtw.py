@@ -5,7 +5,7 @@ import pytest
 import torch
 from tslearn.metrics import dtw_path_from_metric
 
-from tpl_lightning.functional.dtw import dtw_positions
+from tpl_lightning.functional.dtw import dtw_positions, open_costs
 
 
 def _expected(path, frames, points):
@@ -44,3 +44,52 @@ def test_open_ends_leave_out_what_does_not_fit():
     torch.testing.assert_close(positions[0], torch.linspace(0, 1, 31)[10:])
     assert (positions[1][:8] == 0).all()
     torch.testing.assert_close(positions[1][8:], torch.linspace(0, 1, 31))
+
+
+def _paths(rows, columns):
+    """All monotone paths through a table."""
+
+    def onwards(row, column):
+        if (row, column) == (rows - 1, columns - 1):
+            yield [(row, column)]
+            return
+        for to in ((row + 1, column + 1), (row + 1, column), (row, column + 1)):
+            if to[0] < rows and to[1] < columns:
+                yield from ([(row, column), *rest] for rest in onwards(*to))
+
+    return list(onwards(0, 0))
+
+
+@pytest.mark.parametrize("skip", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize(("frames", "points"), [(2, 3), (3, 2), (4, 4)])
+def test_open_ends_take_the_cheapest_of_all_paths(frames, points, skip):
+    """Through a table with a border all around, which costs ``skip`` a cell and cannot be followed from end to end."""
+    costs = torch.rand(12, frames, points, generator=torch.Generator().manual_seed(points), dtype=torch.float64)
+    found = dtw_positions(costs, skip=torch.full((12,), skip))
+    paths = [p for p in _paths(frames + 2, points + 2) if not {(0, points + 1), (frames + 1, 0)} & set(p)]
+    assert found.shape == (12, frames)
+    for cost, position in zip(costs.numpy(), found, strict=True):
+        table = np.pad(cost, 1, constant_values=np.float32(skip))
+        table[0, 0] = table[-1, -1] = 0
+        best = min(paths, key=lambda path: sum(table[cell] for cell in path))
+        assert any(0 < g <= frames and 0 < p <= points for g, p in best)
+        faced = [[min(max(p, 1), points) - 1 for g, p in best if g == frame + 1] for frame in range(frames)]
+        # The first frame may face points before it, and the last one those behind it, which are not in the video.
+        faced[0], faced[-1] = faced[0][-1:], faced[-1][:1]
+        expected = [(f[0] + f[-1]) / 2 / (points - 1) for f in faced]
+        np.testing.assert_allclose(position.numpy(), expected, atol=1e-12)
+    assert (found.diff(dim=1) >= 0).all()
+
+
+def test_the_border_of_open_ends_costs_what_skipping_does():
+    cost = torch.arange(6, dtype=torch.float64).view(1, 2, 3)
+    framed = open_costs(cost, torch.tensor([0.5]))[0]
+    assert framed[0, -1] == framed[-1, 0] == 6e6
+    framed[0, -1] = framed[-1, 0] = -1
+    expected = [[0, 0.5, 0.5, 0.5, -1], [0.5, 0, 1, 2, 0.5], [0.5, 3, 4, 5, 0.5], [-1, 0.5, 0.5, 0.5, 0]]
+    assert framed.tolist() == expected
+
+
+def test_of_equal_paths_the_most_diagonal_is_taken():
+    positions = dtw_positions(torch.zeros(2, 4, 4))
+    torch.testing.assert_close(positions, torch.linspace(0, 1, 4).expand(2, -1))

@@ -5,13 +5,13 @@ import torch
 
 from tpl_lightning.functional.smoothing import sample_rows, smoothed
 from tpl_lightning.functional.warps.cpab import cpab_warp
-from tpl_lightning.groupwise.discriminant import TimingSpace
+from tpl_lightning.groupwise.discriminant import DiscriminantSpace
 from tpl_lightning.groupwise.empirical_bayes import precision_factor, tempo
 from tpl_lightning.groupwise.fit import JointOptions
 from tpl_lightning.groupwise.model import JointModel
 
 GRID = torch.linspace(0, 1, 128)
-PLAIN = TimingSpace(derivative=0.5, sigma=0.0125)
+PLAIN = DiscriminantSpace(derivative=0.5, sigma=0.0125)
 
 
 def _videos(strength, *, noise=0.5, count=20, actions=2, channels=12, seed=0):
@@ -94,7 +94,7 @@ def test_videos_in_step_are_kept_there():
     for adapt in (0.0, 0.05):
         model, theta = JointModel.fit(signal, action, num_actions=2, options=JointOptions(adapt=adapt))
         size[adapt] = float((cpab_warp(theta, GRID) - GRID).abs().mean())
-        assert (model.stiffness > 2) == (adapt > 0)
-        assert model.options.smoothness == pytest.approx(model.stiffness * JointOptions().smoothness)
+        assert (model.precision > 2) == (adapt > 0)
+        assert model.options.smoothness == pytest.approx(model.precision * JointOptions().smoothness)
     assert size[0.05] < 0.5 * size[0.0]
-    assert JointModel.from_state(model.state()).stiffness == model.stiffness
+    assert JointModel.from_state(model.state()).precision == model.precision

@@ -73,7 +73,7 @@ def test_energy_and_gradient_are_those_of_the_objective(num_cells):
 
 def test_known_warps_are_recovered():
     signal, action, theta = _videos(12)
-    options = JointOptions(smoothness=1e-5, level_freedom=1.0, rounds=40, stages=(0.1, 0.05, 0.025, 0.0125))
+    options = JointOptions(smoothness=1e-5, level_freedom=1.0, rounds=40, scales=(0.1, 0.05, 0.025, 0.0125))
     fitted = fit_jointly(signal, action, num_actions=2, options=options)
     # Frames of equal true time lie at equal prototype times: the common warp of an action is free, nothing else.
     source = cpab_warp(theta, GRID)
@@ -134,7 +134,7 @@ def test_barycenters_leave_a_video_out_and_know_what_others_lack():
 
 def test_error_is_the_distance_to_the_prototype():
     signal, action, _ = _videos(noise=0.1)
-    options = JointOptions(stages=(0.02,))
+    options = JointOptions(scales=(0.02,))
     prototypes = _prototypes(signal, action, fit_jointly(signal, action, num_actions=2, options=options))
     theta, error = fit_to_prototypes(signal, action, prototypes, options=options)
     smooth = groupwise_fit._stage_signal(signal, 0.02)
@@ -155,10 +155,11 @@ def test_agreement_is_what_a_loop_over_videos_finds():
         return total
 
     expected = 1 - distance(sample_rows(signal, times)) / distance(signal)
-    assert groupwise_fit.agreement(signal, times, action, num_actions=2) == pytest.approx(expected, abs=1e-5)
+    assert groupwise_fit.explained_variance(signal, times, action, num_actions=2) == pytest.approx(expected, abs=1e-5)
     assert expected > 0.3
-    assert groupwise_fit.agreement(signal, GRID.expand_as(times), action, num_actions=2) == pytest.approx(0, abs=1e-5)
-    assert groupwise_fit.agreement(signal[:1], times[:1], action[:1], num_actions=2) == 0
+    unmoved = groupwise_fit.explained_variance(signal, GRID.expand_as(times), action, num_actions=2)
+    assert unmoved == pytest.approx(0, abs=1e-5)
+    assert groupwise_fit.explained_variance(signal[:1], times[:1], action[:1], num_actions=2) == 0
 
 
 @pytest.mark.parametrize("num_cells", [8, 16])
@@ -194,7 +195,7 @@ def test_metric_finds_the_signal_among_noise():
     model, theta = JointModel.fit(both, action, num_actions=2, options=JointOptions(derivative=0.0))
     weight = model.space.metric.square().sum(1)
     assert weight[:6].sum() > 10 * weight[6:].sum()
-    plain = fit_jointly(both, action, num_actions=2, options=JointOptions(stages=(0.1, 0.05, 0.025, 0.0125)))
+    plain = fit_jointly(both, action, num_actions=2, options=JointOptions(scales=(0.1, 0.05, 0.025, 0.0125)))
 
     def spread(theta):
         aligned = sample_rows(signal, cpab_warp(theta, GRID))
@@ -222,7 +223,7 @@ def test_states_of_other_versions_are_read(paths):
     state["prototypes"] = [smoothed(prototype, 0.025, 80), prototype]
     state["sharp"] = prototype if paths else None
     state["options"] |= {"tolerance": 0.003, "sharpen": True, "centre": True}
-    del state["options"]["shrinkage"], state["stiffness"]
+    del state["options"]["shrinkage"], state["precision"]
     again = JointModel.from_state(state)
     assert torch.equal(again.align(again.space(signal), action)[0], model.align(model.space(signal), action)[0])
 
@@ -233,7 +234,7 @@ def test_an_infinite_prior_is_linear_rescaling():
     plain, theta = start.fit()
     strong, held_back = start.fit(64)
     assert 0 < held_back.abs().max() < 0.5 * theta.abs().max()
-    assert strong.stiffness == 64 * plain.stiffness
+    assert strong.precision == 64 * plain.precision
     model, still = start.fit(torch.inf)
     again = JointModel.from_state(model.state())
     for found in (still, again.align(again.space(signal), action)[0]):
@@ -249,7 +250,7 @@ def test_paths_find_the_warp_where_gradient_steps_end_in_another_minimum():
     shape = torch.stack([beats + 2 * torch.exp(-(((GRID - 0.5) / 0.03) ** 2)), beats.roll(6)], -1)
     late = torch.tensor([[0.0] * 3 + [2.2] * 9 + [0.0] * 3])  # moves the middle by more than half a beat
     signal = sample_rows(shape.unsqueeze(0), cpab_warp(-late, GRID))
-    options = JointOptions(stages=(0.0125,), smoothness=1e-3, level_freedom=0.0)
+    options = JointOptions(scales=(0.0125,), smoothness=1e-3, level_freedom=0.0)
     action = torch.zeros(1, dtype=torch.int64)
     model, _ = JointModel.fit(shape.unsqueeze(0), action, num_actions=1, options=replace(options, derivative=0.0))
     model = replace(model, options=options, space=replace(model.space, metric=None), prototype=shape.unsqueeze(0))
@@ -264,7 +265,7 @@ def test_detail_has_more_cells_and_less_prior():
     coarse, fine = JointOptions(smoothness=0.2), in_detail(JointOptions(smoothness=0.2))
     assert fine.num_cells == FINE_CELLS
     assert fine.smoothness < 0.01
-    assert max(fine.stages) <= 0.0125
+    assert max(fine.scales) <= 0.0125
     assert fine.level_freedom == 1
     assert 0 < fine.derivative < coarse.derivative
     assert fine.derivative_sigma < coarse.derivative_sigma
@@ -281,7 +282,7 @@ def test_the_prior_is_adapted_to_what_the_fit_finds():
         return JointModel.fit(signal, action, num_actions=2, options=options)
 
     signal, action, truth = _videos(16)
-    truth = groupwise_fit.centred(truth, action, num_actions=2)
+    truth = groupwise_fit.gauge_fixed(truth, action, num_actions=2)
 
     def error(theta):
         return float((cpab_warp(theta, GRID) - cpab_warp(truth, GRID)).abs().mean())

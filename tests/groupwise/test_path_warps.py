@@ -7,7 +7,7 @@ from tpl_lightning.functional.smoothing import sample_rows
 from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.groupwise import path_warps as paths
 from tpl_lightning.groupwise.energy import JointOptions
-from tpl_lightning.groupwise.path_warps import path_warps, sharpened
+from tpl_lightning.groupwise.path_warps import path_warps, sub_sample_positions
 
 GRID = torch.linspace(0, 1, 65)
 NOISY = 0.1
@@ -27,7 +27,7 @@ def test_a_frame_moves_to_where_the_prototype_is_nearest():
     noise = NOISY * torch.randn(1, 65, 6, generator=torch.Generator().manual_seed(5))
     signal = sample_rows(target, truth) + noise
     start = (truth * 64).round() / 64  # what a path from point to point can say at best
-    found = sharpened(start, signal, target, steps=20)
+    found = sub_sample_positions(start, signal, target, steps=20)
     offset = torch.linspace(-4 / 64, 4 / 64, 2001)
     places = (start.unsqueeze(-1) + offset).clamp(0, 1)  # (1, 65, 2001)
     distance = (sample_rows(target, places.flatten(1)).view(1, 65, 2001, 6) - signal.unsqueeze(2)).square().sum(-1)
@@ -42,7 +42,7 @@ def test_a_frame_moves_to_where_the_prototype_is_nearest():
 def test_a_still_prototype_moves_no_frame():
     target = torch.ones(2, 65, 3)
     start = GRID.expand(2, -1)
-    assert torch.equal(sharpened(start, torch.randn(2, 65, 3), target), start)
+    assert torch.equal(sub_sample_positions(start, torch.randn(2, 65, 3), target), start)
 
 
 @pytest.mark.parametrize("num_cells", [16, 32])
@@ -56,7 +56,7 @@ def test_known_warps_are_found_between_the_points_of_paths(num_cells, monkeypatc
     error = []
     for sharpen in (True, False):
         if not sharpen:
-            monkeypatch.setattr(paths, "sharpened", lambda position, *_: position)
+            monkeypatch.setattr(paths, "sub_sample_positions", lambda position, *_: position)
         found = path_warps(signal, target, JointOptions(num_cells=num_cells, level_freedom=0.0))
         error.append((cpab_warp(-found, grid, num_cells=num_cells) - truth).abs().mean())
     assert error[0] < 0.15 / (4 * num_cells)  # of the distance between points

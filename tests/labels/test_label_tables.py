@@ -26,6 +26,16 @@ ELAN_HEADER = """Begin Time - hh:mm:ss.ms\tBegin Time - ss.msec\tEnd Time - ss.m
 00:00:00.000\t0.0\t0.7\t700\tup
 00:00:00.700\t0.7\t2.0\t1300\tdown
 """
+ELAN_TIERS = """Tier,Begin Time - ss.msec,End Time - ss.msec,Annotation
+Phases,0.0,0.7,up
+notes,0.2,0.4,said something
+Phases,0.7,2.0,down
+"""
+ELAN_COLUMNS = """Begin Time - ss.msec\tEnd Time - ss.msec\tphases\tnotes
+0.0\t0.7\tup\t
+0.2\t0.4\t\tsaid something
+0.7\t2.0\tdown\t
+"""
 ELAN_MSEC = "Begin Time - msec,End Time - msec,phases\n0,700,up\n700,2000,down\n"
 ELAN_BARE = """phases\t\t00:00:00.000\t0.0\t00:00:00.700\t0.7\t00:00:00.700\t0.7\tup
 phases\t\t00:00:00.700\t0.7\t00:00:02.000\t2.0\t00:00:01.300\t1.3\tdown
@@ -42,6 +52,8 @@ ELAN_BARE_MSEC = "phases\tme\t0\t700\t700\tup\tb0.eaf\nphases\tme\t700\t2000\t13
         ("a.tsv", BORIS_TABULAR),
         ("b0.txt", ELAN_HEADER),
         ("b0.csv", ELAN_MSEC),
+        ("b0.csv", ELAN_TIERS),
+        ("b0.txt", ELAN_COLUMNS),
         ("b0.txt", ELAN_BARE),
         ("other.txt", ELAN_BARE_MSEC),
     ],
@@ -68,6 +80,10 @@ def test_points_of_boris_open_phases(tmp_path):
         ("video_id,phase,start_s,end_s\n,up,0,1\n", "line 2: expected a video_id"),
         ("video_id,phase,start_s,end_s\n,,,\na,up,0,nan\n", "line 3: expected numbers, but found end_s = 'nan'"),
         ("Begin Time - msec,End Time - msec,x,y\n0,1,a,b\n", "found x, y"),
+        (
+            "Tier,Begin Time - msec,End Time - msec,Annotation\nleft,0,700,up\nright,0,700,down\n",
+            "one tier named 'phases', or one alone, but found left, right",
+        ),
         ("", "but found none"),
     ],
 )
@@ -77,3 +93,9 @@ def test_what_is_wrong_is_named(tmp_path, text, named):
         read_annotations(tmp_path / "a.csv")
     assert named in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_bare_export_of_several_tiers_is_refused(tmp_path):
+    (tmp_path / "b0.txt").write_text("left\t\t0.0\t0.7\t0.7\tup\nright\t\t0.0\t0.7\t0.7\tup\n")
+    with pytest.raises(UserError, match="one tier named 'phases', or one alone, but found left, right"):
+        read_annotations(tmp_path / "b0.txt")

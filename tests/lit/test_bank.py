@@ -93,3 +93,18 @@ def test_a_bank_has_no_more_videos_than_are_enough():
     bank = WarpBank.of(torch.zeros(500, dtype=torch.int64), most=1500, num_actions=1, grid=4, features=2)
     assert bank.aligned.shape == (360, 4, 2)
     assert bank.slot[[0, -1]].tolist() == [0, 359]  # evenly spread
+
+
+def test_with_open_ends_videos_have_no_part_where_they_are_not():
+    bank, aligned, times = _bank()
+    times = times.clone()
+    times[0, :3] = -0.5  # the first video misses the begin
+    bank.put(torch.arange(6), aligned, times)
+    bank.is_open = True
+    every = torch.arange(6)
+    prototypes = bank.prototypes()
+    found = bank.barycenters(prototypes, bank.last(every), every, ACTION, leave_one_out=True)
+    torch.testing.assert_close(prototypes[0, :3], aligned[2:4, :3].mean(0), rtol=0, atol=5e-3)
+    torch.testing.assert_close(prototypes[0, 3:], aligned[[0, 2, 3], 3:].mean(0), rtol=0, atol=1e-5)
+    torch.testing.assert_close(found[2, :3], aligned[3, :3], rtol=0, atol=5e-3)
+    assert WarpBank.from_state(bank.state()).is_open

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tpl_lightning.lit.diagnosis import _some
+from tpl_lightning.lit.diagnosis import spread_batches
 
 
 class _Numbers:
@@ -27,4 +27,4 @@ class _Numbers:
     ],
 )
 def test_a_look_takes_a_few_videos_evenly_spread_in_batches(count, size, expected):
-    assert list(_some(_Numbers(count), size)) == expected
+    assert list(spread_batches(_Numbers(count), size)) == expected

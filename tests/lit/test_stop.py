@@ -1,14 +1,17 @@
 """Trainings end soundly: all ranks agree on signals, and a loss that is not finite keeps the last good checkpoint."""
 
+import json
 import multiprocessing
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 
 from tests.conftest import free_port, write_cache
 from tpl_lightning.__main__ import main
+from tpl_lightning.evaluation import Alignment
 from tpl_lightning.lit import checkpoints
 from tpl_lightning.lit.checkpoints import StepSeeds
 from tpl_lightning.lit.module import TPLModule
@@ -108,6 +111,27 @@ def test_weights_that_explode_are_one_line(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "the training diverged" in error.splitlines()[-1]
     assert "Traceback" not in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("method", ["tpl", "tpl_plus"])
+def test_2000_steps_at_ten_times_the_learning_rate_end_soundly(tmp_path, capsys, method, precision):
+    write_cache(tmp_path / "c.h5")
+    whole = ["train.max_epochs=2000", "data.batch_size=8", "train.lr=0.01", f"trainer.precision={precision}"]
+    code = _fit(tmp_path, f"method={method}", *whole)
+    state = torch.load(tmp_path / "runs" / "r" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert all(torch.isfinite(values).all() for values in state["state_dict"].values())
+    if code == 2:
+        assert "the training diverged" in capsys.readouterr().err.splitlines()[-1]
+        return
+    assert (code, state["global_step"]) == (0, 2000)
+    alignment = Alignment.load(tmp_path / "runs" / "r" / "alignment.h5")
+    for i in range(len(alignment)):
+        position = alignment.position(i)
+        assert np.isfinite(position).all()
+        assert (np.diff(position) >= 0).all()
+    assert 0 <= json.loads((tmp_path / "runs" / "r" / "metrics.json").read_text())["test/plp"] <= 1
 
 
 @pytest.mark.parametrize(

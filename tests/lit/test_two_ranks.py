@@ -10,7 +10,7 @@ import torch
 
 from tests.conftest import free_port, write_cache
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners import base
+from tpl_lightning.lit import epochs
 
 TINY = [
     "train.max_epochs=10",
@@ -91,7 +91,7 @@ def test_two_ranks_of_eight_equal_one_of_sixteen(tmp_path, method, case):
 
 
 def test_ranks_of_torchrun_share_the_steps_of_the_default_method(tmp_path, monkeypatch):
-    monkeypatch.setattr(base, "_STEPS", 4)
+    monkeypatch.setattr(epochs, "_STEPS", 4)
     _make(tmp_path, CASES["unequal"])
     options = ["train.max_epochs=null", "refine=false"]
     assert _fit(tmp_path, "one", 1, *options) == 0

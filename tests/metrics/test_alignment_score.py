@@ -1,11 +1,14 @@
 """The score without labels, from sums: the same as the one from whole videos, whatever the batches."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from tests.conftest import write_cache
-from tpl_lightning.aligners.linear import LinearAligner
+from tpl_lightning.aligners.by_length import LinearAligner
+from tpl_lightning.config import Config
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.preprocessing import Preprocessor
@@ -22,7 +25,7 @@ def case(tmp_path_factory):
     videos = VideoSet(EmbeddingCache(path))
     videos = videos.select(np.array([i for i in range(11) if videos.action[i] != "once" or i == 2]))
     features = Preprocessor.fit(videos, load_config(["data.pca=4"]).data)
-    linear = LinearAligner()
+    linear = LinearAligner(Config(), Path())
     linear.fit(videos)
     base, rng = linear.align(videos), np.random.default_rng(0)
     powers = rng.uniform(0.7, 1.4, len(videos))

@@ -113,3 +113,15 @@ def test_the_discriminant_projection_puts_shared_signal_before_noise():
     weight = space.projection.square().sum(1) * energy  # what of each channel is compared
     assert energy[:2].sum() < 0.1 * energy.sum()
     assert weight[:2].sum() > 0.5 * weight.sum()
+
+
+def test_open_ends_find_what_a_video_misses():
+    prototype = _curves(channels=12)
+    aligner = PathAligner()
+    aligner.ends = True
+    times = torch.linspace(0.2, 0.85, 128).expand(len(prototype), -1)  # videos show this part of the prototype
+    theta = aligner(sample_rows(prototype, times), prototype, ICAE)
+    assert theta.shape == (4, 17)
+    torch.testing.assert_close(theta[:, -2:], torch.tensor([[0.2, 0.85]]).expand(4, 2), atol=0.03, rtol=0)
+    whole = aligner(prototype, prototype, ICAE)
+    torch.testing.assert_close(whole[:, -2:], torch.tensor([[0.0, 1.0]]).expand(4, 2), atol=0.02, rtol=0)

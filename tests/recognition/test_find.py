@@ -2,7 +2,7 @@ import numpy as np
 
 from tests.recognition.curves import FPS, Actions
 from tests.recognition.test_actions import made
-from tpl_lightning.recognition.find import _is_free, _is_new, _Search, _Spans, find_hits
+from tpl_lightning.recognition.find import find_hits
 
 
 def recording(actions, parts):
@@ -43,43 +43,49 @@ def test_nothing_is_found_where_nothing_is(tmp_path):
     assert find_hits(model, features[:2], FPS) == []
 
 
-def test_the_search_does_not_depend_on_how_the_recording_is_cut():
-    costs = np.random.default_rng(0).random((200, 2, 12)).astype(np.float32)
-    points = np.array([12, 9])
-    whole, pieces = _Search(points), _Search(points)
-    whole.read(costs)
-    for part in np.split(costs, [1, 40, 150]):
-        pieces.read(part)
-    for one, other in zip(whole.ends(), pieces.ends(), strict=True):
-        np.testing.assert_array_equal(one, other)
+def near(hit, start, end, off=8):
+    return abs(hit.start - start) <= off and abs(hit.end - end) <= off
 
 
-def test_the_search_finds_a_free_path_where_it_is():
-    costs = np.ones((60, 1, 10), np.float32)
-    for step in range(10):
-        costs[25 + step, 0, step] = 0
-    search = _Search(np.array([10]))
-    search.read(costs)
-    cost, start = search.ends()
-    assert cost[:, 0].argmin() == 34
-    assert (cost[34, 0], start[34, 0]) == (0, 25)
+def test_actions_that_the_recording_cuts_are_found(tmp_path):
+    actions = Actions(3)
+    model = made(tmp_path, actions)
+    features, truth = recording(actions, [1, None, 0, None, 2])
+    begin, end = 25, truth[-1][1] - 30
+    hits = find_hits(model, features[begin:end], FPS)
+    assert [hit.action for hit in hits] == [1, 0, 2]
+    assert near(hits[0], 0, truth[0][1] - begin)
+    assert near(hits[1], truth[1][0] - begin, truth[1][1] - begin)
+    assert near(hits[2], truth[2][0] - begin, end - begin)
+    assert (hits[1].first, hits[1].last) == (0, 1)
+    assert abs(hits[0].first - 25 / truth[0][1]) < 0.15
+    assert hits[0].last == 1
+    assert abs(hits[2].last - (1 - 30 / (truth[2][1] - truth[2][0]))) < 0.15
+    assert hits[2].first == 0
+    for hit in hits:
+        assert len(hit.position) == hit.end - hit.start
+        assert np.all(np.diff(hit.position) >= 0)
+        np.testing.assert_allclose(hit.position[[0, -1]], [hit.first, hit.last], atol=0.1)
 
 
-def test_hits_share_little_and_proposals_differ():
-    spans = _Spans(10)
-    for start, end in ((0, 10), (20, 30)):
-        spans.add(start, end)
-    assert _is_free(7, 17, spans)
-    assert not _is_free(6, 16, spans)
-    assert not _is_free(8, 22, _of((0, 10), (12, 14)))  # a part of a better one is all of it
-    assert not _is_free(7, 23, _of((0, 10), (20, 30)))  # a little of both is too much
-    assert _is_free(40, 50, spans)
-    assert not _is_new(1, 10, spans)
-    assert _is_new(5, 15, spans)
+def test_a_small_rest_of_an_action_is_none(tmp_path):
+    actions = Actions(3)
+    model = made(tmp_path, actions)
+    features, truth = recording(actions, [1, None, 0, None])
+    hits = find_hits(model, features[truth[0][1] - 12 :], FPS)
+    assert [hit.action for hit in hits] == [0]
 
 
-def _of(*found):
-    spans = _Spans(10)
-    for start, end in found:
-        spans.add(start, end)
-    return spans
+def test_fast_and_slow_ones_are_found(tmp_path):
+    actions = Actions(3)
+    model = made(tmp_path, actions)
+    rows = [actions.pause(actions.poses[0, 0], 50)]
+    truth = []
+    for length in (40, 80, 160):
+        begin = sum(map(len, rows))
+        rows += [actions.clip(0, length), actions.pause(actions.poses[0, -1], 50)]
+        truth.append((begin, begin + length))
+    hits = find_hits(model, np.concatenate(rows), FPS)
+    assert [hit.action for hit in hits] == [0, 0, 0]
+    for hit, (start, end) in zip(hits, truth, strict=True):
+        assert near(hit, start, end, 12)

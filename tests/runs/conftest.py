@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.run_factory import make_run
+from tests.video_factory import embed_folder
 from tpl_lightning.__main__ import main
 from tpl_lightning.runs import Run
 from tpl_lightning.video.files import write_video
@@ -39,8 +40,6 @@ def square(count, bend, seed=0, size=48):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run of the direct fit on clips embedded by HOG."""
-    from tpl_lightning.features.embedding import embed_folder
-
     root = tmp_path_factory.mktemp("trained")
     for k, bend in enumerate((0.0, 0.5, -0.5, 0.3)):
         write_video(root / "clips" / "fall" / f"fall_{k}.mp4", square(26 + k, bend, seed=k), 24.0)

@@ -42,6 +42,16 @@ def test_a_damaged_packet_costs_one_frame(tmp_path, name, codec, options):
         assert probe_video(path).clock.times_s.tolist() == times
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "h264"), ("a.mkv", "h264"), ("a.avi", "mpeg4")])
+def test_titles_that_are_not_utf_8_keep_no_video_from_being_read(tmp_path, name, codec):
+    path = write_at(tmp_path / name, numbered(5), range(5), codec=codec)
+    data = path.read_bytes()
+    assert b"Lavf" in data
+    path.write_bytes(data.replace(b"Lavf", b"\xe9avf"))  # what wrote it, in latin-1
+    assert [read_code(frame) for frame in read_frames(path)] == list(range(5))
+    assert probe_video(path).clock.times_s.tolist() == pytest.approx([k / 24 for k in range(5)], abs=1e-3)
+
+
 def test_what_is_in_the_decoder_comes_out_where_a_file_breaks_off(tmp_path):
     path = write_at(tmp_path / "a.mkv", numbered(60), range(60), options={"bf": "3", "g": "60"})
     data = path.read_bytes()

@@ -1,7 +1,7 @@
 """The one interface of all aligners."""
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,114 +11,9 @@ from tpl_lightning.config import Config
 from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment
-from tpl_lightning.functional import num_ranks
+from tpl_lightning.tracking import WandbRun
 
-__all__ = [
-    "Aligner",
-    "Features",
-    "LengthAligner",
-    "StoredAligner",
-    "check_videos",
-    "longest_lengths",
-    "make_catalogue",
-    "median_lengths",
-    "with_epochs",
-]
-
-_EPOCHS = 300  # of networks that learn to predict warps
-_STEPS = 60  # of one whose aligner has no weights: more change no score
-
-
-def median_lengths(train: VideoSet) -> dict[str, int]:
-    """Return the prototype length of each action: the median length of its training videos, in frames."""
-    return {a: int(np.median(train.lengths[train.action == a])) for a in train.actions}
-
-
-def longest_lengths(train: VideoSet) -> dict[str, int]:
-    """Return the length of the longest training video of each action, in frames."""
-    return {a: int(train.lengths[train.action == a].max()) for a in train.actions}
-
-
-def make_catalogue(train: VideoSet, num_channels: int, prototype_length: str = "median") -> dict[str, Any]:
-    """Describe the training set in primitives, for a checkpoint.
-
-    Args:
-        train: Training videos.
-        num_channels: Channels after preprocessing.
-        prototype_length: ``median`` or ``longest``, of an action's training videos.
-
-    Example:
-        >>> from tpl_lightning.data import ArrayCache
-        >>> videos = VideoSet(ArrayCache([np.eye(4), np.eye(6, 4)], action=["jump", "jump"]))
-        >>> make_catalogue(videos, num_channels=4)["prototype_lengths"]
-        [5]
-    """
-    cache = train.cache
-    lengths = median_lengths(train) if prototype_length == "median" else longest_lengths(train)
-    return {
-        "actions": list(lengths),
-        "prototype_lengths": list(lengths.values()),
-        "phase_names": {a: list(cache.phase_names.get(a, [])) for a in lengths},
-        "num_channels": num_channels,
-        "dataset": cache.dataset,
-        "extractor": cache.extractor,
-        "embedding_channels": cache.num_channels,
-        "feature_groups": [tuple(group) for group in cache.feature_groups],
-    }
-
-
-def check_videos(videos: VideoSet, catalogue: dict[str, Any]) -> None:
-    """Check that videos are of the kind that an aligner was fitted on.
-
-    Raises:
-        UserError: If an action is unknown, or the embeddings have another number of channels.
-    """
-    known, channels = catalogue["actions"], catalogue["embedding_channels"]
-    unknown = sorted(set(videos.actions) - set(known))
-    if unknown:
-        raise UserError(
-            f"{videos.cache.path}: action {unknown[0]!r} has no prototype in the checkpoint (it has "
-            f"{', '.join(known)}); name the actions to keep with data.actions=[...]."
-        )
-    # Checkpoints of earlier versions know one group only; one may have any name.
-    groups, found = catalogue.get("feature_groups", []), [tuple(group) for group in videos.cache.feature_groups]
-    if max(len(groups), len(found)) > 1 and groups != found and groups:
-        names = ",".join(name for name, _ in groups)
-        raise UserError(
-            f"{videos.cache.path}: feature groups {_groups_text(found)}, but the checkpoint was trained on "
-            f"{_groups_text(groups)}; embed or join the same parts, and pick them in this order with "
-            f"data.groups=[{names}]."
-        )
-    if videos.num_channels != channels:
-        raise UserError(
-            f"{videos.cache.path}: {videos.num_channels} channels per frame, but the checkpoint was trained "
-            f"on {channels} ({catalogue['extractor']}); embed the videos with the same extractor."
-        )
-
-
-def _groups_text(groups: list[tuple[Any, ...]]) -> str:
-    return " + ".join(f"{name} ({channels} channels)" for name, channels in groups)
-
-
-def with_epochs(config: Config, videos: int) -> Config:
-    """Return the configuration with ``train.max_epochs`` as a number, validations within it.
-
-    Args:
-        config: The configuration; a number that it gives stays.
-        videos: Training videos; where steps are counted, an epoch has one for each batch of all ranks.
-
-    Example:
-        >>> from tpl_lightning.config import load_config
-        >>> with_epochs(load_config(["method=tpl"]), videos=70).train.max_epochs
-        300
-    """
-    epochs = config.train.max_epochs
-    if epochs is None and config.model.aligner == "path" and config.method in ("tpl", "tpl_plus"):
-        epochs = -(-_STEPS // max(-(-videos // (config.data.batch_size * num_ranks())), 1))
-    epochs = epochs or _EPOCHS
-    return replace(
-        config, train=replace(config.train, max_epochs=epochs, val_every=min(config.train.val_every, epochs))
-    )
+__all__ = ["Aligner", "Features", "StoredAligner"]
 
 
 class Features(Protocol):
@@ -149,6 +44,11 @@ class Features(Protocol):
 class Aligner(ABC):
     """Learns from training videos, then places the frames of any video on its action's prototype timeline.
 
+    Args:
+        config: The configuration.
+        run_dir: Folder for checkpoints and the CSV log.
+        wandb_run: Where a training is logged; None: nowhere.
+
     Example:
         >>> from pathlib import Path
         >>> from tpl_lightning.aligners import build_aligner
@@ -161,6 +61,19 @@ class Aligner(ABC):
         [5, 5]
     """
 
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
+        """Keep the options; nothing is read or built before ``fit``."""
+        self.config, self.run_dir, self.wandb_run = config, run_dir, wandb_run
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, config: Config) -> "Aligner":
+        """Load a fitted aligner.
+
+        Raises:
+            UserError: If the file is missing or no checkpoint of this kind, or there are none of this kind.
+        """
+        raise UserError(f"{path}: method={config.method} keeps no checkpoint; fit it on the videos themselves.")
+
     @abstractmethod
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Learn from the training videos (no label is looked at to learn a warp, unless ``direct.labels`` says so)."""
@@ -171,10 +84,6 @@ class Aligner(ABC):
 
     def features(self) -> Features | None:
         """Return what makes the features that the fitted aligner has learned; None: it learns none."""
-        return None
-
-    def unrefined(self) -> "Aligner | None":
-        """Return the fitted aligner whose warps this one refines, None where there is none."""
         return None
 
     def diagnosis(self) -> dict[str, float]:
@@ -201,33 +110,3 @@ class StoredAligner(Aligner):
     @abstractmethod
     def prototypes(self) -> dict[str, np.ndarray]:
         """Return the stored prototype U^ (L, channels) of each action [7], in preprocessed features."""
-
-
-class LengthAligner(Aligner):
-    """Base of the rows that use nothing of a video but its length."""
-
-    def __init__(self) -> None:
-        """Start unfitted."""
-        self.prototype_length: dict[str, int] = {}
-
-    @abstractmethod
-    def positions(self, length: int, prototype_length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return prototype positions of the frames and source positions of the prototype points."""
-
-    def align(self, videos: VideoSet) -> Alignment:
-        """Place every video by its length alone."""
-        unknown = sorted(set(videos.actions) - set(self.prototype_length))
-        if unknown:
-            known = ", ".join(self.prototype_length)
-            raise UserError(f"action {unknown[0]!r} has no training video; align videos of: {known}.")
-        rows = [
-            self.positions(int(n), self.prototype_length[str(a)])
-            for n, a in zip(videos.lengths, videos.action, strict=True)
-        ]
-        return Alignment.from_rows(
-            video_id=videos.video_id,
-            action=videos.action,
-            split=videos.split,
-            positions=[p for p, _ in rows],
-            sources=[s for _, s in rows],
-        )

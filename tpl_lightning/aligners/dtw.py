@@ -11,15 +11,19 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
-from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue
-from tpl_lightning.aligners.joint import wants_open_ends
+from tpl_lightning.aligners.base import StoredAligner
+from tpl_lightning.aligners.decisions import needs_open_ends
+from tpl_lightning.aligners.frames import FrameReader
+from tpl_lightning.aligners.metadata import check_videos, dataset_metadata, stored_metadata
 from tpl_lightning.aligners.open_paths import open_barycenter, open_path_positions, open_path_weights
+from tpl_lightning.aligners.training_videos import TrainingVideos
 from tpl_lightning.config import Config, config_to_dict
-from tpl_lightning.data import Preprocessor, VideoSet
+from tpl_lightning.data import KEPT_BYTES, Preprocessor, VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, voted_labels
 from tpl_lightning.files import load_state, save_state
 from tpl_lightning.functional import frame_times, resample
+from tpl_lightning.tracking import WandbRun
 
 try:
     from tslearn.barycenters import dtw_barycenter_averaging, softdtw_barycenter
@@ -82,11 +86,12 @@ class DtwAligner(StoredAligner):
     Args:
         config: The configuration; ``method`` is ``dba`` or ``softdba``.
         run_dir: Folder for the checkpoint.
+        wandb_run: Not used: nothing is trained.
     """
 
-    def __init__(self, config: Config, run_dir: Path) -> None:
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Keep the options."""
-        self.config, self.run_dir = config, run_dir
+        super().__init__(config, run_dir, wandb_run)
         self.gamma = config.dtw.gamma if config.method == "softdba" else None
         self.state: dict[str, Any] | None = None
         self.ends = False
@@ -105,20 +110,20 @@ class DtwAligner(StoredAligner):
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Compute the barycenter of each action and label it."""
         preprocessor = Preprocessor.fit(train, self.config.data)
-        catalogue = make_catalogue(train, preprocessor.num_channels)
-        self.ends = wants_open_ends(train, preprocessor, self.config)
-        videos: dict[str, list[np.ndarray]] = {a: [] for a in catalogue["actions"]}
+        metadata = dataset_metadata(train, preprocessor.num_channels)
+        self.ends = needs_open_ends(TrainingVideos(train, FrameReader(preprocessor, KEPT_BYTES), self.config, metadata))
+        videos: dict[str, list[np.ndarray]] = {a: [] for a in metadata["actions"]}
         for i, action in enumerate(train.action):
             videos[str(action)].append(preprocessor(train.read(i)).astype(np.float64))
         # tslearn's loops are compiled and let go of the interpreter, so threads are enough.
         inner = _ALL_CORES if len(videos) == 1 else None
-        lengths = catalogue["prototype_lengths"]
+        lengths = metadata["prototype_lengths"]
         found = Parallel(n_jobs=_ALL_CORES, prefer="threads")(
             delayed(self._barycenter)(parts, length, inner)
             for parts, length in zip(videos.values(), lengths, strict=True)
         )
         self.state = {
-            "hyper_parameters": {"config": config_to_dict(self.config), "catalogue": catalogue},
+            "hyper_parameters": {"config": config_to_dict(self.config), "metadata": metadata},
             "preprocessor": preprocessor.state(),
             "ends": self.ends,
             "barycenters": {a: torch.from_numpy(b) for a, b in zip(videos, found, strict=True)},
@@ -131,7 +136,7 @@ class DtwAligner(StoredAligner):
     def align(self, videos: VideoSet) -> Alignment:
         """Follow the path of each video to its action's barycenter."""
         state = self._fitted()
-        check_videos(videos, state["hyper_parameters"]["catalogue"])
+        check_videos(videos, stored_metadata(state))
         preprocessor = Preprocessor.from_state(state["preprocessor"])
         barycenters = {a: b.numpy() for a, b in state["barycenters"].items()}
 

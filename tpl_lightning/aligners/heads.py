@@ -1,7 +1,7 @@
 """TCC and LAV: a head learns embeddings of timing; the direct fit aligns the videos by them.
 
 Both papers compare frames by nearest neighbours and make no alignment of their own. Here the learned embeddings take
-the place of the preprocessed ones in the direct fit (``aligners.joint``), so these rows differ from ``method=direct``
+the place of the preprocessed ones in the direct fit (``aligners.direct``), so these rows differ from ``method=direct``
 in nothing but the features.
 """
 
@@ -14,8 +14,7 @@ import torch
 from lightning import seed_everything
 from torch import Tensor
 
-from tpl_lightning.aligners.base import Aligner
-from tpl_lightning.aligners.joint import JointAligner
+from tpl_lightning.aligners.direct import DirectAligner
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data import EmbeddingDataModule, Preprocessor, Splits, VideoSet
 from tpl_lightning.lit import HeadModule
@@ -23,7 +22,7 @@ from tpl_lightning.lit import train as train_module
 from tpl_lightning.nn import EmbeddingHead
 from tpl_lightning.tracking import WandbRun
 
-__all__ = ["HeadAligner", "LearnedFeatures"]
+__all__ = ["HeadAligner", "HeadLearner", "LearnedFeatures"]
 
 
 @dataclass
@@ -73,24 +72,20 @@ class LearnedFeatures:
         return cls(preprocessor, head.cpu().eval(), state["sizes"], state["scale"])
 
 
-class HeadAligner(JointAligner):
-    """The direct fit on embeddings that a head has learned; ``method`` is ``tcc`` or ``lav``.
+class HeadLearner:
+    """Trains a head to make the features.
 
     Args:
-        config: The configuration.
+        config: The configuration; ``method`` is ``tcc`` or ``lav``.
         run_dir: Folder for the checkpoint and the CSV log.
-        base: As of :class:`JointAligner`.
         wandb_run: Where the training is logged; None: nowhere.
     """
 
-    def __init__(
-        self, config: Config, run_dir: Path, *, base: Aligner | None = None, wandb_run: WandbRun | None = None
-    ) -> None:
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Keep the options."""
-        super().__init__(config, run_dir, base=base)
-        self.wandb_run = wandb_run
+        self.config, self.run_dir, self.wandb_run = config, run_dir, wandb_run
 
-    def _fit_features(self, train: VideoSet) -> LearnedFeatures:
+    def fit(self, train: VideoSet) -> LearnedFeatures:
         """Train the head on the training videos, without their labels."""
         config = self.config
         seed_everything(config.seed, workers=True, verbose=False)
@@ -120,5 +115,14 @@ class HeadAligner(JointAligner):
         features.scale = max((energy / int(train.lengths.sum())) ** 0.5, 1e-6)
         return features
 
-    def _load_features(self, state: dict[str, Any]) -> LearnedFeatures:
+    def load(self, state: dict[str, Any]) -> LearnedFeatures:
+        """Rebuild features from ``LearnedFeatures.state()``."""
         return LearnedFeatures.from_state(state)
+
+
+class HeadAligner(DirectAligner):
+    """The direct fit on embeddings that a head has learned; ``method`` is ``tcc`` or ``lav``."""
+
+    def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
+        """Keep the options."""
+        super().__init__(config, run_dir, wandb_run, learner=HeadLearner(config, run_dir, wandb_run))

@@ -1,9 +1,12 @@
 """Aligners by name: each learns from training videos and yields an Alignment."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tpl_lightning.aligners.base import Aligner, LengthAligner, StoredAligner, median_lengths
+from tpl_lightning.aligners.base import Aligner, StoredAligner
+from tpl_lightning.aligners.by_length import LengthAligner
+from tpl_lightning.aligners.refined import RefinedAligner
 from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment
@@ -13,15 +16,27 @@ if TYPE_CHECKING:
     from tpl_lightning.lit import AlignmentModule
     from tpl_lightning.tracking import WandbRun
 
-__all__ = [
-    "Aligner",
-    "StoredAligner",
-    "build_aligner",
-    "build_module",
-    "load_aligner",
-    "median_lengths",
-    "restore_aligner",
-]
+__all__ = ["build_aligner", "build_module", "load_aligner", "restore_aligner"]
+
+# Module and class of each method; only that of the method is imported.
+_CLASSES = {
+    "linear": ("by_length", "LinearAligner"),
+    "pad": ("by_length", "PadAligner"),
+    "dba": ("dtw", "DtwAligner"),
+    "softdba": ("dtw", "DtwAligner"),
+    "direct": ("direct", "DirectAligner"),
+    "tcc": ("heads", "HeadAligner"),
+    "lav": ("heads", "HeadAligner"),
+    "dtan": ("tpl", "TPLAligner"),
+    "tpl": ("tpl", "TPLAligner"),
+    "tpl_plus": ("tpl", "TPLAligner"),
+}
+
+
+def _class_of(method: str) -> type[Aligner]:
+    module, name = _CLASSES[method]
+    found: type[Aligner] = getattr(import_module(f"tpl_lightning.aligners.{module}"), name)
+    return found
 
 
 def build_aligner(config: Config, run_dir: Path, wandb_run: "WandbRun | None" = None) -> Aligner:
@@ -35,19 +50,10 @@ def build_aligner(config: Config, run_dir: Path, wandb_run: "WandbRun | None" = 
     Example:
         >>> from tpl_lightning.config import load_config
         >>> type(build_aligner(load_config(["method=direct"]), Path("runs/mine"))).__name__
-        'JointAligner'
+        'DirectAligner'
     """
-    if config.method in ("tcc", "lav"):
-        from tpl_lightning.aligners.heads import HeadAligner
-
-        return HeadAligner(config, run_dir, wandb_run=wandb_run)
-    if config.method != "direct" and not config.refines:
-        return _build_base(config, run_dir, wandb_run)
-    from tpl_lightning.aligners.joint import JointAligner
-
-    return JointAligner(
-        config, run_dir, base=None if config.method == "direct" else _build_base(config, run_dir, wandb_run)
-    )
+    aligner = _class_of(config.method)(config, run_dir, wandb_run)
+    return RefinedAligner(aligner, config, run_dir) if config.refines else aligner
 
 
 def build_module(config: Config, splits: "Splits") -> "tuple[AlignmentModule, EmbeddingDataModule]":
@@ -76,9 +82,7 @@ def build_module(config: Config, splits: "Splits") -> "tuple[AlignmentModule, Em
 
     if config.method not in ("tpl", "tpl_plus", "dtan"):
         raise UserError(f"method={config.method}: trains no network that predicts warps; take tpl_plus, tpl or dtan.")
-    aligner = _build_base(config, Path())
-    assert isinstance(aligner, TPLAligner)
-    return aligner.build(splits)
+    return TPLAligner(config, Path()).build(splits)
 
 
 def load_aligner(path: Path, config: Config) -> StoredAligner:
@@ -97,19 +101,16 @@ def load_aligner(path: Path, config: Config) -> StoredAligner:
         ...
         tpl_lightning.errors.FileError: runs/missing/checkpoints/last.ckpt: no checkpoint there; ...
     """
-    from tpl_lightning.aligners.joint import JointAligner
-
-    if config.method == "direct":
-        return JointAligner.from_checkpoint(path, config)
-    if config.method in ("tcc", "lav"):
-        from tpl_lightning.aligners.heads import HeadAligner
-
-        return HeadAligner.from_checkpoint(path, config)
+    kind = _class_of(config.method)
     if not config.refines:
-        return _load_base(path, config)
-    is_stored = config.method not in ("linear", "pad")
-    base = _load_base(path, config) if is_stored else _build_base(config, path.parent.parent)
-    return JointAligner.from_checkpoint(path.with_name("refinement.ckpt"), config, base=base)
+        found = kind.from_checkpoint(path, config)
+        assert isinstance(found, StoredAligner)  # others have raised
+        return found
+    run_dir = path.parent.parent
+    base = kind(config, run_dir) if issubclass(kind, LengthAligner) else kind.from_checkpoint(path, config)
+    aligner = RefinedAligner(base, config, run_dir)
+    aligner.load_refinement()
+    return aligner
 
 
 def restore_aligner(checkpoints: Path, config: Config, alignment: Alignment) -> Aligner:
@@ -133,50 +134,9 @@ def restore_aligner(checkpoints: Path, config: Config, alignment: Alignment) -> 
         >>> restore_aligner(Path("runs/mine/checkpoints"), load_config(["method=linear"]), known).prototype_length
         {'jump': 5}
     """
-    if config.method not in ("linear", "pad") or config.refines:
+    kind = _class_of(config.method)
+    if config.refines or not issubclass(kind, LengthAligner):
         return load_aligner(checkpoints / "last.ckpt", config)
-    aligner = _build_base(config, checkpoints.parent)
-    assert isinstance(aligner, LengthAligner)
-    lengths = zip(alignment.action.tolist(), alignment.prototype_length.tolist(), strict=True)
-    aligner.prototype_length = dict(lengths)
+    aligner = kind(config, checkpoints.parent)
+    aligner.prototype_length = dict(zip(alignment.action.tolist(), alignment.prototype_length.tolist(), strict=True))
     return aligner
-
-
-def _load_base(path: Path, config: Config) -> StoredAligner:
-    """Load what ``_build_base`` builds, where that keeps a checkpoint."""
-    if config.method in ("dba", "softdba"):
-        from tpl_lightning.aligners.dtw import DtwAligner
-
-        return DtwAligner.from_checkpoint(path, config)
-    if config.method == "dtan":
-        from tpl_lightning.aligners.dtan import DTANAligner
-
-        return DTANAligner.from_checkpoint(path, config)
-    if config.method in ("tpl", "tpl_plus"):
-        from tpl_lightning.aligners.tpl import TPLAligner
-
-        return TPLAligner.from_checkpoint(path, config)
-    raise UserError(f"{path}: method={config.method} keeps no checkpoint; fit it on the videos themselves.")
-
-
-def _build_base(config: Config, run_dir: Path, wandb_run: "WandbRun | None" = None) -> Aligner:
-    """Return the aligner of ``config.method``; only its own modules are imported."""
-    if config.method == "linear":
-        from tpl_lightning.aligners.linear import LinearAligner
-
-        return LinearAligner()
-    if config.method == "pad":
-        from tpl_lightning.aligners.pad import PadAligner
-
-        return PadAligner()
-    if config.method in ("dba", "softdba"):
-        from tpl_lightning.aligners.dtw import DtwAligner
-
-        return DtwAligner(config, run_dir)
-    if config.method == "dtan":
-        from tpl_lightning.aligners.dtan import DTANAligner
-
-        return DTANAligner(config, run_dir, wandb_run)
-    from tpl_lightning.aligners.tpl import TPLAligner
-
-    return TPLAligner(config, run_dir, wandb_run)

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from lightning import seed_everything
 
-from tpl_lightning.aligners.base import StoredAligner, check_videos, make_catalogue, with_epochs
-from tpl_lightning.aligners.joint import wants_detail
+from tpl_lightning.aligners.base import StoredAligner
+from tpl_lightning.aligners.decisions import ENDS_ARE_OPEN, needs_detail, needs_open_ends
+from tpl_lightning.aligners.frames import FrameReader
+from tpl_lightning.aligners.metadata import check_videos, dataset_metadata, stored_metadata
 from tpl_lightning.aligners.prior_choice import (
     STRENGTHS,
     PriorChoice,
@@ -20,13 +22,22 @@ from tpl_lightning.aligners.prior_choice import (
     labels_choose,
     select_prior,
 )
+from tpl_lightning.aligners.training_videos import TrainingVideos
 from tpl_lightning.config import Config, config_to_dict
-from tpl_lightning.data import Batch, EmbeddingDataModule, Preprocessor, Splits, VideoSet
+from tpl_lightning.data import KEPT_BYTES, Batch, EmbeddingDataModule, Preprocessor, Splits, VideoSet
 from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.evaluation import Alignment
 from tpl_lightning.files import read_checkpoint
 from tpl_lightning.functional import compute_device
-from tpl_lightning.lit import AlignmentModule, PathTPLModule, TPLModule, in_words, training_callbacks
+from tpl_lightning.lit import (
+    AlignmentModule,
+    DTANModule,
+    PathTPLModule,
+    TPLModule,
+    in_words,
+    training_callbacks,
+    with_epochs,
+)
 from tpl_lightning.lit import train as train_module
 from tpl_lightning.tracking import WandbRun
 
@@ -35,6 +46,8 @@ __all__ = ["TPLAligner"]
 
 class TPLAligner(StoredAligner):
     """Temporal Prototype Learning, as in the paper or with an aligner that sees the prototype (``model.aligner``).
+
+    DTAN too, which predicts warps from the embeddings themselves: it is trained, stored and applied alike.
 
     Args:
         config: The configuration.
@@ -50,7 +63,7 @@ class TPLAligner(StoredAligner):
 
     def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Keep the options; nothing is built before ``fit``."""
-        self.config, self.run_dir, self.wandb_run = config, run_dir, wandb_run
+        super().__init__(config, run_dir, wandb_run)
         self.module: AlignmentModule | None = None
 
     @property
@@ -62,6 +75,8 @@ class TPLAligner(StoredAligner):
     @property
     def module_class(self) -> type[AlignmentModule]:
         """Return the class of the module."""
+        if self.config.method == "dtan":
+            return DTANModule
         return PathTPLModule if self.config.model.aligner == "path" else TPLModule
 
     @classmethod
@@ -81,7 +96,7 @@ class TPLAligner(StoredAligner):
         aligner = cls(config, path.parent.parent)
         try:
             module = aligner.module_class.load_from_checkpoint(
-                path, map_location="cpu", weights_only=True, config=stored
+                path, map_location="cpu", weights_only=True, config=stored, metadata=stored_metadata(checkpoint)
             )
         except Exception as error:  # torch raises many unrelated classes on a foreign file
             first = str(error).strip().splitlines()[0]
@@ -95,11 +110,13 @@ class TPLAligner(StoredAligner):
         config = self.config = with_epochs(self.config, len(train))
         seed_everything(config.seed, workers=True, verbose=False)
         preprocessor = Preprocessor.fit(train, config.data)
-        catalogue = make_catalogue(train, preprocessor.num_channels, config.model.prototype_length)
-        self._check_latent(catalogue["num_channels"])
+        metadata = dataset_metadata(train, preprocessor.num_channels, config.model.prototype_length)
+        self._check_latent(metadata["num_channels"])
         if self.module_class is PathTPLModule:
-            catalogue["detail"] = wants_detail(train, preprocessor, config)
-        module = self.module_class(config_to_dict(config), catalogue)
+            videos = TrainingVideos(train, FrameReader(preprocessor, KEPT_BYTES), config, metadata)
+            metadata["detail"] = needs_detail(videos)
+            metadata["ends"] = needs_open_ends(videos)
+        module = self.module_class(config_to_dict(config), metadata)
         module.preprocessor_state = preprocessor.state()
         data = EmbeddingDataModule(
             splits, preprocessor, module.actions, config.data, config.seed, few_sizes=config.train.compile
@@ -167,7 +184,8 @@ class TPLAligner(StoredAligner):
         chosen = [f"One pass: {self.choice.note()}"] if self.choice is not None and self.choice.scores else []
         is_linear = self.choice is not None and math.isinf(self.choice.strength)  # which ignores timing, as it is meant
         words = [] if is_linear else in_words(self.diagnosis(), aligner=self.config.model.aligner)
-        return [*words, *chosen]
+        is_open = self.config.warp.ends == "auto" and self._fitted().metadata.get("ends")
+        return [*words, *chosen, *([ENDS_ARE_OPEN] if is_open else [])]
 
     def latents(self, videos: VideoSet) -> list[np.ndarray]:
         """Return the latent sequence Z_i (L_i, latent_dim) of each video."""
@@ -207,7 +225,7 @@ class TPLAligner(StoredAligner):
     def _outputs(self, videos: VideoSet) -> Iterator[tuple[Any, Batch]]:
         """Yield the network's output for the videos, in their order."""
         module = self._fitted()
-        check_videos(videos, module.catalogue)
+        check_videos(videos, module.metadata)
         preprocessor = Preprocessor.from_state(module.preprocessor_state)
         empty = videos.select(np.zeros(len(videos), dtype=bool))
         splits = Splits(train=empty, val=empty, test=videos)

@@ -12,7 +12,7 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from tpl_lightning.aligners import Aligner, StoredAligner, build_aligner, restore_aligner, with_epochs
+from tpl_lightning.aligners import Aligner, StoredAligner, build_aligner, restore_aligner
 from tpl_lightning.api.inputs import (
     Labels,
     action_of_each,
@@ -29,6 +29,7 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, Quality, assess, evaluate, voted_labels
 from tpl_lightning.files import load_state, save_state
 from tpl_lightning.functional import resample
+from tpl_lightning.lit import with_epochs
 from tpl_lightning.runs import Run, write_metrics
 
 __all__ = ["Synchronizer"]

@@ -36,8 +36,8 @@ class EmbedOptions:
     out: str | None = None
     """The cache to write; import: data/<data set>.h5 if left out."""
     extractor: str = "hog"
-    """hog, dinov2, openclip, the id of an image model on the Hugging Face hub, or its local folder; a cache, for the
-    extractor that made it; several joined by +, as hog+dinov2: one decoding feeds all."""
+    """hog, dinov2, openclip, pose, the id of an image model on the Hugging Face hub, or its local folder; a cache, for
+    the extractor that made it; several joined by +, as hog+dinov2: one decoding feeds all."""
     fps: float | None = None
     """Frames per second to resample videos to; empty: all frames as they are."""
     channels: int = 64

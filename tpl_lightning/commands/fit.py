@@ -34,7 +34,7 @@ def _other_rows(
     config: Config, run_dir: Path, train: "VideoSet", videos: "VideoSet", features: "Features", aligner: "Aligner"
 ) -> "dict[str, Scores]":
     """Score the rows that no method may fall below, and of a refined aligner what was refined."""
-    from tpl_lightning.aligners import build_aligner
+    from tpl_lightning.aligners import RefinedAligner, build_aligner
     from tpl_lightning.evaluation import evaluate
 
     found = {}
@@ -43,9 +43,8 @@ def _other_rows(
             baseline = build_aligner(replace(config, method=method, refine=False), run_dir)  # type: ignore[arg-type]
             baseline.fit(train)
             found[method] = baseline.align(videos)
-    base = aligner.unrefined()
-    if base is not None:
-        found[config.method] = base.align(videos)
+    if isinstance(aligner, RefinedAligner):
+        found[config.method] = aligner.base.align(videos)
     return {row: evaluate(own, videos, features=features, raw=False) for row, own in found.items()}
 
 
@@ -114,9 +113,9 @@ def _log_pictures(run_dir: Path, metrics: dict[str, Any], wandb_run: "WandbRun")
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    from tpl_lightning.aligners import with_epochs
     from tpl_lightning.data import VideoSet, split_videos
     from tpl_lightning.functional import is_rank_zero
+    from tpl_lightning.lit import with_epochs
     from tpl_lightning.reports import data_source
     from tpl_lightning.runs import open_run_directory
     from tpl_lightning.tracking import open_wandb_run
@@ -185,7 +184,9 @@ def _fit_and_score(config: Config, splits: "Splits", run_dir: Path, wandb_run: "
 
 def _without_effect(config: Config) -> list[str]:
     """Name options that were set and that the method does not read."""
-    if config.warp.ends != "open" or config.refines or config.method in ("direct", "dba", "softdba", "tcc", "lav"):
+    sees_prototype = config.method in ("tpl", "tpl_plus") and config.model.aligner == "path"
+    open_methods = ("direct", "dba", "softdba", "tcc", "lav")
+    if config.warp.ends != "open" or config.refines or sees_prototype or config.method in open_methods:
         return []
     return [f"warp.ends=open has no effect: warps of {config.method} have fixed ends; refine=true opens them."]
 

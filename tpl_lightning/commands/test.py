@@ -11,7 +11,11 @@ from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.runs import find_cache
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from tpl_lightning.aligners import StoredAligner
     from tpl_lightning.data import VideoSet
+    from tpl_lightning.evaluation import Alignment
 
 __all__ = ["checkpoint_path", "main"]
 
@@ -99,6 +103,15 @@ def _recognised(videos: "VideoSet", folder: Path, *, every: bool) -> "tuple[Vide
     return videos.with_action(np.array(action)).select(kept), float(np.mean(named)) if named else None
 
 
+def _labels_of_prototypes(aligner: "StoredAligner", alignment: "Alignment") -> "dict[str, np.ndarray]":
+    """Return the stored labels of each action; raise where they are not those of the prototypes aligned to."""
+    labels = aligner.prototype_labels()
+    for action, length in zip(alignment.action.tolist(), alignment.prototype_length.tolist(), strict=True):
+        if labels[action].shape != (length,):
+            raise ValueError(f"prototype of {action!r}: labels of shape {labels[action].shape}, expected ({length},)")
+    return labels
+
+
 def _read_config(path: Path, run_dir: Path, arguments: list[str]) -> Config:
     """Return the configuration of the run with what may differ in a test."""
     stored = config_to_dict(load_config(defaults=_stored_config(path)))  # of whatever version
@@ -137,7 +150,7 @@ def run(path: Path, arguments: list[str]) -> int:
         start = time.perf_counter()
         alignment = aligner.align(videos)
         seconds = time.perf_counter() - start
-        stored_labels = aligner.prototype_labels()
+        stored_labels = _labels_of_prototypes(aligner, alignment)
     source = data_source(cache)
     with open_run_directory(config) as run_dir:
         alignment.save(run_dir / "alignment.h5")  # before anything is measured on it

@@ -44,7 +44,9 @@ class Config:
 
     @property
     def refines(self) -> bool:
-        """Tell whether warps are refined."""
+        """Tell whether the direct fit refines the warps of the method, where it does not make them."""
+        if self.method in ("direct", "tcc", "lav"):
+            return False
         return self.method == "tpl_plus" if self.refine is None else self.refine
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import torch
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
 from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
-from tpl_lightning.groupwise import disagreement
+from tpl_lightning.groupwise import leave_one_out_error
 
 __all__ = ["Quality", "assess"]
 
@@ -62,7 +62,7 @@ def _disagreement(aligned: np.ndarray, there: np.ndarray | None = None) -> float
     """Return how far the aligned videos (n, L, C) of one action lie from the mean of the others, a mean square."""
     frames, action = torch.from_numpy(aligned), torch.zeros(len(aligned), dtype=torch.int64)
     cover = None if there is None or there.all() else torch.from_numpy(there).to(frames).unsqueeze(-1)
-    return disagreement(frames, action, num_actions=1, cover=cover)
+    return leave_one_out_error(frames, action, num_actions=1, cover=cover)
 
 
 def _sampled(frames: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -1,3 +1,4 @@
+from .body import Points, body_size, centred_on_body, fill_in
 from .clips import (
     IMAGE_EXTENSIONS,
     Clip,
@@ -8,10 +9,11 @@ from .clips import (
     read_list,
     video_names,
 )
-from .embedding import embed_clips, merge_shards
+from .embedding import embed_clips
 from .extractors import Extractor, embed_video, extractor_of_cache, make_extractor
 from .hog import HogExtractor, fit_square, hog_features
 from .joining import join_caches
+from .merging import merge_shards
 from .pool import Progress, parallel_map, usable_cores
 from .recordings import embed_recording
 
@@ -20,8 +22,11 @@ __all__ = [
     "Clip",
     "Extractor",
     "HogExtractor",
+    "Points",
     "Progress",
     "annotate",
+    "body_size",
+    "centred_on_body",
     "choose_splits",
     "clips_of_folder",
     "clips_of_list",
@@ -29,6 +34,7 @@ __all__ = [
     "embed_recording",
     "embed_video",
     "extractor_of_cache",
+    "fill_in",
     "fit_square",
     "hog_features",
     "join_caches",

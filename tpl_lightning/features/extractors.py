@@ -7,15 +7,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tpl_lightning.data import ALIASES, EmbeddingCache, State, group_name, part_states
+from tpl_lightning.data import ALIASES, EmbeddingCache, FeatureGroup, State, group_name, part_states
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.video import FrameSize, VideoClock, VideoReader
 
 __all__ = [
+    "SEES_NOTHING",
     "Extractor",
     "Projector",
     "StoredExtractor",
+    "blind_parts",
     "embed_video",
     "extractor_from_state",
     "extractor_of_cache",
@@ -106,8 +108,8 @@ def make_extractor(name: str, *, channels: int = 64, device: str = "auto", batch
     """Build an extractor by its name.
 
     Args:
-        name: ``hog``, ``dinov2``, ``openclip``, a model's id on the Hugging Face hub, or its local folder; a cache,
-            for the extractor that made it; or several of these joined by ``+``.
+        name: ``hog``, ``dinov2``, ``openclip``, ``pose``, a model's id on the Hugging Face hub, or its local folder; a
+            cache, for the extractor that made it; or several of these joined by ``+``.
         channels: principal components of ``hog``; a network has the channels it has.
         device: where a network runs: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
         batch_size: frames per batch of a network.
@@ -125,16 +127,22 @@ def make_extractor(name: str, *, channels: int = 64, device: str = "auto", batch
         return HogExtractor(channels=channels)
     if name.endswith(".h5"):
         return extractor_of_cache(EmbeddingCache(name), device=device, batch_size=batch_size)
-    from tpl_lightning.features.image_models import ImageModelExtractor  # needs torch
-
     model = str(Path(name).expanduser()) if name.startswith("~") else ALIASES.get(name, name)
+    from tpl_lightning.features.pretrained import is_pose_model  # needs torch
+
+    if is_pose_model(model):
+        from tpl_lightning.features.pose import PoseExtractor
+
+        return PoseExtractor(model, device=device, batch_size=batch_size)
+    from tpl_lightning.features.image_models import ImageModelExtractor
+
     return ImageModelExtractor(model, device=device, batch_size=batch_size)
 
 
 def _combined(name: str, **options: Any) -> Extractor:
     """Build the extractors of ``a+b``; one whose weights are not to be had is left out with a warning."""
     from tpl_lightning.features.combined import CombinedExtractor
-    from tpl_lightning.features.image_models import WeightsMissing
+    from tpl_lightning.features.pretrained import WeightsMissing
 
     names = [part.strip() for part in name.split("+")]
     if "" in names or len(set(names)) < len(names):
@@ -166,6 +174,10 @@ def extractor_from_state(
         from tpl_lightning.features.image_models import ImageModelExtractor  # needs torch
 
         return ImageModelExtractor.from_state(parameters, device=device, batch_size=batch_size)
+    if parameters.get("kind") == "pose":
+        from tpl_lightning.features.pose import PoseExtractor
+
+        return PoseExtractor.from_state(parameters, device=device, batch_size=batch_size)
     return HogExtractor.from_state(arrays, parameters)
 
 
@@ -235,4 +247,18 @@ def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = N
     embeddings = extractor(iter(reader))
     if len(embeddings) < 2:
         raise UserError(f"Expected at least 2 frames in {path}, but found {len(embeddings)}.")
+    for part in blind_parts(extractor, embeddings):
+        warnings.warn(f"{path}: {part} {SEES_NOTHING}", stacklevel=2)
     return embeddings, reader.clock
+
+
+SEES_NOTHING = "sees nothing: its features are 0 in all frames"
+"""What is said of a part of an extractor, and of the videos where it is so."""
+
+
+def blind_parts(extractor: Projector, embeddings: np.ndarray) -> list[str]:
+    """Return the names of an extractor's feature groups that are 0 throughout the embeddings (T, C) of a video."""
+    alone = [FeatureGroup(group_name(extractor.name), extractor.num_channels)]
+    groups = getattr(extractor, "feature_groups", alone)  # several extractors side by side have more than one
+    ends = np.cumsum([group.channels for group in groups]).tolist()
+    return [g.name for g, end in zip(groups, ends, strict=True) if not embeddings[:, end - g.channels : end].any()]

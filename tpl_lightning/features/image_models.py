@@ -5,13 +5,10 @@ text tower give the image embedding that they compare with text (CLIP: Radford e
 al., CVPR 2023), convolutional ones the pooled last layer.
 """
 
-import hashlib
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +16,9 @@ import torch
 from PIL import Image
 
 from tpl_lightning.errors import UserError, first_line
+from tpl_lightning.features.pretrained import LoadedModel
 
-__all__ = ["ImageModelExtractor", "WeightsMissing"]
+__all__ = ["ImageModelExtractor"]
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +81,6 @@ class _Preparation:
         return frame[top : top + self.crop[1], left : left + self.crop[0]]
 
 
-class WeightsMissing(UserError):
-    """Weights are not on this machine, and the hub could not be asked for them."""
-
-
 class ImageModelExtractor:
     """A transformers image model; see the head of this module.
 
@@ -106,22 +100,13 @@ class ImageModelExtractor:
 
     def __init__(self, model: str, *, device: str = "auto", batch_size: int = 64, revision: str | None = None) -> None:
         """Load the model."""
-        if batch_size < 1:
-            raise UserError(f"Expected batch_size >= 1, but got {batch_size}.")
-        self.model_name, self.batch_size, self.device = model, batch_size, _device(device)
-        self._processor, network, untrained = _load(model, revision)
-        self.revision: str | None = getattr(network.config, "_commit_hash", None)
-        self.fingerprint = _fingerprint(network, untrained)
-        if self.device.type == "cuda":
-            network = network.to(torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
-        self._network = network.to(self.device).eval()
-        self._dtype = next(network.parameters()).dtype
+        self._loaded = LoadedModel(model, device=device, batch_size=batch_size, revision=revision)
         self._preparation, self._num_channels = self._probe()
 
     @property
     def name(self) -> str:
         """Name for the ``extractor`` attribute of a cache: the hub's id, or the name of the local folder."""
-        return Path(self.model_name).resolve().name if Path(self.model_name).is_dir() else self.model_name
+        return self._loaded.name
 
     @property
     def num_channels(self) -> int:
@@ -141,7 +126,7 @@ class ImageModelExtractor:
     @property
     def identity(self) -> str:
         """What decides the embedding of a frame."""
-        return f"image-model {self.name} {self.fingerprint}"
+        return f"image-model {self.name} {self._loaded.fingerprint}"
 
     @property
     def is_fitted(self) -> bool:
@@ -151,7 +136,7 @@ class ImageModelExtractor:
     @property
     def frames_at_once(self) -> int:
         """Frames per batch."""
-        return self.batch_size
+        return self._loaded.batch_size
 
     def decode_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which frames are best decoded: that which the model wants before cropping."""
@@ -159,7 +144,7 @@ class ImageModelExtractor:
 
     def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Embed RGB frames, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, C), float32."""
-        parts = [self._embed(batch) for batch in _batches(frames, self.batch_size)]
+        parts = [self._embed(batch) for batch in _batches(frames, self._loaded.batch_size)]
         return np.concatenate(parts) if parts else np.zeros((0, self._num_channels), dtype=np.float32)
 
     __call__ = features
@@ -174,14 +159,7 @@ class ImageModelExtractor:
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return what a cache must hold to embed new videos alike: which model, and what tells its weights."""
-        local = Path(self.model_name).is_dir()
-        model = str(Path(self.model_name).resolve()) if local else self.model_name
-        return {}, {
-            "kind": "image-model",
-            "model": model,
-            "revision": None if local else self.revision,
-            "fingerprint": self.fingerprint,
-        }
+        return {}, {"kind": "image-model", **self._loaded.state()}
 
     @classmethod
     def from_state(
@@ -197,13 +175,7 @@ class ImageModelExtractor:
         extractor = cls(
             str(parameters["model"]), device=device, batch_size=batch_size, revision=parameters.get("revision")
         )
-        expected = parameters.get("fingerprint")
-        if expected is not None and extractor.fingerprint != expected:
-            raise UserError(
-                f"Expected the weights of {extractor.model_name} with which the cache was made (fingerprint "
-                f"{expected}), but found others ({extractor.fingerprint}); put the old weights back, or embed all "
-                "videos anew."
-            )
+        extractor._loaded.check(parameters)
         return extractor
 
     def _embed(self, frames: list[np.ndarray]) -> np.ndarray:
@@ -220,22 +192,22 @@ class ImageModelExtractor:
     def _pixels(self, frames: list[np.ndarray]) -> torch.Tensor:
         """Normalised pixels (B, 3, h, w) on the device."""
         if self._preparation is None:
-            pixels: torch.Tensor = self._processor(images=frames, return_tensors="pt")["pixel_values"]
-            return pixels.to(self.device, self._dtype)
+            pixels: torch.Tensor = self._loaded.processor(images=frames, return_tensors="pt")["pixel_values"]
+            return pixels.to(self._loaded.device, self._loaded.dtype)
         prepared = torch.from_numpy(np.stack([self._preparation(frame) for frame in frames]))
-        if self.device.type == "cuda":
+        if self._loaded.device.type == "cuda":
             prepared = prepared.pin_memory()
         # Bytes go to the device, a quarter of the float32 pixels.
-        raw = prepared.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        raw = prepared.to(self._loaded.device, non_blocking=True).permute(0, 3, 1, 2).float()
         mean, std = (
-            torch.from_numpy(values).to(self.device)[:, None, None]
+            torch.from_numpy(values).to(self._loaded.device)[:, None, None]
             for values in (self._preparation.mean, self._preparation.std)
         )
-        return ((raw - mean) / std).to(self._dtype)
+        return ((raw - mean) / std).to(self._loaded.dtype)
 
     def _pooled(self, pixels: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, C) of normalised pixels."""
-        network = self._network
+        network = self._loaded.network
         if hasattr(network, "get_image_features"):
             output = network.get_image_features(pixel_values=pixels)
             pooled = output if isinstance(output, torch.Tensor) else output.pooler_output
@@ -252,9 +224,11 @@ class ImageModelExtractor:
 
     def _check_preparation(self) -> _Preparation | None:
         picture = _probe_picture()
-        expected = np.asarray(self._processor(images=[picture], return_tensors="np")["pixel_values"], dtype=np.float32)
+        expected = np.asarray(
+            self._loaded.processor(images=[picture], return_tensors="np")["pixel_values"], dtype=np.float32
+        )
         try:
-            preparation = _Preparation.of(self._processor)
+            preparation = _Preparation.of(self._loaded.processor)
             prepared = preparation(picture)
         except (KeyError, TypeError, ValueError):
             prepared, preparation = picture[:0], None
@@ -262,7 +236,7 @@ class ImageModelExtractor:
             found = ((prepared - preparation.mean) / preparation.std).transpose(2, 0, 1)
             if np.abs(found - expected[0]).mean() < _PROBE_TOLERANCE:
                 return preparation
-        logger.info("%s: its own image processor prepares the frames.", self.model_name)
+        logger.info("%s: its own image processor prepares the frames.", self._loaded.model_name)
         return None
 
     def _probe(self) -> tuple[_Preparation | None, int]:
@@ -272,8 +246,8 @@ class ImageModelExtractor:
             return self._preparation, int(self._embed([_probe_picture()]).shape[1])
         except (AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(
-                f"Expected an image model, but {self.model_name} ({type(self._network).__name__}) cannot embed a "
-                f"picture: {first_line(error)}; give a DINOv2, CLIP or ViT model."
+                f"Expected an image model, but {self._loaded.model_name} ({type(self._loaded.network).__name__}) "
+                f"cannot embed a picture: {first_line(error)}; give a DINOv2, CLIP or ViT model."
             ) from error
 
 
@@ -288,94 +262,3 @@ def _batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarra
     iterator = iter(frames)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        if not torch.cuda.is_available():
-            return torch.device("cpu")
-        # Under torchrun each process has a GPU of its own.
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"Expected a device such as auto, cpu, cuda or cuda:1, but got {name!r}.") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"Expected a GPU for device={name}, but there is none; give device=cpu.")
-    return device
-
-
-def _load(model: str, revision: str | None) -> tuple[Any, Any, set[str]]:
-    """Image processor, model on the CPU in float32, and the names of weights that the checkpoint does not hold."""
-    try:
-        from transformers import AutoImageProcessor, AutoModel
-        from transformers.utils import logging as transformers_logging
-    except ImportError as error:
-        raise UserError(
-            f"Expected transformers to load {model}, but it is not installed: run "
-            'pip install "tpl_lightning[video]", or use extractor=hog.'
-        ) from error
-    if _is_path(model) and not Path(model).is_dir():
-        raise UserError(
-            f"Expected an image model in the folder {model}, but there is no such folder; put the model there (config."
-            "json, preprocessor_config.json, model.safetensors), or give the id of one on the Hugging Face hub."
-        )
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    if Path(model).is_dir():
-        attempts: list[dict[str, Any]] = [{}]
-    else:  # what is here already first: no network, and the weights of last time
-        attempts = [{"local_files_only": True, "revision": revision}, {"revision": revision}]
-    for options in attempts:
-        try:
-            if options and "local_files_only" not in options:
-                _ask_hub(model, revision)
-            processor = AutoImageProcessor.from_pretrained(model, **options)
-            network, info = AutoModel.from_pretrained(model, dtype=torch.float32, output_loading_info=True, **options)
-            return processor, network, set(info["missing_keys"])
-        except Exception as error:  # the hub's client, its transport and transformers share no class of errors
-            problem = error
-    raise _not_to_be_had(model, problem) from problem
-
-
-def _is_path(model: str) -> bool:
-    """Tell whether a name can only be that of a folder; ids on the hub are NAME or OWNER/NAME."""
-    return Path(model).is_absolute() or model.startswith(".") or model.count("/") > 1
-
-
-def _ask_hub(model: str, revision: str | None) -> None:
-    """Fail at once where the hub cannot be reached, which transformers takes minutes to find out."""
-    from huggingface_hub import HfApi
-
-    HfApi().model_info(model, revision=revision, timeout=10)
-
-
-def _not_to_be_had(model: str, problem: BaseException) -> UserError:
-    if Path(model).is_dir():
-        return UserError(
-            f"Expected an image model in the folder {model} (config.json, preprocessor_config.json, "
-            f"model.safetensors), but it cannot be loaded: {first_line(problem)}; copy all of its files."
-        )
-    from huggingface_hub.errors import HfHubHTTPError
-
-    # What the hub answers, that there is no such model say, is another matter than that it cannot be reached.
-    kind = UserError if isinstance(problem, HfHubHTTPError) else WeightsMissing
-    return kind(
-        f"Expected weights of the image model {model}, but there is no such folder, nothing in the Hugging Face cache "
-        f"on this machine, and the hub did not give it ({type(problem).__name__}: {first_line(problem)}). Run "
-        f"`hf download {model} --local-dir FOLDER` on a machine with network, copy FOLDER here and give "
-        "extractor=FOLDER; or use extractor=hog, which needs no weights."
-    )
-
-
-def _fingerprint(network: torch.nn.Module, untrained: set[str]) -> str:
-    """A hash of names, shapes and some values of the weights: enough to tell one training from another."""
-    digest = hashlib.sha256()
-    for name, values in sorted(network.state_dict().items()):
-        if name in untrained:  # random numbers, such as a pooling head that is not used here
-            continue
-        flat = values.detach().flatten()
-        some = flat[:: max(1, len(flat) // 16)].to(torch.float32).cpu().numpy()
-        digest.update(f"{name} {tuple(values.shape)}".encode())
-        digest.update(some.tobytes())
-    return digest.hexdigest()[:16]

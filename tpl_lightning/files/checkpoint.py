@@ -118,9 +118,10 @@ def save_state(state: dict[str, Any], path: Path) -> None:
     try:
         with whole_file(path) as part, part.open("wb") as file:
             torch.save({**state, _VERSION_KEY: VERSION}, file)
-    except (OSError, RuntimeError) as error:  # torch wraps what the file system says
+    except (OSError, RuntimeError) as error:
+        said = error.__context__ if isinstance(error.__context__, OSError) else error  # which torch wraps
         raise FileError(
-            f"{path}: the checkpoint cannot be written ({first_line(error)}); free some space, or choose another "
+            f"{path}: the checkpoint cannot be written ({first_line(said)}); free some space, or choose another "
             "run.dir."
         ) from error
 

@@ -64,7 +64,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 def write_atomically(path: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
     with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+        try:
+            part.write_text(text, encoding="utf-8")
+        except OSError as error:
+            error.filename = str(path)  # the system names none where a write fails, and a temporary one otherwise
+            raise
 
 
 def check_room(path: Path, size: int) -> None:

@@ -1,37 +1,41 @@
-from .discriminant import TimingSpace, channel_energy, timing_metric
+from .discriminant import DiscriminantSpace, channel_energy, discriminant_projection
 from .empirical_bayes import precision_factor
-from .energy import FINE_CELLS, chunks, in_detail, less_level
+from .energy import FINE_CELLS, chunks, in_detail, less_offset
 from .fit import (
     JointOptions,
-    agreement,
     barycenters,
-    disagreement,
+    centred_ends,
     enough_of_each,
+    explained_variance,
     fit_jointly,
     fit_to_prototypes,
+    leave_one_out_error,
     warps_from_positions,
 )
 from .model import JointModel, JointStart
 from .path_warps import path_positions
+from .rests import mean_rest
 
 __all__ = [
     "FINE_CELLS",
+    "DiscriminantSpace",
     "JointModel",
     "JointOptions",
     "JointStart",
-    "TimingSpace",
-    "agreement",
     "barycenters",
+    "centred_ends",
     "channel_energy",
     "chunks",
-    "disagreement",
+    "discriminant_projection",
     "enough_of_each",
+    "explained_variance",
     "fit_jointly",
     "fit_to_prototypes",
     "in_detail",
-    "less_level",
+    "leave_one_out_error",
+    "less_offset",
+    "mean_rest",
     "path_positions",
     "precision_factor",
-    "timing_metric",
     "warps_from_positions",
 ]

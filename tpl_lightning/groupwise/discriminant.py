@@ -18,10 +18,10 @@ from torch import Tensor
 
 from tpl_lightning.functional import smoothed
 
-__all__ = ["SHRINKAGE", "TimingSpace", "channel_energy", "timing_metric"]
+__all__ = ["SHRINKAGE", "DiscriminantSpace", "channel_energy", "discriminant_projection"]
 
 SHRINKAGE = 0.1
-"""Weight of the identity in the noise that is whitened, see :func:`timing_metric`."""
+"""Weight of the identity in the noise that is whitened, see :func:`discriminant_projection`."""
 
 
 def channel_energy(signal: Tensor) -> Tensor:
@@ -35,14 +35,14 @@ def _energy(signal: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class TimingSpace:
+class DiscriminantSpace:
     """Maps features on the shared grid to the space of comparison.
 
     Attributes:
         derivative: Share of the energy that the time derivatives get, in [0, 1).
         sigma: Standard deviation of the Gaussian that smooths before differentiating, as a share of the video.
         derivative_scale: Root mean square of the derivatives of the training videos.
-        metric: (C', K) from :func:`timing_metric`, or None.
+        metric: (C', K) from :func:`discriminant_projection`, or None.
     """
 
     derivative: float
@@ -50,7 +50,7 @@ class TimingSpace:
     derivative_scale: float = 1.0
     metric: Tensor | None = None
 
-    def fit(self, features: Tensor) -> tuple["TimingSpace", Tensor]:
+    def fit(self, features: Tensor) -> tuple["DiscriminantSpace", Tensor]:
         """Measure the scale of the derivatives on the training videos, (N, G, C); return these in the space, too."""
         if self.derivative == 0:
             return self, features
@@ -68,9 +68,9 @@ class TimingSpace:
         channels: int,
         shrinkage: float = SHRINKAGE,
         cover: Tensor | None = None,
-    ) -> "TimingSpace":
+    ) -> "DiscriminantSpace":
         """Learn the metric from roughly aligned videos (N, G, C') of this space without one; K <= ``channels``."""
-        metric = timing_metric(
+        metric = discriminant_projection(
             aligned, action, num_actions=num_actions, channels=channels, shrinkage=shrinkage, cover=cover
         )
         return replace(self, metric=metric / _energy(aligned @ metric))
@@ -101,13 +101,13 @@ class TimingSpace:
         return {**vars(self), "metric": None if self.metric is None else self.metric.cpu()}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], *, device: torch.device | str = "cpu") -> "TimingSpace":
+    def from_state(cls, state: dict[str, Any], *, device: torch.device | str = "cpu") -> "DiscriminantSpace":
         """Rebuild from :meth:`state`, on a device."""
         metric = state["metric"]
         return cls(**{**state, "metric": None if metric is None else metric.to(device)})
 
 
-def timing_metric(
+def discriminant_projection(
     aligned: Tensor,
     action: Tensor,
     *,
@@ -135,6 +135,27 @@ def timing_metric(
     Returns:
         (C, K); the identity where no action has two videos.
     """
+    covariances = _scatter(aligned, action, num_actions=num_actions, cover=cover)
+    size = aligned.shape[-1]
+    if covariances is None:
+        return torch.eye(size, dtype=aligned.dtype, device=aligned.device)
+    total, signal = covariances
+    noise = total - signal
+    eye = torch.eye(size, dtype=noise.dtype, device=noise.device)
+    noise = (1 - shrinkage) * noise + shrinkage * noise.diagonal().mean().clamp(min=1e-12) * eye
+    variance, axes = torch.linalg.eigh(noise)
+    whiten = (axes * variance.clamp(min=1e-4 * variance.max()).rsqrt()) @ axes.T
+    ratio, directions = torch.linalg.eigh(whiten @ signal @ whiten)
+    ratio = ratio.clamp(min=0)
+    kept = slice(max(size - channels, 0), size)
+    weight = (ratio / (ratio + 1 / videos)).sqrt()
+    return (whiten @ directions * weight)[:, kept].to(aligned.dtype)
+
+
+def _scatter(
+    aligned: Tensor, action: Tensor, *, num_actions: int, cover: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    """Return T and S of :func:`discriminant_projection`, (C, C) float64 each; None where no action has two videos."""
     size = aligned.shape[-1]
     if cover is None:
         cover = aligned.new_ones(1, 1, 1)
@@ -157,16 +178,6 @@ def timing_metric(
         signal = signal + (summed.T @ summed - (own.T @ own).double()) / pairs * aligned.shape[1]
         counted += count
     if counted == 0:
-        return torch.eye(size, dtype=aligned.dtype, device=aligned.device)
+        return None
     points = counted * aligned.shape[1]
-    total, signal = total / points, (signal + signal.T) / (2 * points)
-    noise = total - signal
-    eye = torch.eye(size, dtype=noise.dtype, device=noise.device)
-    noise = (1 - shrinkage) * noise + shrinkage * noise.diagonal().mean().clamp(min=1e-12) * eye
-    variance, axes = torch.linalg.eigh(noise)
-    whiten = (axes * variance.clamp(min=1e-4 * variance.max()).rsqrt()) @ axes.T
-    ratio, directions = torch.linalg.eigh(whiten @ signal @ whiten)
-    ratio = ratio.clamp(min=0)
-    kept = slice(max(size - channels, 0), size)
-    weight = (ratio / (ratio + 1 / videos)).sqrt()
-    return (whiten @ directions * weight)[:, kept].to(aligned.dtype)
+    return total / points, (signal + signal.T) / (2 * points)

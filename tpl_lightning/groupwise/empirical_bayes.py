@@ -2,7 +2,7 @@
 
 Two questions. Before the last fit: how far do tempos differ at all? Small warps are fitted, and what of their variance
 is as timing jitter is taken off. Clips that are in step already get a prior that keeps them there. Between its
-stages: how clean are the features? The cleaner, the weaker the prior ought to be.
+scales: how clean are the features? The cleaner, the weaker the prior ought to be.
 """
 
 from dataclasses import replace
@@ -20,12 +20,12 @@ from tpl_lightning.functional.warps import (
     video_times,
 )
 from tpl_lightning.groupwise.discriminant import channel_energy
-from tpl_lightning.groupwise.energy import less_level
-from tpl_lightning.groupwise.fit import JointOptions, barycenters, disagreement, fit_jointly
+from tpl_lightning.groupwise.energy import less_offset
+from tpl_lightning.groupwise.fit import JointOptions, barycenters, fit_jointly, leave_one_out_error
 
 __all__ = ["precision_factor", "regularised", "tempo"]
 
-_TRIAL = JointOptions(num_cells=8, smoothness=0.2, stages=(0.1, 0.025), rounds=1)  # how warps are tried: in two steps
+_TRIAL = JointOptions(num_cells=8, smoothness=0.2, scales=(0.1, 0.025), rounds=1)  # how warps are tried: in two steps
 _JITTER = 0.013  # displacement per slope, mean squares, of jitter: it changes over a ninth of the video
 _JITTER_SHOWS = 2e-3  # most of it, mean square, per residual
 _UNEVEN = 8e-4  # variance of the time of a moment from which on clips are not in step: .028 of the video
@@ -61,7 +61,7 @@ def tempo(signal: Tensor, action: Tensor, *, num_actions: int) -> tuple[float, f
     share = count / (count - 1)
     rough = time_slope(moved.unsqueeze(-1)).squeeze(-1)
     varied, varied_slope = ((share * x.square().mean(1)).mean().item() for x in (moved, rough))
-    unexplained = disagreement(sample_rows(signal, times), action, num_actions=num_actions)
+    unexplained = leave_one_out_error(sample_rows(signal, times), action, num_actions=num_actions)
     residual = unexplained / max(float(channel_energy(signal).sum()), 1e-12)
     return varied - min(_JITTER * varied_slope, _JITTER_SHOWS * residual), residual
 
@@ -103,9 +103,9 @@ def regularised(
     grid = torch.linspace(0, 1, signal.shape[1], dtype=signal.dtype, device=signal.device)
     times, back = (way(theta, grid, num_cells=options.num_cells) for way in (video_times, prototype_times))
     cover = coverage(times) if options.ends else None
-    aligned = less_level(sample_rows(signal, times), options.level_freedom, cover)
+    aligned = less_offset(sample_rows(signal, times), options.level_freedom, cover)
     residual = sample_rows(barycenters(aligned, action, num_actions=num_actions, cover=cover)[0], back) - signal
     # As the last stage will see it, whatever stage the fit has reached: smoother signals hide some of the noise.
-    seen = smoothed(residual, options.stages[-1], stage_size(options.stages[-1], residual.shape[1]))
+    seen = smoothed(residual, options.scales[-1], stage_size(options.scales[-1], residual.shape[1]))
     error = (seen.square().mean(1) - options.level_freedom * seen.mean(1).square()).sum(-1).mean()
     return replace(options, smoothness=min(options.adapt * float(error / slope), options.smoothness))

@@ -20,7 +20,7 @@ from tpl_lightning.functional.warps import (
     video_times,
 )
 
-__all__ = ["FINE_CELLS", "JointOptions", "JointProblem", "chunks", "in_detail", "less_level"]
+__all__ = ["FINE_CELLS", "JointOptions", "JointProblem", "chunks", "in_detail", "less_offset"]
 
 FINE_CELLS = 64
 """Cells of warps in full detail."""
@@ -33,7 +33,7 @@ class JointOptions:
     num_cells: int = 16
     smoothness: float = 0.1
     """Precision of the prior: weight of the mean square slope of the velocity, for features of total variance 1."""
-    stages: tuple[float, ...] = (0.025, 0.0125)
+    scales: tuple[float, ...] = (0.025, 0.0125)
     """Scales: standard deviation of the Gaussian smoothing in each stage, as a share of the video."""
     rounds: int = 6
     """Updates of the barycenters in a stage, one Levenberg-Marquardt step each."""
@@ -74,7 +74,7 @@ def in_detail(options: JointOptions) -> JointOptions:
         options,
         num_cells=FINE_CELLS,
         smoothness=0.03 * options.smoothness,
-        stages=(0.0125, 0.003),
+        scales=(0.0125, 0.003),
         level_freedom=1.0,
         derivative=min(options.derivative, 0.15),
         derivative_sigma=0.002,
@@ -135,7 +135,7 @@ class JointProblem:
         aligned = torch.empty_like(self.signal)
         for rows in chunks(len(aligned)):
             level = None if cover is None else cover[rows]
-            aligned[rows] = less_level(sample_rows(self.signal[rows], times[rows]), self.options.level_freedom, level)
+            aligned[rows] = less_offset(sample_rows(self.signal[rows], times[rows]), self.options.level_freedom, level)
         return aligned, cover
 
     def energy(self, signal: Tensor, prototype: Tensor, theta: Tensor, rows: slice = slice(None)) -> Tensor:
@@ -221,7 +221,7 @@ class JointProblem:
         return energy
 
 
-def less_level(signal: Tensor, freedom: float, cover: Tensor | None = None) -> Tensor:
+def less_offset(signal: Tensor, freedom: float, cover: Tensor | None = None) -> Tensor:
     """Return signals (N, G, C) with the share of their mean removed that is free; the mean is weighted by coverage."""
     if cover is None:
         level = signal.mean(1, keepdim=True)

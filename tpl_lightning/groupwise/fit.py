@@ -18,27 +18,33 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import LEAST_WEIGHT, mean_of_others, sample_rows, smoothed, stage_size
-from tpl_lightning.functional.warps import has_open_ends, least_squares_warps, num_parameters, with_ends
-from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_level
+from tpl_lightning.functional.warps import (
+    between_ends,
+    first_ends,
+    has_open_ends,
+    least_squares_warps,
+    num_parameters,
+    with_ends,
+)
+from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_offset
 
 __all__ = [
     "JointOptions",
-    "agreement",
     "barycenters",
-    "centred",
-    "disagreement",
+    "centred_ends",
     "enough_of_each",
     "expected_ends",
+    "explained_variance",
     "fit_jointly",
     "fit_to_prototypes",
+    "gauge_fixed",
+    "leave_one_out_error",
     "still_warps",
     "warps_from_positions",
 ]
 
 
 _RARE = 0.05  # of the videos may reach beyond a prototype at either end
-_SHORTEST = 0.25  # part of the prototype that a video shows at least
-_LITTLE = 1e-3  # weight of the identity where a video has no frames
 _ENOUGH, _LEAST = 360, 24  # videos in all, but so many of each action, with more of which fits hardly get better
 
 
@@ -58,7 +64,7 @@ def _sums(values: Tensor, action: Tensor, num_actions: int) -> Tensor:
     return total.index_add(0, action, values)
 
 
-def centred(theta: Tensor, action: Tensor, *, num_actions: int, num_cells: int = 16) -> Tensor:
+def gauge_fixed(theta: Tensor, action: Tensor, *, num_actions: int, num_cells: int = 16) -> Tensor:
     """Fix the gauge: return theta (N, d) less the mean of its action, as a common warp aligns nothing.
 
     Open ends: the prototype begins where its first videos do, but for few, and ends alike.
@@ -69,13 +75,23 @@ def centred(theta: Tensor, action: Tensor, *, num_actions: int, num_cells: int =
     warp = warp - (_sums(warp, action, num_actions) / count)[action]
     if not has_open_ends(theta, num_cells):
         return warp
-    ends = theta[:, size:].clone()
+    return torch.cat([warp, centred_ends(theta[:, size:], action)], 1)
+
+
+def centred_ends(ends: Tensor, action: Tensor) -> Tensor:
+    """Return open ends (N, 2) of prototypes that begin where their first videos do, but for few, and end alike.
+
+    Example:
+        >>> centred_ends(torch.tensor([[-0.5, 1.0], [0.0, 1.5]]), torch.tensor([0, 0])).tolist()
+        [[0.0, 0.75], [0.25, 1.0]]
+    """
+    found = ends.clone()
     for label in action.unique().tolist():
         mine = ends[action == label]
         outside = int(_RARE * len(mine))
         first, last = mine[:, 0].sort()[0][outside], mine[:, 1].sort()[0][len(mine) - 1 - outside]
-        ends[action == label] = (mine - first) / (last - first)
-    return torch.cat([warp, ends], 1)
+        found[action == label] = (mine - first) / (last - first)
+    return found
 
 
 def expected_ends(theta: Tensor, action: Tensor, *, num_actions: int) -> Tensor:
@@ -112,7 +128,7 @@ def barycenters(
     return others if weight is None else others * weight, mean
 
 
-def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Tensor | None = None) -> float:
+def leave_one_out_error(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Tensor | None = None) -> float:
     """Return the leave-one-out mean squared error: of a video against the mean of the others, levels aside.
 
     Args:
@@ -121,7 +137,7 @@ def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Te
         num_actions: A.
         cover: (N, G, 1) weight of a video at each point, see :func:`barycenters`.
     """
-    aligned = less_level(aligned, 1.0, cover)
+    aligned = less_offset(aligned, 1.0, cover)
     target = barycenters(aligned, action, num_actions=num_actions, cover=cover)[0]
     distance = (target - aligned).square()
     if cover is None:
@@ -129,10 +145,10 @@ def disagreement(aligned: Tensor, action: Tensor, *, num_actions: int, cover: Te
     return float((distance * cover).sum(dtype=torch.float64) / cover.sum(dtype=torch.float64))
 
 
-def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: int) -> float:
+def explained_variance(features: Tensor, times: Tensor, action: Tensor, *, num_actions: int) -> float:
     """Return the explained variance of the warps, 1 - r / r0: how much better than at equal times videos agree.
 
-    r is their :func:`disagreement`, r0 the same under linear rescaling; 0 where that is 0.
+    r is their :func:`leave_one_out_error`, r0 the same under linear rescaling; 0 where that is 0.
 
     Args:
         features: (N, G, C) on the shared grid.
@@ -140,10 +156,10 @@ def agreement(features: Tensor, times: Tensor, action: Tensor, *, num_actions: i
         action: (N,).
         num_actions: A.
     """
-    before = disagreement(features, action, num_actions=num_actions)
+    before = leave_one_out_error(features, action, num_actions=num_actions)
     if before == 0:
         return 0.0
-    return 1 - disagreement(sample_rows(features, times), action, num_actions=num_actions) / before
+    return 1 - leave_one_out_error(sample_rows(features, times), action, num_actions=num_actions) / before
 
 
 def _stage_signal(signal: Tensor, sigma: float) -> Tensor:
@@ -181,7 +197,7 @@ def fit_jointly(
         theta (N, d).
     """
     theta = still_warps(signal, options) if theta is None else theta
-    for sigma in options.stages:
+    for sigma in options.scales:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
         for _ in range(options.rounds):
             aligned, cover = problem.aligned(problem.theta)
@@ -189,7 +205,7 @@ def fit_jointly(
             if options.ends:
                 problem.expected[:, -2:] = expected_ends(problem.theta, action, num_actions=num_actions)[action]
             problem.minimise(target.__getitem__, 1)
-            problem.theta = centred(problem.theta, action, num_actions=num_actions, num_cells=options.num_cells)
+            problem.theta = gauge_fixed(problem.theta, action, num_actions=num_actions, num_cells=options.num_cells)
         theta = problem.theta
     return theta
 
@@ -220,7 +236,7 @@ def fit_to_prototypes(
     """
     theta = still_warps(signal, options) if theta is None else theta
     error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
-    for sigma in options.stages:
+    for sigma in options.scales:
         problem = JointProblem(_stage_signal(signal, sigma), options, theta)
         if ends is not None:
             problem.expected[:, -2:] = ends[action]
@@ -255,7 +271,7 @@ def warps_from_positions(
     place, weight = position, torch.ones_like(position)
     if ends:
         problem.theta[:, -2:] = first_ends(position)
-        place, weight = _between_ends(position, problem.theta[:, -2:])
+        place, weight = between_ends(position, problem.theta[:, -2:])
     for rows in chunks(len(position)):
         problem.theta[rows, : num_parameters(num_cells)] = least_squares_warps(
             place[rows], weight[rows], num_cells=num_cells, smoothness=smoothness, corrections=0
@@ -264,25 +280,3 @@ def warps_from_positions(
     clock = problem.grid.view(1, -1, 1).expand(len(position), -1, -1)
     problem.minimise(lambda rows: clock[rows], steps)
     return problem.theta
-
-
-def first_ends(position: Tensor) -> Tensor:
-    """Return begin and end (N, 2) of positions (N, G): the first and last position, or extrapolated where they rest."""
-    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
-    inside = (position > 0) & (position < 1)
-    first = torch.where(inside, grid, 1.0).amin(1)
-    last = torch.maximum(torch.where(inside, grid, 0.0).amax(1), first + 0.05)
-    low, high = position[:, 0].clamp(min=0), position[:, -1].clamp(max=1)
-    slope = ((high - low) / (last - first)).clamp(0, 1 / _SHORTEST)
-    begin, end = low - slope * first * (low <= 0), high + slope * (1 - last) * (high >= 1)
-    missing = (_SHORTEST - (end - begin)).clamp(min=0) / 2
-    return torch.stack([begin - missing, end + missing], 1)
-
-
-def _between_ends(position: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where positions (N, G) lie between the ends, in [0, 1], and what that counts: little outside."""
-    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
-    begin, end = ends.split(1, 1)
-    inside = ((position > 0) | (begin >= 0)) & ((position < 1) | (end <= 1))
-    place = torch.where(inside, ((position - begin) / (end - begin)).clamp(0, 1), grid)
-    return place, torch.where(inside, 1.0, _LITTLE).to(position.dtype)

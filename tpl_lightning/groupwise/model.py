@@ -11,27 +11,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import sample_rows, smoothed, time_slope
-from tpl_lightning.functional.warps import coverage, video_times
-from tpl_lightning.groupwise.discriminant import TimingSpace
+from tpl_lightning.functional import sample_rows
+from tpl_lightning.functional.warps import between, coverage, video_times
+from tpl_lightning.groupwise.discriminant import DiscriminantSpace
 from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
-from tpl_lightning.groupwise.energy import FINE_CELLS, less_level
+from tpl_lightning.groupwise.energy import FINE_CELLS, less_offset
 from tpl_lightning.groupwise.fit import (
     JointOptions,
     barycenters,
-    centred,
     expected_ends,
     fit_jointly,
     fit_to_prototypes,
+    gauge_fixed,
     still_warps,
 )
 from tpl_lightning.groupwise.path_warps import path_warps
+from tpl_lightning.groupwise.rests import moving_ends
 
 __all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
 _FIRST_STAGES, _FIRST_PRIOR, _FIRST_CELLS = (0.1, 0.025), 1.5, 16  # of the rough fit, whose features are noisier
-_STILL_SIGMA = 0.02  # of the smoothing before motion is measured
-_SHORT_REST = 0.1  # of a prototype: a shorter rest at an end is a part of the action
+_FORMER = {"stages": "scales", "stiffness": "precision"}  # names in states of earlier versions
 _AXES = 64  # of the projection; more bring nothing
 
 
@@ -43,16 +43,19 @@ class JointModel:
         space: Maps features on the shared grid.
         options: How warps are fitted.
         prototype: (A, G, K) barycenters.
-        stiffness: How many times stronger than set the prior is, at least 1: more where videos are in step already;
+        precision: How many times stronger than set the prior is, at least 1: more where videos are in step already;
             infinite: warps are the identity.
         ends: (A, 2) mean open ends of each action's training videos; None: ends are fixed.
+        bounds: (A, 2) where the action begins and ends on a prototype that rests before and after, which videos that
+            wait are compared with; None: at 0 and 1.
     """
 
-    space: TimingSpace
+    space: DiscriminantSpace
     options: JointOptions
     prototype: Tensor
-    stiffness: float = 1.0
+    precision: float = 1.0
     ends: Tensor | None = None
+    bounds: Tensor | None = None
 
     @classmethod
     def fit(
@@ -81,35 +84,21 @@ class JointModel:
         Args:
             signal: (N, G, K) features in the space of comparison, ``space(features)``.
             action: (N,).
-            theta: (N, d) start; None: the best paths.
+            theta: (N, d) start, on the whole prototype; None: the best paths.
             steps: Levenberg-Marquardt steps in each stage.
 
         Returns:
-            theta (N, d), and the mean squared distance to the prototype, (N,).
+            theta (N, d), between the bounds, and the mean squared distance to the prototype, (N,).
         """
-        if math.isinf(self.stiffness):
+        if math.isinf(self.precision):
             return still_warps(signal, self.options), (signal - self.prototype[action]).square().sum(-1).mean(
                 1
             ).double()
         theta = self.path_warps(signal, action) if theta is None else theta
-        return fit_to_prototypes(
+        theta, error = fit_to_prototypes(
             signal, action, self.prototype, options=self.options, theta=theta, steps=steps, ends=self.ends
         )
-
-    def still_ends(self, share: float) -> Tensor:
-        """Return where prototypes begin and cease to move, (A, 2) in [0, 1]; 0 and 1 where they hardly rest.
-
-        Args:
-            share: Of a prototype's motion, its squared speed summed up, that lies before the one and behind the other.
-        """
-        size = self.prototype.shape[1]
-        motion = time_slope(smoothed(self.prototype, _STILL_SIGMA, size)).square().sum(-1).cumsum(1)
-        motion = motion / motion[:, -1:].clamp(min=1e-12)
-        moving = (motion >= share) & (motion <= 1 - share)
-        begin, last = moving.int().argmax(1), size - 1 - moving.flip(1).int().argmax(1)
-        still = torch.stack([begin, size - 1 - last], 1).to(self.prototype) / (size - 1)
-        still = torch.where(still > _SHORT_REST, still, 0.0)
-        return torch.stack([still[:, 0], 1 - still[:, 1]], 1)
+        return theta if self.bounds is None else between(theta, self.bounds[action]), error
 
     def path_warps(self, signal: Tensor, action: Tensor) -> Tensor:
         """Return the warps nearest to the best paths to the prototypes, theta (N, d): nothing is iterated to an end.
@@ -127,22 +116,25 @@ class JointModel:
             "space": self.space.state(),
             "options": options,
             "prototype": self.prototype.cpu(),
-            "stiffness": self.stiffness,
+            "precision": self.precision,
             "ends": None if self.ends is None else self.ends.cpu(),
+            "bounds": None if self.bounds is None else self.bounds.cpu(),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any], *, device: torch.device | str = "cpu") -> "JointModel":
         """Rebuild from :meth:`state`, on a device; options that are unknown or missing are those of other versions."""
+        renamed = {_FORMER.get(k, k): v for k, v in state.items()}
         known = {field.name for field in fields(JointOptions)}
         options: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in state["options"].items() if k in known
+            k: tuple(v) if isinstance(v, list) else v
+            for k, v in ((_FORMER.get(k, k), v) for k, v in state["options"].items())
+            if k in known
         }
         prototype = state["prototype"] if "prototype" in state else _former_prototype(state)
-        space = TimingSpace.from_state(state["space"], device=device)
-        ends = state.get("ends")
-        ends = None if ends is None else ends.to(device)
-        return cls(space, JointOptions(**options), prototype.to(device), state.get("stiffness", 1.0), ends)
+        space = DiscriminantSpace.from_state(state["space"], device=device)
+        ends, bounds = (None if state.get(name) is None else state[name].to(device) for name in ("ends", "bounds"))
+        return cls(space, JointOptions(**options), prototype.to(device), renamed.get("precision", 1.0), ends, bounds)
 
 
 def _former_prototype(state: dict[str, Any]) -> Tensor:
@@ -163,10 +155,10 @@ class JointStart:
         action: (N,).
         num_actions: A.
         theta: (N, d) warps of the best paths.
-        stiffness: How many times stronger than set the prior ought to be.
+        precision: How many times stronger than set the prior ought to be.
     """
 
-    space: TimingSpace
+    space: DiscriminantSpace
     options: JointOptions
     signal: Tensor
     beside: Tensor
@@ -174,7 +166,7 @@ class JointStart:
     action: Tensor
     num_actions: int
     theta: Tensor
-    stiffness: float
+    precision: float
 
     @classmethod
     def find(
@@ -199,9 +191,9 @@ class JointStart:
                 videos that have none.
         """
         grid = torch.linspace(0, 1, features.shape[1], device=features.device)
-        space, plain = TimingSpace(options.derivative, options.derivative_sigma).fit(features)
+        space, plain = DiscriminantSpace(options.derivative, options.derivative_sigma).fit(features)
         cells = min(options.num_cells, _FIRST_CELLS) if theta is None else options.num_cells
-        first = replace(options, num_cells=cells, smoothness=_FIRST_PRIOR * options.smoothness, stages=_FIRST_STAGES)
+        first = replace(options, num_cells=cells, smoothness=_FIRST_PRIOR * options.smoothness, scales=_FIRST_STAGES)
         beside, weight = _with_labels(plain, labels, action)
         theta = fit_jointly(beside, action, num_actions=num_actions, options=first, theta=theta, weight=weight)
         times, signal = video_times(theta, grid, num_cells=cells), plain
@@ -217,13 +209,13 @@ class JointStart:
             )
             signal = space.in_metric(plain)
             beside, weight = _with_labels(signal, labels, action)
-            aligned = less_level(sample_rows(beside, times), options.level_freedom, cover)
+            aligned = less_offset(sample_rows(beside, times), options.level_freedom, cover)
             target = barycenters(aligned, action, num_actions=num_actions, weight=weight, cover=cover)[0]
             theta = path_warps(beside, target, options)
-            theta = centred(theta, action, num_actions=num_actions, num_cells=options.num_cells)
+            theta = gauge_fixed(theta, action, num_actions=num_actions, num_cells=options.num_cells)
             times = video_times(theta, grid, num_cells=options.num_cells)
-        stiffness = precision_factor(signal, action, num_actions=num_actions) if options.adapt > 0 else 1.0
-        return cls(space, options, signal, beside, weight, action, num_actions, theta, stiffness)
+        precision = precision_factor(signal, action, num_actions=num_actions) if options.adapt > 0 else 1.0
+        return cls(space, options, signal, beside, weight, action, num_actions, theta, precision)
 
     def fit(self, strength: float = 1.0) -> tuple[JointModel, Tensor]:
         """Align the videos with one another from their paths, with a prior so many times stronger.
@@ -235,34 +227,40 @@ class JointStart:
             The model, and theta (N, d).
         """
         action, num_actions, theta = self.action, self.num_actions, self.theta
-        stiffness = strength * self.stiffness
+        precision = strength * self.precision
         if math.isinf(strength):
             options, theta = self.options, still_warps(self.signal, self.options)
         else:
             options = replace(
                 self.options,
-                smoothness=stiffness * self.options.smoothness,
-                ends_precision=stiffness * self.options.ends_precision,
+                smoothness=precision * self.options.smoothness,
+                ends_precision=precision * self.options.ends_precision,
             )
-            for number, sigma in enumerate(options.stages):
-                if number == len(options.stages) - 1 and strength == 1:
+            for number, sigma in enumerate(options.scales):
+                if number == len(options.scales) - 1 and strength == 1:
                     options = regularised(theta, self.signal, action, num_actions=num_actions, options=options)
-                stage = replace(options, stages=(sigma,))
+                stage = replace(options, scales=(sigma,))
                 theta = fit_jointly(
                     self.beside, action, num_actions=num_actions, options=stage, theta=theta, weight=self.weight
                 )
-        return self.model(theta, options, stiffness), theta
+        return self.model(theta, options, precision), theta
 
-    def model(self, theta: Tensor, options: JointOptions, stiffness: float) -> JointModel:
+    def moving_ends(self, theta: Tensor) -> Tensor:
+        """Return where prototypes begin and cease to move, (A, 2), see ``groupwise.rests``."""
+        return moving_ends(
+            self.signal, self.action, theta, num_actions=self.num_actions, num_cells=self.options.num_cells
+        )
+
+    def model(self, theta: Tensor, options: JointOptions, precision: float) -> JointModel:
         """Return the model of fitted warps theta (N, d): prototypes are the means of the aligned videos."""
         action, num_actions = self.action, self.num_actions
         grid = torch.linspace(0, 1, self.signal.shape[1], device=theta.device)
         times = video_times(theta, grid, num_cells=options.num_cells)
         cover = coverage(times) if options.ends else None
-        aligned = less_level(sample_rows(self.signal, times), options.level_freedom, cover)
+        aligned = less_offset(sample_rows(self.signal, times), options.level_freedom, cover)
         prototype = barycenters(aligned, action, num_actions=num_actions, cover=cover)[1]
         ends = expected_ends(theta, action, num_actions=num_actions) if options.ends else None
-        return JointModel(self.space, options, prototype, stiffness, ends)
+        return JointModel(self.space, options, prototype, precision, ends)
 
 
 def _with_labels(signal: Tensor, labels: Tensor | None, action: Tensor) -> tuple[Tensor, Tensor | None]:

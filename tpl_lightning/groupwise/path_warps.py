@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import dtw_positions, sample_each, sample_rows, time_slope
-from tpl_lightning.groupwise.energy import JointOptions, chunks, less_level
+from tpl_lightning.groupwise.energy import JointOptions, chunks, less_offset
 from tpl_lightning.groupwise.fit import warps_from_positions
 
-__all__ = ["path_positions", "path_warps", "sharpened"]
+__all__ = ["path_positions", "path_warps", "sub_sample_positions"]
 
 _COSTS = 2**22  # that are in memory at once
 _SMOOTHNESS = 1e-6  # of the warp nearest to a path, against mean squared errors of position
@@ -32,7 +32,7 @@ def path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
         options: ``num_cells`` and ``level_freedom`` are read.
     """
     signal, target = (_thinned(x, _POINTS * options.num_cells) for x in (signal, target))
-    signal = less_level(signal, options.level_freedom)
+    signal = less_offset(signal, options.level_freedom)
     found = []
     for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
         found.append(path_positions(signal[rows], target[rows], ends=options.ends))
@@ -54,12 +54,12 @@ def path_positions(signal: Tensor, target: Tensor, *, ends: bool = False) -> Ten
         alpha=-2,
     ).clamp(min=0)
     if not ends:
-        return sharpened(dtw_positions(cost), signal, target)
+        return sub_sample_positions(dtw_positions(cost), signal, target)
     position = dtw_positions(cost, _SKIP * cost.mean((1, 2)))
-    return sharpened(position, signal, target).where((position > 0) & (position < 1), position)
+    return sub_sample_positions(position, signal, target).where((position > 0) & (position < 1), position)
 
 
-def sharpened(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 4) -> Tensor:
+def sub_sample_positions(position: Tensor, signal: Tensor, target: Tensor, *, steps: int = 4) -> Tensor:
     """Move frames from the points of a path to where they fit best between points.
 
     Each frame takes Gauss-Newton steps of its own on || P(x) - U ||^2, P interpolated linearly. Where the prototype

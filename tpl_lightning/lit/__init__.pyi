@@ -2,6 +2,7 @@ from .callbacks import IcaeWeightAnnealing, PrototypeBuilder
 from .checkpoints import StepSeeds
 from .diagnosis import Diagnosis, in_words
 from .dtan import DTANModule
+from .epochs import with_epochs
 from .heads import HeadModule
 from .module import AlignmentModule, TPLModule
 from .path_module import PathTPLModule
@@ -22,4 +23,5 @@ __all__ = [
     "join_ranks",
     "train",
     "training_callbacks",
+    "with_epochs",
 ]

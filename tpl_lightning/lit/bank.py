@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import all_reduce_sum, gather_rows, mean_of_others
+from tpl_lightning.functional import LEAST_WEIGHT, all_reduce_sum, gather_rows, mean_of_others
+from tpl_lightning.functional.warps import coverage
 from tpl_lightning.groupwise import enough_of_each
 
 __all__ = ["WarpBank"]
@@ -27,6 +28,7 @@ class WarpBank:
         action: (N,).
         slot: (V,) the row of each training video, -1 for those that the bank has no room for.
         num_actions: A.
+        is_open: Whether ends are open: T_i may be below 0 or above 1, where a video has no frame.
     """
 
     aligned: Tensor
@@ -34,6 +36,7 @@ class WarpBank:
     action: Tensor
     slot: Tensor
     num_actions: int
+    is_open: bool = False
 
     @classmethod
     def of(
@@ -45,6 +48,7 @@ class WarpBank:
         grid: int,
         features: int,
         dtype: torch.dtype = torch.float32,
+        is_open: bool = False,
     ) -> "WarpBank":
         """Return a bank of enough videos, evenly spread over those of each action, at linear rescaling.
 
@@ -55,6 +59,7 @@ class WarpBank:
             grid: G.
             features: F.
             dtype: Of the features.
+            is_open: Whether ends are open.
         """
         chosen = torch.zeros(len(action), dtype=torch.bool, device=action.device)
         for label in range(num_actions):
@@ -70,6 +75,7 @@ class WarpBank:
             action=action[chosen],
             slot=slot,
             num_actions=num_actions,
+            is_open=is_open,
         )
 
     def rows(self, video_index: Tensor) -> Tensor:
@@ -91,9 +97,17 @@ class WarpBank:
         self.aligned[rows[known]], self.times[rows[known]] = aligned[known], times[known]
 
     def prototypes(self) -> Tensor:
-        """Return the mean over the videos of each action, (A, G, F)."""
+        """Return the mean over the videos of each action that are there, (A, G, F)."""
+        cover = self.cover()
+        aligned = self.aligned if cover is None else self.aligned * cover
         total = self.aligned.new_zeros(self.num_actions, *self.aligned.shape[1:])
-        return total.index_add_(0, self.action, self.aligned).div_(self._count().clamp(min=1))
+        return total.index_add_(0, self.action, aligned).div_(self._count().clamp(min=LEAST_WEIGHT))
+
+    def cover(self, video_index: Tensor | None = None) -> Tensor | None:
+        """Return the weight of all videos, or of some (B,), at each point, (N, G, 1); None: ends are fixed."""
+        if not self.is_open:
+            return None
+        return coverage(self.times if video_index is None else self.last_times(video_index))
 
     def last(self, video_index: Tensor) -> Tensor:
         """Return what videos (B,) were last aligned to, (B, G, F); of those without a row, anything."""
@@ -113,16 +127,22 @@ class WarpBank:
         """
         if not leave_one_out:
             return mean[action]
-        part = (self.rows(video_index) >= 0).to(mean).view(-1, 1, 1)
+        part, cover = (self.rows(video_index) >= 0).to(mean).view(-1, 1, 1), self.cover(video_index)
+        part = part if cover is None else part * cover
         return mean_of_others(mean[action], own, self._count()[action], part)
 
     def moved(self, mean: Tensor, change: Tensor, video_index: Tensor, action: Tensor) -> Tensor:
         """Return the means (A, G, K) after videos (B,) on all ranks have changed, (B, G, K); gradients reach all."""
-        change = change * (self.rows(video_index) >= 0).view(-1, 1, 1)
-        return mean + all_reduce_sum(torch.zeros_like(mean).index_add(0, action, change)) / self._count().clamp(min=1)
+        part, cover = (self.rows(video_index) >= 0).view(-1, 1, 1), self.cover(video_index)
+        change = change * part if cover is None else change * (part * cover)
+        total = all_reduce_sum(torch.zeros_like(mean).index_add(0, action, change))
+        return mean + total / self._count().clamp(min=LEAST_WEIGHT)
 
     def _count(self) -> Tensor:
-        """Return how many videos of each action there are, (A, 1, 1)."""
+        """Return how many videos of each action there are, (A, 1, 1), or at each point, (A, G, 1)."""
+        cover = self.cover()
+        if cover is not None:
+            return cover.new_zeros(self.num_actions, *cover.shape[1:]).index_add_(0, self.action, cover)
         return torch.bincount(self.action, minlength=self.num_actions).to(self.aligned).view(-1, 1, 1)
 
     def state(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tpl_lightning.data import Batch, EmbeddingDataModule
-from tpl_lightning.functional import PrototypeAccumulator, length_mask, resample
+from tpl_lightning.functional import PrototypeAccumulator, length_mask, resample, within_ends
 from tpl_lightning.functional.losses import annealed_weight
 from tpl_lightning.functional.scores import prototype_labels
 from tpl_lightning.lit.checkpoints import save_checkpoint
@@ -93,7 +93,7 @@ class PrototypeBuilder(Callback):
         for batch in batches():
             output = pl_module(batch)
             lengths = pl_module.prototype_lengths[batch.action]
-            mask = length_mask(lengths, output.source_position.shape[1])
+            mask = length_mask(lengths, output.source_position.shape[1]) & within_ends(output.source_position)
             aligned = resample(batch.embeddings, output.source_position, batch.lengths)
             features.add(aligned, batch.action, mask)
             if pl_module.latents_on_prototype:

@@ -14,7 +14,7 @@ from tpl_lightning.functional.warps import cpab_warp, random_theta
 from tpl_lightning.groupwise import barycenters
 from tpl_lightning.lit.module import TPLModule, warped_batch
 
-__all__ = ["Diagnosis", "Look", "diagnose", "in_words", "look"]
+__all__ = ["Diagnosis", "Look", "diagnose", "in_words", "look", "spread_batches"]
 
 _VIDEOS = 64  # of a split that are looked at
 _GRID = 128  # points at which they are compared
@@ -74,7 +74,7 @@ def look(module: TPLModule, batches: Iterator[Batch], count: int) -> Look:
     return Look(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def _some(dataset: EmbeddingDataset, size: int) -> Iterator[PackedBatch]:
+def spread_batches(dataset: EmbeddingDataset, size: int) -> Iterator[PackedBatch]:
     """Yield every one of a few videos, evenly spread: so few that each rank looks at all of them."""
     rows = torch.arange(0, len(dataset), max(-(-len(dataset) // _VIDEOS), 1))
     for some in rows.split(size):
@@ -165,7 +165,7 @@ class Diagnosis(Callback):
         assert isinstance(pl_module, TPLModule)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         train, *val = [
-            look(pl_module, data.batches(_some(videos, data.data.batch_size), pl_module), len(videos))
+            look(pl_module, data.batches(spread_batches(videos, data.data.batch_size), pl_module), len(videos))
             for videos in (data.train, data.val)
             if len(videos)
         ]

@@ -19,14 +19,14 @@ class DTANModule(AlignmentModule):
 
     Args:
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
-        catalogue: See :class:`~tpl_lightning.lit.module.AlignmentModule`.
+        metadata: See :class:`~tpl_lightning.lit.module.AlignmentModule`.
     """
 
-    def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Build the network."""
-        super().__init__(config, catalogue)
+        super().__init__(config, metadata)
         size = {key: config["model"][key] for key in ("aligner_filters", "aligner_depth")}
-        self.model = DTAN(catalogue["num_channels"], **size, **warp_options(config))
+        self.model = DTAN(metadata["num_channels"], **size, **warp_options(config))
 
     def objective(self, batch: Batch, output: DTANOutput) -> dict[str, Tensor]:
         """Return the terms of the loss of a batch, against the prototypes of this batch (of all ranks)."""

@@ -53,7 +53,7 @@ class AlignmentModule(LightningModule):
 
     Args:
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
-        catalogue: Primitives that describe the training set: ``actions`` (sorted), ``prototype_lengths``
+        metadata: Primitives that describe the training set: ``actions`` (sorted), ``prototype_lengths``
             (one per action), ``phase_names``, ``num_channels``, ``dataset``, ``extractor``, ``data_source``.
         latent_channels: Channels of what the network aligns; None: as the embeddings have.
         latent_points: Points of the latent prototypes; None: of the longest prototype.
@@ -71,36 +71,36 @@ class AlignmentModule(LightningModule):
     def __init__(
         self,
         config: dict[str, Any],
-        catalogue: dict[str, Any],
+        metadata: dict[str, Any],
         *,
         latent_channels: int | None = None,
         latent_points: int | None = None,
     ) -> None:
         """Make the (empty) prototypes and the metrics."""
         super().__init__()
-        self.save_hyperparameters({"config": config, "catalogue": catalogue})
-        self.config, self.catalogue = config, catalogue
-        self.actions: list[str] = catalogue["actions"]
+        self.save_hyperparameters({"config": config, "metadata": metadata})
+        self.config, self.metadata = config, metadata
+        self.actions: list[str] = metadata["actions"]
         self.preprocessor_state: dict[str, Any] = {}
         self.is_finished = False  # until the prototypes are built
-        lengths = torch.tensor(catalogue["prototype_lengths"])
+        lengths = torch.tensor(metadata["prototype_lengths"])
         count, longest = len(self.actions), int(lengths.max())
         self.register_buffer("prototype_lengths", lengths)
-        self.register_buffer("prototypes", torch.zeros(count, longest, catalogue["num_channels"]))
-        latent = (latent_points or longest, latent_channels or catalogue["num_channels"])
+        self.register_buffer("prototypes", torch.zeros(count, longest, metadata["num_channels"]))
+        latent = (latent_points or longest, latent_channels or metadata["num_channels"])
         self.register_buffer("latent_prototypes", torch.zeros(count, *latent))
         self.register_buffer("prototype_labels", torch.full((count, longest), -1))
         self._make_metrics(count, longest)
 
     def _make_metrics(self, num_actions: int, max_length: int) -> None:
-        phases = max([len(names) for names in self.catalogue["phase_names"].values()] + [1])
+        phases = max([len(names) for names in self.metadata["phase_names"].values()] + [1])
         size = {"num_actions": num_actions, "num_phases": phases, "max_length": max_length}
         self.train_cbc = CycleBackConsistency(**size)
         self.val_plp, self.test_plp = PhaseLabelPropagation(**size), PhaseLabelPropagation(**size)
         self.val_spread = KeyEventSpread(num_actions=num_actions, num_phases=phases)
         self.test_spread = KeyEventSpread(num_actions=num_actions, num_phases=phases)
         self.train_score = AlignmentScore(
-            num_actions=num_actions, max_length=max_length, num_channels=self.catalogue["num_channels"]
+            num_actions=num_actions, max_length=max_length, num_channels=self.metadata["num_channels"]
         )
 
     def forward(self, batch: Batch) -> Any:
@@ -112,7 +112,7 @@ class AlignmentModule(LightningModule):
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Note the longest prototype while the batch is on the host; few sizes for a network that is compiled."""
-        lengths = self.catalogue["prototype_lengths"]
+        lengths = self.metadata["prototype_lengths"]
         points = max(lengths[number] for number in batch.action.tolist())
         if self.config["train"]["compile"]:
             points = min(points + -points % COMPILED_STEP, self.prototypes.shape[1])
@@ -217,17 +217,17 @@ class TPLModule(AlignmentModule):
 
     Args:
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
-        catalogue: See :class:`AlignmentModule`.
+        metadata: See :class:`AlignmentModule`.
     """
 
     model: DMTAE
 
-    def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Build D-MTAE."""
-        sizes = network_sizes(config["model"], catalogue)
-        super().__init__(config, catalogue, latent_channels=sizes["latent_dim"])
+        sizes = network_sizes(config["model"], metadata)
+        super().__init__(config, metadata, latent_channels=sizes["latent_dim"])
         filters = {key: config["model"][key] for key in ("aligner_filters", "aligner_depth")}
-        self.model = DMTAE(catalogue["num_channels"], **sizes, **filters, **warp_options(config))
+        self.model = DMTAE(metadata["num_channels"], **sizes, **filters, **warp_options(config))
         self._start()
 
     def _start(self) -> None:
@@ -270,9 +270,9 @@ class TPLModule(AlignmentModule):
         return loss
 
 
-def network_sizes(model: dict[str, Any], catalogue: dict[str, Any]) -> dict[str, Any]:
+def network_sizes(model: dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
     """Return the options of an autoencoder from those of a run."""
     keys = ("encoder", "latent_norm", "hidden", "kernel_size", "padding", "dropout", "per_action")
     sizes = {key: model[key] for key in keys}
-    latent_dim = model["latent_dim"] or catalogue["num_channels"]
-    return {**sizes, "latent_dim": latent_dim, "num_actions": len(catalogue["actions"])}
+    latent_dim = model["latent_dim"] or metadata["num_channels"]
+    return {**sizes, "latent_dim": latent_dim, "num_actions": len(metadata["actions"])}

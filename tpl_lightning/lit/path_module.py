@@ -11,7 +11,7 @@ from tpl_lightning.data import Batch
 from tpl_lightning.functional import gather_rows, global_mean, resample_to_size, sample_rows
 from tpl_lightning.functional.losses import video_errors
 from tpl_lightning.functional.warps import cpab_warp, random_theta
-from tpl_lightning.groupwise import barycenters, precision_factor
+from tpl_lightning.groupwise import barycenters, centred_ends, precision_factor
 from tpl_lightning.lit.bank import WarpBank
 from tpl_lightning.lit.module import (
     AlignmentModule,
@@ -30,6 +30,7 @@ Batches: TypeAlias = Callable[[], Iterator[Batch]]
 
 _CHUNK = 64  # videos aligned at once
 _ROUNDS = 2  # passes over the training videos in which warps settle
+_OPEN_ROUNDS = 6  # with open ends: prototypes grow to where the first videos begin
 _ASKED = 360  # videos that are asked for their tempo; more change nothing
 _STIFFER = 10.0  # times the prior of paths for each time that of the direct fit grows, on clips in step
 _COARSE = 0.75  # of the training, for which long recordings are aligned coarsely
@@ -51,6 +52,12 @@ class Encoded(NamedTuple):
         return gather_rows(self.latent)[order], gather_rows(self.action)[order]
 
 
+def _warped_times(theta: Tensor, times: Tensor) -> Tensor:
+    """Return T^theta of video times (B, G); those beyond a video stay as far beyond it."""
+    inside = times.clamp(0, 1)
+    return cpab_warp(theta, inside) + (times - inside)
+
+
 def _chunks(*parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Yield some rows of each at a time, which bounds the memory; nothing of no rows."""
     return zip(*(part.split(_CHUNK) for part in parts), strict=True)
@@ -65,7 +72,8 @@ class PathTPLModule(TPLModule):
 
     Args:
         config: The configuration as nested dictionaries of primitives (``config_to_dict``).
-        catalogue: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail.
+        metadata: See :class:`~tpl_lightning.lit.module.AlignmentModule`; ``detail``: whether warps are in full detail;
+            ``ends``: whether ends are open.
     """
 
     latents_on_prototype = False
@@ -73,17 +81,17 @@ class PathTPLModule(TPLModule):
     running_icae: Tensor
     prior: Tensor
 
-    def __init__(self, config: dict[str, Any], catalogue: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Build the network."""
-        model, sizes = config["model"], network_sizes(config["model"], catalogue)
+        model, sizes = config["model"], network_sizes(config["model"], metadata)
         cells = config["warp"]["num_cells"]
         own = {"num_cells": max(cells) if isinstance(cells, list) else cells, "derivative": model["derivative"]}
         self.final = replace(COARSE, **own)
-        if catalogue.get("detail"):
+        if metadata.get("detail"):
             self.final = replace(DETAIL, derivative=min(DETAIL.derivative, model["derivative"]))
         self.coarse = replace(COARSE, **own, grid=self.final.grid)
         network = PathDMTAE(
-            catalogue["num_channels"],
+            metadata["num_channels"],
             path=self.final,
             derivative=self.final.derivative,
             projection=model["projection"],
@@ -92,8 +100,9 @@ class PathTPLModule(TPLModule):
             **sizes,
         )
         AlignmentModule.__init__(
-            self, config, catalogue, latent_channels=network.space.features, latent_points=self.final.grid
+            self, config, metadata, latent_channels=network.space.features, latent_points=self.final.grid
         )
+        network.aligner.ends = bool(metadata.get("ends"))
         self.model = network
         self.register_buffer("running_icae", torch.ones(()))
         self.register_buffer("prior", torch.ones(()))
@@ -150,6 +159,7 @@ class PathTPLModule(TPLModule):
             grid=self.final.grid,
             features=self.model.space.features,
             dtype=self.latent_prototypes.dtype,
+            is_open=self.model.aligner.ends,
         )
         self._start_encoder(batches)
         encoded = self._encode(batches)
@@ -213,16 +223,26 @@ class PathTPLModule(TPLModule):
         """Align all videos with one another, as warps take to settle; the weights stay as they are."""
         assert self.bank is not None
         loo, sigma, space = self.config["loss"]["leave_one_out"], self.model.path.sigma, self.model.space
-        for _ in range(_ROUNDS):
+        for _ in range(_OPEN_ROUNDS if self.model.aligner.ends else _ROUNDS):
             found, mean = [], space(self.bank.prototypes())
             for index, action, latent in _chunks(*encoded):
                 features = space.beside(latent, sigma)
                 target = self.bank.barycenters(mean, space(self.bank.last(index)), index, action, leave_one_out=loo)
-                theta = self.model.find_theta(space(features), target, self.running_icae)
-                times = self.model.grid_times(theta.unsqueeze(1))
-                found.append((sample_rows(features, times), times))
-            self.bank.put(encoded.video_index, *(torch.cat(part) for part in zip(*found, strict=True)))
+                found.append(self.model.find_theta(space(features), target, self.running_icae))
+            warps = self._centred(torch.cat(found), encoded)
+            aligned, times = [], self.model.grid_times(warps.unsqueeze(1))
+            for latent, when in _chunks(encoded.latent, times):
+                aligned.append(sample_rows(space.beside(latent, sigma), when))
+            self.bank.put(encoded.video_index, torch.cat(aligned), times)
             self._renew()
+
+    def _centred(self, theta: Tensor, encoded: Encoded) -> Tensor:
+        """Return theta (n, d) whose open ends are those of prototypes that begin and end where videos do."""
+        if not self.model.aligner.ends:
+            return theta
+        ends = centred_ends(gather_rows(theta[:, -2:]), gather_rows(encoded.action))
+        own = torch.isin(gather_rows(encoded.video_index), encoded.video_index)  # a video is on one rank
+        return torch.cat([theta[:, :-2], ends[own]], 1)
 
     @torch.no_grad()
     def _renew(self) -> None:
@@ -230,10 +250,17 @@ class PathTPLModule(TPLModule):
         assert self.bank is not None
         bank, space = self.bank, self.model.space
         if not space.is_plain:
-            space.renew(bank.aligned, bank.action, num_actions=len(self.actions), shrinkage=self.model.path.shrinkage)
-        compared = space(bank.aligned)
-        others = barycenters(compared, bank.action, num_actions=len(self.actions))[0]
-        self.running_icae.copy_(others.sub_(compared).square_().sum(-1).mean())
+            space.renew(
+                bank.aligned,
+                bank.action,
+                num_actions=len(self.actions),
+                shrinkage=self.model.path.shrinkage,
+                cover=bank.cover(),
+            )
+        compared, cover = space(bank.aligned), bank.cover()
+        others = barycenters(compared, bank.action, num_actions=len(self.actions), cover=cover)[0]
+        error = others.sub_(compared).square_().sum(-1)
+        self.running_icae.copy_(error.mean() if cover is None else (error * cover[..., 0]).sum() / cover.sum())
 
     def _use(self, path: PathOptions) -> None:
         self.model.use(path)
@@ -259,7 +286,7 @@ class PathTPLModule(TPLModule):
         warp = random_theta(len(batch.lengths), strength=strength, like=batch.embeddings) if strength > 0 else None
         if warp is not None:
             batch = warped_batch(batch, warp)
-            last = cpab_warp(-warp, last)  # T of U ∘ W is W^-1 ∘ T of U
+            last = _warped_times(-warp, last)  # T of U ∘ W is W^-1 ∘ T of U
         latent = model.encode(batch.embeddings, batch.lengths, batch.action)
         features = model.features(latent, batch.lengths)
         which = batch.video_index, batch.action
@@ -276,7 +303,7 @@ class PathTPLModule(TPLModule):
         size = torch.full_like(batch.lengths, compared.shape[1])
         icae = global_mean(video_errors(compared, expected, size))
         hidden = model.decode(latent, theta, batch.lengths, batch.action)
-        stored = times.detach() if warp is None else cpab_warp(warp, times.detach())
+        stored = times.detach() if warp is None else _warped_times(warp, times.detach())
         bank.put(batch.video_index, sample_rows(features.detach(), times.detach()), stored)
         return self.total_loss(Losses(icae, reconstruction_of(model, hidden, batch)))
 

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -155,6 +156,22 @@ def join_ranks(config: Config) -> None:
         _or_one_line(config, lambda: launcher.launch(trainer.strategy.setup_environment))
 
 
+def _trainer_options(config: Config) -> dict[str, Any]:
+    """Return the options of Lightning's Trainer that may be given under ``trainer.``, with our defaults."""
+    devices, nodes = _started_together()
+    options: dict[str, Any] = {
+        "accelerator": "auto",
+        "devices": devices,
+        "num_nodes": nodes,
+        "deterministic": "warn",
+        "log_every_n_steps": 1,
+        "num_sanity_val_steps": 0,
+        "enable_model_summary": False,
+        **config.trainer,
+    }
+    return {**options, "plugins": [*_environment(options), WholeFiles(), *(options.get("plugins") or [])]}
+
+
 def build_trainer(
     config: Config,
     run_dir: Path | None,
@@ -181,19 +198,8 @@ def build_trainer(
     _quiet()
     train = config.train
     epochs = max_epochs or train.max_epochs
-    assert epochs is not None, "aligners.base.with_epochs sets it"
-    devices, nodes = _started_together()
-    options: dict[str, Any] = {
-        "accelerator": "auto",
-        "devices": devices,
-        "num_nodes": nodes,
-        "deterministic": "warn",
-        "log_every_n_steps": 1,
-        "num_sanity_val_steps": 0,
-        "enable_model_summary": False,
-        **config.trainer,
-    }
-    options["plugins"] = [*_environment(options), WholeFiles(), *(options.get("plugins") or [])]
+    assert epochs is not None, "lit.epochs.with_epochs sets it"
+    options = _trainer_options(config)
     if config.run.progress:
         callbacks = [*callbacks, EpochProgress(min(train.val_every, max(epochs // 8, 1)))]
     # Where algorithms are deterministic, torch writes NaN to all fresh memory: a fifth of a step, and no help to us.
@@ -243,6 +249,28 @@ def _largest_weight(module: LightningModule) -> float:
     return float(torch.stack(largest).nan_to_num(torch.inf).max())
 
 
+@contextmanager
+def _stops_in_one_line(
+    config: Config, module: LightningModule, trainer: Trainer, path: Path, stop: StopSignals
+) -> Iterator[None]:
+    """Turn what Lightning raises within a fit into one line, or into the exit code of the signal that asked to stop."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise _in_one_line(config, error) from error
+    except SIGTERMException as end:  # without a code it would look like success
+        raise SystemExit(stop.exit_code) from end
+    except (IndexError, RuntimeError) as error:  # places that are not numbers are no index
+        if _largest_weight(module) < _ABSURD and _NO_NUMBER not in str(error):
+            raise
+        raise UserError(
+            f"the training diverged: weights or warps are absurd at step {trainer.global_step} (epoch "
+            f"{trainer.current_epoch}); take a lower learning rate. What was saved before is kept in {path}."
+        ) from error
+    except SystemExit as end:  # Lightning's answer to a second Ctrl-C
+        raise KeyboardInterrupt from end
+
+
 def train(
     module: LightningModule,
     config: Config,
@@ -290,22 +318,8 @@ def train(
         )
         if config.train.compile:
             _compile_network(module)
-        source = None if found is None else path
-        try:
-            trainer.fit(module, datamodule=datamodule, ckpt_path=source, weights_only=True)
-        except MisconfigurationException as error:
-            raise _in_one_line(config, error) from error
-        except SIGTERMException as end:  # without a code it would look like success
-            raise SystemExit(stop.exit_code) from end
-        except (IndexError, RuntimeError) as error:  # places that are not numbers are no index
-            if _largest_weight(module) < _ABSURD and _NO_NUMBER not in str(error):
-                raise
-            raise UserError(
-                f"the training diverged: weights or warps are absurd at step {trainer.global_step} (epoch "
-                f"{trainer.current_epoch}); take a lower learning rate. What was saved before is kept in {path}."
-            ) from error
-        except SystemExit as end:  # Lightning's answer to a second Ctrl-C
-            raise KeyboardInterrupt from end
+        with _stops_in_one_line(config, module, trainer, path, stop):
+            trainer.fit(module, datamodule=datamodule, ckpt_path=path if found else None, weights_only=True)
         stop.number = most_of_ranks(stop.number)[0]
     if stop.number:
         if trainer.is_global_zero:

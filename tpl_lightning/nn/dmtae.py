@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tpl_lightning.functional import frame_times, length_mask, resample, resample_to_size, sample_rows
-from tpl_lightning.functional.warps import cpab_warp
+from tpl_lightning.functional.warps import has_open_ends, prototype_times, video_times
 from tpl_lightning.nn.encoders import LinearEncoder, PerAction
 from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.path_aligner import ComparisonSpace, PathAligner, PathOptions
@@ -230,6 +230,8 @@ class PathDMTAE(Autoencoder):
         (torch.Size([2, 30]), torch.Size([2, 25]))
     """
 
+    aligner: PathAligner
+
     def __init__(
         self,
         num_channels: int,
@@ -250,8 +252,9 @@ class PathDMTAE(Autoencoder):
 
     def use(self, path: PathOptions) -> None:
         """Find paths in another way from now on; cells may be fewer than at first."""
-        self.path = path
+        self.path, ends = path, self.aligner.ends
         self.aligner = PathAligner(path)  # it has no weights
+        self.aligner.ends = ends
         self.levels = (path.num_cells,)
 
     def features(self, latent: Tensor, lengths: Tensor) -> Tensor:
@@ -259,7 +262,10 @@ class PathDMTAE(Autoencoder):
         return self.space.beside(resample_to_size(latent, lengths, self.path.grid), self.path.sigma)
 
     def find_theta(self, compared: Tensor, prototype: Tensor, running_icae: Tensor) -> Tensor:
-        """Return theta (B, d) of what is compared (B, G, K), each against a prototype (B, G, K) of its own."""
+        """Return theta (B, d) of what is compared (B, G, K), each against a prototype (B, G, K) of its own.
+
+        With open ends it is (B, d + 2), see ``functional.warps.ends``.
+        """
         theta: Tensor = self.aligner(compared, prototype, running_icae, self.prior)
         return theta
 
@@ -295,8 +301,14 @@ class PathDMTAE(Autoencoder):
     def grid_times(self, theta: Tensor, *, inverse: bool = False) -> Tensor:
         """Return T^theta, or T^-theta, at the points of the shared grid, (B, G)."""
         grid = torch.linspace(0, 1, self.path.grid, dtype=theta.dtype, device=theta.device)
-        step = theta[:, 0, : self.path.num_cells - 1]
-        return cpab_warp(-step if inverse else step, grid, num_cells=self.path.num_cells)
+        way = prototype_times if inverse else video_times
+        return way(theta[:, 0], grid, num_cells=self.path.num_cells)
+
+    def _warp(self, theta: Tensor, points: Tensor, *, inverse: bool = False) -> Tensor:
+        if not has_open_ends(theta[:, 0], self.path.num_cells):
+            return super()._warp(theta, points, inverse=inverse)
+        way = prototype_times if inverse else video_times
+        return way(theta[:, 0], points, num_cells=self.path.num_cells)
 
     def decode(self, latent: Tensor, theta: Tensor, lengths: Tensor, action: Tensor | None) -> Tensor:
         """Return the hidden channels of Dec(Z~_i) ∘ T^-theta_i at the frames, (B, T, H); see :meth:`reconstruct`."""
@@ -305,5 +317,5 @@ class PathDMTAE(Autoencoder):
         aligned = resample(latent, times, lengths)
         hidden = self._run(self.decoder, aligned, size, action, last=False)
         own = frame_times(lengths, latent.shape[1], theta.dtype)
-        position = cpab_warp(-theta[:, 0, : self.path.num_cells - 1], own, num_cells=self.path.num_cells)
+        position = prototype_times(theta[:, 0], own, num_cells=self.path.num_cells)
         return sample_rows(hidden, position)

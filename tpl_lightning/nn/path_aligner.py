@@ -7,13 +7,14 @@ returns the nearest CPAB warp. All of it is differentiable, so the encoder learn
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional import expected_path, sample_each, smoothed, time_slope
-from tpl_lightning.functional.warps import least_squares_warps
-from tpl_lightning.groupwise import timing_metric
+from tpl_lightning.functional import expected_path, open_costs, path_posterior, sample_each, smoothed, time_slope
+from tpl_lightning.functional.warps import least_squares_warps, with_ends
+from tpl_lightning.groupwise import discriminant_projection
 
 __all__ = ["COARSE", "DETAIL", "ComparisonSpace", "PathAligner", "PathOptions"]
 
@@ -64,6 +65,9 @@ DETAIL = PathOptions(
 """For long recordings of many short phases: warps there are steep, and sharp signals tell more than derivatives."""
 
 _AXES = 64  # of the discriminant projection, as the direct fit keeps
+_SKIP = 0.5  # of the mean cost of all pairs: that of a point outside an open path
+_IDLE = 2.0  # times that, of a frame outside: it is there, and shows something
+_OPEN_CORRECTIONS = 3  # to where ends have settled
 _FLOOR = 1e-4  # variance of a path's position that counts as certain: (.01 of the timeline)^2
 
 
@@ -114,13 +118,22 @@ class ComparisonSpace(nn.Module):
             self.derivative_scale.copy_((slope.square().sum(-1).mean() / energy).sqrt().clamp(min=1e-12))
 
     @torch.no_grad()
-    def renew(self, aligned: Tensor, action: Tensor, *, num_actions: int, shrinkage: float) -> None:
-        """Learn the axes from roughly aligned training videos (N, G, F); what is compared has total variance 1."""
+    def renew(
+        self, aligned: Tensor, action: Tensor, *, num_actions: int, shrinkage: float, cover: Tensor | None = None
+    ) -> None:
+        """Learn the axes from roughly aligned training videos (N, G, F); what is compared has total variance 1.
+
+        Args:
+            aligned: (N, G, F).
+            action: (N,).
+            num_actions: A.
+            shrinkage: See ``PathOptions``.
+            cover: (N, G, 1) weight of a video at each point; None: 1.
+        """
         axes = torch.eye(self.features, dtype=aligned.dtype, device=aligned.device)
         if self.discriminant:
-            axes = timing_metric(aligned, action, num_actions=num_actions, channels=self.num_axes, shrinkage=shrinkage)[
-                :, : self.num_axes
-            ]
+            options: dict[str, Any] = {"channels": self.num_axes, "shrinkage": shrinkage, "cover": cover}
+            axes = discriminant_projection(aligned, action, num_actions=num_actions, **options)[:, : self.num_axes]
         values = aligned @ axes
         energy = (values - values.mean(1, keepdim=True)).square().sum(-1).mean()
         self.projection.copy_(axes / energy.sqrt().clamp(min=1e-6))
@@ -133,10 +146,13 @@ class PathAligner(nn.Module):
         """Keep the options."""
         super().__init__()
         self.options = options
+        self.ends = False
+        """Whether ends are open."""
 
     def forward(self, signal: Tensor, prototype: Tensor, running_icae: Tensor, prior: float = 1.0) -> Tensor:
         """Return theta (B, d); each video has a prototype of its own, so that none is compared with itself.
 
+        With open ends it is (B, d + 2), see ``functional.warps.ends``.
         Gradients reach the videos; prototypes count as constants.
 
         Convention: row t of the table is video time, column j prototype time; the path is T^-theta.
@@ -149,7 +165,8 @@ class PathAligner(nn.Module):
         """
         options = self.options
         if math.isinf(prior):
-            return signal.new_zeros(len(signal), options.num_cells - 1)
+            still = signal.new_zeros(len(signal), options.num_cells - 1)
+            return with_ends(still) if self.ends else still
         with torch.autocast(signal.device.type, enabled=False):
             whole = (x.float() if x.element_size() < 4 else x for x in (signal, prototype.detach()))
             video, target = (self._thinned(x) for x in whole)
@@ -160,21 +177,47 @@ class PathAligner(nn.Module):
                 alpha=-2,
             ).clamp(min=0)
             gamma = (options.temperature * running_icae).clamp(min=1e-6)
-            position, variance = expected_path(cost, gamma)
+            position, variance = _open_path(cost, gamma) if self.ends else expected_path(cost, gamma)
             if options.damping > 0:
+                held = position
                 position = _between_points(position, variance, video, target, options.damping * gamma)
+                if self.ends:  # what is idle stays so
+                    position = position.where((held > 0) & (held < 1), held)
             return least_squares_warps(
                 position,
                 1 / (variance + _FLOOR),
                 num_cells=options.num_cells,
                 smoothness=prior * options.smoothness,
-                corrections=options.corrections,
+                corrections=max(options.corrections, _OPEN_CORRECTIONS) if self.ends else options.corrections,
+                ends=self.ends,
             )
 
     def _thinned(self, signal: Tensor) -> Tensor:
         """Return (B, G, K) smoothed for, and sampled at, the points of the table."""
         points = self.options.points
         return signal if signal.shape[1] <= points else smoothed(signal, 0.5 / points, points)
+
+
+def _open_path(cost: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance (B, N) of the prototype time that frames face on open-begin open-end paths.
+
+    A frame that faces the border more than the prototype is idle: 0 or 1. The first frame may face points that others
+    would, were they there, so it is where the next two say; the last one alike.
+    """
+    framed = open_costs(cost, _SKIP * cost.mean((1, 2)).detach())
+    framed[:, 1:-1, [0, -1]] *= _IDLE
+    visited = path_posterior(framed, gamma)[:, 1:-1]
+    inner = visited[:, :, 1:-1]
+    total = inner.sum(-1)
+    share = inner / total.clamp(min=1e-12).unsqueeze(-1)
+    time = torch.linspace(0, 1, cost.shape[2], dtype=cost.dtype, device=cost.device)
+    mean = share @ time
+    variance = (share * (time - mean.unsqueeze(-1)).square()).sum(-1)
+    first, last = 2 * mean[:, 1:2] - mean[:, 2:3], 2 * mean[:, -2:-1] - mean[:, -3:-2]
+    mean = torch.cat([first, mean[:, 1:-1], last], 1).clamp(0, 1)
+    variance = torch.cat([variance[:, 1:2], variance[:, 1:-1], variance[:, -2:-1]], 1)
+    before, behind = visited[:, :, 0] > total, visited[:, :, -1] > total
+    return mean.masked_fill(before, 0.0).masked_fill(behind, 1.0), variance
 
 
 def _between_points(position: Tensor, variance: Tensor, video: Tensor, target: Tensor, damping: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from tpl_lightning.config import DataConfig
 from tpl_lightning.data import Preprocessor, VideoSet
 from tpl_lightning.evaluation import prototype_grid
 from tpl_lightning.functional import resample_to_size, sample_rows
-from tpl_lightning.groupwise import TimingSpace, chunks, less_level, path_positions
+from tpl_lightning.groupwise import DiscriminantSpace, chunks, less_offset, path_positions
 
 __all__ = ["GRID", "ActionModel", "Verdict"]
 
@@ -70,7 +70,7 @@ class Verdict:
 class _Fit:
     """Axes and prototypes of some training videos, and the levels that they lie on."""
 
-    space: TimingSpace
+    space: DiscriminantSpace
     prototype: Tensor
     """(A, G, K)."""
     level: Tensor
@@ -79,10 +79,10 @@ class _Fit:
     """(C, C) what takes levels there."""
 
     @classmethod
-    def of(cls, plain: TimingSpace, beside: Tensor, level: Tensor, action: Tensor, num_actions: int) -> "_Fit":
+    def of(cls, plain: DiscriminantSpace, beside: Tensor, level: Tensor, action: Tensor, num_actions: int) -> "_Fit":
         """Learn from videos (N, G, C') on the prototype timeline and their levels (N, C)."""
         space = plain.with_metric(beside, action, num_actions=num_actions, channels=_AXES, shrinkage=_SHRINKAGE)
-        prototype = _means(less_level(space.in_metric(beside), 1.0), action, num_actions)
+        prototype = _means(less_offset(space.in_metric(beside), 1.0), action, num_actions)
         within = (level - _means(level, action, num_actions)[action]).double()
         scatter = within.T @ within / max(len(within) - num_actions, 1)
         size = scatter.diagonal().mean().clamp(min=1e-12)
@@ -91,16 +91,21 @@ class _Fit:
         whiten = (axes * variance.clamp(min=1e-12).rsqrt()).to(level.dtype)
         return cls(space, prototype, _means(level @ whiten, action, num_actions), whiten)
 
-    def errors(self, beside: Tensor, level: Tensor, rows: Tensor, action: Tensor) -> Tensor:
+    def errors(
+        self, beside: Tensor, level: Tensor, rows: Tensor, action: Tensor, shown: Tensor | None = None
+    ) -> Tensor:
         """Return the two errors (M, 2) of some videos of (N, G, C') and (N, C), each by an action.
 
         The first is that of aligning it with the prototype; the best path tells actions apart as well as the smooth
         warp nearest to it, in a tenth of the time. The second is the squared distance of its level.
         """
-        signal, level = less_level(self.space.in_metric(beside), 1.0), level @ self.whiten
+        signal, level = less_offset(self.space.in_metric(beside), 1.0), level @ self.whiten
         found = [signal.new_zeros(0)]
         for part in chunks(len(rows), _AT_ONCE):
-            found.append(_discordance(signal[rows[part]], self.prototype[action[part]]))
+            target = self.prototype[action[part]]
+            if shown is not None:  # (M, 2) prototype times of the first and the last frame
+                target = _shown(target, shown[part])
+            found.append(_discordance(signal[rows[part]], target))
         return torch.stack([torch.cat(found), (level[rows] - self.level[action]).square().mean(1)], 1)
 
 
@@ -108,6 +113,13 @@ def _means(values: Tensor, action: Tensor, num_actions: int) -> Tensor:
     """Return the mean of each action's rows; 0 where it has none."""
     count = torch.bincount(action, minlength=num_actions).clamp(min=1).view(-1, *[1] * (values.dim() - 1))
     return values.new_zeros(num_actions, *values.shape[1:]).index_add(0, action, values) / count
+
+
+def _shown(target: Tensor, shown: Tensor) -> Tensor:
+    """Return targets (M, G, K) between two times each, (M, 2), on their grid; parts without their level."""
+    share = shown[:, 1:] - shown[:, :1]
+    part = sample_rows(target, shown[:, :1] + share * torch.linspace(0, 1, target.shape[1]))
+    return torch.where((share < 1).unsqueeze(2), less_offset(part, 1.0), target)
 
 
 def _discordance(video: Tensor, target: Tensor) -> Tensor:
@@ -150,7 +162,7 @@ class ActionModel:
         code = {name: number for number, name in enumerate(self.actions)}
         action = np.array([code[str(name)] for name in train.action])
         some = np.sort(np.concatenate([_spread(np.flatnonzero(action == a)) for a in range(len(self.actions))]))
-        plain = TimingSpace(_DERIVATIVE, _SIGMA)
+        plain = DiscriminantSpace(_DERIVATIVE, _SIGMA)
         features, level = self._clips([train.read(row) for row in some.tolist()])
         self.plain, beside = plain.fit(features)
         seconds = train.lengths / train.fps
@@ -242,13 +254,29 @@ class ActionModel:
         features, level = self._clips(videos)
         return self._weighed(self._each(self.fit, self.plain(features), level), self.weight)
 
-    def errors_of(self, values: Tensor, lengths: Tensor, action: Tensor) -> Tensor:
-        """Return the error (N,) of clips as of :meth:`on_grid`, each by one action, over the action's threshold."""
+    def errors_of(self, values: Tensor, lengths: Tensor, action: Tensor, shown: Tensor) -> Tensor:
+        """Return the error (N,) of clips as of :meth:`on_grid`, each by one action, over the action's threshold.
+
+        Args:
+            values: (F, C) from :meth:`values`, of one clip behind the other.
+            lengths: (N,) frames of each.
+            action: (N,).
+            shown: (N, 2) prototype times of each clip's first and last frame. The level of a part says nothing.
+        """
         features, level = self.on_grid(values, lengths)
-        errors = self.fit.errors(self.plain(features), level, torch.arange(len(lengths)), action)
+        share = shown[:, 1] - shown[:, 0]
+        beside = self.beside_whole(features, share)
+        errors = self.fit.errors(beside, level, torch.arange(len(lengths)), action, shown)
         relative = errors / self.usual[action]
-        total = (relative[:, 0] + self.weight * relative[:, 1]) / (1 + self.weight)
+        weight = torch.where(share < 1, 0.0, self.weight)
+        total = (relative[:, 0] + weight * relative[:, 1]) / (1 + weight)
         return total / self.threshold[action]
+
+    def beside_whole(self, features: Tensor, share: Tensor) -> Tensor:
+        """Return features (N, G, C) of shares (N,) of an action, beside them derivatives in units of all of it."""
+        beside = self.plain(features)
+        beside[..., features.shape[2] :] /= share.view(-1, 1, 1)
+        return beside
 
     def _clips(self, videos: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         parts = [self.on_grid(self.values(video), torch.tensor([len(video)])) for video in videos]

@@ -4,42 +4,52 @@ Subsequence dynamic time warping (Mueller, "Information Retrieval for Music and 
 and end anywhere in the recording. It reads the recording once, a step at a time and for all actions together, so time
 is linear in the length. Its features are coarse and centred over the usual length of an action, as nobody knows yet
 where one begins. What it proposes is then cut out and scored as a clip of its own (``recognition.actions``), with ends
-that move to where it fits best; of proposals that overlap the best stays.
+that move to where it fits best; of proposals that overlap the best stays. Where the recording begins or stops in the
+middle of an action, a path may begin or end at any point of it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tpl_lightning.recognition.actions import ActionModel
+from tpl_lightning.recognition.open_fit import fit_open_ends
+from tpl_lightning.recognition.spans import Spans, is_free
+from tpl_lightning.recognition.subsequence import LEAST, SubsequenceSearch, path_ends
 
 __all__ = ["Hit", "find_hits"]
 
 _POINTS = 32  # of an action of usual length
 _FEWEST, _MOST = 8, 96  # of any action
-_STAY = 0.5  # of a point's cost, for each further step of the recording that faces it
 _LOOSE = 1.5  # times the energy of a prototype, up to which an end of a path is a proposal
 _WORTH = 2.0  # times the threshold, up to which ends are moved
-_SAME = 0.7  # intersection over union of proposals that are one
-_OVERLAP = 0.35  # of a hit, which may be shared
 _TEMPO = 0.25  # usual deviation of the logarithm of a duration
 _UNUSUAL = 0.05  # by which the error grows with the square of such a deviation
 _MOVES = (0.08, 0.04)  # of the length, by which ends are moved in each round
 _CHUNK = 4096  # steps of the recording whose costs are in memory
-_WINDOWS = 512  # that are cut out at once
+_SHORTEST = 4  # frames of an occurrence
+_AT_ONCE = 512  # windows that are cut out
 
 
 @dataclass(frozen=True)
 class Hit:
-    """An occurrence in frames ``start`` to ``end - 1``; its action's number, and its error over the threshold."""
+    """An occurrence in frames ``start`` to ``end - 1``; its action's number, and its error over the threshold.
+
+    ``first`` and ``last`` are the prototype times at which it begins and ends: above 0 or below 1 where the recording
+    begins or stops in the middle of it.
+    """
 
     start: int
     end: int
     action: int
     error: float
+    first: float = 0.0
+    last: float = 1.0
+    position: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False)
+    """Prototype time of each frame."""
 
 
 def find_hits(
@@ -57,58 +67,69 @@ def find_hits(
     lengths = np.maximum(model.duration_s * fps, 4.0)
     windows = _proposals(model, features, lengths, advance)
 
-    def score(tried: np.ndarray) -> np.ndarray:
-        tempo = np.log((tried[:, 1] - tried[:, 0]) / lengths[tried[:, 2]]) / _TEMPO
-        return _errors(model, features, tried) * (1 + _UNUSUAL * tempo**2)
+    def score(tried: _Windows) -> np.ndarray:
+        tempo = np.log(tried.frames / tried.share / lengths[tried.action]) / _TEMPO
+        return np.asarray(_errors(model, features, tried) * (1 + _UNUSUAL * tempo**2) / np.sqrt(tried.share))
 
     windows, errors = _fitted(windows, score, len(features))
-    good = errors <= 1
-    order = np.argsort(errors[good])
-    kept = _Spans(float(np.median(lengths)))
+    order = np.flatnonzero(errors <= 1)
+    order = order[np.argsort(errors[order], kind="stable")]
+    kept = Spans(float(np.median(lengths)))
     hits: list[Hit] = []
-    for (start, end, action), error in zip(windows[good][order].tolist(), errors[good][order].tolist(), strict=True):
-        if _is_free(start, end, kept):
+    for row in order.tolist():
+        start, end = int(windows.start[row]), int(windows.end[row])
+        if is_free(start, end, kept):
             kept.add(start, end)
-            hits.append(Hit(start, end, action, error))
-    return sorted(hits, key=lambda hit: hit.start)
+            shown = float(windows.first[row]), float(windows.last[row])
+            hits.append(Hit(start, end, int(windows.action[row]), float(errors[row]), *shown))
+    return sorted(_with_open_ends(model, features, hits), key=lambda hit: hit.start)
 
 
-class _Spans:
-    """Spans of time, kept by where they are, so that those near another are found without a look at all."""
+@dataclass(frozen=True)
+class _Windows:
+    """Windows (M,) of frames, each as an action, of which it shows prototype times ``first`` to ``last``."""
 
-    def __init__(self, width: float) -> None:
-        """Make room: a usual span has this width."""
-        self._width = max(width, 1.0)
-        self._places: dict[int, list[tuple[int, int]]] = {}
+    start: np.ndarray
+    end: np.ndarray
+    action: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
 
-    def _cells(self, start: int, end: int) -> range:
-        return range(int(start / self._width), int(end / self._width) + 1)
+    @classmethod
+    def of(cls, rows: Sequence[tuple[float, ...]]) -> "_Windows":
+        columns = np.array(rows, dtype=np.float64).reshape(-1, 5).T
+        return cls(*columns[:3].astype(np.int64), *columns[3:])
 
-    def add(self, start: int, end: int) -> None:
-        """Keep a span."""
-        for cell in self._cells(start, end):
-            self._places.setdefault(cell, []).append((start, end))
+    def __len__(self) -> int:
+        return len(self.start)
 
-    def near(self, start: int, end: int) -> set[tuple[int, int]]:
-        """Return the spans that are kept and may overlap with one."""
-        return {span for cell in self._cells(start, end) for span in self._places.get(cell, ())}
+    def __getitem__(self, rows: np.ndarray | slice) -> "_Windows":
+        return _Windows(*(getattr(self, column.name)[rows] for column in fields(self)))
 
+    @property
+    def frames(self) -> np.ndarray:
+        return np.asarray(self.end - self.start)
 
-def _overlap(start: int, end: int, span: tuple[int, int]) -> int:
-    return max(min(end, span[1]) - max(start, span[0]), 0)
+    @property
+    def share(self) -> np.ndarray:
+        """Return how much of its action each shows."""
+        return np.asarray(self.last - self.first)
 
+    def moved(self, front: int, back: int, move: float, frames: int) -> "_Windows":
+        """Return the windows with ends moved by a share of their length, each by -1, 0 or 1 of it.
 
-def _is_free(start: int, end: int, kept: _Spans) -> bool:
-    """Tell whether a hit shares little with better ones: of each pair's shorter one, and of its own in all."""
-    shared = {span: _overlap(start, end, span) for span in kept.near(start, end)}
-    pairs = (both <= _OVERLAP * min(end - start, high - low) for (low, high), both in shared.items())
-    return all(pairs) and sum(shared.values()) <= _OVERLAP * (end - start)
-
-
-def _is_new(start: int, end: int, kept: _Spans) -> bool:
-    """Tell whether a proposal is another one than those that are kept."""
-    spans = kept.near(start, end)
-    return all(_overlap(start, end, s) <= _SAME * (max(end, s[1]) - min(start, s[0])) for s in spans)
+        Where the recording cuts an action, the prototype time moves.
+        """
+        step = np.maximum(np.rint(move * self.frames), 1).astype(np.int64)
+        cut, stop = (self.start == 0) & (self.first > 0), (self.end == frames) & (self.last < 1)
+        start = np.where(cut, self.start, np.maximum(self.start + front * step, 0))
+        end = np.where(stop, self.end, np.minimum(self.end + back * step, frames))
+        first = np.where(cut, (self.first + front * move * self.share).clip(0, 1 - LEAST), self.first)
+        last = np.where(stop, (self.last + back * move * self.share).clip(LEAST, 1), self.last)
+        good = (end - start >= _SHORTEST) & (last - first >= LEAST)
+        own = (self.start, self.end, self.action, self.first, self.last)
+        new = (start, end, self.action, first, last)
+        return _Windows(*(np.where(good, there, here) for there, here in zip(new, own, strict=True)))
 
 
 def _coarse(model: ActionModel, features: Tensor, lengths: np.ndarray, stride: int) -> tuple[Tensor, list[np.ndarray]]:
@@ -124,19 +145,19 @@ def _coarse(model: ActionModel, features: Tensor, lengths: np.ndarray, stride: i
     return values, means
 
 
-def _proposals(model: ActionModel, features: Tensor, lengths: np.ndarray, advance: Callable[[int], None]) -> np.ndarray:
-    """Return windows (M, 3) of frames and action in which a path ends that is better than those around it."""
+def _proposals(model: ActionModel, features: Tensor, lengths: np.ndarray, advance: Callable[[int], None]) -> _Windows:
+    """Return the windows in which a path ends that is better than those around it."""
     stride = max(1, round(float(np.median(lengths)) / _POINTS))
     points = np.clip(np.rint(lengths / stride), _FEWEST, _MOST).astype(int)
     values, means = _coarse(model, features, lengths, stride)
     if len(values) < 3:
-        return np.zeros((0, 3), dtype=np.int64)
+        return _Windows.of([])
     slope = torch.gradient(values, dim=0)[0]
     targets = [
         torch.nn.functional.interpolate(prototype.T[None], size=int(size), mode="linear", align_corners=True)[0].T
         for prototype, size in zip(model.fit.prototype, points, strict=True)
     ]
-    search = _Search(points)
+    search = SubsequenceSearch(points)
     for first in range(0, len(values), _CHUNK):
         rows = slice(first, first + _CHUNK)
         costs = np.full((len(values[rows]), len(points), int(points.max())), np.inf, dtype=np.float32)
@@ -147,102 +168,53 @@ def _proposals(model: ActionModel, features: Tensor, lengths: np.ndarray, advanc
             costs[:, a, : points[a]] = distance.numpy()
         search.read(costs)
         advance(stride * len(costs))
-    return _minima(*search.ends(), points, stride, len(features), _LOOSE)
+    found = [*path_ends(*search.ends(), points, _LOOSE), *search.stopped(_LOOSE)]
+    frames, steps = len(features), search.step  # the last few frames may be less than a step
+    return _Windows.of(
+        [(low * stride, frames if high == steps else high * stride, *rest) for low, high, *rest in found]
+    )
 
 
-class _Search:
-    """Subsequence DTW of a recording with prototypes of so many points (A,), a step at a time.
-
-    A step of the recording goes on to the next point, to the one after it, or stays. Going on costs what the points
-    that are passed differ from the recording, staying half of it: the cost of a path per point is the mean squared
-    distance over the prototype, whatever the tempo, and lingering or noise in between is not free.
-    """
-
-    def __init__(self, points: np.ndarray) -> None:
-        """Start before the first step."""
-        size = int(points.max())
-        self.points, self.step = points, 0
-        # Two columns ahead of the first point: paths that start now.
-        self.cost = np.full((len(points), size + 2), np.inf)
-        self.start = np.zeros((len(points), size + 2), dtype=np.int64)
-        self._costs: list[np.ndarray] = []
-        self._starts: list[np.ndarray] = []
-
-    def read(self, costs: np.ndarray) -> None:
-        """Take the costs (T, A, P) of the next steps of the recording."""
-        actions, last = np.arange(len(self.points)), self.points + 1
-        ends, starts = np.empty((2, len(costs), len(self.points)))
-        for row, own in enumerate(costs):
-            self.cost[:, 1], self.start[:, 1] = 0.0, self.step
-            stay, on, skip = self.cost[:, 2:] + _STAY * own, self.cost[:, 1:-1] + own, self.cost[:, :-2] + 2 * own
-            best = np.minimum(np.minimum(stay, on), skip)
-            start = np.where(
-                best == on, self.start[:, 1:-1], np.where(best == stay, self.start[:, 2:], self.start[:, :-2])
-            )
-            self.cost[:, 2:], self.start[:, 2:] = best, start
-            ends[row], starts[row] = self.cost[actions, last], self.start[actions, last]
-            self.step += 1
-        self._costs.append(ends / self.points)
-        self._starts.append(starts.astype(np.int64))
-
-    def ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return, of each step, the cost per point of the best path that ends there, and its first step, (T, A)."""
-        return np.concatenate(self._costs), np.concatenate(self._starts)
-
-
-def _minima(
-    cost: np.ndarray, start: np.ndarray, points: np.ndarray, stride: int, frames: int, most: float
-) -> np.ndarray:
-    """Return windows (M, 3) at the local minima of the costs (T, A) of paths, those that are nearly the same once."""
-    found = []
-    for action, size in enumerate(points.tolist()):
-        own = cost[:, action]
-        reach = max(size // 8, 1)
-        padded = np.pad(own, reach, constant_values=np.inf)
-        least = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(1)
-        steps = np.flatnonzero((own <= least) & (own <= most))
-        kept, spans = _Spans(size), []
-        for step in steps[np.argsort(own[steps], kind="stable")].tolist():
-            low, high = int(start[step, action]), step + 1
-            if high - low >= 3 and _is_new(low, high, kept):
-                kept.add(low, high)
-                spans.append((low, high))
-        found += [(low * stride, min(high * stride, frames), action) for low, high in spans]
-    return np.array(found, dtype=np.int64).reshape(-1, 3)
-
-
-def _errors(model: ActionModel, features: Tensor, windows: np.ndarray) -> np.ndarray:
-    """Return the error (M,) of each window (M, 3) as a clip of its action, over the action's threshold."""
+def _errors(model: ActionModel, features: Tensor, windows: _Windows) -> np.ndarray:
+    """Return the error (M,) of each window as a clip of its action, over the action's threshold."""
     found = [np.zeros(0)]
-    for first in range(0, len(windows), _WINDOWS):
-        part = windows[first : first + _WINDOWS]
-        cut = torch.cat([features[start:end] for start, end, _ in part.tolist()])
-        lengths = torch.from_numpy(part[:, 1] - part[:, 0])
-        found.append(model.errors_of(cut, lengths, torch.from_numpy(part[:, 2])).double().numpy())
+    for begin in range(0, len(windows), _AT_ONCE):
+        part = windows[begin : begin + _AT_ONCE]
+        cut = torch.cat([features[start:end] for start, end in zip(part.start, part.end, strict=True)])
+        shown = torch.from_numpy(np.stack([part.first, part.last], axis=1)).float()
+        errors = model.errors_of(cut, torch.from_numpy(part.frames), torch.from_numpy(part.action), shown)
+        found.append(errors.double().numpy())
     return np.concatenate(found)
 
 
-def _fitted(
-    windows: np.ndarray, score: Callable[[np.ndarray], np.ndarray], frames: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Move the ends of windows (M, 3) to where they fit best; those that are far off are left out."""
+def _fitted(windows: _Windows, score: Callable[[_Windows], np.ndarray], frames: int) -> tuple[_Windows, np.ndarray]:
+    """Move the ends of windows to where they fit best; those that are far off are left out."""
     errors = score(windows)
-    near = errors <= _WORTH
+    near = np.flatnonzero(errors <= _WORTH)
     windows, errors = windows[near], errors[near]
     for move in _MOVES:
-        step = np.maximum(np.rint(move * (windows[:, 1] - windows[:, 0])), 1).astype(np.int64)
-        tried, results = [windows], [errors]
-        for first in (-1, 0, 1):
-            for last in (-1, 0, 1):
-                if first == last == 0:
-                    continue
-                moved = windows.copy()
-                moved[:, 0] = np.maximum(moved[:, 0] + first * step, 0)
-                moved[:, 1] = np.minimum(moved[:, 1] + last * step, frames)
-                moved[:, :2] = np.where((moved[:, 1] - moved[:, 0] >= 4)[:, None], moved[:, :2], windows[:, :2])
-                tried.append(moved)
-                results.append(score(moved))
-        best = np.argmin(results, axis=0)
-        every = np.arange(len(windows))
-        windows, errors = np.stack(tried)[best, every], np.stack(results)[best, every]
+        tried = [windows]
+        tried += [windows.moved(f, b, move, frames) for f in (-1, 0, 1) for b in (-1, 0, 1) if (f, b) != (0, 0)]
+        results = [errors, *(score(moved) for moved in tried[1:])]
+        best, every = np.argmin(results, axis=0), np.arange(len(windows))
+        columns = (np.stack([getattr(one, column.name) for one in tried])[best, every] for column in fields(_Windows))
+        windows, errors = _Windows(*columns), np.stack(results)[best, every]
     return windows, errors
+
+
+def _with_open_ends(model: ActionModel, features: Tensor, hits: list[Hit]) -> list[Hit]:
+    """Move the ends of hits to where a fit with open ends finds them, and say when each moment of the action is."""
+    if not hits:
+        return []
+    shown = np.array([[hit.first, hit.last] for hit in hits])
+    start, end, action = (np.array(column) for column in zip(*((h.start, h.end, h.action) for h in hits), strict=True))
+    fit = fit_open_ends(model, features, start, end, action, shown)
+    first, last = np.rint(fit.frames(shown)).astype(np.int64).T
+    start = np.where(shown[:, 0] > 0, start, np.maximum(first, fit.low))
+    end = np.where(shown[:, 1] < 1, end, np.minimum(last + 1, fit.high))
+    moved = []
+    for row, hit in enumerate(hits):
+        is_good = end[row] - start[row] >= _SHORTEST
+        low, high = (int(start[row]), int(end[row])) if is_good else (hit.start, hit.end)
+        moved.append(replace(hit, start=low, end=high, position=fit.positions(row, low, high)))
+    return moved

@@ -109,20 +109,33 @@ def find_occurrences(
 def _fitted(run: Run, embeddings: np.ndarray, clock: VideoClock, hits: Sequence[Hit]) -> list[RunVideo]:
     """Return the hits as videos with warps of their own, as the run's aligner finds them for clips.
 
-    The ends are those of the search; an aligner whose warps have open ends may find better ones here.
+    The aligner may take clips to be whole. What the recording cuts keeps the warp that the search has found for it.
     """
-    if not hits:
-        return []
     names = run.action_model.actions
     rows = [
         (f"hit_{number:05d}", names[hit.action], embeddings[hit.start : hit.end], clock.fps)
         for number, hit in enumerate(hits)
     ]
-    aligned = run.align(rows)
-    return [
-        RunVideo(name, action, NEW, None, fps, aligned.position(i), aligned.source(i))
-        for i, (name, action, _, fps) in enumerate(rows)
-    ]
+    whole = [number for number, hit in enumerate(hits) if (hit.first, hit.last) == (0, 1)]
+    aligned = run.align([rows[number] for number in whole]) if whole else None
+    videos = []
+    for number, (hit, (name, action, _, fps)) in enumerate(zip(hits, rows, strict=True)):
+        if aligned is not None and number in whole:
+            i = whole.index(number)
+            position, source = aligned.position(i), aligned.source(i)
+        else:
+            position, source = hit.position, _source(hit.position)
+        videos.append(RunVideo(name, action, NEW, None, fps, position, source))
+    return videos
+
+
+def _source(position: np.ndarray) -> np.ndarray:
+    """Return where prototype points are in a video with these positions; beyond it, those that it does not show."""
+    grid = np.linspace(0, 1, len(position))
+    inside = np.interp(grid, position, grid)
+    return np.where(
+        grid < position[0], grid - position[0], np.where(grid > position[-1], 1 + grid - position[-1], inside)
+    )
 
 
 def _occurrence(hit: Hit, video: RunVideo, clock: VideoClock, phases: Phases) -> Occurrence:

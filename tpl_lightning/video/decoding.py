@@ -48,7 +48,7 @@ def open_video(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"Expected a video file at {path}, but there is none.")
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), metadata_errors="replace")  # titles of old cameras are not UTF-8
     except (av.FFmpegError, OSError) as error:
         raise UserError(
             f"Expected a video that can be decoded at {path}, but it cannot be opened: {error.strerror or error}."

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners.joint import _spread
+from tpl_lightning.aligners.training_videos import enough_videos
 from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.cache.shards import ShardedCache, open_cache
@@ -193,8 +193,8 @@ def test_what_is_not_finite_is_named_with_its_file(whole, tmp_path):
 def test_a_joint_fit_takes_evenly_spread_videos(tmp_path):
     split = ["train"] * 40
     videos = VideoSet(EmbeddingCache(write_cache(tmp_path / "c.h5", videos=40, split=split)))
-    assert _spread(videos, 40) is videos
-    some = _spread(videos, 10)
+    assert enough_videos(videos, 40) is videos
+    some = enough_videos(videos, 10)
     assert len(some) == 10
     assert [int((some.action == a).sum()) for a in some.actions] == [5, 5]
     assert some.indices[0] == 0

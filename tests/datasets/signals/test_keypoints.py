@@ -14,11 +14,12 @@ from tests.signal_factory import (
 )
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.datasets.signals.deeplabcut import read_deeplabcut
-from tpl_lightning.datasets.signals.keypoints import Points, never_seen, on_the_body
+from tpl_lightning.datasets.signals.keypoints import never_seen, on_the_body
 from tpl_lightning.datasets.signals.mediapipe import read_mediapipe
 from tpl_lightning.datasets.signals.registry import import_signals
 from tpl_lightning.datasets.signals.sleap import read_sleap
 from tpl_lightning.errors import UserError
+from tpl_lightning.features.body import Points
 
 LENGTHS = {"one": 12, "two": 15}
 

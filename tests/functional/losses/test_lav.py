@@ -85,3 +85,10 @@ def test_contrast_has_a_gradient():
     embedding = torch.randn(1, 5, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64).requires_grad_()
     times = torch.linspace(0, 1, 5, dtype=torch.float64)[None]
     assert torch.autograd.gradcheck(lambda e: contrastive_idm(e, times, window=0.3, margin=50.0), embedding)
+
+
+def test_contrast_by_default_is_that_of_the_paper():
+    embedding = torch.randn(2, 12, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    times = torch.linspace(0, 1, 12, dtype=torch.float64).expand(2, -1)
+    by_default = contrastive_idm(embedding, times)
+    torch.testing.assert_close(by_default, contrastive_idm(embedding, times, window=0.15, margin=2.0), rtol=0, atol=0)

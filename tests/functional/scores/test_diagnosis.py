@@ -45,3 +45,22 @@ def test_clock_share_tells_clocks_from_latents_that_look_at_the_video():
     assert clock_share(noise, action) < 0.1
     own_pace = torch.sin(12 * _warps(6, 0.8, 4)[0]).unsqueeze(-1)
     assert clock_share(own_pace, action) < 0.6
+
+
+def test_clock_share_is_the_share_of_the_variance_that_time_explains():
+    """Of a cubic of time and a constant of each video, the cubic; actions are apart."""
+    cubic = (2 * GRID - 1) ** 3 - GRID
+    own = torch.tensor([1.0, -1.0, 0.5, -0.5], dtype=torch.float64).view(-1, 1, 1)
+    latent = torch.cat([cubic.view(1, -1, 1) + own[:2], 7 - 2 * cubic.view(1, -1, 1) + own[2:]])
+    explained = cubic.var(correction=0) * (1 + 4)
+    expected = explained / (explained + 1 + 0.25)
+    assert clock_share(latent, torch.tensor([3, 3, 8, 8])) == pytest.approx(float(expected), abs=1e-9)
+    quartic = (GRID**4).expand(2, -1).unsqueeze(-1)
+    assert 0.9 < clock_share(quartic, torch.tensor([0, 0])) < 1 - 1e-6
+
+
+def test_a_constant_latent_has_no_clock_and_no_error():
+    flat = torch.ones(2, 128, 3, dtype=torch.float64)
+    assert clock_share(flat, torch.tensor([0, 0])) == pytest.approx(1.0)
+    assert relative_icae(flat, GRID.expand(2, -1), flat) == 0
+    assert relative_icae(flat, GRID.expand(2, -1), flat + 1e-3) == pytest.approx(3e-6 / 1e-12)

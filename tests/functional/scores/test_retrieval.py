@@ -1,5 +1,8 @@
 """Search against a loop, look-up against the definition of a match."""
 
+import importlib.util
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -45,3 +48,12 @@ def test_the_typical_video_is_nearest_to_the_mean_at_each_point():
         for j in range(9)
     ]
     assert typical_videos(aligned).tolist() == expected
+
+
+def test_search_needs_no_faiss(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)  # cannot be imported
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    queries, rows = torch.tensor([[0.9], [4.0]]), torch.tensor([[0.0], [1.0], [3.0]])
+    assert nearest_rows(queries, rows).tolist() == [1, 2]
+    with pytest.raises(ImportError):
+        nearest_rows(queries, rows, backend="faiss")

@@ -1,5 +1,7 @@
 """The CPAB flow against scipy's ODE solver, finite differences and its own properties."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -407,3 +409,19 @@ def test_cell_slopes_are_the_derivative_of_the_field():
     velocity = knot_velocity(theta, num_cells=8)
     expected = torch.stack([(velocity[:, c + 1] - velocity[:, c]) * 8 for c in range(8)], 1)
     torch.testing.assert_close(cell_slopes(theta, num_cells=8), expected)
+
+
+@pytest.mark.parametrize("slope", [0.5, 1e-3, 1e-5, 1e-8, -1e-5, -0.3])
+def test_derivatives_within_a_cell_are_exact_for_slopes_of_any_size(slope):
+    """In a cell dx/dt = a x + b, so T(x) = x + (a x + b) (e^a - 1) / a; derivatives by its series in a."""
+    start, share = 0.4, 0.2
+    theta = torch.tensor([[start, start + slope, 0.0]], dtype=torch.float64)
+    points = torch.tensor([share / 2], dtype=torch.float64)
+    warped, _, jacobian = cpab_warp_jacobian(theta, points, num_cells=2, zero_boundary=False)
+    phi = sum(slope**n / math.factorial(n + 1) for n in range(20))
+    phi_slope = sum(n * slope ** (n - 1) / math.factorial(n + 1) for n in range(1, 20))
+    velocity = start + slope * share
+    assert float(warped) == pytest.approx((share + velocity * phi) / 2, abs=1e-14)
+    by_right = share * phi + velocity * phi_slope
+    by_left = (1 - share) * phi - velocity * phi_slope
+    torch.testing.assert_close(2 * jacobian[0, 0], jacobian.new_tensor([by_left, by_right, 0.0]), rtol=0, atol=1e-9)

@@ -6,6 +6,7 @@ import torch
 from scipy.optimize import least_squares
 
 from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
+from tpl_lightning.functional.warps.ends import prototype_times
 from tpl_lightning.functional.warps.least_squares import least_squares_warps
 from tpl_lightning.functional.warps.random import random_theta
 
@@ -81,3 +82,15 @@ def test_a_strong_prior_gives_the_identity_and_scale_of_weights_means_nothing():
         least_squares_warps(position, ones, num_cells=16, smoothness=1e-3),
         least_squares_warps(position, 100 * ones, num_cells=16, smoothness=1e-3),
     )
+
+
+def test_open_ends_and_warps_are_found_together():
+    theta, _ = _known(0.4, count=3)
+    ends = torch.tensor([[0.2, 0.9], [-0.1, 1.0], [0.0, 1.2]], dtype=torch.float64)
+    expected = torch.cat([theta.double(), ends], 1)
+    time = torch.linspace(0, 1, 64, dtype=torch.float64)
+    position = prototype_times(expected, time, num_cells=16)
+    weight = torch.ones_like(position)
+    found = least_squares_warps(position, weight, num_cells=16, smoothness=1e-7, corrections=8, ends=True)
+    torch.testing.assert_close(found[0, -2:], ends[0], atol=0.01, rtol=0)  # how long idle parts are is up to the warp
+    torch.testing.assert_close(prototype_times(found, time, num_cells=16), position, atol=0.01, rtol=0)

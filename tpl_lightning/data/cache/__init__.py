@@ -1,1 +1,5 @@
-"""."""
+"""The file format: reader, writer, shards that are read as one."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

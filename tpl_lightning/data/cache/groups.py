@@ -35,7 +35,11 @@ __all__ = [
     "warn_of_still",
 ]
 
-ALIASES = {"dinov2": "facebook/dinov2-base", "openclip": "laion/CLIP-ViT-L-14-laion2B-s32B-b82K"}
+ALIASES = {
+    "dinov2": "facebook/dinov2-base",
+    "openclip": "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
+    "pose": "usyd-community/vitpose-base-simple",
+}
 """Short names of models on the Hugging Face hub. OpenCLIP's checkpoints are published there for transformers too."""
 
 State = tuple[dict[str, np.ndarray], dict[str, Any]]

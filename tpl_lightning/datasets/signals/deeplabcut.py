@@ -8,9 +8,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tpl_lightning.datasets.signals.keypoints import H5_ENDINGS, Points, best_body, padded, read_keypoints, to_float
+from tpl_lightning.datasets.signals.keypoints import H5_ENDINGS, best_body, padded, read_keypoints, to_float
 from tpl_lightning.datasets.signals.recordings import Recording
 from tpl_lightning.errors import UserError
+from tpl_lightning.features import Points
 from tpl_lightning.labels import read_cells
 
 __all__ = ["read_deeplabcut"]

@@ -3,7 +3,6 @@
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ import numpy as np
 from tpl_lightning.datasets.importers.video_tree import find_annotations
 from tpl_lightning.datasets.signals.recordings import Recording, fill_gaps, find_recordings, ordered
 from tpl_lightning.errors import UserError
+from tpl_lightning.features import Points, body_size, centred_on_body
 from tpl_lightning.labels import column_name, read_cells, warn_of_names
 
 __all__ = [
     "H5_ENDINGS",
-    "Points",
     "best_body",
     "named_rows",
     "never_seen",
@@ -29,36 +28,16 @@ _DEFAULT_FPS = 30.0
 H5_ENDINGS = (".h5", ".hdf5")
 
 
-@dataclass(frozen=True)
-class Points:
-    """Key points of one body."""
-
-    names: tuple[str, ...]
-    places: np.ndarray
-    """(T, K, D) coordinates, D = 2 or 3; NaN where a point was not seen."""
-    confidence: np.ndarray
-    """(T, K), 1 where the file states none."""
-    first_frame: int = 0
-
-
-def _doubtful(points: Points, least: float) -> np.ndarray:
-    """Return where points are gaps, (T, K)."""
-    return np.logical_not((points.confidence >= least) & np.isfinite(points.places).all(axis=-1))
-
-
 def never_seen(points: Points, least: float) -> list[str]:
     """Return the names of points that have no confidence in any frame."""
-    never = np.flatnonzero(_doubtful(points, least).all(axis=0))
+    never = np.flatnonzero(points.doubtful(least).all(axis=0))
     return [points.names[k] for k in never]
 
 
 def on_the_body(points: Points, path: Path, *, least: float, gaps: str) -> np.ndarray:
     """Return coordinates relative to the body: gaps filled, less the mean over points, over the body's size.
 
-    Convention:
-        A point of less confidence than ``least`` is a gap. The centre is the mean over the points of each frame; the
-        size is the median over frames of the root mean square distance from it, one number per recording, so that
-        bending does not count as distance. A point that is never seen lies at the centre.
+    A point of less confidence than ``least`` is a gap. A point that is never seen lies at the centre.
 
     Args:
         points: The points.
@@ -72,7 +51,7 @@ def on_the_body(points: Points, path: Path, *, least: float, gaps: str) -> np.nd
     Raises:
         UserError: If no point is seen, or there are gaps and they are refused.
     """
-    doubtful = _doubtful(points, least)
+    doubtful = points.doubtful(least)
     places = np.where(doubtful[..., None], np.nan, points.places)
     seen = np.asarray(~doubtful.all(axis=0))
     if not seen.any():
@@ -81,12 +60,10 @@ def on_the_body(points: Points, path: Path, *, least: float, gaps: str) -> np.nd
     names = [name for name, known in zip(points.names, seen, strict=True) if known for _ in range(axes)]
     flat = fill_gaps(places[:, seen].reshape(count, -1), names, path, gaps=gaps)
     body = flat.reshape(count, -1, axes)
-    body = body - body.mean(axis=1, keepdims=True)
-    size = float(np.median(np.sqrt((body**2).sum(axis=-1).mean(axis=1))))
-    if not size > 0:
+    if not body_size(body) > 0:
         raise UserError(f"{path}: all points lie at one place; the body has no size.")
     result = np.zeros_like(places)
-    result[:, seen] = body / size
+    result[:, seen] = centred_on_body(body)
     return result.reshape(count, -1)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
-from tpl_lightning.features import Clip, Progress, annotate, choose_splits, video_names
+from tpl_lightning.features import Clip, Progress, annotate, choose_splits, fill_in, video_names
 from tpl_lightning.labels import doubt_of, read_annotations, warn_of_names
 from tpl_lightning.video import VideoClock
 
@@ -125,12 +125,7 @@ def fill_gaps(
         )
     if holes[:, worst].all():
         raise UserError(f"{path}: column {columns[worst]!r} holds no number; remove the column, or the recording.")
-    places = np.arange(len(values)) if times_s is None else times_s
-    filled = values.copy()
-    for channel in np.flatnonzero(holes.any(axis=0)):
-        bad = holes[:, channel]
-        filled[bad, channel] = np.interp(places[bad], places[~bad], values[~bad, channel])
-    return filled
+    return fill_in(values, holes, times_s)
 
 
 def write_recordings(

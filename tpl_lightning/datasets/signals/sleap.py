@@ -5,9 +5,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tpl_lightning.datasets.signals.keypoints import H5_ENDINGS, Points, best_body, named_rows, read_keypoints, to_float
+from tpl_lightning.datasets.signals.keypoints import H5_ENDINGS, best_body, named_rows, read_keypoints, to_float
 from tpl_lightning.datasets.signals.recordings import Recording
 from tpl_lightning.errors import UserError
+from tpl_lightning.features import Points
 
 __all__ = ["read_sleap"]
 

@@ -14,9 +14,21 @@ from torch import Tensor
 
 from tpl_lightning.functional.warps.cpab import cpab_warp, cpab_warp_jacobian, num_parameters
 
-__all__ = ["coverage", "has_open_ends", "prototype_times", "prototype_times_jacobian", "video_times", "with_ends"]
+__all__ = [
+    "between",
+    "between_ends",
+    "coverage",
+    "first_ends",
+    "has_open_ends",
+    "prototype_times",
+    "prototype_times_jacobian",
+    "video_times",
+    "with_ends",
+]
 
 _EDGE = 0.02  # of the video, over which the weight of its end frames falls
+_SHORTEST = 0.25  # part of the prototype that a video shows at least
+_LITTLE = 1e-3  # weight of the identity where a video has no frames
 _LEAST = 1e-3  # weight of a video where it is not: where nobody is, prototypes are held
 
 
@@ -98,6 +110,40 @@ def prototype_times_jacobian(theta: Tensor, times: Tensor, *, num_cells: int) ->
     found, share = begin + (end - begin) * warped, warped.unsqueeze(-1)
     jacobian = torch.cat([jacobian * (begin - end).unsqueeze(-1), 1 - share, share], -1)
     return found.clamp(0, 1), jacobian * ((found >= 0) & (found <= 1)).unsqueeze(-1)
+
+
+def between(theta: Tensor, bounds: Tensor) -> Tensor:
+    """Return theta (N, d + 2) for prototypes of which only the part within bounds (N, 2) is left.
+
+    Example:
+        >>> theta = with_ends(torch.zeros(1, 15))
+        >>> between(theta, torch.tensor([[0.5, 1.0]]))[0, -2:].tolist()  # the first half of the video is idle now
+        [-1.0, 1.0]
+    """
+    first, last = bounds.to(theta).split(1, 1)
+    return torch.cat([theta[:, :-2], (theta[:, -2:] - first) / (last - first)], 1)
+
+
+def first_ends(position: Tensor) -> Tensor:
+    """Return begin and end (N, 2) of positions (N, G): the first and last position, or extrapolated where they rest."""
+    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
+    inside = (position > 0) & (position < 1)
+    first = torch.where(inside, grid, 1.0).amin(1)
+    last = torch.maximum(torch.where(inside, grid, 0.0).amax(1), first + 0.05)
+    low, high = position[:, 0].clamp(min=0), position[:, -1].clamp(max=1)
+    slope = ((high - low) / (last - first)).clamp(0, 1 / _SHORTEST)
+    begin, end = low - slope * first * (low <= 0), high + slope * (1 - last) * (high >= 1)
+    missing = (_SHORTEST - (end - begin)).clamp(min=0) / 2
+    return torch.stack([begin - missing, end + missing], 1)
+
+
+def between_ends(position: Tensor, ends: Tensor, weight: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return where positions (N, G) lie between the ends, in [0, 1], and what that counts: little outside."""
+    grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
+    begin, end = ends.split(1, 1)
+    inside = ((position > 0) | (begin >= 0)) & ((position < 1) | (end <= 1))
+    place = torch.where(inside, ((position - begin) / (end - begin)).clamp(0, 1), grid)
+    return place, weight * torch.where(inside, 1.0, _LITTLE).to(position.dtype)
 
 
 def coverage(times: Tensor) -> Tensor:

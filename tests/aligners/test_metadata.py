@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tpl_lightning.aligners.base import check_videos, make_catalogue
+from tpl_lightning.aligners.metadata import check_videos, dataset_metadata
 from tpl_lightning.data.cache.groups import FeatureGroup
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
 from tpl_lightning.data.video_set import VideoSet
@@ -24,17 +24,17 @@ A, B = FeatureGroup("a", 2), FeatureGroup("b", 3)
 
 
 def test_other_groups_than_those_of_the_checkpoint_are_named(tmp_path):
-    catalogue = make_catalogue(write(tmp_path / "ab.h5", A, B), 5)
-    check_videos(write(tmp_path / "again.h5", A, B), catalogue)
+    metadata = dataset_metadata(write(tmp_path / "ab.h5", A, B), 5)
+    check_videos(write(tmp_path / "again.h5", A, B), metadata)
     swapped = write(tmp_path / "ba.h5", B, A)
     with pytest.raises(UserError, match=r"ba.h5: feature groups b \(3 channels\) \+ a \(2 channels\), but.*\[a,b\]"):
-        check_videos(swapped, catalogue)
-    check_videos(VideoSet(swapped.cache.choose(["a", "b"])), catalogue)
+        check_videos(swapped, metadata)
+    check_videos(VideoSet(swapped.cache.choose(["a", "b"])), metadata)
 
 
 def test_checkpoints_that_know_no_groups_go_by_the_number_of_channels(tmp_path):
-    catalogue = make_catalogue(write(tmp_path / "one.h5", FeatureGroup("c", 5)), 5)
-    del catalogue["feature_groups"]
-    check_videos(write(tmp_path / "other.h5", FeatureGroup("d", 5)), catalogue)
+    metadata = dataset_metadata(write(tmp_path / "one.h5", FeatureGroup("c", 5)), 5)
+    del metadata["feature_groups"]
+    check_videos(write(tmp_path / "other.h5", FeatureGroup("d", 5)), metadata)
     with pytest.raises(UserError, match="4 channels per frame, but the checkpoint was trained on 5"):
-        check_videos(write(tmp_path / "fewer.h5", FeatureGroup("c", 4)), catalogue)
+        check_videos(write(tmp_path / "fewer.h5", FeatureGroup("c", 4)), metadata)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners.guides import label_channels
+from tpl_lightning.aligners.label_targets import label_channels
 from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
@@ -240,7 +240,10 @@ def test_runs_of_earlier_versions_are_tested(tmp_path, make_cache):
     state = torch.load(checkpoint, weights_only=True)
     state["hyper_parameters"]["config"]["direct"] |= {"paths": 1, "metric": True, "stages": [0.1, 0.05, 0.025, 0.0125]}
     del state["hyper_parameters"]["config"]["select"], state["select"], state["strength"]
+    state["hyper_parameters"]["catalogue"] = state["hyper_parameters"].pop("metadata")
     state["joint"]["sharp"] = state["joint"].pop("prototype")
+    state["joint"]["stiffness"] = state["joint"].pop("precision")
+    state["joint"]["options"]["stages"] = state["joint"]["options"].pop("scales")
     state["joint"]["options"]["leave_one_out"], state["joint"]["options"]["tolerance"] = True, 0.003
     torch.save(state, checkpoint)
     assert main(["test", str(tmp_path / "old"), f"data.cache={path}"]) == 0
@@ -264,11 +267,13 @@ def cut_cache(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("ends", ["auto", "open"])
-def test_open_ends_find_where_cut_videos_begin(cut_cache, tmp_path, ends):
+@pytest.mark.parametrize(("method", "ends"), [("direct", "auto"), ("direct", "open"), ("tpl_plus", "auto")])
+def test_open_ends_find_where_cut_videos_begin(cut_cache, tmp_path, method, ends):
+    place = [f"data.cache={cut_cache}", f"method={method}", "refine=false", "run.progress=false"]
+    place += ["train.max_epochs=2", "data.pca=5"] if method == "tpl_plus" else []
     errors = {}
     for option in ("fixed", ends):
-        config = load_config([f"data.cache={cut_cache}", "method=direct", f"warp.ends={option}"])
+        config = load_config([*place, f"warp.ends={option}"])
         splits = split_videos(VideoSet(EmbeddingCache(cut_cache)), config.data)
         aligner = build_aligner(config, tmp_path / option)
         aligner.fit(splits.train)
