@@ -184,3 +184,12 @@ def test_arguments_are_checked():
     for theta, cells in ((torch.zeros(2, 16), 16), (torch.zeros(15), 16), (torch.zeros(2, 2, 15), [4, 8, 16])):
         with pytest.raises(ValueError, match="Expected `theta` of shape"):
             prior_energy(theta, num_cells=cells)
+
+
+@pytest.mark.parametrize("variance", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_variance_that_is_none_is_refused(variance):
+    theta = torch.zeros(2, 15)
+    with pytest.raises(ValueError, match=f"`variance` > 0, but got {variance}"):
+        cpa_covariance(16, length_scale=0.3, variance=variance)
+    with pytest.raises(ValueError, match="`variance` > 0"):
+        prior_energy(theta, length_scale=0.3, variance=variance)
