@@ -18,6 +18,7 @@ def test_actions_without_videos_count_for_nothing():
     metric = PhaseAccuracy(num_actions=4, num_channels=1)
     for index, action in enumerate((0, 1, 2)):  # 2 has no test videos
         _add(metric.update_train, action, index)
+    _add(metric.update, 1, 9, labels=torch.full((1, 6), -1))  # nothing to be right about
     _add(metric.update, 1, 10)
     _add(metric.update, 1, 11, labels=torch.tensor([[0, 0, 1, 1, 1, -1]]))  # of which one is taken for 0
     _add(metric.update, 3, 12)  # and 3 nothing to learn from

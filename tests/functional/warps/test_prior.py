@@ -193,3 +193,13 @@ def test_a_variance_that_is_none_is_refused(variance):
         cpa_covariance(16, length_scale=0.3, variance=variance)
     with pytest.raises(ValueError, match="`variance` > 0"):
         prior_energy(theta, length_scale=0.3, variance=variance)
+
+
+def test_by_default_the_prior_is_that_of_16_cells_with_ends_that_stay():
+    expected = cpa_covariance(16, length_scale=0.5, variance=0.25, zero_boundary=True)
+    assert expected.shape == (15, 15)
+    torch.testing.assert_close(cpa_covariance(), expected, rtol=0, atol=0)
+    theta = torch.randn(3, 15, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    energy = torch.einsum("bi,ij,bj->b", theta, torch.linalg.inv(expected), theta)
+    torch.testing.assert_close(prior_energy(theta), energy, rtol=1e-6, atol=0)
+    assert sample_warps(2).shape == (2, 15)
