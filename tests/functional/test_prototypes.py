@@ -88,3 +88,13 @@ def test_the_mean_of_others_leaves_out_a_part_where_there_are_others():
     torch.testing.assert_close(found[0], values[1:].mean(0))
     assert torch.equal(found[1], mean[1])  # it has no part in the mean
     assert torch.equal(found[2], mean[2])  # it is alone
+
+
+def test_a_video_alone_is_the_prototype_of_its_action():
+    values, mask = random_tensor(1, 4, 2), torch.ones(1, 4, dtype=torch.bool)
+    accumulator = PrototypeAccumulator(torch.zeros(3, 5, 2))
+    accumulator.add(values, torch.tensor([1]), mask)
+    found = accumulator.finish()
+    torch.testing.assert_close(found[1, :4], values[0].float())
+    assert (found[1, 4] == 0).all()
+    assert (found[[0, 2]] == 0).all()

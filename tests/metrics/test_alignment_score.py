@@ -70,6 +70,7 @@ def test_it_is_the_score_of_whole_videos(case, batches):
         metric.update(**rows, keep=torch.ones(len(chosen), dtype=torch.bool))
     expected = assess(*case)
     assert abs(expected.score) > 0.05
+    assert expected.score == pytest.approx(expected.agreement - 0.1 * expected.roughness)
     assert float(metric.compute()) == pytest.approx(expected.score, abs=2e-5)
 
 

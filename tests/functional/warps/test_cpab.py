@@ -425,3 +425,16 @@ def test_derivatives_within_a_cell_are_exact_for_slopes_of_any_size(slope):
     by_right = share * phi + velocity * phi_slope
     by_left = (1 - share) * phi - velocity * phi_slope
     torch.testing.assert_close(2 * jacobian[0, 0], jacobian.new_tensor([by_left, by_right, 0.0]), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("slope", [0.3, 1e-3, 1e-5, -1e-5, -0.2])
+def test_derivatives_across_cells_are_exact_for_slopes_of_any_size(slope):
+    theta = 2.5 + slope * torch.arange(7, dtype=torch.float64).unsqueeze(0)  # two to four cells in a unit of time
+    points = torch.tensor([0.02, 0.1, 0.21, 0.33], dtype=torch.float64)
+    options = {"num_cells": 6, "zero_boundary": False}
+    _, _, jacobian = cpab_warp_jacobian(theta, points, **options)
+    for k in range(7):
+        step = torch.zeros_like(theta)
+        step[0, k] = 1e-4
+        ahead, behind = (cpab_warp(theta + s * step, points, **options) for s in (1, -1))
+        torch.testing.assert_close(jacobian[..., k], (ahead - behind) / 2e-4, rtol=0, atol=2e-8)

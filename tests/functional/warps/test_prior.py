@@ -184,3 +184,22 @@ def test_arguments_are_checked():
     for theta, cells in ((torch.zeros(2, 16), 16), (torch.zeros(15), 16), (torch.zeros(2, 2, 15), [4, 8, 16])):
         with pytest.raises(ValueError, match="Expected `theta` of shape"):
             prior_energy(theta, num_cells=cells)
+
+
+@pytest.mark.parametrize("variance", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_variance_that_is_none_is_refused(variance):
+    theta = torch.zeros(2, 15)
+    with pytest.raises(ValueError, match=f"`variance` > 0, but got {variance}"):
+        cpa_covariance(16, length_scale=0.3, variance=variance)
+    with pytest.raises(ValueError, match="`variance` > 0"):
+        prior_energy(theta, length_scale=0.3, variance=variance)
+
+
+def test_by_default_the_prior_is_that_of_16_cells_with_ends_that_stay():
+    expected = cpa_covariance(16, length_scale=0.5, variance=0.25, zero_boundary=True)
+    assert expected.shape == (15, 15)
+    torch.testing.assert_close(cpa_covariance(), expected, rtol=0, atol=0)
+    theta = torch.randn(3, 15, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    energy = torch.einsum("bi,ij,bj->b", theta, torch.linalg.inv(expected), theta)
+    torch.testing.assert_close(prior_energy(theta), energy, rtol=1e-6, atol=0)
+    assert sample_warps(2).shape == (2, 15)

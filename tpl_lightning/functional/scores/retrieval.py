@@ -45,16 +45,16 @@ def nearest_rows(
     if backend == "auto":
         on_cpu = queries.device.type == "cpu"
         backend = "faiss" if on_cpu and importlib.util.find_spec("faiss") is not None else "torch"
+    # A common shift changes no distance, but a large mean would eat the digits of |x|^2 - 2 x y + |y|^2.
+    mean = rows.float().mean(0)
+    rows, queries = rows.float() - mean, queries.float() - mean
     if backend == "faiss":
         import faiss
 
         index = faiss.IndexFlatL2(rows.shape[1])
-        index.add(rows.float().contiguous().numpy())
-        return torch.from_numpy(index.search(queries.float().contiguous().numpy(), 1)[1][:, 0])
-    # |x - y|^2 / 2 without |x|^2. A common shift changes no distance, but a large mean would eat the digits.
-    mean = rows.float().mean(0)
-    rows, queries = rows.float() - mean, queries.float() - mean
-    offset = rows.square().sum(1) / 2
+        index.add(rows.contiguous().numpy())
+        return torch.from_numpy(index.search(queries.contiguous().numpy(), 1)[1][:, 0])
+    offset = rows.square().sum(1) / 2  # |x - y|^2 / 2 without |x|^2
     blocks = queries.split(max(1, _BLOCK // len(rows)))
     return torch.cat([torch.addmm(offset, block, rows.T, alpha=-1).argmin(1) for block in blocks])
 
