@@ -31,7 +31,7 @@ def test_characters_that_our_font_lacks_are_drawn_with_another(system_fonts):
     foreign = chr(min(style.known_characters(system_fonts) - own))
     assert style.font_of(foreign, False) == system_fonts
     drawn = style.text(f"a{foreign}b", 24)
-    widths = [ImageFont.truetype(path, 24) for path in (FONTS / "DejaVuSans.ttf", system_fonts)]
+    widths = [ImageFont.truetype(str(path), 24) for path in (FONTS / "DejaVuSans.ttf", system_fonts)]
     assert (
         drawn.shape[1] == round(widths[0].getlength("a") + widths[1].getlength(foreign) + widths[0].getlength("b")) + 1
     )
@@ -45,7 +45,7 @@ def test_what_no_font_has_is_no_error(system_fonts):
 
 
 def test_plain_text_looks_as_before(system_fonts):
-    font = ImageFont.truetype(FONTS / "DejaVuSans-Bold.ttf", 18)
+    font = ImageFont.truetype(str(FONTS / "DejaVuSans-Bold.ttf"), 18)
     image = Image.new("RGB", (round(font.getlength("jump 0.35 s")) + 1, sum(font.getmetrics())), style.BACKGROUND)
     ImageDraw.Draw(image).text((0, 0), "jump 0.35 s", fill=style.TEXT, font=font)
     np.testing.assert_array_equal(style.text("jump 0.35 s", 18, bold=True), np.asarray(image))

@@ -72,7 +72,7 @@ def mix(color: Color, other: Color, share: float) -> Color:
 @lru_cache(maxsize=64)
 def _font(path: Path, size: int) -> Any:
     try:
-        return ImageFont.truetype(path, size)
+        return ImageFont.truetype(str(path), size)
     except OSError:  # taken out of matplotlib, as some systems do
         return ImageFont.load_default(size)
 
