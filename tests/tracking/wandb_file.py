@@ -11,6 +11,8 @@ _BLOCK, _HEADER = 32768, 7
 
 def _payloads(path):
     data = path.read_bytes()
+    if len(data) < _HEADER:
+        return  # W&B's service has yet to begin
     assert data[:4] == b":W&B", data[:7]
     position, whole = _HEADER, b""
     while position + _HEADER <= len(data):
