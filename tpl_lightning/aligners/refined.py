@@ -22,6 +22,13 @@ class RefinedAligner(StoredAligner):
         config: The configuration.
         run_dir: Folder for the checkpoints.
 
+    Example:
+        >>> from tpl_lightning.aligners import build_aligner
+        >>> from tpl_lightning.config import load_config
+        >>> aligner = build_aligner(load_config(["method=linear", "refine=true"]), Path("runs/mine"))
+        >>> type(aligner).__name__, type(aligner.base).__name__
+        ('RefinedAligner', 'LinearAligner')
+
     Attributes:
         base: As given.
         direct: The fit that refines.

@@ -192,6 +192,13 @@ def kendall_tau_sums(
 
     Returns:
         The sum of the scores and the number of pairs, each (A,), float64 and int64.
+
+    Example:
+        >>> frames, labels = torch.tensor([[0.0], [1.0], [2.0], [0.0], [1.0]]), torch.tensor([0, 1, 1, 0, 1])
+        >>> videos = VideoRows(frames, labels, torch.tensor([3, 2]), torch.tensor([0, 0]))
+        >>> total, pairs = kendall_tau_sums(videos, num_actions=1)
+        >>> (total / pairs).round(decimals=3).tolist()
+        [0.833]
     """
     total = torch.zeros(num_actions, dtype=torch.float64, device=videos.frames.device)
     count = torch.zeros(num_actions, dtype=torch.int64, device=videos.frames.device)

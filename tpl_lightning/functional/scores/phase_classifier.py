@@ -132,6 +132,13 @@ def phase_accuracy_sums(train: VideoRows, test: VideoRows, *, num_actions: int) 
 
     Returns:
         The sum of the scores and their number, each (A,), float64 and int64.
+
+    Example:
+        >>> frames, labels = torch.tensor([[0.0], [1.0], [2.0], [0.0], [1.0]]), torch.tensor([0, 1, 1, 0, 1])
+        >>> videos = VideoRows(frames, labels, torch.tensor([3, 2]), torch.tensor([0, 0]))
+        >>> total, pairs = phase_accuracy_sums(videos, videos, num_actions=1)
+        >>> (total / pairs).round(decimals=3).tolist()
+        [1.0]
     """
     device = test.frames.device
     total = torch.zeros(num_actions, dtype=torch.float64, device=device)

@@ -11,7 +11,14 @@ __all__ = ["VideoRows"]
 
 
 class VideoRows(NamedTuple):
-    """Videos one after the other, in ascending order of their numbers, each once."""
+    """Videos one after the other, in ascending order of their numbers, each once.
+
+    Example:
+        >>> lengths, action = torch.tensor([3, 2]), torch.tensor([0, 0])
+        >>> rows = VideoRows(torch.rand(5, 4), torch.tensor([0, 1, 1, 0, 1]), lengths, action)
+        >>> rows.video.tolist(), tuple(rows.padded().shape)
+        ([0, 0, 0, 1, 1], (2, 3, 4))
+    """
 
     frames: Tensor
     """(F, C) float32."""

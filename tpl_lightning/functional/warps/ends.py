@@ -125,7 +125,14 @@ def between(theta: Tensor, bounds: Tensor) -> Tensor:
 
 
 def first_ends(position: Tensor) -> Tensor:
-    """Return begin and end (N, 2) of positions (N, G): the first and last position, or extrapolated where they rest."""
+    """Return begin and end (N, 2) of positions (N, G): the first and last position, or extrapolated where they rest.
+
+    Convention: positions T^-theta, prototype times at even video times.
+
+    Example:
+        >>> first_ends(torch.tensor([[0.0, 0.0, 0.25, 0.5, 0.75]])).tolist()  # idle for a half, as fast as the rest
+        [[-0.75, 0.75]]
+    """
     grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
     inside = (position > 0) & (position < 1)
     first = torch.where(inside, grid, 1.0).amin(1)
@@ -138,7 +145,15 @@ def first_ends(position: Tensor) -> Tensor:
 
 
 def between_ends(position: Tensor, ends: Tensor, weight: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
-    """Return where positions (N, G) lie between the ends, in [0, 1], and what that counts: little outside."""
+    """Return where positions (N, G) lie between the ends (N, 2), in [0, 1], and what that counts: little outside.
+
+    Convention: positions T^-theta, prototype times at even video times.
+
+    Example:
+        >>> place, _ = between_ends(torch.tensor([[0.25, 0.5, 0.75]]), torch.tensor([[0.25, 0.75]]))
+        >>> place.tolist()
+        [[0.0, 0.5, 1.0]]
+    """
     grid = torch.linspace(0, 1, position.shape[1], dtype=position.dtype, device=position.device)
     begin, end = ends.split(1, 1)
     inside = ((position > 0) | (begin >= 0)) & ((position < 1) | (end <= 1))
