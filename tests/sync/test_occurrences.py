@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from tpl_lightning.recognition import Hit
-from tpl_lightning.sync.occurrences import _fitted, _source
+from tpl_lightning.sync.occurrences import source_of_positions, videos_of_hits
 from tpl_lightning.video import VideoClock
 
 
@@ -24,7 +24,7 @@ def test_cut_occurrences_keep_the_warp_of_the_search():
     run, clock = Run(), VideoClock.even(100, 25.0)
     begun = np.linspace(0.4, 1.0, 20)
     hits = [Hit(0, 20, 0, 0.3, 0.4, 1.0, begun), Hit(30, 70, 1, 0.2, position=np.linspace(0, 1, 40))]
-    cut, whole = _fitted(run, np.zeros((100, 3), np.float32), clock, hits)
+    cut, whole = videos_of_hits(run, np.zeros((100, 3), np.float32), clock, hits)
     assert run.lengths == [40]
     assert (cut.action, whole.action) == ("jump", "run")
     assert cut.position is begun
@@ -36,15 +36,15 @@ def test_cut_occurrences_keep_the_warp_of_the_search():
 def test_only_cut_ones_ask_no_aligner():
     run = Run()
     hits = [Hit(80, 100, 0, 0.3, 0.0, 0.7, np.linspace(0, 0.7, 20))]
-    (cut,) = _fitted(run, np.zeros((100, 3), np.float32), VideoClock.even(100, 25.0), hits)
+    (cut,) = videos_of_hits(run, np.zeros((100, 3), np.float32), VideoClock.even(100, 25.0), hits)
     assert not hasattr(run, "lengths")
     assert cut.has_frame(np.array([0.0, 0.6, 0.9])).tolist() == [True, True, False]
-    assert _fitted(run, np.zeros((9, 3), np.float32), VideoClock.even(9, 25.0), []) == []
+    assert videos_of_hits(run, np.zeros((9, 3), np.float32), VideoClock.even(9, 25.0), []) == []
 
 
 def test_points_that_a_video_does_not_show_lie_beyond_it():
-    source = _source(np.array([0.25, 0.5, 0.75, 0.75, 1.0]))
+    source = source_of_positions(np.array([0.25, 0.5, 0.75, 0.75, 1.0]))
     np.testing.assert_allclose(source[0], -0.25)
     np.testing.assert_allclose(source[[1, 2]], [0, 0.25])
     assert np.all(np.diff(source) >= 0)
-    np.testing.assert_allclose(_source(np.linspace(0, 0.5, 3)), [0, 1, 1.5])
+    np.testing.assert_allclose(source_of_positions(np.linspace(0, 0.5, 3)), [0, 1, 1.5])

@@ -15,7 +15,15 @@ from tpl_lightning.runs import NEW, Run, RunVideo
 from tpl_lightning.sync.phases import Phases, phases_of_run
 from tpl_lightning.video import FrameDecoder, VideoClock, collect_files, probe_video, read_timed_frames, write_video
 
-__all__ = ["Recording", "find_occurrences", "find_recordings", "segment_names", "write_segments"]
+__all__ = [
+    "Recording",
+    "find_occurrences",
+    "find_recordings",
+    "segment_names",
+    "source_of_positions",
+    "videos_of_hits",
+    "write_segments",
+]
 
 _CACHES = {".h5", ".hdf5"}
 
@@ -100,13 +108,13 @@ def find_occurrences(
     model = run.action_model
     hits = find_hits(model, embeddings, clock.usual_fps, advance)
     hits = [hit for hit in hits if action in (None, model.actions[hit.action])]
-    videos = _fitted(run, embeddings, clock, hits)
+    videos = videos_of_hits(run, embeddings, clock, hits)
     phases = {name: phases_of_run(run, name) for name in {video.action for video in videos}}
     found = [_occurrence(hit, video, clock, phases[video.action]) for hit, video in zip(hits, videos, strict=True)]
     return found, clock
 
 
-def _fitted(run: Run, embeddings: np.ndarray, clock: VideoClock, hits: Sequence[Hit]) -> list[RunVideo]:
+def videos_of_hits(run: Run, embeddings: np.ndarray, clock: VideoClock, hits: Sequence[Hit]) -> list[RunVideo]:
     """Return the hits as videos with warps of their own, as the run's aligner finds them for clips.
 
     The aligner may take clips to be whole. What the recording cuts keeps the warp that the search has found for it.
@@ -124,12 +132,12 @@ def _fitted(run: Run, embeddings: np.ndarray, clock: VideoClock, hits: Sequence[
             i = whole.index(number)
             position, source = aligned.position(i), aligned.source(i)
         else:
-            position, source = hit.position, _source(hit.position)
+            position, source = hit.position, source_of_positions(hit.position)
         videos.append(RunVideo(name, action, NEW, None, fps, position, source))
     return videos
 
 
-def _source(position: np.ndarray) -> np.ndarray:
+def source_of_positions(position: np.ndarray) -> np.ndarray:
     """Return where prototype points are in a video with these positions; beyond it, those that it does not show."""
     grid = np.linspace(0, 1, len(position))
     inside = np.interp(grid, position, grid)
