@@ -6,7 +6,7 @@ al., CVPR 2023), convolutional ones the pooled last layer.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from tpl_lightning.errors import UserError, first_line
-from tpl_lightning.features.pretrained import LoadedModel
+from tpl_lightning.features.pretrained import PretrainedExtractor
 
 __all__ = ["ImageModelExtractor"]
 
@@ -81,7 +81,7 @@ class _Preparation:
         return frame[top : top + self.crop[1], left : left + self.crop[0]]
 
 
-class ImageModelExtractor:
+class ImageModelExtractor(PretrainedExtractor):
     """A transformers image model; see the head of this module.
 
     Frames are resized while they are decoded, cropped on the CPU and normalised on the device: what the model's image
@@ -98,40 +98,17 @@ class ImageModelExtractor:
         UserError: if transformers is missing, or the model is not to be had, or is no image model.
     """
 
+    kind = "image-model"
+
     def __init__(self, model: str, *, device: str = "auto", batch_size: int = 64, revision: str | None = None) -> None:
         """Load the model."""
-        self._loaded = LoadedModel(model, device=device, batch_size=batch_size, revision=revision)
+        super().__init__(model, device=device, batch_size=batch_size, revision=revision)
         self._preparation, self._num_channels = self._probe()
-
-    @property
-    def name(self) -> str:
-        """Name for the ``extractor`` attribute of a cache: the hub's id, or the name of the local folder."""
-        return self._loaded.name
 
     @property
     def num_channels(self) -> int:
         """Channels of an embedding."""
         return self._num_channels
-
-    @property
-    def num_features(self) -> int:
-        """Length of the feature vector of a frame, which is its embedding."""
-        return self._num_channels
-
-    @property
-    def on_device(self) -> bool:
-        """One network stays in one process, on one device."""
-        return True
-
-    @property
-    def identity(self) -> str:
-        """What decides the embedding of a frame."""
-        return f"image-model {self.name} {self._loaded.fingerprint}"
-
-    @property
-    def is_fitted(self) -> bool:
-        """A network learns nothing here."""
-        return True
 
     @property
     def frames_at_once(self) -> int:
@@ -146,37 +123,6 @@ class ImageModelExtractor:
         """Embed RGB frames, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, C), float32."""
         parts = [self._embed(batch) for batch in _batches(frames, self._loaded.batch_size)]
         return np.concatenate(parts) if parts else np.zeros((0, self._num_channels), dtype=np.float32)
-
-    __call__ = features
-
-    def fit(self, videos: Sequence[np.ndarray]) -> "ImageModelExtractor":
-        """Learn nothing; return the extractor itself."""
-        return self
-
-    def transform(self, features: np.ndarray) -> np.ndarray:
-        """Return the features, which are the embeddings."""
-        return features
-
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what a cache must hold to embed new videos alike: which model, and what tells its weights."""
-        return {}, {"kind": "image-model", **self._loaded.state()}
-
-    @classmethod
-    def from_state(
-        cls, parameters: Mapping[str, Any], *, device: str = "auto", batch_size: int = 64
-    ) -> "ImageModelExtractor":
-        """Load the model that a state names.
-
-        Raises:
-            UserError: if it is not to be had, or its weights are other ones now.
-        """
-        if "model" not in parameters:
-            raise UserError("Expected the state of an image model, but it does not name the model.")
-        extractor = cls(
-            str(parameters["model"]), device=device, batch_size=batch_size, revision=parameters.get("revision")
-        )
-        extractor._loaded.check(parameters)
-        return extractor
 
     def _embed(self, frames: list[np.ndarray]) -> np.ndarray:
         for index, frame in enumerate(frames):

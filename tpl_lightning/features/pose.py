@@ -6,9 +6,8 @@ the picture is followed. Runs of frames are looked at together; boxes are found 
 between.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ import torch
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.heatmaps import cut_out, network_boxes, read_heatmaps
 from tpl_lightning.features.limbs import COCO_POINTS, LEAST_CONFIDENCE, NUM_FEATURES, limb_features
-from tpl_lightning.features.pretrained import LoadedModel
+from tpl_lightning.features.pretrained import PretrainedExtractor
 from tpl_lightning.video import shrink_to
 
 __all__ = ["PoseExtractor", "body_boxes"]
@@ -32,7 +31,7 @@ _ROOM = 1.3  # of the last box, for where the person may be next
 _FAR = 3.0  # times the usual distance from the middle: a point of somebody else
 
 
-class PoseExtractor:
+class PoseExtractor(PretrainedExtractor):
     """Features of one person's pose; see the head of this module and :func:`limb_features`.
 
     Args:
@@ -45,9 +44,11 @@ class PoseExtractor:
         UserError: If transformers is missing, or the model is not to be had, or has other key points.
     """
 
+    kind = "pose"
+
     def __init__(self, model: str, *, device: str = "auto", batch_size: int = 64, revision: str | None = None) -> None:
         """Load the model."""
-        self._loaded = LoadedModel(model, device=device, batch_size=batch_size, revision=revision)
+        super().__init__(model, device=device, batch_size=batch_size, revision=revision)
         config, options = self._loaded.network.config, self._loaded.processor.to_dict()
         if getattr(config, "num_labels", None) != len(COCO_POINTS):
             raise UserError(
@@ -65,34 +66,9 @@ class PoseExtractor:
         self._has_experts = getattr(config.backbone_config, "num_experts", 1) > 1
 
     @property
-    def name(self) -> str:
-        """Name for the ``extractor`` attribute of a cache: the hub's id, or the name of the local folder."""
-        return self._loaded.name
-
-    @property
     def num_channels(self) -> int:
         """Channels of an embedding."""
         return NUM_FEATURES
-
-    @property
-    def num_features(self) -> int:
-        """Length of the feature vector of a frame, which is its embedding."""
-        return NUM_FEATURES
-
-    @property
-    def on_device(self) -> bool:
-        """One network stays in one process, on one device."""
-        return True
-
-    @property
-    def identity(self) -> str:
-        """What decides the embedding of a frame."""
-        return f"pose {self.name} {self._loaded.fingerprint}"
-
-    @property
-    def is_fitted(self) -> bool:
-        """A network learns nothing here."""
-        return True
 
     @property
     def frames_at_once(self) -> int:
@@ -107,8 +83,6 @@ class PoseExtractor:
         """Embed RGB frames of one clip, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, C), float32."""
         return limb_features(*self.keypoints(frames))
 
-    __call__ = features
-
     def keypoints(self, frames: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the person's key points (T, 17, 2) in pixels of the frames, and how sure they are (T, 17)."""
         iterator, last = iter(frames), None
@@ -121,32 +95,6 @@ class PoseExtractor:
             seen = np.flatnonzero(np.isfinite(own[:, 0]))
             last = own[seen[-1]] if len(seen) else None
         return np.concatenate([places for places, _ in found]), np.concatenate([sure for _, sure in found])
-
-    def fit(self, videos: Sequence[np.ndarray]) -> "PoseExtractor":
-        """Learn nothing; return the extractor itself."""
-        return self
-
-    def transform(self, features: np.ndarray) -> np.ndarray:
-        """Return the features, which are the embeddings."""
-        return features
-
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what a cache must hold to embed new videos alike: which model, and what tells its weights."""
-        return {}, {"kind": "pose", **self._loaded.state()}
-
-    @classmethod
-    def from_state(
-        cls, parameters: Mapping[str, Any], *, device: str = "auto", batch_size: int = 64
-    ) -> "PoseExtractor":
-        """Load the model that a state names.
-
-        Raises:
-            UserError: If it is not to be had, or its weights are other ones now.
-        """
-        revision = parameters.get("revision")
-        extractor = cls(str(parameters["model"]), device=device, batch_size=batch_size, revision=revision)
-        extractor._loaded.check(parameters)
-        return extractor
 
     def _boxes(self, pictures: torch.Tensor, last: np.ndarray | None) -> np.ndarray:
         """Return a box (T, 4) around the person in each of some pictures in a row.

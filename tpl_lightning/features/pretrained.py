@@ -2,17 +2,20 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import torch
 
 from tpl_lightning.errors import UserError, first_line
 
-__all__ = ["LoadedModel", "WeightsMissing", "is_pose_model"]
+__all__ = ["LoadedModel", "PretrainedExtractor", "WeightsMissing", "is_pose_model"]
 
 Found = TypeVar("Found")
+Own = TypeVar("Own", bound="PretrainedExtractor")
 
 _POSE = "vitpose"  # ``model_type`` of models that give key points
 
@@ -79,6 +82,91 @@ class LoadedModel:
                 f"{expected}), but found others ({self.fingerprint}); put the old weights back, or embed all "
                 "videos anew."
             )
+
+
+class PretrainedExtractor(ABC):
+    """What extractors that are one pretrained network share: they learn nothing, and their features are embeddings.
+
+    Args:
+        model: Id on the Hugging Face hub, or local folder.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
+        batch_size: Pictures per batch.
+        revision: Commit on the hub; None takes the newest.
+
+    Raises:
+        UserError: If transformers is missing, or the model is not to be had.
+    """
+
+    kind: ClassVar[str]
+    """What caches call extractors of this class."""
+
+    def __init__(self, model: str, *, device: str = "auto", batch_size: int = 64, revision: str | None = None) -> None:
+        """Load the model."""
+        self._loaded = LoadedModel(model, device=device, batch_size=batch_size, revision=revision)
+
+    @property
+    def name(self) -> str:
+        """Name for the ``extractor`` attribute of a cache: the hub's id, or the name of the local folder."""
+        return self._loaded.name
+
+    @property
+    @abstractmethod
+    def num_channels(self) -> int:
+        """Channels of an embedding."""
+
+    @property
+    def num_features(self) -> int:
+        """Length of the feature vector of a frame, which is its embedding."""
+        return self.num_channels
+
+    @property
+    def on_device(self) -> bool:
+        """One network stays in one process, on one device."""
+        return True
+
+    @property
+    def identity(self) -> str:
+        """What decides the embedding of a frame."""
+        return f"{self.kind} {self.name} {self._loaded.fingerprint}"
+
+    @property
+    def is_fitted(self) -> bool:
+        """A network learns nothing here."""
+        return True
+
+    @abstractmethod
+    def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+        """Embed RGB frames of one clip, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, C), float32."""
+
+    def __call__(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+        """Return :meth:`features`."""
+        return self.features(frames)
+
+    def fit(self: Own, videos: Sequence[np.ndarray]) -> Own:
+        """Learn nothing; return the extractor itself."""
+        return self
+
+    def transform(self, features: np.ndarray) -> np.ndarray:
+        """Return the features, which are the embeddings."""
+        return features
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return what a cache must hold to embed new videos alike: which model, and what tells its weights."""
+        return {}, {"kind": self.kind, **self._loaded.state()}
+
+    @classmethod
+    def from_state(cls: type[Own], parameters: Mapping[str, Any], *, device: str = "auto", batch_size: int = 64) -> Own:
+        """Load the model that a state names.
+
+        Raises:
+            UserError: If it is not to be had, or its weights are other ones now.
+        """
+        if "model" not in parameters:
+            raise UserError("Expected the state of an image model, but it does not name the model.")
+        revision = parameters.get("revision")
+        extractor = cls(str(parameters["model"]), device=device, batch_size=batch_size, revision=revision)
+        extractor._loaded.check(parameters)
+        return extractor
 
 
 def _device(name: str) -> torch.device:
