@@ -42,13 +42,7 @@ class LengthAligner(Aligner):
             self.positions(int(n), self.prototype_length[str(a)])
             for n, a in zip(videos.lengths, videos.action, strict=True)
         ]
-        return Alignment.from_rows(
-            video_id=videos.video_id,
-            action=videos.action,
-            split=videos.split,
-            positions=[p for p, _ in rows],
-            sources=[s for _, s in rows],
-        )
+        return Alignment.of_videos(videos, [p for p, _ in rows], [s for _, s in rows])
 
 
 class LinearAligner(LengthAligner):

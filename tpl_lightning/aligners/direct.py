@@ -109,9 +109,7 @@ class DirectAligner(StoredAligner):
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Align the training videos with one another and store the prototypes."""
-        if self.config.resume is not None and self._is_finished(train):
-            self.load(self.checkpoint)
-        else:
+        if self.config.resume is None or not self._load_finished(train):
             self.fit_from(None, train)
             self.save()
 
@@ -147,13 +145,8 @@ class DirectAligner(StoredAligner):
     def align(self, videos: VideoSet) -> Alignment:
         """Fit the warp of each video to the stored prototypes; training videos keep the warps of the joint fit."""
         theta = self._warps(videos, FrameReader(self.features()))
-        return Alignment.from_rows(
-            video_id=videos.video_id,
-            action=videos.action,
-            split=videos.split,
-            positions=warped_times(prototype_times, theta, videos.lengths, num_cells=self._num_cells()),
-            sources=self._sources(videos, theta),
-        )
+        positions = warped_times(prototype_times, theta, videos.lengths, num_cells=self._num_cells())
+        return Alignment.of_videos(videos, positions, self._sources(videos, theta))
 
     def features(self) -> Features:
         """Return what makes the features in which frames are compared."""
@@ -200,12 +193,12 @@ class DirectAligner(StoredAligner):
             model, theta = without_rests(train, start, model, theta)
         return choice, model.state(), theta.cpu(), size
 
-    def _is_finished(self, train: VideoSet) -> bool:
-        """Tell whether a resumed run has learned already all that there is to learn."""
+    def _load_finished(self, train: VideoSet) -> bool:
+        """Take what a resumed run has learned already, if that is all there is to learn; tell whether it was."""
         if not self.checkpoint.is_file() or training_checkpoint(self.checkpoint) is not None:
             return False
-        state = load_state(self.checkpoint, "joint", device=self.device)
-        check_same_cache(state["fingerprint"], train.cache.fingerprint(), self.checkpoint)
+        self.load(self.checkpoint)
+        check_same_cache(self._fitted()["fingerprint"], train.cache.fingerprint(), self.checkpoint)
         return True
 
     def _warps(self, videos: VideoSet, frames: FrameReader) -> Tensor:

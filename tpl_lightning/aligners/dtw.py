@@ -152,13 +152,7 @@ class DtwAligner(StoredAligner):
         rows = Parallel(n_jobs=_ALL_CORES, prefer="threads")(
             delayed(place)(str(action), preprocessor(videos.read(i))) for i, action in enumerate(videos.action)
         )
-        return Alignment.from_rows(
-            video_id=videos.video_id,
-            action=videos.action,
-            split=videos.split,
-            positions=[p for p, _ in rows],
-            sources=[s for _, s in rows],
-        )
+        return Alignment.of_videos(videos, [p for p, _ in rows], [s for _, s in rows])
 
     def prototype_labels(self) -> dict[str, np.ndarray]:
         """Return the stored labels A^ (L,) of each barycenter, -1 where no video voted."""

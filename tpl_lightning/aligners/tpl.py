@@ -204,13 +204,7 @@ class TPLAligner(StoredAligner):
             position, source = output.position.cpu().numpy(), output.source_position.cpu().numpy()
             positions += [position[i, :n] for i, n in enumerate(batch.lengths.tolist())]
             sources += [source[i, :n] for i, n in enumerate(prototype)]
-        return Alignment.from_rows(
-            video_id=videos.video_id,
-            action=videos.action,
-            split=videos.split,
-            positions=positions,
-            sources=sources,
-        )
+        return Alignment.of_videos(videos, positions, sources)
 
     def _device(self) -> torch.device:
         """Return where videos are aligned: where they were trained on, if it is there."""

@@ -1,5 +1,6 @@
 """The Alignment: what every aligner yields, and all that metrics, figures and commands read of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from tpl_lightning.files import check_room, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from tpl_lightning.data import VideoSet
 
 __all__ = ["Alignment", "Warp", "faced_positions", "idle_frames", "prototype_grid"]
 
@@ -142,14 +145,27 @@ class Alignment:
     source_offsets: np.ndarray
 
     @classmethod
+    def of_videos(
+        cls, videos: "VideoSet", positions: Sequence[np.ndarray], sources: Sequence[np.ndarray]
+    ) -> "Alignment":
+        """Build from what an aligner finds for each video, see :meth:`from_rows`.
+
+        Raises:
+            UserError: If a warp is not finite; names the video.
+        """
+        return cls.from_rows(
+            video_id=videos.video_id, action=videos.action, split=videos.split, positions=positions, sources=sources
+        )
+
+    @classmethod
     def from_rows(
         cls,
         *,
         video_id: np.ndarray,
         action: np.ndarray,
         split: np.ndarray,
-        positions: list[np.ndarray],
-        sources: list[np.ndarray],
+        positions: Sequence[np.ndarray],
+        sources: Sequence[np.ndarray],
     ) -> "Alignment":
         """Build from one array of prototype positions and one of source positions per video.
 
