@@ -301,12 +301,15 @@ class PathDMTAE(Autoencoder):
     def grid_times(self, theta: Tensor, *, inverse: bool = False) -> Tensor:
         """Return T^theta, or T^-theta, at the points of the shared grid, (B, G)."""
         grid = torch.linspace(0, 1, self.path.grid, dtype=theta.dtype, device=theta.device)
-        way = prototype_times if inverse else video_times
-        return way(theta[:, 0], grid, num_cells=self.path.num_cells)
+        return self._path_warp(theta, grid, inverse=inverse)
 
     def _warp(self, theta: Tensor, points: Tensor, *, inverse: bool = False) -> Tensor:
         if not has_open_ends(theta[:, 0], self.path.num_cells):
             return super()._warp(theta, points, inverse=inverse)
+        return self._path_warp(theta, points, inverse=inverse)
+
+    def _path_warp(self, theta: Tensor, points: Tensor, *, inverse: bool) -> Tensor:
+        """Return T^theta, or T^-theta, of one warp a video, whose ends may be open."""
         way = prototype_times if inverse else video_times
         return way(theta[:, 0], points, num_cells=self.path.num_cells)
 
