@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.aligners.fitting import fit
 from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.label_targets import label_channels
 from tpl_lightning.aligners.registry import build_aligner, load_aligner
@@ -29,11 +30,7 @@ SMALL = [
 
 
 def _fit(path, run_dir, *options):
-    config = load_config([f"data.cache={path}", "data.pca=5", *options])
-    splits = split_videos(VideoSet(EmbeddingCache(path)), config.data)
-    aligner = build_aligner(config, run_dir)
-    aligner.fit(splits.train)
-    return aligner, splits, config
+    return fit(path, run_dir, "data.pca=5", *options)
 
 
 def test_direct_beats_linear_by_far(tmp_path, make_cache):

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from tests.aligners.fitting import fit
 from tpl_lightning.aligners.dtw import path_positions, path_weights
-from tpl_lightning.aligners.registry import build_aligner, load_aligner
+from tpl_lightning.aligners.registry import load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation.scores import evaluate
@@ -18,11 +18,7 @@ METHODS = [["method=dba"], ["method=softdba", "dtw.gamma=0.01"], ["method=softdb
 
 
 def _fit(path, run_dir, *options):
-    config = load_config([f"data.cache={path}", "data.pca=5", *options])
-    splits = split_videos(VideoSet(EmbeddingCache(path)), config.data)
-    aligner = build_aligner(config, run_dir)
-    aligner.fit(splits.train)
-    return aligner, splits, config
+    return fit(path, run_dir, "data.pca=5", *options)
 
 
 def _paths(rows, columns, i=0, j=0):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tpl_lightning.aligners.registry import build_aligner, load_aligner
+from tests.aligners.fitting import fit
+from tpl_lightning.aligners.registry import load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.data.cache.reader import EmbeddingCache
@@ -20,11 +21,7 @@ SMALL = ["head.epochs=25", "head.hidden=16", "head.channels=6", "head.lr=0.005",
 
 
 def _fit(path, run_dir, *options):
-    config = load_config([f"data.cache={path}", *SMALL, *options])
-    splits = split_videos(VideoSet(EmbeddingCache(path)), config.data)
-    aligner = build_aligner(config, run_dir)
-    aligner.fit(splits.train)
-    return aligner, splits, config
+    return fit(path, run_dir, *SMALL, *options)
 
 
 def test_pairs_are_of_one_action():

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.aligners.fitting import fit
 from tpl_lightning.aligners.prior_choice import STRENGTHS, held_out_scores, labels_choose, select_prior
 from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
@@ -111,11 +112,7 @@ def _other_tempo(path, *, videos=24):
 
 
 def _fit(path, run_dir, *options):
-    config = load_config([f"data.cache={path}", "data.pca=5", "run.progress=false", *options])
-    splits = split_videos(VideoSet(EmbeddingCache(path)), config.data)
-    aligner = build_aligner(config, run_dir)
-    aligner.fit(splits.train)
-    return aligner, splits, config
+    return fit(path, run_dir, "data.pca=5", "run.progress=false", *options)
 
 
 def test_features_of_another_tempo_are_not_followed(tmp_path):

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.aligners.fitting import fit
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.refined import RefinedAligner
-from tpl_lightning.aligners.registry import build_aligner, load_aligner
+from tpl_lightning.aligners.registry import load_aligner
 from tpl_lightning.config.loading import load_config
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.loading.splits import split_videos
-from tpl_lightning.data.video_set import VideoSet
+from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.lit.diagnosis import in_words
@@ -23,11 +22,7 @@ QUIET = ["data.pca=5", "run.progress=false", "run.figures=false", "model.hidden=
 
 
 def _fit(path, run_dir, *options):
-    config = load_config([f"data.cache={path}", *QUIET, *options])
-    splits = split_videos(VideoSet(EmbeddingCache(path)), config.data)
-    aligner = build_aligner(config, run_dir)
-    aligner.fit(splits.train)
-    return aligner, splits
+    return fit(path, run_dir, *QUIET, *options)[:2]
 
 
 @pytest.fixture(scope="module")
