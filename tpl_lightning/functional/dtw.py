@@ -57,7 +57,8 @@ def open_costs(cost: Tensor, skip: Tensor) -> Tensor:
     """Return costs with a border all around, (N, G + 2, P + 2), so that paths through them have open ends.
 
     A path goes along the border, at ``skip`` (N,) a cell, before it enters the costs (N, G, P) and after it has left
-    them: a frame that faces the border is idle, a point that faces it is not in the video.
+    them: a frame that faces the border is idle, a point that faces it is not in the video. At least one frame faces a
+    point.
 
     Example:
         >>> open_costs(torch.ones(1, 2, 2), torch.tensor([0.5]))[0, 1].tolist()  # the first frame
@@ -67,8 +68,10 @@ def open_costs(cost: Tensor, skip: Tensor) -> Tensor:
     framed = skip.to(cost).view(-1, 1, 1).expand(count, frames + 2, points + 2).clone()
     framed[:, 1:-1, 1:-1] = cost
     framed[:, 0, 0] = framed[:, -1, -1] = 0.0
-    # There is no way around the costs.
-    framed[:, 0, -1] = framed[:, -1, 0] = _FORBIDDEN * (1 + cost.abs().amax((1, 2)))
+    # There is no way around the costs: neither through a corner nor past it.
+    forbidden = _FORBIDDEN * (1 + cost.abs().amax((1, 2))).unsqueeze(1)
+    framed[:, 0, -2:] = forbidden
+    framed[:, -2:, 0] = forbidden
     return framed
 
 
