@@ -217,56 +217,59 @@ class PathDMTAE(Autoencoder):
     Args:
         num_channels: Channels C of the embeddings.
         path: How paths are found.
-        derivative: Share of the energy of what is compared that time derivatives have.
         projection: ``none``, or ``discriminant``: axes that tell the time.
         options: Of :class:`Autoencoder`; ``num_cells`` is that of ``path``.
 
     Example:
-        >>> model = PathDMTAE(6, path=PathOptions(), latent_dim=3, encoder="linear").eval()
+        >>> model = PathDMTAE(6, path=PathOptions(derivative=0.0), latent_dim=3, encoder="linear").eval()
         >>> embeddings, lengths = torch.randn(2, 30, 6), torch.tensor([30, 20])
         >>> points, prototype = torch.tensor([25, 25]), torch.randn(2, 128, 3)
-        >>> out = model(embeddings, lengths, points, prototype=prototype, running_icae=torch.tensor(1.0))
+        >>> out = model(embeddings, lengths, points, prototype=prototype)
         >>> out.position.shape, out.source_position.shape
         (torch.Size([2, 30]), torch.Size([2, 25]))
     """
 
     aligner: PathAligner
+    running_icae: Tensor
+    """Of the training videos as they are aligned: what paths count as equal, see ``PathOptions.temperature``."""
 
     def __init__(
         self,
         num_channels: int,
         *,
         path: PathOptions,
-        derivative: float = 0.0,
         projection: str = "none",
         **options: Any,
     ) -> None:
         """Build encoder, decoder and the space of comparison."""
         super().__init__(num_channels, **{**options, "num_cells": path.num_cells})
         self.path = path
-        self.space = ComparisonSpace(self.latent_dim, derivative=derivative, discriminant=projection == "discriminant")
+        self.space = ComparisonSpace(
+            self.latent_dim, derivative=path.derivative, discriminant=projection == "discriminant"
+        )
         self.aligner = PathAligner(path)
-        self.prior = 1.0  # of the prior, see PathAligner
+        self.prior = 1.0
+        """Times the prior of paths, see :class:`~tpl_lightning.nn.path_aligner.PathAligner`."""
+        self.register_buffer("running_icae", torch.ones(()))
         if len(self.levels) > 1:
             raise ValueError("Expected one recurrence: an aligner that sees the prototype finds its warp in one pass.")
 
     def use(self, path: PathOptions) -> None:
         """Find paths in another way from now on; cells may be fewer than at first."""
-        self.path, ends = path, self.aligner.ends
+        self.path, self.space.derivative = path, path.derivative
         self.aligner = PathAligner(path)  # it has no weights
-        self.aligner.ends = ends
         self.levels = (path.num_cells,)
 
     def features(self, latent: Tensor, lengths: Tensor) -> Tensor:
         """Return what is compared: latents (B, T, D) on the grid with their derivatives, (B, G, F), not projected."""
         return self.space.beside(resample_to_size(latent, lengths, self.path.grid), self.path.sigma)
 
-    def find_theta(self, compared: Tensor, prototype: Tensor, running_icae: Tensor) -> Tensor:
+    def find_theta(self, compared: Tensor, prototype: Tensor) -> Tensor:
         """Return theta (B, d) of what is compared (B, G, K), each against a prototype (B, G, K) of its own.
 
         With open ends it is (B, d + 2), see ``functional.warps.ends``.
         """
-        theta: Tensor = self.aligner(compared, prototype, running_icae, self.prior)
+        theta: Tensor = self.aligner(compared, prototype, self.running_icae, self.prior)
         return theta
 
     def forward(
@@ -278,7 +281,6 @@ class PathDMTAE(Autoencoder):
         action: Int[Tensor, "B"] | None = None,
         *,
         prototype: Float[Tensor, "B G D"],
-        running_icae: Float[Tensor, ""],
     ) -> DMTAEOutput:
         """Encode and align.
 
@@ -289,11 +291,10 @@ class PathDMTAE(Autoencoder):
             points: P.
             action: (B,).
             prototype: (B, G, K) what each video is compared with, in the axes of comparison.
-            running_icae: Scalar, see :class:`~tpl_lightning.nn.path_aligner.PathAligner`.
         """
         latent = self.encode(embeddings, lengths, action)
         features = self.features(latent, lengths)
-        theta = self.find_theta(self.space(features), prototype, running_icae).unsqueeze(1)
+        theta = self.find_theta(self.space(features), prototype).unsqueeze(1)
         source, position = self.time_maps(theta, lengths, prototype_length, frames=embeddings.shape[1], points=points)
         aligned = sample_rows(features, self.grid_times(theta))
         return DMTAEOutput(latent, theta, aligned, source, position, latent.new_zeros(*latent.shape[:2], 0))
