@@ -13,13 +13,12 @@ def _settled(monkeypatch, chunk):
     module = path_module()
     module.fill_bank(lambda: iter([path_batch(ALL)]))
     encoded = settling.encode_videos(module.model, module.bank, lambda: iter([path_batch(ALL)]))
+    model = module.model
     identity = torch.linspace(0, 1, module.bank.times.shape[1], dtype=torch.float64).expand(len(ALL), -1)
-    module.bank.put(
-        torch.arange(len(ALL)), module.model.space.beside(encoded.latent, module.model.path.sigma), identity
-    )
-    settling.renew_axes(module.model, module.bank)
-    before = float(module.model.running_icae)
-    settling.settle(module.model, module.bank, encoded, leave_one_out=True)
+    module.bank.put(torch.arange(len(ALL)), model.space.beside(encoded.latent, model.path.sigma), identity)
+    settling.renew_axes(model, module.bank)
+    before = float(model.running_icae)
+    settling.settle(model, module.bank, encoded, leave_one_out=True)
     return before, float(module.model.running_icae), module.bank
 
 
