@@ -32,8 +32,8 @@ STEP = (2, 1)  # epoch and batch of the run at which it is stopped
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
     """Save after every step, so that runs are stopped in the middle of an epoch as well."""
-    monkeypatch.setattr(checkpoints, "_SECONDS", -1.0)
-    monkeypatch.setattr(checkpoints, "_STEPS", 1)
+    monkeypatch.setattr(checkpoints, "AT_RISK_S", -1.0)
+    monkeypatch.setattr(checkpoints, "LOOK_EVERY", 1)
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +124,14 @@ def _half_written():
 
 
 def _just_saved():
-    save = Checkpoints._save
+    save = Checkpoints.save
 
     def save_and_die(self, trainer):
         save(self, trainer)
         if trainer.current_epoch == STEP[0]:
             _kill()
 
-    Checkpoints._save = save_and_die
+    Checkpoints.save = save_and_die
 
 
 STOPS = {
@@ -199,7 +199,7 @@ def test_a_finished_run_is_not_trained_again(folder, whole, capsys):
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(folder, whole, monkeypatch):
-    monkeypatch.setattr(Checkpoints, "_save", lambda *_: None)
+    monkeypatch.setattr(Checkpoints, "save", lambda *_: None)
     assert _stop("in a step", folder, "early", "method=tpl") == -signal.SIGKILL
     assert not (folder / "runs" / "early" / "checkpoints" / "last.ckpt").exists()
     monkeypatch.undo()

@@ -23,8 +23,8 @@ from tpl_lightning.lit.stop import StopSignals
 
 __all__ = ["Checkpoints", "StepSeeds", "WholeFiles", "save_checkpoint"]
 
-_SECONDS = 15.0  # of training that a kill may cost; saving takes some hundredths
-_STEPS = 250  # between looks at the clock within an epoch: with several ranks a look is a message
+AT_RISK_S = 15.0  # of training that a kill may cost; saving takes some hundredths
+LOOK_EVERY = 250  # between looks at the clock within an epoch: with several ranks a look is a message
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -98,8 +98,8 @@ class Checkpoints(Callback):
         self._agree(trainer, is_bad=look and bool(self._is_bad))
         if is_last:
             return  # the end of the epoch comes, with its scores
-        if trainer.received_sigterm or ((batch_idx + 1) % _STEPS == 0 and self._is_due(trainer)):
-            self._save(trainer)
+        if trainer.received_sigterm or ((batch_idx + 1) % LOOK_EVERY == 0 and self._is_due(trainer)):
+            self.save(trainer)
 
     def _agree(self, trainer: Trainer, *, is_bad: bool) -> None:
         """Learn of the signals and losses of all ranks, and act on them as all do."""
@@ -123,7 +123,7 @@ class Checkpoints(Callback):
         if is_last:
             trainer._signal_connector.received_sigterm = False  # what is left is to save what was learned
         elif trainer.received_sigterm or self._is_due(trainer):
-            self._save(trainer)
+            self.save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check what others are about to save."""
@@ -136,7 +136,7 @@ class Checkpoints(Callback):
             print(f"{saved}; go on with: tpl fit resume={self.path.parent.parent}", flush=True)
 
     def _is_due(self, trainer: Trainer) -> bool:
-        due = self._last is None or time.monotonic() - self._last > _SECONDS
+        due = self._last is None or time.monotonic() - self._last > AT_RISK_S
         return bool(trainer.strategy.broadcast(due))
 
     def _check_weights(self, trainer: Trainer) -> None:
@@ -144,7 +144,8 @@ class Checkpoints(Callback):
         if not bool(torch.stack(weights).all()):
             raise self._diverged(trainer, "weight")
 
-    def _save(self, trainer: Trainer) -> None:
+    def save(self, trainer: Trainer) -> None:
+        """Save now; every rank must call this."""
         self._check_weights(trainer)
         for logger in trainer.loggers:
             logger.save()  # a log that ends before the checkpoint could not be continued
