@@ -14,12 +14,13 @@ class DirectConfig:
 
     smoothness: float = 0.1
     """Weight of the prior: mean square slope of the velocity field against the squared distance to the prototype."""
-    adapt: float = 0.05
+    empirical_bayes: float = 0.05
     """Clips in step need a stronger prior: it grows where small warps show hardly any tempo. Clean features need a
     weaker one: the last stage has what suits the warps and residuals of those before, of which this share counts as
     noise, where that is weaker than set. 0: neither."""
-    level_freedom: float = 0.4
-    """How freely a video may lie at a level of its own, 0 to 1 (its mean depends on its tempo)."""
+    offset_shrinkage: float = 0.4
+    """Shrinkage factor of each video's random offset, 0 to 1: 0: none; 1: the whole mean of its residuals is taken for
+    an offset (it depends on the tempo too)."""
     derivative: float = 0.5
     """Share of the energy of the features that their time derivatives get."""
     detail: Literal["auto", "coarse", "fine"] = "auto"
@@ -38,9 +39,9 @@ class DirectConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for key in ("smoothness", "adapt", "labels"):
+        for key in ("smoothness", "empirical_bayes", "labels"):
             require(getattr(self, key) >= 0, f"direct.{key}", "at least 0", getattr(self, key))
-        require(0 <= self.level_freedom <= 1, "direct.level_freedom", "in [0, 1]", self.level_freedom)
+        require(0 <= self.offset_shrinkage <= 1, "direct.offset_shrinkage", "in [0, 1]", self.offset_shrinkage)
         require(0 <= self.derivative < 1, "direct.derivative", "in [0, 1)", self.derivative)
         require(self.max_videos >= 2, "direct.max_videos", "at least 2", self.max_videos)
         known = ("auto", "coarse", "fine")

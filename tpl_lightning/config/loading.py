@@ -16,7 +16,7 @@ from typing import Any
 from tpl_lightning.config.check import near_miss, require
 from tpl_lightning.config.packaged import find_yaml, packaged_names
 from tpl_lightning.config.presets import PRESETS
-from tpl_lightning.config.retired import without_retired
+from tpl_lightning.config.retired import as_today
 from tpl_lightning.config.tree import Config, config_to_dict, flattened
 from tpl_lightning.config.typed import escaped, field_type, read_typed
 from tpl_lightning.errors import FileError, UserError, first_line
@@ -160,7 +160,7 @@ def load_config(
     for argument in arguments:
         if not is_file(argument):
             updates.append((_typed(argument), argument))
-    updates = [(without_retired(update, origin), origin) for update, origin in updates]
+    updates = [(as_today(update, origin), origin) for update, origin in updates]
     tree = OmegaConf.structured(Config)
     for update, origin in updates:
         tree = _merge(tree, update, origin)

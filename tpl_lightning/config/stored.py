@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning.config.loading import load_config, read_yaml
-from tpl_lightning.config.retired import is_retired
+from tpl_lightning.config.retired import RENAMED, is_retired
 from tpl_lightning.config.tree import Config, config_to_dict
 from tpl_lightning.config.typed import escaped
 from tpl_lightning.errors import UserError
@@ -37,7 +37,9 @@ def complete_config(stored: dict[str, Any], origin: str) -> dict[str, Any]:
 def _without_unknown(tree: dict[str, Any], known: dict[str, Any], prefix: str, unknown: list[str]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in tree.items():
-        if key not in known:
+        if f"{prefix}{key}" in RENAMED:
+            kept[key] = value
+        elif key not in known:
             unknown += [] if is_retired(f"{prefix}{key}") else [f"{prefix}{key}"]
         elif isinstance(value, dict) and isinstance(known[key], dict) and known[key]:
             kept[key] = _without_unknown(value, known[key], f"{prefix}{key}.", unknown)
