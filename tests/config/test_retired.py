@@ -31,5 +31,5 @@ def test_renamed_options_keep_their_values(tmp_path, capsys):
     assert load_config(["direct.adapt=0.2"]).direct.empirical_bayes == 0.2
     assert "direct.adapt=0.2: direct.adapt is called direct.empirical_bayes now." in capsys.readouterr().err
     assert load_config([str(old), "direct.offset_shrinkage=0.1"]).direct.offset_shrinkage == 0.1
-    with pytest.raises(UserError, match=r"direct\.offset_shrinkage. to be in \[0, 1\]"):
+    with pytest.raises(UserError, match=r"direct\.offset_shrinkage. to be in 0\.\.1"):
         load_config(["direct.level_freedom=2"])

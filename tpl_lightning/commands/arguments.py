@@ -1,6 +1,5 @@
 """Arguments of the commands that take a run, files and options: ``RUN FILES... key=value ...``."""
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -11,7 +10,7 @@ from tpl_lightning.commands.options import option_lines
 from tpl_lightning.config import field_type, near_miss, read_typed
 from tpl_lightning.errors import UserError, plain_warnings
 
-__all__ = ["ClipOptions", "RunOptions", "check_ending", "check_limits", "parse_options", "run_command"]
+__all__ = ["ClipOptions", "RunOptions", "check_ending", "parse_options", "run_command"]
 
 Options = TypeVar("Options")
 
@@ -83,20 +82,6 @@ def run_command(
             clips = ", or clips" if isinstance(parsed, ClipOptions) else ""
             raise UserError(f"tpl {command}: expected a run directory first{clips}: tpl {command} runs/NAME ...")
         return run(Path(names[0]), names[1:], parsed)
-
-
-def check_limits(command: str, options: object, **limits: tuple[float, float | None]) -> None:
-    """Check that options, where they are given, lie between two limits; the upper one may be missing.
-
-    Raises:
-        UserError: If one does not.
-    """
-    for key, (low, high) in limits.items():
-        value = getattr(options, key)
-        if value is None or low <= value <= (math.inf if high is None else high):
-            continue
-        wanted = f"to be at least {low:g}" if high is None else f"in {low:g}..{high:g}"
-        raise UserError(f"tpl {command}: expected `{key}` {wanted}, but got {value}.")
 
 
 def check_ending(command: str, name: str, *endings: str) -> None:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpl_lightning.commands.arguments import check_limits, parse_options
+from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.commands.embedding import check_out, writing_cache
 from tpl_lightning.commands.options import option_lines
+from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
@@ -60,9 +61,9 @@ class RenderOptions:
 
     def __post_init__(self) -> None:
         """Check what the renderer does not check itself."""
-        check_limits("render", self, seed=(0, None), tempo_strength=(0, None), size=(32, None), channels=(1, None))
-        check_limits("render", self, recordings=(0, None), num_workers=(1, None))
-        check_limits("render", self, trim=(0, _MOST_TRIMMED), lead=(0, _LONGEST_LEAD))
+        check_limits(self, seed=(0, None), tempo_strength=(0, None), size=(32, None), channels=(1, None))
+        check_limits(self, recordings=(0, None), num_workers=(1, None))
+        check_limits(self, trim=(0, _MOST_TRIMMED), lead=(0, _LONGEST_LEAD))
 
 
 def _run_recordings(options: RenderOptions) -> int:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tpl_lightning.commands.arguments import RunOptions, check_ending, check_limits, run_command
+from tpl_lightning.commands.arguments import RunOptions, check_ending, run_command
+from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical
 
@@ -46,7 +47,7 @@ class RetrieveOptions(RunOptions):
         if (self.time is None) == (self.frame is None):
             raise UserError("tpl retrieve: which instant? Say either time=SECONDS or frame=NUMBER.")
         check_ending("retrieve", self.out, ".png")
-        check_limits("retrieve", self, height=(32, 2160), columns=(1, None))
+        check_limits(self, height=(32, 2160), columns=(1, None))
 
 
 def _instant(query: "Clip", options: RetrieveOptions) -> float:

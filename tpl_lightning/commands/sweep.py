@@ -10,7 +10,7 @@ from tpl_lightning.errors import UserError, best_effort, first_line
 from tpl_lightning.files import Outputs
 
 if TYPE_CHECKING:
-    from tpl_lightning.sweep import LocalSweep, Sweep
+    from tpl_lightning.sweep import Results, Row
 
 __all__ = ["main"]
 
@@ -72,72 +72,46 @@ def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -
 
 
 def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
-    from rich.console import Console
-
     from tpl_lightning.runs import make_folder
-    from tpl_lightning.sweep import LocalSweep, best_line, read_sweep, write_best, write_table
+    from tpl_lightning.sweep import REPORT_FILES, LocalSweep, read_sweep, write_report
 
     sweep = read_sweep(path).without(overrides)
     config = sweep.base_config(overrides)
     count = count or sweep.run_cap or _COUNT
     folder = make_folder(Path(config.run.dir) / (config.run.name or f"sweep-{path.stem}"))
-    local = LocalSweep(
-        sweep, folder, [o for o in overrides if not o.startswith(("run.dir=", "run.name="))], config.seed
-    )
-    outputs = Outputs("sweep")
-    outputs.check(folder / name for name in ("sweep.md", "sweep.json", "sweep.csv", "sweep.png", "best.yaml"))
-    console = Console(stderr=True)
+    own = [override for override in overrides if not override.startswith(("run.dir=", "run.name="))]
+    local, outputs = LocalSweep(sweep, folder, own, config.seed), Outputs("sweep")
+    outputs.check(folder / name for name in REPORT_FILES)
 
-    def after_each(row: dict[str, Any]) -> None:
-        rows, best = local.rows(), local.best()
-        value = row[sweep.metric]
-        shown = row["outcome"] if value is None else f"{sweep.metric} {value:.4f} ({row['outcome']})"
-        why = f": {row['why']}" if row["why"] else ""
-        console.print(
-            f"trial {row['trial']} ({len(rows)}/{count}): {shown}{why}  {best_line(row, sweep)}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-        write_table(folder, outputs, sweep, rows, _source(rows))
-        if best is not None and best["trial"] == row["trial"]:
-            write_best(folder, outputs, best, sweep)
+    def after_each(row: "Row") -> None:
+        results = local.results()
+        value = row.outcome if row.value is None else f"{sweep.metric} {row.figure} ({row.outcome})"
+        why = f": {row.why}" if row.why else ""
+        number = f"trial {row.trial} ({len(results.rows)}/{count})"
+        print(f"{number}: {value}{why}  {results.line(row)}", file=sys.stderr, flush=True)
+        write_report(folder, outputs, results)
 
     local.run(count, after_each)
-    return _conclude(folder, outputs, sweep, local)
+    results = local.results()
+    write_report(folder, outputs, results)
+    return _conclude(folder, outputs, results)
 
 
-def _conclude(folder: Path, outputs: Outputs, sweep: "Sweep", local: "LocalSweep") -> int:
-    """Write what is known in the end, and print it."""
-    from tpl_lightning.sweep import best_line, write_best, write_plot, write_table
+def _conclude(folder: Path, outputs: Outputs, results: "Results") -> int:
+    """Print what is known in the end."""
+    from tpl_lightning.sweep import write_plot
 
-    rows, best = local.rows(), local.best()
-    table = write_table(folder, outputs, sweep, rows, _source(rows))
-    print(f"Table: {table}")
-    if best is None and not rows:
-        print("tpl: other processes run the trials of this sweep", file=sys.stderr)
-        return 0
+    print(f"Table: {folder / 'sweep.md'}")
+    best = results.best
     if best is None:
-        print("tpl: no trial came to its end", file=sys.stderr)
-        return 1
+        others = "other processes run the trials of this sweep"
+        print(f"tpl: {'no trial came to its end' if results.rows else others}", file=sys.stderr)
+        return 1 if results.rows else 0
     with best_effort("the plot is not drawn"):
-        print(f"Plot: {write_plot(folder, outputs, sweep, rows, _source(rows))}")
-    print(f"Best: {best_line(best, sweep)}")
-    shown = write_best(folder, outputs, best, sweep)
-    value = round(best[sweep.metric], 4) + 0.0  # no -0.0000
-    print(f"RESULT {sweep.metric}={value:.4f} trial={best['trial']} config={shown}")
+        print(f"Plot: {write_plot(folder, outputs, results)}")
+    print(f"Best: {results.line(best)}")
+    print(f"RESULT {results.sweep.metric}={best.figure} trial={best.trial} config={folder / 'best.yaml'}")
     return 0
-
-
-def _source(rows: list[dict[str, Any]]) -> str:
-    """Return what the trials were fitted on, as their metrics.json says."""
-    import json
-
-    for row in rows:
-        path = Path(row["run"] or "") / "metrics.json"
-        if row["outcome"] == "done" and path.is_file():
-            return str(json.loads(path.read_text(encoding="utf-8")).get("data_source", ""))
-    return "not known before a trial has come to its end"
 
 
 def _stop(*_: object) -> None:

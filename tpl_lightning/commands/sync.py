@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tpl_lightning.commands.arguments import ClipOptions, check_ending, check_limits, run_command
+from tpl_lightning.commands.arguments import ClipOptions, check_ending, run_command
 from tpl_lightning.commands.clip_runs import run_of_clips
+from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, unique_stems
 
@@ -56,8 +57,8 @@ class SyncOptions(ClipOptions):
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        check_limits("sync", self, columns=(1, None), height=(16, None), width=(16, None))
-        check_limits("sync", self, speed=(0.01, 100), fps=(1, 240))
+        check_limits(self, columns=(1, None), height=(16, None), width=(16, None))
+        check_limits(self, speed=(0.01, 100), fps=(1, 240))
         check_ending("sync", self.out, ".mp4", ".mov", ".mkv", ".avi", ".webm")
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpl_lightning.commands.arguments import ClipOptions, check_limits, run_command
+from tpl_lightning.commands.arguments import ClipOptions, run_command
 from tpl_lightning.commands.clip_runs import run_of_clips
+from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
@@ -33,7 +34,7 @@ class ViewOptions(ClipOptions):
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        check_limits("view", self, size=(32, None))
+        check_limits(self, size=(32, None))
 
 
 def run(folder: Path, names: list[str], options: ViewOptions) -> int:

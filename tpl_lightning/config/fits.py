@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tpl_lightning.config.check import require
+from tpl_lightning.config.check import check_limits, require
 
 __all__ = ["DirectConfig", "DtwConfig"]
 
@@ -39,13 +39,9 @@ class DirectConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for key in ("smoothness", "empirical_bayes", "labels"):
-            require(getattr(self, key) >= 0, f"direct.{key}", "at least 0", getattr(self, key))
-        require(0 <= self.offset_shrinkage <= 1, "direct.offset_shrinkage", "in [0, 1]", self.offset_shrinkage)
+        check_limits(self, "direct.", smoothness=(0, None), empirical_bayes=(0, None), offset_shrinkage=(0, 1))
+        check_limits(self, "direct.", labels=(0, None), max_videos=(2, None))
         require(0 <= self.derivative < 1, "direct.derivative", "in [0, 1)", self.derivative)
-        require(self.max_videos >= 2, "direct.max_videos", "at least 2", self.max_videos)
-        known = ("auto", "coarse", "fine")
-        require(self.detail in known, "direct.detail", f"one of {', '.join(known)}", self.detail)
 
 
 @dataclass(frozen=True)
@@ -62,4 +58,4 @@ class DtwConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         require(self.gamma > 0, "dtw.gamma", "above 0", self.gamma)
-        require(self.max_iter >= 1, "dtw.max_iter", "at least 1", self.max_iter)
+        check_limits(self, "dtw.", max_iter=(1, None))
