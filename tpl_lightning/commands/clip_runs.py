@@ -7,25 +7,73 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.commands.arguments import ClipOptions
-from tpl_lightning.config import Config
+from tpl_lightning.config import Config, load_config
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import canonical, file_stem
+from tpl_lightning.files import Outputs, canonical, file_stem
 
 if TYPE_CHECKING:
     from tpl_lightning.features import Clip
+    from tpl_lightning.runs import Run, RunFile
+    from tpl_lightning.sync import Clip as RunClip
 
-__all__ = ["EXTRACTOR", "find_clips", "run_of_clips"]
+__all__ = ["EXTRACTOR", "find_clips", "open_run_clips", "run_of_clips"]
 
 EXTRACTOR = "hog"
 """What embeds the clips: quick, and needs no weights."""
 
 _DONE = ("alignment.h5", "metrics.json")  # a run that has both is complete
+
+
+def open_run_clips(
+    command: str,
+    first: Path,
+    names: Sequence[str],
+    options: ClipOptions,
+    out: str | None,
+    check: "Callable[[Run, Sequence[RunFile], Outputs], object]",
+) -> "tuple[Run, list[RunClip], Outputs]":
+    """Open the videos that a command is about: of a run, or of clips, for which a run is made.
+
+    Args:
+        command: Its name.
+        first: The first of its arguments.
+        names: The others.
+        options: Its options.
+        out: What is written; None: a folder in the run's.
+        check: Given the run, the files and the guard of what is written, refuses what cannot be, before any work.
+
+    Returns:
+        The run, its clips, and the guard.
+
+    Raises:
+        UserError: As :func:`run_of_clips`; or if there are videos that cannot be read.
+    """
+    from tpl_lightning.files import report_broken
+    from tpl_lightning.runs import Run, Unreadable
+    from tpl_lightning.sync import open_clips
+
+    folder, names = run_of_clips(command, first, names, options)
+    source, target = Run(folder, cache=options.cache), out or folder / command
+
+    def tell(problems: Mapping[Path, str], total: int) -> None:
+        report_broken(list(problems.values()), total, target, Outputs(command), skip=options.skip_broken)
+
+    unreadable = Unreadable(tell)
+    files = source.files(names, action=options.action, unreadable=unreadable)
+    outputs = Outputs(command, [*(file.path for file in files), *source.cache.files])
+    check(source, files, outputs)
+    clips = open_clips(source.open(files, unreadable=unreadable), unreadable=unreadable)
+    if not clips:
+        raise UserError(f"tpl {command}: none of the videos can be read.")
+    audio = sum(clip.probe.has_audio for clip in clips)
+    if audio:
+        print(f"note: audio is dropped ({audio} of {len(clips)} files have it).", file=sys.stderr)
+    return source, clips, outputs
 
 
 def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipOptions) -> tuple[Path, list[str]]:
@@ -67,10 +115,10 @@ def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipO
         return run_dir, _readable(clips, cache, skip_broken=options.skip_broken)
     say(f"1/3 embed: {shown} with {EXTRACTOR}, {cache}")
     if not cache.is_file():
-        _embed(clips, cache, label, skip_broken=options.skip_broken, progress=options.progress)
+        _embed(clips, cache, label, options)
     kept = _readable(clips, cache, skip_broken=options.skip_broken)
     say(f"2/3 fit: method=direct, {run_dir}")
-    _fit(cache, run_dir, label, progress=options.progress)
+    _fit(cache, run_dir, label, options)
     say(f"3/3 {command}: {len(kept)} clips")
     return run_dir, kept
 
@@ -86,7 +134,7 @@ def _is_run(path: Path) -> bool:
 
 def find_clips(names: Sequence[str], action: str | None) -> list["Clip"]:
     """Find the clips and what each shows; all are training videos, for there is nothing to be tested."""
-    from tpl_lightning.features import Clip
+    from tpl_lightning.features import Clip, video_names
     from tpl_lightning.video import check_video_file, note_left_out, search_videos
 
     found: dict[Path, str] = {}
@@ -116,14 +164,9 @@ def find_clips(names: Sequence[str], action: str | None) -> list["Clip"]:
             "add one, or name the files with action=NAME if they show one action in several folders."
         )
     found = {path: shown for path, shown in found.items() if counts[shown] > 1}
-    common = os.path.commonpath([os.path.abspath(path.parent) for path in found])
-    stems = Counter(canonical(path.stem) for path in found)
-    clips = []
-    for path, shown in sorted(found.items()):
-        # Where names occur twice the folders are said, so that the run knows the file again.
-        name = path.stem if stems[canonical(path.stem)] == 1 else Path(os.path.relpath(path, common)).as_posix()
-        clips.append(Clip(name, shown, "train", path))
-    return clips
+    shows = [(shown, Path(os.path.abspath(path))) for path, shown in sorted(found.items())]
+    names = video_names(shows, Path(os.path.commonpath([path.parent for _, path in shows])))
+    return [Clip(name, shown, "train", path) for name, (path, shown) in zip(names, sorted(found.items()), strict=True)]
 
 
 def _folder_name(folder: Path) -> str:
@@ -154,7 +197,7 @@ def _fingerprint(clips: Sequence["Clip"]) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
-def _embed(clips: "Sequence[Clip]", cache: Path, dataset: str, *, skip_broken: bool, progress: bool) -> None:
+def _embed(clips: "Sequence[Clip]", cache: Path, dataset: str, options: ClipOptions) -> None:
     from tpl_lightning.features import embed_clips, make_extractor
 
     try:
@@ -164,8 +207,8 @@ def _embed(clips: "Sequence[Clip]", cache: Path, dataset: str, *, skip_broken: b
             extractor=make_extractor(EXTRACTOR),
             dataset=dataset,
             source=f"videos: {len(clips)} files of {dataset}",
-            skip_broken=skip_broken,
-            progress=progress,
+            skip_broken=options.skip_broken,
+            progress=options.progress,
             alone=True,
         )
     except OSError as error:
@@ -174,23 +217,13 @@ def _embed(clips: "Sequence[Clip]", cache: Path, dataset: str, *, skip_broken: b
         ) from error
 
 
-def _fit(cache: Path, run_dir: Path, dataset: str, *, progress: bool) -> None:
+def _fit(cache: Path, run_dir: Path, dataset: str, options: ClipOptions) -> None:
     from tpl_lightning.commands.fit import run
 
-    config = Config()
-    config = replace(
-        config,
-        method="direct",
-        data=replace(config.data, dataset=dataset, cache=str(cache)),
-        run=replace(
-            config.run,
-            dir=str(run_dir.parent),
-            name=run_dir.name,
-            wandb="disabled",
-            progress=progress,
-            figures=False,  # the video, or the page, is what was asked for
-        ),
-    )
+    # No figures: the video, or the page, is what was asked for.
+    place = {"dir": str(run_dir.parent), "name": run_dir.name, "wandb": "disabled", "figures": False}
+    data, method = {"dataset": dataset, "cache": str(cache)}, "direct"
+    config = load_config(defaults={"method": method, "data": data, "run": {**place, "progress": options.progress}})
     with contextlib.redirect_stdout(io.StringIO()):  # its table is about labels, of which there are none
         run(config)
     metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))

@@ -1,14 +1,14 @@
 """A video file behind a warp: from embedded frames to frames and seconds of the file, and its pictures in order."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.runs import RunVideo
+from tpl_lightning.runs import RunVideo, Unreadable
 from tpl_lightning.video import FrameDecoder, FrameSize, VideoClock, VideoProbe, probe_video, read_timed_frames
 
 __all__ = ["Clip", "open_clips"]
@@ -47,7 +47,7 @@ class Clip:
         """Whether the embedding has exactly the frames of the file."""
         shown, embedded = self.probe.clock, self.video.clock
         # As many even instants of a file that does not run evenly are there by chance: it was resampled.
-        by_chance = self.video.times_s is not None and embedded.is_even and not shown.is_even
+        by_chance = self.video.timed and embedded.is_even and not shown.is_even
         return shown.num_frames == embedded.num_frames and not by_chance
 
     @property
@@ -76,8 +76,8 @@ class Clip:
 
     def is_as_embedded(self) -> bool:
         """Whether the file has, as is known, the frames that were embedded at the times that they had."""
-        clock, known = self.probe.clock, self.video.times_s
-        if known is None:
+        clock, known = self.probe.clock, self.video.clock.times_s
+        if not self.video.timed:
             embedded, whole = self.video.num_frames / self.video.fps, clock.num_frames / clock.fps
             return self.is_frame_by_frame or abs(embedded - whole) <= _LENGTHS_DIFFER * whole
         nearest = np.rint(clock.frame(known)).astype(np.int64)
@@ -115,40 +115,32 @@ class Clip:
             yield picture
 
 
-def open_clips(
-    videos: list[RunVideo], *, broken: Callable[[Mapping[Path, str], int], None] | None = None
-) -> list[Clip]:
+def open_clips(videos: list[RunVideo], *, unreadable: Unreadable | None = None) -> list[Clip]:
     """Look at the files of videos; of files that are other ones than were embedded is warned.
 
     Args:
         videos: The videos.
-        broken: As in :meth:`Run.open`: told of files that cannot be read, which are left out if it returns.
+        unreadable: Collects files that cannot be read; None: the first ends all with an error.
 
     Raises:
         UserError: If a file cannot be read.
     """
     clips: list[Clip] = []
-    problems: dict[Path, str] = {}
+    unreadable = unreadable or Unreadable()
     for video in videos:
         if video.path is None:
             raise UserError(f"{video.video_id}: the run knows this video, but its file is not here; name the file.")
-        try:
-            clip = Clip(video, probe_video(video.path, known=video.times_s))
-        except UserError as error:
-            if broken is None:
-                raise
-            problems[video.path] = str(error)
-            continue
-        found = _difference(clip)
-        if found:
+        with unreadable.reading(video.path):
+            known = video.clock.times_s if video.timed else None
+            clips.append(Clip(video, probe_video(video.path, known=known)))
+    for clip in clips:
+        if found := _difference(clip):
             warnings.warn(
-                f"{video.path} is taken for video {video.video_id!r} of the run by its name, but {found}; frames are "
-                "found by their time. If it is another video, rename it to have it aligned anew.",
+                f"{clip.path} is taken for video {clip.video.video_id!r} of the run by its name, but {found}; frames "
+                "are found by their time. If it is another video, rename it to have it aligned anew.",
                 stacklevel=2,
             )
-        clips.append(clip)
-    if broken is not None and problems:
-        broken(problems, len(videos))
+    unreadable.report(len(videos))
     return clips
 
 
