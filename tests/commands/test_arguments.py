@@ -26,7 +26,7 @@ class Options(ClipOptions):
 
 
 def call(*arguments, seen=None):
-    return run_command("try", arguments, "usage: tpl try\n", Options, lambda *got: seen.append(got) or 0)
+    return run_command("try", arguments, "Try.\n\nusage: tpl try\n", Options, lambda *got: seen.append(got) or 0)
 
 
 def test_help_has_a_line_per_option_its_own_first(capsys):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tpl_lightning.commands.options import option_lines
+from tpl_lightning.commands.options import option_lines, usage_of
 from tpl_lightning.config import field_type, near_miss, read_typed
 from tpl_lightning.errors import UserError, plain_warnings
 
@@ -55,7 +55,7 @@ def parse_options(command: str, arguments: Sequence[str], options: type[Options]
 def run_command(
     command: str,
     arguments: Sequence[str],
-    usage: str,
+    doc: str | None,
     options: type[Options],
     run: Callable[[Path, list[str], Options], int],
 ) -> int:
@@ -66,7 +66,7 @@ def run_command(
     Args:
         command: Its name.
         arguments: What was typed.
-        usage: What the help says before the options.
+        doc: Docstring of its module, see :func:`usage_of`.
         options: Dataclass of the options, see :func:`parse_options`.
         run: Given the first name, the others in order, and the options.
 
@@ -74,7 +74,7 @@ def run_command(
         UserError: If the first name is missing, a key unknown, or a value of the wrong type.
     """
     if set(arguments) & {"-h", "--help"}:
-        print(usage + option_lines(options), end="")
+        print(usage_of(doc) + option_lines(options), end="")
         return 0
     with plain_warnings():
         names, parsed = parse_options(command, arguments, options)

@@ -9,17 +9,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from tpl_lightning import data, features, runs, sync, video
 from tpl_lightning.commands.arguments import ClipOptions
 from tpl_lightning.config import Config, load_config
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical, file_stem
-
-if TYPE_CHECKING:
-    from tpl_lightning.features import Clip
-    from tpl_lightning.runs import Run, RunFile
-    from tpl_lightning.sync import Clip as RunClip
 
 __all__ = ["EXTRACTOR", "find_clips", "open_run_clips", "run_of_clips"]
 
@@ -35,8 +30,8 @@ def open_run_clips(
     names: Sequence[str],
     options: ClipOptions,
     out: str | None,
-    check: "Callable[[Run, Sequence[RunFile], Outputs], object]",
-) -> "tuple[Run, list[RunClip], Outputs]":
+    check: "Callable[[runs.Run, Sequence[runs.RunFile], Outputs], object]",
+) -> "tuple[runs.Run, list[sync.Clip], Outputs]":
     """Open the videos that a command is about: of a run, or of clips, for which a run is made.
 
     Args:
@@ -54,20 +49,18 @@ def open_run_clips(
         UserError: As :func:`run_of_clips`; or if there are videos that cannot be read.
     """
     from tpl_lightning.files import report_broken
-    from tpl_lightning.runs import Run, Unreadable
-    from tpl_lightning.sync import open_clips
 
     folder, names = run_of_clips(command, first, names, options)
-    source, target = Run(folder, cache=options.cache), out or folder / command
+    source, target = runs.Run(folder, cache=options.cache), out or folder / command
 
     def tell(problems: Mapping[Path, str], total: int) -> None:
         report_broken(list(problems.values()), total, target, Outputs(command), skip=options.skip_broken)
 
-    unreadable = Unreadable(tell)
+    unreadable = runs.Unreadable(tell)
     files = source.files(names, action=options.action, unreadable=unreadable)
     outputs = Outputs(command, [*(file.path for file in files), *source.cache.files])
     check(source, files, outputs)
-    clips = open_clips(source.open(files, unreadable=unreadable), unreadable=unreadable)
+    clips = sync.open_clips(source.open(files, unreadable=unreadable), unreadable=unreadable)
     if not clips:
         raise UserError(f"tpl {command}: none of the videos can be read.")
     audio = sum(clip.probe.has_audio for clip in clips)
@@ -125,36 +118,31 @@ def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipO
 
 def _is_run(path: Path) -> bool:
     """Tell whether a path is, or was meant to be, a run directory; else it is clips."""
-    from tpl_lightning.video import is_video
-
     if path.is_dir():
         return any((path / name).exists() for name in ("config.yaml", "alignment.h5", "checkpoints"))
-    return not (path.is_file() and is_video(path))
+    return not (path.is_file() and video.is_video(path))
 
 
-def find_clips(names: Sequence[str], action: str | None) -> list["Clip"]:
+def find_clips(names: Sequence[str], action: str | None) -> list["features.Clip"]:
     """Find the clips and what each shows; all are training videos, for there is nothing to be tested."""
-    from tpl_lightning.features import Clip, video_names
-    from tpl_lightning.video import check_video_file, note_left_out, search_videos
-
     found: dict[Path, str] = {}
     left: dict[str, list[Path]] = {}
     for root in map(Path, names):
         if root.is_dir():
-            paths, out = search_videos(root)
+            paths, out = video.search_videos(root)
             more, loose = _actions_below(root, paths, action)
             out = {**out, **({"in no folder that names their action": loose} if loose else {})}
             for reason, files in out.items():
                 left.setdefault(reason, []).extend(files)
         else:
-            check_video_file(root)
+            video.check_video_file(root)
             more = {root: action or _folder_name(root.parent)}
         found |= {p: a for p, a in more.items() if not any(p.name == q.name and p.samefile(q) for q in found)}
     counts = Counter(found.values())
     alone = [path for path, shown in found.items() if counts[shown] == 1]
     if alone and len(alone) < len(found):
         left["the only one of an action"] = alone
-    note_left_out(left)
+    video.note_left_out(left)
     where = ", ".join(map(str, names))
     if not found:
         raise UserError(f"{where}: neither a run directory nor videos; give a folder of clips, or runs/NAME.")
@@ -165,8 +153,11 @@ def find_clips(names: Sequence[str], action: str | None) -> list["Clip"]:
         )
     found = {path: shown for path, shown in found.items() if counts[shown] > 1}
     shows = [(shown, Path(os.path.abspath(path))) for path, shown in sorted(found.items())]
-    names = video_names(shows, Path(os.path.commonpath([path.parent for _, path in shows])))
-    return [Clip(name, shown, "train", path) for name, (path, shown) in zip(names, sorted(found.items()), strict=True)]
+    names = features.video_names(shows, Path(os.path.commonpath([path.parent for _, path in shows])))
+    return [
+        features.Clip(name, shown, "train", path)
+        for name, (path, shown) in zip(names, sorted(found.items()), strict=True)
+    ]
 
 
 def _folder_name(folder: Path) -> str:
@@ -190,21 +181,20 @@ def _actions_below(root: Path, paths: Sequence[Path], action: str | None) -> tup
     return folders, []
 
 
-def _fingerprint(clips: Sequence["Clip"]) -> str:
+def _fingerprint(clips: Sequence["features.Clip"]) -> str:
     """Return what changes when a clip does, or what it shows; not when their folder is moved."""
     facts = sorted((clip.video_id, clip.action, clip.stamp()) for clip in clips)
     text = repr([EXTRACTOR, facts])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
-def _embed(clips: "Sequence[Clip]", cache: Path, dataset: str, options: ClipOptions) -> None:
-    from tpl_lightning.features import embed_clips, make_extractor
+def _embed(clips: "Sequence[features.Clip]", cache: Path, dataset: str, options: ClipOptions) -> None:
 
     try:
-        embed_clips(
+        features.embed_clips(
             clips,
             cache,
-            extractor=make_extractor(EXTRACTOR),
+            extractor=features.make_extractor(EXTRACTOR),
             dataset=dataset,
             source=f"videos: {len(clips)} files of {dataset}",
             skip_broken=options.skip_broken,
@@ -222,8 +212,9 @@ def _fit(cache: Path, run_dir: Path, dataset: str, options: ClipOptions) -> None
 
     # No figures: the video, or the page, is what was asked for.
     place = {"dir": str(run_dir.parent), "name": run_dir.name, "wandb": "disabled", "figures": False}
-    data, method = {"dataset": dataset, "cache": str(cache)}, "direct"
-    config = load_config(defaults={"method": method, "data": data, "run": {**place, "progress": options.progress}})
+    place |= {"progress": options.progress}
+    about = {"dataset": dataset, "cache": str(cache)}
+    config = load_config(defaults={"method": "direct", "data": about, "run": place})
     with contextlib.redirect_stdout(io.StringIO()):  # its table is about labels, of which there are none
         run(config)
     metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
@@ -231,11 +222,9 @@ def _fit(cache: Path, run_dir: Path, dataset: str, options: ClipOptions) -> None
         print(f"Warning: {warning}", file=sys.stderr)
 
 
-def _readable(clips: "Sequence[Clip]", cache: Path, *, skip_broken: bool) -> list[str]:
+def _readable(clips: "Sequence[features.Clip]", cache: Path, *, skip_broken: bool) -> list[str]:
     """Return the clips that are embedded; the others could not be read when that was done."""
-    from tpl_lightning.data import EmbeddingCache
-
-    known = {canonical(str(video)) for video in EmbeddingCache(cache).video_id}
+    known = {canonical(str(video)) for video in data.EmbeddingCache(cache).video_id}
     kept = [clip for clip in clips if canonical(clip.video_id) in known]
     broken = [clip.path for clip in clips if clip not in kept]
     if broken and not skip_broken:

@@ -1,25 +1,6 @@
-"""``tpl sync``: videos in, one video in which all move in step out."""
+"""``tpl sync``: videos in, one video in which all move in step out.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from tpl_lightning.commands.arguments import ClipOptions, check_ending, run_command
-from tpl_lightning.commands.clip_runs import open_run_clips
-from tpl_lightning.config import check_limits
-from tpl_lightning.errors import UserError
-from tpl_lightning.files import Outputs, unique_stems
-
-if TYPE_CHECKING:
-    from tpl_lightning.runs import Run, RunFile
-    from tpl_lightning.sync import Clip
-
-__all__ = ["SyncOptions", "main"]
-
-_MAX_FPS = 240.0  # slow motion of phones
-
-_USAGE = """usage: tpl sync RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
+usage: tpl sync RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
 Resample videos onto the prototype timeline of their action and show them side by side: originals above, in step below.
 Videos of the run are known by their file name; others are embedded and aligned on the spot. Without videos: all of the
 run. With several actions one file each is written. Audio is dropped. Without a run the clips (a folder of one action,
@@ -27,6 +8,21 @@ or of action folders) are embedded and aligned first; that is kept below runs/ a
 example: tpl sync clips/ out=synced.mp4
          tpl sync runs/first clips/ out=synced.mp4 action=deadlift speed=0.5
 """
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tpl_lightning import features, runs, sync
+from tpl_lightning.commands.arguments import ClipOptions, check_ending, run_command
+from tpl_lightning.commands.clip_runs import open_run_clips
+from tpl_lightning.config import check_limits
+from tpl_lightning.errors import UserError
+from tpl_lightning.files import Outputs, unique_stems
+
+__all__ = ["SyncOptions", "main"]
+
+_MAX_FPS = 240.0  # slow motion of phones
 
 
 @dataclass(frozen=True)
@@ -61,28 +57,25 @@ class SyncOptions(ClipOptions):
 
 
 def _write_action(
-    run: "Run", action: str, clips: "list[Clip]", out: Path, options: SyncOptions, outputs: Outputs
+    run: "runs.Run", action: str, clips: "list[sync.Clip]", out: Path, options: SyncOptions, outputs: Outputs
 ) -> int:
     """Write the grid of one action, and maybe its videos one by one; return how many of the latter."""
-    from tpl_lightning.features import Progress
-    from tpl_lightning.sync import Grid, elapsed, make_clock, plan_layout, separate_targets, write_separate
-
-    clock = make_clock(run, action, clips, options.reference)
+    clock = sync.make_clock(run, action, clips, options.reference)
     rates = sorted(clip.probe.clock.usual_fps for clip in clips)
     fps = options.fps or min(rates[len(rates) // 2], _MAX_FPS)  # one that a video has, so that it moves evenly
     longest = max(clip.duration_s for clip in clips)
     size = {"columns": options.columns, "height": options.height, "width": options.width}
-    layout = plan_layout(clips, panels=1 + options.originals, **size)
-    alone = elapsed(clock.duration_s, fps, options.speed)
-    shown = elapsed(max(longest, clock.duration_s), fps, options.speed) if options.originals else alone
-    grid = Grid(run, clips, clock=clock, layout=layout, elapsed_s=shown)
+    layout = sync.plan_layout(clips, panels=1 + options.originals, **size)
+    alone = sync.elapsed(clock.duration_s, fps, options.speed)
+    shown = sync.elapsed(max(longest, clock.duration_s), fps, options.speed) if options.originals else alone
+    grid = sync.Grid(run, clips, clock=clock, layout=layout, elapsed_s=shown)
     count = len(shown) + options.separate * len(clips) * len(alone)
-    with Progress(f"Writing frames of {action}", count, enabled=options.progress) as bar:
+    with features.Progress(f"Writing frames of {action}", count, enabled=options.progress) as bar:
         with outputs.writing(out) as part:
             grid.write(part, fps, bar)
         if options.separate:
-            targets = separate_targets(out.with_suffix(""), [clip.video.video_id for clip in clips])
-            write_separate(targets, clips, clock, alone, fps, outputs, bar)
+            targets = sync.separate_targets(out.with_suffix(""), [clip.video.video_id for clip in clips])
+            sync.write_separate(targets, clips, clock, alone, fps, outputs, bar)
     return options.separate * len(clips)
 
 
@@ -97,16 +90,14 @@ def _targets(out: Path, actions: Iterable[str]) -> dict[str, Path]:
 
 def run(folder: Path, names: list[str], options: SyncOptions) -> int:
     """Write one synced video per action."""
-    from tpl_lightning.sync import separate_targets
-
     targets: dict[str, Path] = {}
 
-    def check(_: "Run", files: "Sequence[RunFile]", outputs: Outputs) -> None:
+    def check(_: "runs.Run", files: "Sequence[runs.RunFile]", outputs: Outputs) -> None:
         targets.update(_targets(Path(options.out), [file.action for file in files]))
         outputs.check(targets.values())
         for action, target in targets.items() if options.separate else ():
             members = [file.video_id for file in files if file.action == action]
-            outputs.check(separate_targets(target.with_suffix(""), members))
+            outputs.check(sync.separate_targets(target.with_suffix(""), members))
 
     source, clips, outputs = open_run_clips("sync", folder, names, options, options.out, check)
     actions = sorted({clip.video.action for clip in clips})
@@ -123,4 +114,4 @@ def run(folder: Path, names: list[str], options: SyncOptions) -> int:
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("sync", arguments, _USAGE, SyncOptions, run)
+    return run_command("sync", arguments, __doc__, SyncOptions, run)
