@@ -15,14 +15,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning import reports, runs
+from tpl_lightning import data, reports, runs
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
-from tpl_lightning.commands.data import open_data
 from tpl_lightning.commands.options import options_help, usage_of
+from tpl_lightning.commands.shared import open_data
 from tpl_lightning.config import Config, config_to_dict, differences, flattened, load_config, to_yaml
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.files import Outputs
@@ -148,7 +149,8 @@ def run(config: Config) -> int:
     for row in plan:
         _row_tree(config, row, config.seed)
     command = table_command(config)
-    cache, config = open_data(config)
+    cache, usable = data.usable_groups(open_data(config), config.data)
+    config = replace(config, data=replace(usable, cache=str(cache.path)))
     folder = runs.make_folder(Path(config.run.dir) / (config.run.name or f"bench-{cache.name}"))
     outputs = Outputs("bench")
     outputs.check(folder / name for name in ("bench.md", "bench.json", "bench.png"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tpl_lightning import data, datasets, features, labels, video
 from tpl_lightning.commands.arguments import parse_options
@@ -32,9 +32,9 @@ class EmbedOptions:
     """Phases or key events: a .json, .csv or .eaf file, or a folder of .eaf (penn_action: of .npy)."""
     dataset: str | None = None
     """Name of the data set; empty: the name of the file."""
-    dtype: str | None = None
+    dtype: Literal["float16", "float32"] | None = None
     """float16 or float32 in the cache; empty: float16, of signals float32."""
-    gaps: str = "interpolate"
+    gaps: Literal["interpolate", "refuse"] = "interpolate"
     """Signals: interpolate or refuse what is missing."""
     camera: str | None = None
     """lerobot: a camera to embed with the extractor, beside state and action."""
@@ -150,11 +150,7 @@ def merge(arguments: list[str]) -> int:
 def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]:
     """Return paths and options; what names an existing file is a path, even with an equals sign in it."""
     inputs, options = parse_options(f"cache {command}", arguments, EmbedOptions)
-    if options.gaps not in ("interpolate", "refuse"):
-        raise UserError(f"Expected gaps=interpolate or gaps=refuse, but got {options.gaps!r}.")
     video.check_fps(options.fps)
-    if options.dtype not in (None, "float16", "float32"):
-        raise UserError(f"Expected dtype=float16 or float32, but got {options.dtype!r}.")
     return inputs, options
 
 

@@ -50,11 +50,8 @@ def _check(
     source: "runs.Run", recordings: "list[sync.Recording]", targets: list[Path], options: FindOptions
 ) -> Outputs:
     """Refuse what cannot be done before any work; return the guard of what is written."""
-    if options.action is not None and options.action not in source.actions:
-        raise UserError(
-            f"action={options.action}: the run {source.folder} has no such action; there are: "
-            f"{', '.join(source.actions)}."
-        )
+    if options.action is not None:
+        source.check_action(options.action)
     outputs = Outputs("find", [*(recording.path for recording in recordings), *source.cache.files])
     outputs.check([path for target in targets for path in (target, target.with_suffix(".png"))])
     if options.clips is not None:

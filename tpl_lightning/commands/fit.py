@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning import aligners, data, evaluation, functional, lit, reports, runs, sync, tracking
-from tpl_lightning.commands.data import open_data
 from tpl_lightning.commands.options import options_help, usage_of
 from tpl_lightning.commands.resume import load_fit_config
+from tpl_lightning.commands.shared import flat_scores, open_data
 from tpl_lightning.config import Config
 from tpl_lightning.errors import best_effort
 
@@ -43,17 +43,6 @@ def _other_rows(
     if isinstance(aligner, aligners.RefinedAligner):
         found[config.method] = aligner.base.align(videos)
     return {row: evaluation.evaluate(own, videos, features=features, raw=False) for row, own in found.items()}
-
-
-def _flat(scores: "dict[str, evaluation.Scores]", method: str) -> dict[str, Any]:
-    """Flatten to metrics.json keys: the method's own bare, the baselines' with their name in front."""
-    flat: dict[str, Any] = {}
-    for name, row in scores.items():
-        prefix = "" if name == method else f"{name}/"
-        flat |= {f"{prefix}{key}": value for key, value in row.overall.items()}
-        for action, values in row.per_action.items():
-            flat |= {f"{prefix}{key}/{action}": value for key, value in values.items()}
-    return flat
 
 
 def _validation_scores(alignment: "evaluation.Alignment", videos: "data.VideoSet") -> dict[str, float]:
@@ -106,7 +95,8 @@ def _log_pictures(run_dir: Path, metrics: dict[str, Any], wandb_run: "tracking.W
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    cache, config = open_data(config, most_frames=_CHECKED_FRAMES)
+    cache, usable = data.usable_groups(open_data(config, most_frames=_CHECKED_FRAMES), config.data)
+    config = replace(config, data=replace(usable, cache=str(cache.path)))
     splits = data.split_videos(data.VideoSet(cache), config.data)
     config = lit.with_epochs(config, len(splits.train))
     with runs.open_run_directory(config) as run_dir:
@@ -135,11 +125,11 @@ def _fit_and_score(config: Config, splits: "data.Splits", run_dir: Path, wandb_r
     seconds_align = time.perf_counter() - start
     alignment.save(run_dir / "alignment.h5")  # before anything is measured on it
     own = evaluation.evaluate(alignment, videos, features=features)
-    scores = _other_rows(config, run_dir, splits.train, videos, features, aligner)
-    name = config.method + (reports.REFINED if config.method in scores else "")
-    scores[name] = own
+    rows = _other_rows(config, run_dir, splits.train, videos, features, aligner)
+    scores = {**rows, config.method + (reports.REFINED if config.method in rows else ""): own}
     metrics = {
-        **_flat(scores, name),
+        **flat_scores(own),
+        **{key: value for row, found in rows.items() for key, value in flat_scores(found, f"{row}/").items()},
         "seconds/fit": seconds_fit,
         "seconds/align": seconds_align,
         **_origin(config, splits),

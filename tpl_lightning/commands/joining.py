@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from tpl_lightning import data, features
 from tpl_lightning.commands.arguments import parse_options
@@ -18,7 +19,7 @@ class JoinOptions:
 
     out: str | None = None
     """The cache to write."""
-    missing: str = "refuse"
+    missing: Literal["refuse", "drop"] = "refuse"
     """Videos of the first cache that another lacks: refuse, or drop them."""
     overwrite: bool = False
     """Replace a cache that is there."""
@@ -31,8 +32,6 @@ def join(arguments: list[str]) -> int:
     paths, options = parse_options("cache join", arguments, JoinOptions)
     if len(paths) < 2 or options.out is None:
         raise UserError("tpl cache join: expected two caches or more: tpl cache join A.h5 B.h5 out=AB.h5.")
-    if options.missing not in ("refuse", "drop"):
-        raise UserError(f"tpl cache join: expected missing=refuse or drop, but got {options.missing!r}.")
     places = [Path(path).resolve() for path in paths]
     twice = next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:

@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpl_lightning import aligners, data, datasets, evaluation, reports, runs
+from tpl_lightning import aligners, data, evaluation, reports, runs
 from tpl_lightning.commands.options import usage_of
-from tpl_lightning.config import Config, config_to_dict, load_config
+from tpl_lightning.commands.shared import flat_scores, open_data
+from tpl_lightning.config import Config, changed, config_to_dict, load_config
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.runs import find_cache
 
@@ -49,20 +50,16 @@ def _stored_config(path: Path) -> dict[str, Any]:
 
 _AUTO = "action=auto"
 # What the weights depend on: an evaluation that changed them would be of another model.
-_FIXED = ("method", "warp", "model", "dtw", "dtan", "direct", "head")
+_FIXED = (
+    *("method", "warp.", "model.", "dtw.", "dtan.", "direct.", "head."),
+    *("data.center", "data.scale", "data.pca", "data.group_weights"),
+)
 
 
 def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -> None:
-    current = config_to_dict(config)
-    for options in (current, stored):
-        options["direct"] = {**options["direct"], "device": None}  # of the machine, not of the model
-    for key in _FIXED:
-        if current[key] != stored[key]:
-            raise UserError(f"{path}: was trained with {key}={stored[key]}; leave `{key}` out, or fit a new run.")
-    for key in ("center", "scale", "pca", "group_weights"):
-        if current["data"][key] != stored["data"][key]:
-            value = stored["data"][key]
-            raise UserError(f"{path}: was trained with data.{key}={value}; leave `data.{key}` out, or fit a new run.")
+    for key, (was, _) in changed(stored, config_to_dict(config)).items():
+        if key.startswith(_FIXED) and key != "direct.device":  # which is of the machine, not of the model
+            raise UserError(f"{path}: was trained with {key}={was}; leave `{key}` out, or fit a new run.")
 
 
 def _recognised(videos: "data.VideoSet", folder: Path, *, every: bool) -> "tuple[data.VideoSet, float | None]":
@@ -131,8 +128,7 @@ def run(path: Path, arguments: list[str]) -> int:
 
     run_dir = path.resolve().parent.parent
     config = _read_config(path, run_dir, [argument for argument in arguments if argument != _AUTO])
-    cache = data.open_cache(datasets.find_or_make_cache(config.data, progress=config.run.progress), config.data.groups)
-    cache.validate()
+    cache = open_data(config)
     data.warn_of_still(cache)
     name = config.run.name or f"{run_dir.name}-test-{cache.name}"
     config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
@@ -148,13 +144,17 @@ def run(path: Path, arguments: list[str]) -> int:
     with runs.open_run_directory(config) as run_dir:
         alignment.save(run_dir / "alignment.h5")  # before anything is measured on it
         scores = evaluation.evaluate(alignment, videos, prototypes=stored_labels)
-        metrics = {**scores.overall, "seconds/align": seconds, "method": config.method, "checkpoint": str(path)}
-        for action, values in scores.per_action.items():
-            metrics |= {f"{key}/{action}": value for key, value in values.items()}
-        if accuracy is not None:
-            metrics["test/action_accuracy"] = accuracy
-        about = {"data_source": source, "cache": str(cache.path), "videos/test": len(videos)}
-        runs.write_metrics(run_dir, {**metrics, **about})
+        metrics = {
+            **flat_scores(scores),
+            "seconds/align": seconds,
+            "method": config.method,
+            "checkpoint": str(path),
+            **({} if accuracy is None else {"test/action_accuracy": accuracy}),
+            "data_source": source,
+            "cache": str(cache.path),
+            "videos/test": len(videos),
+        }
+        runs.write_metrics(run_dir, metrics)
     with best_effort("the table is not shown"):
         reports.print_scores({config.method: scores}, source)
     print(f"Run directory: {run_dir}")

@@ -39,8 +39,6 @@ class TransferOptions(RunOptions):
 
     def __post_init__(self) -> None:
         """Check endings and that options go together."""
-        if self.what not in _ENDINGS:
-            raise UserError(f"tpl transfer: expected what=labels or what=progress, but got {self.what}.")
         if self.out is not None:
             check_ending(f"transfer what={self.what}", self.out, *_ENDINGS[self.what])
         if self.what == "progress" and (self.labels is not None or self.source is not None):

@@ -3,7 +3,7 @@ from .fits import DirectConfig
 from .loading import is_file, load_config, read_yaml, split_argument
 from .packaged import find_yaml, packaged_names
 from .runs import DataConfig
-from .stored import complete_config, differences, load_run_config, save_config, to_yaml
+from .stored import changed, complete_config, differences, load_run_config, save_config, to_yaml
 from .tree import Config, config_to_dict, flattened, nested
 from .typed import field_type, read_typed
 
@@ -11,6 +11,7 @@ __all__ = [
     "Config",
     "DataConfig",
     "DirectConfig",
+    "changed",
     "check_limits",
     "complete_config",
     "config_to_dict",

@@ -11,7 +11,7 @@ from tpl_lightning.config.tree import Config, config_to_dict, flattened, nested
 from tpl_lightning.config.typed import escaped
 from tpl_lightning.errors import UserError
 
-__all__ = ["complete_config", "differences", "load_run_config", "save_config", "to_yaml"]
+__all__ = ["changed", "complete_config", "differences", "load_run_config", "save_config", "to_yaml"]
 
 
 def _load_stored(stored: Mapping[str, Any], origin: str) -> Config:
@@ -49,11 +49,18 @@ def load_run_config(path: Path) -> Config:
     return _load_stored(read_yaml(path), str(path))
 
 
+def changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the options, by dotted keys, that are not the same in two trees, with both values; None where missing."""
+    before, after = ({key: value for key, value in flattened(tree).items() if value != {}} for tree in (was, now))
+    both = {key: (before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys())}
+    return {key: (one, other) for key, (one, other) in both.items() if one != other}
+
+
 def differences(config: Config) -> dict[str, Any]:
     """Return the options, nested, that are not as their method has them: the method itself and what was given."""
-    usual = flattened(config_to_dict(load_config([f"method={config.method}"])))
-    flat = flattened(config_to_dict(config)).items()
-    return nested({key: value for key, value in flat if key == "method" or usual.get(key) != value})
+    usual = config_to_dict(load_config([f"method={config.method}"]))
+    found = changed(usual, config_to_dict(config))
+    return nested({"method": config.method, **{key: now for key, (_, now) in found.items()}})
 
 
 def to_yaml(tree: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tpl_lightning import features
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs.file_search import UNNAMED
 from tpl_lightning.runs.run_video import NEW, RunFile, RunVideo, Unreadable, clock_of
@@ -96,19 +97,19 @@ class NewVideos:
 
     def _embed(self, files: Sequence[RunFile], unreadable: Unreadable, total: int) -> list[RunFile]:
         """Embed files as the run's videos were, and return those that could be."""
-        from tpl_lightning.features import Progress, embed_video, extractor_of_cache
-
         cache, left = self.run.cache, [file for file in files if file.path not in self._embedded]
         rows = {file.path: self._row_of_cache(file) for file in left}
         held = {path: row for path, row in rows.items() if row is not None}
         self._embedded |= {path: (cache.read(row), clock_of(cache, row)) for path, row in held.items()}
         left = [file for file in left if file.path not in self._embedded]
         if left:
-            extractor = extractor_of_cache(cache)
-        with Progress("Embedding new videos", len(left), enabled=len(left) > _MANY) as bar:
+            extractor = features.extractor_of_cache(cache)
+        with features.Progress("Embedding new videos", len(left), enabled=len(left) > _MANY) as bar:
             for file in left:
                 with unreadable.reading(file.path):
-                    self._embedded[file.path] = embed_video(file.path, extractor, fps=self.thinned_fps(file.path))
+                    self._embedded[file.path] = features.embed_video(
+                        file.path, extractor, fps=self.thinned_fps(file.path)
+                    )
                 bar.advance()
         unreadable.report(total)
         return [file for file in files if file.path in self._embedded]

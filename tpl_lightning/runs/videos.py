@@ -6,10 +6,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tpl_lightning import aligners, features, recognition
 from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet, open_cache
 from tpl_lightning.errors import FileError, UserError
@@ -19,9 +19,6 @@ from tpl_lightning.runs.file_search import find_files
 from tpl_lightning.runs.new_videos import NewVideos
 from tpl_lightning.runs.run_video import RunFile, RunVideo, Unreadable, clock_of
 from tpl_lightning.video import VideoClock
-
-if TYPE_CHECKING:
-    from tpl_lightning.recognition import ActionModel
 
 __all__ = ["Run"]
 
@@ -100,12 +97,10 @@ class Run:
         return int(self.alignment.prototype_length[self.alignment.action == action][0])
 
     @cached_property
-    def action_model(self) -> "ActionModel":
+    def action_model(self) -> "recognition.ActionModel":
         """What tells the run's actions apart, learned from its training videos as the run has aligned them."""
-        from tpl_lightning.recognition import ActionModel
-
         rows = np.flatnonzero(self.alignment.split == "train")
-        return ActionModel(
+        return recognition.ActionModel(
             self.videos_of(rows), [self.alignment.source(row) for row in rows.tolist()], self.config.data
         )
 
@@ -179,8 +174,6 @@ class Run:
         Args:
             rows: Name, action, embeddings (L_i, C) and frames per second of each.
         """
-        from tpl_lightning.aligners import restore_aligner
-
         with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
             target = Path(folder) / "new.h5"
             with EmbeddingCacheWriter(
@@ -194,14 +187,14 @@ class Run:
             ) as writer:
                 for video_id, action, embeddings, fps in rows:
                     writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=fps)
-            aligner = restore_aligner(self.folder / "checkpoints", self.config, self.alignment)
+            aligner = aligners.restore_aligner(self.folder / "checkpoints", self.config, self.alignment)
             return aligner.align(VideoSet(EmbeddingCache(target)))
 
     def embed_recording(self, path: Path, advance: Callable[[int], None]) -> tuple[np.ndarray, VideoClock]:
         """Embed a long recording, scene by scene, as the run's videos were; see ``features.embed_recording``."""
-        from tpl_lightning.features import embed_recording, extractor_of_cache
-
-        return embed_recording(path, extractor_of_cache(self.cache), fps=self._new.thinned_fps(path), advance=advance)
+        return features.embed_recording(
+            path, features.extractor_of_cache(self.cache), fps=self._new.thinned_fps(path), advance=advance
+        )
 
     def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
         """Find files and their warps: :meth:`files`, then :meth:`open`."""
