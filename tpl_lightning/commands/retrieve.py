@@ -51,13 +51,13 @@ def _instant(query: "sync.Clip", options: RetrieveOptions) -> float:
     """Return the embedded frame that is asked about."""
     import numpy as np
 
-    times = query.probe.clock.times_s
+    times = query.shown.times_s
     if options.frame is not None:
         if not 0 <= options.frame < len(times):
             raise UserError(f"frame={options.frame}: {query.path} has frames 0 to {len(times) - 1}.")
         return float(query.embedded_frame(times[options.frame]))
     assert options.time is not None
-    end = query.duration_s + 1 / query.probe.clock.usual_fps
+    end = query.duration_s + 1 / query.shown.usual_fps
     if not 0 <= options.time <= end:
         raise UserError(f"time={options.time:g}: {query.path} lasts from 0 to {end:.2f} s.")
     return float(query.embedded_frame(np.array(options.time)))

@@ -61,7 +61,7 @@ def _write_action(
 ) -> int:
     """Write the grid of one action, and maybe its videos one by one; return how many of the latter."""
     clock = sync.make_clock(run, action, clips, options.reference)
-    rates = sorted(clip.probe.clock.usual_fps for clip in clips)
+    rates = sorted(clip.shown.usual_fps for clip in clips)
     fps = options.fps or min(rates[len(rates) // 2], _MAX_FPS)  # one that a video has, so that it moves evenly
     longest = max(clip.duration_s for clip in clips)
     size = {"columns": options.columns, "height": options.height, "width": options.width}

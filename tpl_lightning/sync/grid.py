@@ -121,7 +121,7 @@ class Grid:
         last = clip.video.num_frames - 1
         frame = clip.embedded_frame(np.minimum(self.elapsed_s, clip.duration_s)).clip(0, last)
         # The last frame is on screen for as any other.
-        ended = self.elapsed_s > clip.duration_s + 1 / clip.probe.clock.usual_fps
+        ended = self.elapsed_s > clip.duration_s + 1 / clip.shown.usual_fps
         time, faces = clip.video.prototype_time(frame), clip.video.acts(frame)
         return _Row(clip.file_frame(frame), time, clip.seconds(frame), ended, faces)
 

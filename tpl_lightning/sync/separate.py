@@ -66,7 +66,7 @@ def write_separate(
         with outputs.writing(target) as part:
             pictures = zip(clip.pictures(frames), there, strict=True)
             write_video(part, counted((x if own else dimmed(x) for x, own in pictures), bar), fps)
-        shown = clip.probe.clock.times_s[frames]
+        shown = clip.shown.times_s[frames]
         columns = zip(time.tolist(), frames.tolist(), shown.tolist(), there, strict=True)
         rows += [
             (
