@@ -12,8 +12,7 @@ from tests.run_factory import code_picture, make_run, read_code, write_clip
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
-from tpl_lightning.video import VideoClock
-from tpl_lightning.video import decoding as video_decode
+from tpl_lightning.video import VideoClock, probe
 from tpl_lightning.video.files import VideoReader
 from tpl_lightning.video.probe import probe_video
 
@@ -159,11 +158,14 @@ def test_times_that_are_known_spare_decoding(tmp_path, monkeypatch):
     count = sum(1 for _ in times)
     whole = probe_video(path)
     decoded = []
-    monkeypatch.setattr(
-        video_decode,
-        "_rising",
-        lambda frames, step, of=video_decode._rising: (decoded.append(f) or f for f in of(frames, step)),
-    )
+
+    class Counted(probe.FrameDecoder):
+        def __iter__(self):
+            for frame in super().__iter__():
+                decoded.append(frame)
+                yield frame
+
+    monkeypatch.setattr(probe, "FrameDecoder", Counted)
     quick = probe_video(path, known=times.clock.times_s)
     assert len(decoded) == 1
     assert (count, quick.width, quick.codec) == (10, whole.width, whole.codec)

@@ -257,7 +257,7 @@ def refuse_with_cache(actions: Any, labels: Any) -> None:
 def training_videos(
     embeddings: Any, actions: Any, labels: Any, config: Config
 ) -> tuple[VideoSet, VideoSet | None, Labels]:
-    """Return the videos to train on and those to validate with, and what phases are called; see ``Synchronizer.fit``."""
+    """Return the videos to train on and those to validate with, and how phases are called, as ``fit`` does."""
     stored = stored_videos(embeddings)
     if stored is not None:
         refuse_with_cache(actions, labels)
