@@ -29,11 +29,11 @@ METRICS = {
 }
 DIRECT = {
     "all parts": "",
-    "without the prior": "direct.smoothness=0 direct.adapt=0",
-    "the prior is not adapted": "direct.adapt=0",
+    "without the prior": "direct.smoothness=0 direct.empirical_bayes=0",
+    "the prior is not adapted": "direct.empirical_bayes=0",
     "without time derivatives": "direct.derivative=0",
-    "levels are not free": "direct.level_freedom=0",
-    "levels are free": "direct.level_freedom=1",
+    "levels are not free": "direct.offset_shrinkage=0",
+    "levels are free": "direct.offset_shrinkage=1",
     "8 cells": "warp.num_cells=8",
     "32 cells": "warp.num_cells=32",
     "16 components": "data.pca=16",

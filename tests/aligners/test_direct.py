@@ -80,7 +80,7 @@ def test_refinement_starts_from_the_network_and_is_stored(tmp_path, make_cache):
 
 
 @pytest.mark.parametrize(
-    "option", ["direct.smoothness=.3", "direct.derivative=.2", "direct.level_freedom=0", "warp.num_cells=8"]
+    "option", ["direct.smoothness=.3", "direct.derivative=.2", "direct.offset_shrinkage=0", "warp.num_cells=8"]
 )
 def test_options_change_the_fit_and_keep_it_good(tmp_path, make_cache, option):
     path = make_cache(tmp_path / "c.h5", videos=16)

@@ -152,7 +152,7 @@ def test_a_group_that_failed_is_left_out_of_a_fit_with_a_note(two, tmp_path, cap
         (["a.h5", "out=c.h5"], "expected two caches or more"),
         (["a.h5", "b.h5"], "expected two caches or more"),
         (["a.h5", "a.h5", "out=c.h5"], "a.h5: given twice"),
-        (["a.h5", "b.h5", "out=c.h5", "missing=ignore"], "missing=refuse or drop"),
+        (["a.h5", "b.h5", "out=c.h5", "missing=ignore"], "expected one of refuse, drop"),
         (["a.h5", "b.h5", "out=b.h5", "overwrite=true"], "b.h5"),
         (["a.h5", "none.h5", "out=c.h5"], "none.h5: no such embedding cache"),
     ],

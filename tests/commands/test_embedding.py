@@ -79,7 +79,7 @@ def test_shards_are_merged_by_command(folder, tmp_path, capsys, monkeypatch):
         (["embed", "nowhere", "out=x.h5"], "nowhere"),
         (["embed", "nowhere.csv", "out=x.h5"], "no such list"),
         (["embed", "clips", "out=x.npz"], "ends in .h5"),
-        (["embed", "clips", "out=x.h5", "dtype=int8"], "float16 or float32"),
+        (["embed", "clips", "out=x.h5", "dtype=int8"], "expected one of float16, float32"),
         (["embed", "clips", "out=x.h5", "fps=0"], "positive `fps`"),
         (["embed", "clips", "out=x.h5", "fps=.nan"], "positive `fps`"),
         (["embed", "clips", "out=x.h5", "fps=fast"], "wrong value for `fps`"),

@@ -12,7 +12,7 @@ import torch
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
 from tpl_lightning.lit import checkpoints
-from tpl_lightning.lit.checkpoints import Checkpoints, StepSeeds
+from tpl_lightning.lit.checkpoints import StepSeeds
 
 TINY = [
     "train.max_epochs=4",
@@ -124,14 +124,14 @@ def _half_written():
 
 
 def _just_saved():
-    save = Checkpoints.save
+    save = checkpoints.save_checkpoint
 
-    def save_and_die(self, trainer):
-        save(self, trainer)
+    def save_and_die(trainer, path):
+        save(trainer, path)
         if trainer.current_epoch == STEP[0]:
             _kill()
 
-    Checkpoints.save = save_and_die
+    checkpoints.save_checkpoint = save_and_die
 
 
 STOPS = {
@@ -199,7 +199,7 @@ def test_a_finished_run_is_not_trained_again(folder, whole, capsys):
 
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(folder, whole, monkeypatch):
-    monkeypatch.setattr(Checkpoints, "save", lambda *_: None)
+    monkeypatch.setattr(checkpoints, "save_checkpoint", lambda *_: None)
     assert _stop("in a step", folder, "early", "method=tpl") == -signal.SIGKILL
     assert not (folder / "runs" / "early" / "checkpoints" / "last.ckpt").exists()
     monkeypatch.undo()

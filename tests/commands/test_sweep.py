@@ -23,7 +23,7 @@ SWEEPS = sorted((ROOT / "experiments" / "sweeps").glob("*.yaml"))
 
 
 def _agent_command(raw, values):
-    """The words that an agent of W&B runs for one trial (wandb/wandb_agent.py, Agent._command_run)."""
+    """The words that an agent of W&B runs for one trial (wandb/wandb_agent.py)."""
     from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
     macros = create_sweep_command_args({"args": {name: {"value": value} for name, value in values.items()}})

@@ -161,8 +161,8 @@ def test_audio_is_dropped_with_a_note(run, folder, tmp_path, capsys):
     [
         (["out=o.gif"], "expected `out` to end in"),
         (["out=README.txt/o.mp4", "height=40"], "README.txt/o.mp4: cannot be written (README.txt is a file)"),
-        (["speed=0"], "expected `speed` in 0.01..100"),
-        (["columns=0"], "expected `columns` to be at least 1"),
+        (["speed=0"], "`speed` to be in 0.01..100"),
+        (["columns=0"], "`columns` to be at least 1"),
         (["fps=fast"], "wrong value for `fps`"),
         (["reference=nobody"], "not among the videos (jump_0, jump_1, jump_2, jump_3)"),
         (["height=2000"], "players take at most 4096"),

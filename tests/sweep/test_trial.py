@@ -50,7 +50,7 @@ def test_why_a_trial_failed_is_its_last_line(tmp_path, monkeypatch):
 def test_metrics_are_looked_up_in_both_files(tmp_path):
     (tmp_path / "metrics.json").write_text('{"quality/score": 0.5, "val/plp": null}')
     (tmp_path / "metrics.csv").write_text("epoch,step,quality/score,train/loss\n0,0,0.7,3\n1,1,0.6,2\n")
-    found = {name: trial.metric_of_run(tmp_path, name)[0] for name in ("quality/score", "best/score", "train/loss")}
+    found = {name: trial.metric_of_run(tmp_path, name) for name in ("quality/score", "best/score", "train/loss")}
     assert found == {"quality/score": 0.5, "best/score": 0.7, "train/loss": 2.0}
     for name in ("val/plp", "val/loss"):
         with pytest.raises(TrialFailed, match=name):

@@ -12,7 +12,7 @@ from tests.run_factory import code_picture, make_run, read_code, write_clip
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
-from tpl_lightning.video import decoding as video_decode
+from tpl_lightning.video import VideoClock, probe
 from tpl_lightning.video.files import VideoReader
 from tpl_lightning.video.probe import probe_video
 
@@ -21,7 +21,8 @@ av = pytest.importorskip("av")
 
 def video_of(path, length, fps, name="v"):
     line = np.linspace(0, 1, length)
-    return RunVideo(name, "jump", "train", path, fps, line.astype(np.float32), np.linspace(0, 1, 30, dtype=np.float32))
+    warp = line.astype(np.float32), np.linspace(0, 1, 30, dtype=np.float32)
+    return RunVideo(*warp, name, "jump", "train", VideoClock.even(length, fps), path)
 
 
 def write_uneven(path, ticks):
@@ -120,7 +121,7 @@ TICKS = [0, 2, 4, 6, 30, 60, 90, 92, 94, 100]
 
 
 def with_times(path, times, fps):
-    return replace(video_of(path, len(times), fps), times_s=np.array(times))
+    return replace(video_of(path, len(times), fps), clock=VideoClock(np.array(times), stated_fps=fps), timed=True)
 
 
 def test_a_resampled_row_is_the_frame_that_was_embedded(tmp_path):
@@ -144,7 +145,7 @@ def test_only_what_was_embedded_is_taken_without_a_word(tmp_path):
             open_clips([replace(with_times(path, known, fps), file_bytes=size)])
     for known, size_then, found in (
         (times * 1.3, size, "lasts 1.11 s"),
-        (np.append(times, 1.1), size, r"\(10 frames\), and 1.22 s \(11 frames\) were embedded"),
+        (np.append(times, 1.1), size, r"\(10 frames\), and 1.21 s \(11 frames\) were embedded"),
         (times, size + 1, f"has {size} bytes, and {size + 1} when it was embedded"),
     ):
         with pytest.warns(UserWarning, match=f"v.mp4 is taken for video 'v' of the run by its name, but .*{found}"):
@@ -157,11 +158,14 @@ def test_times_that_are_known_spare_decoding(tmp_path, monkeypatch):
     count = sum(1 for _ in times)
     whole = probe_video(path)
     decoded = []
-    monkeypatch.setattr(
-        video_decode,
-        "_rising",
-        lambda frames, step, of=video_decode._rising: (decoded.append(f) or f for f in of(frames, step)),
-    )
+
+    class Counted(probe.FrameDecoder):
+        def __iter__(self):
+            for frame in super().__iter__():
+                decoded.append(frame)
+                yield frame
+
+    monkeypatch.setattr(probe, "FrameDecoder", Counted)
     quick = probe_video(path, known=times.clock.times_s)
     assert len(decoded) == 1
     assert (count, quick.width, quick.codec) == (10, whole.width, whole.codec)

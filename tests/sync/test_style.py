@@ -18,7 +18,7 @@ def system_fonts(monkeypatch, tmp_path):
     (tmp_path / "broken.ttf").write_text("no font")
     found = [str(tmp_path / "broken.ttf"), str(FONTS / "STIXNonUni.ttf")]
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: found)
-    caches = (style._system_fonts, style.font_of, style.text)
+    caches = (style.system_fonts, style.font_of, style.text)
     for cache in caches:
         cache.cache_clear()
     yield Path(found[1])

@@ -15,6 +15,7 @@ from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.label_files import LABEL_COLUMNS, label_targets, write_labels
 from tpl_lightning.sync.phases import Phases
 from tpl_lightning.sync.transfer import LabelledVideo, PhaseSpan, carry_labels
+from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.files import VideoReader
 
 STRENGTHS = (0.0, 0.6, -0.6, 0.4)
@@ -146,7 +147,7 @@ def test_without_labels_the_way_out_is_named(tmp_path, capsys):
 
 def test_elan_files_of_videos_that_share_names(tmp_path):
     grid = np.linspace(0, 1, 4)
-    shared = {"split": "train", "path": None, "fps": 10.0, "position": grid, "source": grid}
+    shared = {"split": "train", "clock": VideoClock.even(4, 10.0), "position": grid, "source": grid}
     videos = [RunVideo(video_id=f"{action}/take 1.5.mp4", action=action, **shared) for action in ("jump", "turn")]
     span = PhaseSpan("up", 0, 0.0, 0.4, 0, 4, 1.0)
     written = write_labels(tmp_path / "l.eaf", [LabelledVideo(video, ("up",), 4, 10.0, (span,)) for video in videos])
@@ -173,7 +174,7 @@ def test_seconds_go_out_and_come_back_frame_by_frame(tmp_path, kind, start, fps,
     rng = np.random.default_rng(0)
     position = np.sort(rng.uniform(size=count))
     clock, names = reader.clock, ("up", "top", "down")
-    video = RunVideo("v", "a", "train", path if has_file else None, clock.fps, position, position, clock.times_s)
+    video = RunVideo(position, position, "v", "a", "train", clock, path if has_file else None, timed=True)
     phases = Phases(names, np.repeat([0, 1, 2], [9, 3, 8]), np.ones(20))
     (out,) = write_labels(tmp_path / "l.csv", [carry_labels(video, phases)])
     spans = read_annotations(out).spans("v", names)
@@ -221,7 +222,7 @@ def test_eaf_files_have_names_of_their_own():
 
 def test_what_xml_cannot_hold_is_replaced(tmp_path):
     grid = np.linspace(0, 1, 4)
-    video = RunVideo(video_id="v", action="a", split="train", path=None, fps=10.0, position=grid, source=grid)
+    video = RunVideo(grid, grid, "v", "a", "train", VideoClock.even(4, 10.0))
     span = PhaseSpan("up\x0bx\udce9", 0, 0.0, 0.4, 0, 4, 1.0)
     (path,) = write_labels(tmp_path / "l.eaf", [LabelledVideo(video, ("up",), 4, 10.0, (span,))])
     values = [item.text for item in ElementTree.parse(path).iter("ANNOTATION_VALUE")]

@@ -38,8 +38,8 @@ class Browser:
 
     def __init__(self, folder: Path, *, width=1200, height=800):
         self.width, self.height = width, height
-        to_read, self._out = os.pipe()
-        self._in, to_write = os.pipe()
+        to_read, self.pipe_out = os.pipe()
+        self.pipe_in, to_write = os.pipe()
         # Chromium reads commands from descriptor 3 and writes answers to 4.
         command = [
             "bash",
@@ -53,41 +53,41 @@ class Browser:
             "--remote-debugging-pipe",
             "about:blank",
         ]
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             command, pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         os.close(to_read)
         os.close(to_write)
-        self._number, self._buffer, self._session = 0, b"", None
+        self.number, self.buffer, self.session = 0, b"", None
         targets = self.call("Target.getTargets")["targetInfos"]
         target = next(t["targetId"] for t in targets if t["type"] == "page")
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.resize(width, height)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._process.terminate()
-        self._process.wait(10)
-        os.close(self._out)
-        os.close(self._in)
+        self.process.terminate()
+        self.process.wait(10)
+        os.close(self.pipe_out)
+        os.close(self.pipe_in)
 
     def call(self, method, **params):
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._out, json.dumps(message).encode() + b"\0")
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.pipe_out, json.dumps(message).encode() + b"\0")
         while True:
-            while b"\0" not in self._buffer:
-                part = os.read(self._in, 1 << 20)
+            while b"\0" not in self.buffer:
+                part = os.read(self.pipe_in, 1 << 20)
                 if not part:
                     raise RuntimeError("Chromium has ended")
-                self._buffer += part
-            line, self._buffer = self._buffer.split(b"\0", 1)
+                self.buffer += part
+            line, self.buffer = self.buffer.split(b"\0", 1)
             answer = json.loads(line)
-            if answer.get("id") == self._number:
+            if answer.get("id") == self.number:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]

@@ -178,7 +178,7 @@ class DirectAligner(StoredAligner):
         if grown >= _WORTH_TELLING:
             found.append(
                 "The videos are nearly in step, or the features tell little of their tempo: the prior that holds warps "
-                f"back is {grown:.0f} times as set (direct.adapt=0: as set)."
+                f"back is {grown:.0f} times as set (direct.empirical_bayes=0: as set)."
             )
         return found
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tpl_lightning.config import Config, load_config
-from tpl_lightning.data import ArrayCache, EmbeddingCache, VideoSet, open_cache
+from tpl_lightning.config import Config, flattened, load_config, nested
+from tpl_lightning.data import ArrayCache, EmbeddingCache, VideoSet, open_cache, split_videos
 from tpl_lightning.errors import UserError
 
 __all__ = [
@@ -20,8 +20,11 @@ __all__ = [
     "read_options",
     "refuse_with_cache",
     "stored_videos",
+    "training_videos",
 ]
 
+_CHECKED_FRAMES = 5_000_000  # of a cache that are read before a fit
+_DEFAULT_ACTION = "action"  # where callers do not name one
 _ELSEWHERE = {
     "method": "Synchronizer(method=...)",
     "data.cache": "fit(PATH)",
@@ -42,20 +45,12 @@ def read_options(method: str, options: Mapping[str, Any] | None, seed: int | Non
     """
     if options is not None and not isinstance(options, Mapping):
         raise UserError(f"Expected `options` to be a dict of dotted keys, but got {options!r}.")
-    tree: dict[str, Any] = {"method": method}
-    for key, value in (options or {}).items():
-        if key in _ELSEWHERE:
-            raise UserError(f"options: {key} is not given here, but by {_ELSEWHERE[key]}.")
-        *above, last = str(key).split(".")
-        place = tree
-        for name in above:
-            place = place.setdefault(name, {})
-            if not isinstance(place, dict):
-                raise UserError(f"options: `{key}` is below another option; give one of them.")
-        if isinstance(value, Mapping):
-            place.setdefault(last, {}).update(value)
-        else:
-            place[last] = value.item() if isinstance(value, np.generic) else value
+    given = flattened({str(key): value for key, value in (options or {}).items()})
+    for key, place in _ELSEWHERE.items():
+        if key in given:
+            raise UserError(f"options: {key} is not given here, but by {place}.")
+    plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in given.items()}
+    tree = nested({"method": method, **plain})
     if seed is not None:
         tree["seed"] = seed
     return load_config(defaults=tree, origin="options")
@@ -257,3 +252,23 @@ def refuse_with_cache(actions: Any, labels: Any) -> None:
             f"`{name}` are not given with a cache, which has its own; some of its actions are chosen by "
             'options={"data.actions": [...]}.'
         )
+
+
+def training_videos(
+    embeddings: Any, actions: Any, labels: Any, config: Config
+) -> tuple[VideoSet, VideoSet | None, Labels]:
+    """Return the videos to train on and those to validate with, and how phases are called, as ``fit`` does."""
+    stored = stored_videos(embeddings)
+    if stored is not None:
+        refuse_with_cache(actions, labels)
+        stored.cache.validate(most_frames=_CHECKED_FRAMES)
+        if isinstance(embeddings, VideoSet):
+            return stored.with_split(np.full(len(stored), "train")), None, Labels(stored.phase_names)
+        splits = split_videos(stored, config.data)
+        return splits.train, splits.val if len(splits.val) else None, Labels(stored.phase_names)
+    videos = read_arrays(embeddings, least=2)
+    named = action_of_each(_DEFAULT_ACTION if actions is None else actions, len(videos))
+    if labels is None:
+        return array_videos(videos, named, None, None), None, Labels({})
+    names, numbers = Labels.learn(labels, named, [len(video) for video in videos])
+    return array_videos(videos, named, numbers, names), None, names

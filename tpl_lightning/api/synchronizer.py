@@ -1,42 +1,22 @@
 """The estimator: every method of the command line behind fit, transform and align."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from tpl_lightning.aligners import Aligner, StoredAligner, build_aligner, restore_aligner
-from tpl_lightning.api.inputs import (
-    Labels,
-    action_of_each,
-    array_videos,
-    digest_of,
-    read_arrays,
-    read_options,
-    refuse_with_cache,
-    stored_videos,
-)
-from tpl_lightning.config import Config, differences, flattened, save_config
-from tpl_lightning.data import ArrayCache, Preprocessor, VideoSet, split_videos
+from tpl_lightning.aligners import Aligner
+from tpl_lightning.api.fitted import Fitted, warped
+from tpl_lightning.api.inputs import read_options, training_videos
+from tpl_lightning.config import Config, differences, flattened
+from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import Alignment, Quality, assess, evaluate, voted_labels
-from tpl_lightning.files import load_state, save_state
-from tpl_lightning.functional import resample
-from tpl_lightning.lit import with_epochs
-from tpl_lightning.runs import Run, write_metrics
+from tpl_lightning.evaluation import Alignment, evaluate
 
 __all__ = ["Synchronizer"]
-
-_CHECKED_FRAMES = 5_000_000  # of a cache that are read before a fit
-_DEFAULT_ACTION = "action"  # where callers do not name one
-_STATE = "synchronizer.ckpt"
 
 
 class Synchronizer(TransformerMixin, BaseEstimator):
@@ -71,7 +51,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         {'1': 23, '2': 25}
     """
 
-    _aligner: Aligner | None
+    _fitted: Fitted
 
     def __init__(
         self,
@@ -97,21 +77,12 @@ class Synchronizer(TransformerMixin, BaseEstimator):
             UserError: If an option is unknown, or the videos cannot be aligned; a ``ValueError``.
         """
         config = self._read_config()
-        train, val, names = self._training_videos(embeddings, actions, labels, config)
+        train, val, names = training_videos(embeddings, actions, labels, config)
         for action in train.actions:
             count = int((train.action == action).sum())
             if count < 2:
                 raise UserError(f"action {action!r} has {count} training videos (1 sample), but aligning needs 2.")
-        config = with_epochs(config, len(train))
-        with TemporaryDirectory(prefix="tpl-") as folder, _manners():
-            aligner = build_aligner(config, Path(folder))
-            aligner.fit(train, val)
-            files = _contents(Path(folder, "checkpoints"))
-        alignment = aligner.align(train)
-        quality = assess(alignment, train, aligner.features() or Preprocessor.fit(train, config.data))
-        self._learn(config, aligner, files, names)
-        self._look_at(train, alignment, aligner, quality)
-        return self
+        return self._keep(Fitted.fit(config, train, val, names))
 
     def fit_transform(self, embeddings: Any, actions: Any = None, labels: Any = None) -> Any:  # type: ignore[override]
         """Fit, then warp the same videos; of a cache all of its videos."""
@@ -127,7 +98,8 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         Raises:
             UserError: If an action is unknown, or the embeddings have other channels than those that were fitted.
         """
-        return self._align(self._videos(embeddings, actions))
+        videos = self._videos(embeddings, actions)
+        return self._fitted.align(videos)
 
     def transform(self, embeddings: Any, actions: Any = None) -> Any:
         """Return the embeddings of each video on its prototype timeline, U_i ∘ T^theta_i (L, C), a list.
@@ -135,9 +107,9 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         After ``set_output(transform="pandas")``: one table with a row for each point, by video and prototype time.
         """
         videos = self._videos(embeddings, actions)
-        alignment = self._align(videos)
-        warped = [_warped(videos.read(i), alignment.source(i)) for i in range(len(videos))]
-        return _as_table(warped, alignment) if getattr(self, "_output", "default") == "pandas" else warped
+        alignment = self._fitted.align(videos)
+        found = [warped(videos.read(i), alignment.source(i)) for i in range(len(videos))]
+        return _as_table(found, alignment) if getattr(self, "_output", "default") == "pandas" else found
 
     def predict_phases(self, embeddings: Any, actions: Any = None) -> list[np.ndarray]:
         """Return the phase of each frame (L_i,) of each video, as :meth:`fit` was told phases; carried from A^ [8].
@@ -151,7 +123,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         for i, action in enumerate(alignment.action.tolist()):
             labels = self.prototype_labels_[action]
             point = np.rint(alignment.position(i).astype(np.float64) * (len(labels) - 1)).astype(int)
-            found.append(self._labels.shown(labels[point], action))
+            found.append(self._fitted.labels.shown(labels[point], action))
         return found
 
     def progress(self, embeddings: Any, actions: Any = None) -> list[np.ndarray]:
@@ -180,8 +152,8 @@ class Synchronizer(TransformerMixin, BaseEstimator):
             warp, action = self.alignment_.warp(known), str(self.alignment_.action[known])
         else:
             videos = self._videos([video], action)
-            alignment = self._align(videos)
-            known = self._known.get(digest_of(videos.read(0)))
+            alignment = self._fitted.align(videos)
+            known = self._fitted.row_of(videos.read(0))
             warp, action = alignment.warp(0), str(alignment.action[0])
         frames = np.asarray(frame)
         last = len(warp.position) - 1
@@ -212,24 +184,22 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         if embeddings is None:
             return self.quality_.score
         videos = self._videos(embeddings, actions, labels)
-        alignment = self._align(videos)
         if not videos.cache.has_labels:
-            together = replace(alignment, split=np.full(len(videos), "train"))
-            return assess(
-                together, videos, self.aligner_.features() or Preprocessor.fit(videos, self._config.data)
-            ).score
+            return self._fitted.assess(videos)
         self._check_labels()
-        return evaluate(alignment, videos, prototypes=self.prototype_labels_).overall["test/plp"]
+        return evaluate(self._fitted.align(videos), videos, prototypes=self.prototype_labels_).overall["test/plp"]
 
     @property
     def aligner_(self) -> Aligner:
         """Return the fitted aligner that the commands use."""
         check_is_fitted(self)
-        if self._aligner is None:  # after pickling
-            with TemporaryDirectory(prefix="tpl-") as folder:
-                self._write_checkpoints(Path(folder))
-                self._aligner = restore_aligner(Path(folder) / "checkpoints", self._config, self.alignment_)
-        return self._aligner
+        return self._fitted.aligner
+
+    @property
+    def phase_names_(self) -> dict[str, list[str]]:
+        """Return the names of each action's phases."""
+        check_is_fitted(self)
+        return self._fitted.phase_names
 
     def set_output(self, *, transform: str | None = None) -> "Synchronizer":
         """Choose what :meth:`transform` returns: ``default``, a list of arrays, or ``pandas``, one table.
@@ -250,22 +220,8 @@ class Synchronizer(TransformerMixin, BaseEstimator):
             FileError: If it cannot be written.
         """
         check_is_fitted(self)
-        folder = Path(folder)
-        if folder.exists() and not (folder / _STATE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder}: there is something else there; give a new folder.")
-        state = {
-            "prototypes": {a: torch.from_numpy(values) for a, values in self.prototypes_.items()},
-            "labels": {a: torch.from_numpy(values) for a, values in self.prototype_labels_.items()},
-            "phase_names": self.phase_names_,
-            "labels_are_text": self._labels.are_text,
-            "known": self._known,
-        }
-        save_state(state, folder / _STATE)
-        save_config(self._config, folder / "config.yaml")
-        self.alignment_.save(folder / "alignment.h5")
-        self._write_checkpoints(folder)
-        write_metrics(folder, {**self.quality_.to_metrics(), "method": self._config.method, "seed": self._config.seed})
-        return folder
+        self._fitted.save(Path(folder))
+        return Path(folder)
 
     @classmethod
     def load(cls, folder: str | Path, *, cache: str | Path | None = None) -> "Synchronizer":
@@ -278,36 +234,22 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         Raises:
             FileError: If a file is missing or unreadable.
         """
-        run = Run(folder, cache=cache)
-        config = run.config
-        sync = cls(config.method, _options(config) or None, config.seed)
-        files = _contents(run.folder / "checkpoints")
-        aligner = restore_aligner(run.folder / "checkpoints", config, run.alignment)
-        quality = Quality.from_metrics(run.metrics)
-        if not (run.folder / _STATE).is_file():
-            rows = np.flatnonzero(run.alignment.split == "train")
-            train = run.videos_of(rows)
-            sync._learn(config, aligner, files, Labels(train.phase_names))
-            sync._look_at(train, run.alignment.select(rows), aligner, quality)
-            return sync
-        state = load_state(run.folder / _STATE, "known")
-        sync._learn(config, aligner, files, Labels(state["phase_names"], are_text=state["labels_are_text"]))
-        sync.alignment_, sync.quality_, sync._known = run.alignment, quality, state["known"]
-        sync.prototypes_ = {a: values.numpy() for a, values in state["prototypes"].items()}
-        sync.prototype_labels_ = {a: values.numpy() for a, values in state["labels"].items()}
-        sync.n_features_in_ = next(iter(sync.prototypes_.values())).shape[1]
-        return sync
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the aligner behind, which its checkpoint makes anew."""
-        state: dict[str, Any] = super().__getstate__()
-        return {**state, "_aligner": None} if "_aligner" in state else state
+        fitted = Fitted.load(folder, cache=cache)
+        sync = cls(fitted.config.method, _options(fitted.config) or None, fitted.config.seed)
+        return sync._keep(fitted)
 
     def __sklearn_tags__(self) -> Any:
         """Say that videos may have several channels."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+    def _keep(self, fitted: Fitted) -> "Synchronizer":
+        self._fitted = fitted
+        self.alignment_, self.quality_ = fitted.alignment, fitted.quality
+        self.prototypes_, self.prototype_labels_ = fitted.prototypes, fitted.prototype_labels
+        self.n_features_in_ = fitted.num_channels
+        return self
 
     def _read_config(self) -> Config:
         seed = self.random_state
@@ -317,142 +259,14 @@ class Synchronizer(TransformerMixin, BaseEstimator):
             raise UserError(f"Expected `random_state` to be None, a number or a RandomState, but got {seed!r}.")
         return read_options(self.method, self.options, None if seed is None else int(seed))
 
-    def _training_videos(
-        self, embeddings: Any, actions: Any, labels: Any, config: Config
-    ) -> tuple[VideoSet, VideoSet | None, Labels]:
-        """Return the videos to train on and to validate with, and what their phases are called."""
-        stored = stored_videos(embeddings)
-        if stored is not None:
-            refuse_with_cache(actions, labels)
-            stored.cache.validate(most_frames=_CHECKED_FRAMES)
-            if isinstance(embeddings, VideoSet):
-                return stored.with_split(np.full(len(stored), "train")), None, Labels(stored.phase_names)
-            splits = split_videos(stored, config.data)
-            return splits.train, splits.val if len(splits.val) else None, Labels(stored.phase_names)
-        videos = read_arrays(embeddings, least=2)
-        named = action_of_each(_DEFAULT_ACTION if actions is None else actions, len(videos))
-        if labels is None:
-            return array_videos(videos, named, None, None), None, Labels({})
-        names, numbers = Labels.learn(labels, named, [len(video) for video in videos])
-        return array_videos(videos, named, numbers, names), None, names
-
-    def _learn(self, config: Config, aligner: Aligner, files: dict[str, bytes], labels: Labels) -> None:
-        """Keep the fitted aligner, and how phases are called."""
-        self._config, self._checkpoints, self._labels = config, files, labels
-        self._aligner = aligner
-
-    def _look_at(self, train: VideoSet, alignment: Alignment, aligner: Aligner, quality: Quality) -> None:
-        """Keep what is known of the training videos: their alignment, prototypes [7] and labels [8]."""
-        self.alignment_, self.quality_ = alignment, quality
-        total: dict[str, np.ndarray] = {}
-        self._known: dict[str, int] = {}
-        for i, action in enumerate(train.action.tolist()):
-            video = train.read(i)
-            self._known.setdefault(digest_of(video), i)
-            total[action] = total.get(action, 0) + _warped(video, alignment.source(i))
-        self.prototypes_ = {a: values / int((train.action == a).sum()) for a, values in sorted(total.items())}
-        if isinstance(aligner, StoredAligner):
-            self.prototype_labels_ = aligner.prototype_labels()
-        else:
-            self.prototype_labels_ = voted_labels([alignment.source(i) for i in range(len(train))], train)
-        self.n_features_in_ = train.num_channels
-
-    @property
-    def phase_names_(self) -> dict[str, list[str]]:
-        """Return the names of each action's phases."""
-        check_is_fitted(self)
-        return {action: self._labels.names.get(action, []) for action in self.prototypes_}
-
     def _videos(self, embeddings: Any, actions: Any = None, labels: Any = None) -> VideoSet:
-        """Return videos that are to be aligned."""
         check_is_fitted(self)
-        videos = stored_videos(embeddings)
-        if videos is not None:
-            refuse_with_cache(actions, labels)
-            wanted = self._config.data.actions
-            if wanted is None or isinstance(embeddings, VideoSet):
-                return videos
-            return videos.select(np.isin(videos.action, wanted))
-        arrays = read_arrays(embeddings)
-        named = self._actions_of(arrays, actions)
-        if arrays[0].shape[1] != self.n_features_in_:
-            raise UserError(
-                f"X has {arrays[0].shape[1]} features, but Synchronizer is expecting {self.n_features_in_} features as "
-                "input: the channels of a frame; one video alone goes into a list: [video]."
-            )
-        if labels is None:
-            return array_videos(arrays, named, None, None)
-        numbers = self._labels.read(labels, named, [len(video) for video in arrays])
-        return array_videos(arrays, named, numbers, self._labels)
-
-    def _actions_of(self, arrays: list[np.ndarray], actions: Any) -> list[str]:
-        if actions is not None:
-            return action_of_each(actions, len(arrays))
-        known = list(self.prototypes_)
-        if len(known) == 1:
-            return known * len(arrays)
-        rows = [self._known.get(digest_of(video)) for video in arrays]
-        new = next((i for i, row in enumerate(rows) if row is None), None)
-        if new is not None:
-            raise UserError(f"video {new}: which action does it show? Say it with actions=; there are {known}.")
-        return [str(self.alignment_.action[row]) for row in rows]
-
-    def _align(self, videos: VideoSet) -> Alignment:
-        """Align videos; arrays that were fitted keep the warps of the fit."""
-        if not isinstance(videos.cache, ArrayCache):
-            return self.aligner_.align(videos)
-        known = [self._known.get(digest_of(videos.read(i))) for i in range(len(videos))]
-        rows = [
-            row if row is not None and str(self.alignment_.action[row]) == action else None
-            for row, action in zip(known, videos.action.tolist(), strict=True)
-        ]
-        new = np.flatnonzero([row is None for row in rows])
-        found = self.aligner_.align(videos.select(new)) if len(new) else None
-        place = {int(i): k for k, i in enumerate(new)}
-        warps = [
-            self.alignment_.warp(row) if row is not None else found.warp(place[i])  # type: ignore[union-attr]
-            for i, row in enumerate(rows)
-        ]
-        return Alignment.from_rows(
-            video_id=videos.video_id,
-            action=videos.action,
-            split=np.array(["test" if row is None else "train" for row in rows]),
-            positions=[warp.position for warp in warps],
-            sources=[warp.source for warp in warps],
-        )
+        return self._fitted.videos(embeddings, actions, labels)
 
     def _check_labels(self) -> None:
         check_is_fitted(self)
         if not any((labels >= 0).any() for labels in self.prototype_labels_.values()):
             raise UserError("No video that was fitted has labels; give some with fit(embeddings, actions, labels).")
-
-    def _write_checkpoints(self, folder: Path) -> None:
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        for name, content in self._checkpoints.items():
-            (folder / "checkpoints" / name).write_bytes(content)
-
-
-@contextmanager
-def _manners() -> Iterator[None]:
-    """Leave the caller's random numbers as they are, and stop by KeyboardInterrupt as programs expect."""
-    from lightning.pytorch.utilities.seed import isolate_rng
-
-    try:
-        with isolate_rng():
-            yield
-    except SystemExit as end:  # what a command ends with after a signal
-        raise KeyboardInterrupt("the training was stopped") from end
-
-
-def _contents(checkpoints: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(checkpoints.glob("*.ckpt"))}
-
-
-def _warped(video: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Return U_i ∘ T^theta_i, (L, C)."""
-    times = torch.from_numpy(np.ascontiguousarray(source, dtype=np.float32))[None]
-    frames = torch.from_numpy(np.ascontiguousarray(video))[None]
-    return resample(frames, times, torch.tensor([len(video)]))[0].numpy()
 
 
 def _as_table(warped: list[np.ndarray], alignment: Alignment) -> Any:

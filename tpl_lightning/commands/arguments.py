@@ -1,17 +1,16 @@
 """Arguments of the commands that take a run, files and options: ``RUN FILES... key=value ...``."""
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tpl_lightning.commands.options import option_lines
+from tpl_lightning.commands.options import option_lines, usage_of
 from tpl_lightning.config import field_type, near_miss, read_typed
 from tpl_lightning.errors import UserError, plain_warnings
 
-__all__ = ["ClipOptions", "RunOptions", "check_ending", "check_limits", "parse_options", "run_command"]
+__all__ = ["ClipOptions", "RunOptions", "check_ending", "parse_options", "run_command"]
 
 Options = TypeVar("Options")
 
@@ -56,7 +55,7 @@ def parse_options(command: str, arguments: Sequence[str], options: type[Options]
 def run_command(
     command: str,
     arguments: Sequence[str],
-    usage: str,
+    doc: str | None,
     options: type[Options],
     run: Callable[[Path, list[str], Options], int],
 ) -> int:
@@ -67,7 +66,7 @@ def run_command(
     Args:
         command: Its name.
         arguments: What was typed.
-        usage: What the help says before the options.
+        doc: Docstring of its module, see :func:`usage_of`.
         options: Dataclass of the options, see :func:`parse_options`.
         run: Given the first name, the others in order, and the options.
 
@@ -75,7 +74,7 @@ def run_command(
         UserError: If the first name is missing, a key unknown, or a value of the wrong type.
     """
     if set(arguments) & {"-h", "--help"}:
-        print(usage + option_lines(options), end="")
+        print(usage_of(doc) + option_lines(options), end="")
         return 0
     with plain_warnings():
         names, parsed = parse_options(command, arguments, options)
@@ -83,20 +82,6 @@ def run_command(
             clips = ", or clips" if isinstance(parsed, ClipOptions) else ""
             raise UserError(f"tpl {command}: expected a run directory first{clips}: tpl {command} runs/NAME ...")
         return run(Path(names[0]), names[1:], parsed)
-
-
-def check_limits(command: str, options: object, **limits: tuple[float, float | None]) -> None:
-    """Check that options, where they are given, lie between two limits; the upper one may be missing.
-
-    Raises:
-        UserError: If one does not.
-    """
-    for key, (low, high) in limits.items():
-        value = getattr(options, key)
-        if value is None or low <= value <= (math.inf if high is None else high):
-            continue
-        wanted = f"to be at least {low:g}" if high is None else f"in {low:g}..{high:g}"
-        raise UserError(f"tpl {command}: expected `{key}` {wanted}, but got {value}.")
 
 
 def check_ending(command: str, name: str, *endings: str) -> None:

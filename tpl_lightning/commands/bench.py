@@ -1,4 +1,11 @@
-"""``tpl bench``: every method on one cache, each in a process of its own, and one table."""
+"""``tpl bench``: every method on one cache, each in a process of its own, and one table.
+
+usage: tpl bench [config.yaml ...] [key=value ...] [bench.methods=[linear,tpl,...]] [bench.seeds=[0,1,2]]
+Run every method on one cache and write <run.dir>/<run.name>/bench.md and bench.json (mean and spread over seeds).
+Rows that are finished are not run again; a method that fails or takes too long leaves a row that says so.
+A YAML file among the methods makes a row of its own: experiments/ablations/*.yaml are those of the paper's table 5.
+example: tpl bench experiments/genai.yaml data.cache=data/genai.h5 run.name=bench
+"""
 
 import json
 import math
@@ -8,25 +15,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tpl_lightning import data, reports, runs
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
-from tpl_lightning.commands.data import open_data
-from tpl_lightning.commands.options import options_help
+from tpl_lightning.commands.options import options_help, usage_of
+from tpl_lightning.commands.shared import open_data
 from tpl_lightning.config import Config, config_to_dict, differences, flattened, load_config, to_yaml
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.files import Outputs
 
 __all__ = ["main", "table_command", "wait"]
-
-_USAGE = """usage: tpl bench [config.yaml ...] [key=value ...] [bench.methods=[linear,tpl,...]] [bench.seeds=[0,1,2]]
-Run every method on one cache and write <run.dir>/<run.name>/bench.md and bench.json (mean and spread over seeds).
-Rows that are finished are not run again; a method that fails or takes too long leaves a row that says so.
-A YAML file among the methods makes a row of its own: experiments/ablations/*.yaml are those of the paper's table 5.
-example: tpl bench experiments/genai.yaml data.cache=data/genai.h5 run.name=bench
-"""
 
 
 def wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, float]:
@@ -131,10 +133,8 @@ def _document(table: dict[str, dict[str, Any]], source: str, command: str) -> st
 
 def _named(row: BenchRow, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the lines that a row makes in the table, by the name shown: two where it was refined."""
-    from tpl_lightning.reports import REFINED, method_name
-
-    base = row.name.removesuffix(REFINED)
-    shown = row.folder if row.name.endswith((".yaml", ".yml")) else method_name(base)
+    base = row.name.removesuffix(reports.REFINED)
+    shown = row.folder if row.name.endswith((".yaml", ".yml")) else reports.method_name(base)
     unrefined = [r["unrefined"] for r in rows if "unrefined" in r]
     if not unrefined:
         return {shown: summarise(rows)}
@@ -145,18 +145,16 @@ def run(config: Config) -> int:
     """Run all rows, writing the table after each."""
     from rich.console import Console
 
-    from tpl_lightning.reports import data_source
-    from tpl_lightning.runs import make_folder
-
     plan = bench_rows(config.bench.methods, config.method)
     for row in plan:
         _row_tree(config, row, config.seed)
     command = table_command(config)
-    cache, config = open_data(config)
-    folder = make_folder(Path(config.run.dir) / (config.run.name or f"bench-{cache.name}"))
+    cache, usable = data.usable_groups(open_data(config), config.data)
+    config = replace(config, data=replace(usable, cache=str(cache.path)))
+    folder = runs.make_folder(Path(config.run.dir) / (config.run.name or f"bench-{cache.name}"))
     outputs = Outputs("bench")
     outputs.check(folder / name for name in ("bench.md", "bench.json", "bench.png"))
-    console, source, fingerprint = Console(stderr=True), data_source(cache), cache.fingerprint()
+    console, source, fingerprint = Console(stderr=True), reports.data_source(cache), cache.fingerprint()
     table: dict[str, dict[str, Any]] = {}
     for count, row in enumerate(plan, start=1):
         seeds = config.bench.seeds[:1] if row.deterministic else config.bench.seeds
@@ -183,7 +181,7 @@ def run(config: Config) -> int:
 def main(arguments: list[str]) -> int:
     """Read the configuration and run."""
     if set(arguments) & {"-h", "--help"}:
-        print(_USAGE)
+        print(usage_of(__doc__))
         print(options_help([given for given in arguments if given not in ("-h", "--help")], row="bench"))
         return 0
     return run(load_config(arguments))

@@ -1,23 +1,32 @@
-"""``tpl cache``: look at an embedding cache, or make one (embedding.py)."""
+"""``tpl cache``: look at an embedding cache, or make one (embedding.py, joining.py).
+
+usage: tpl cache info PATH       what it holds: videos, frames, channels, lengths, actions, splits, labels
+       tpl cache validate PATH   read all of it; exit code 2 and one line if something is wrong
+       tpl cache embed VIDEOS... out=PATH.h5 [key=value ...]
+                                 embed videos: folders <action>/<video>.mp4, or a CSV list (path, action, split, labels)
+       tpl cache import penn_action|pouring|internet|genai FOLDER [out=PATH.h5] [key=value ...]
+                                 the same for a data set as it is handed out
+       tpl cache import npy LIST.csv out=PATH.h5 [key=value ...]
+                                 embeddings of someone else's, a .npy, .npz or .pt file per video
+       tpl cache import csv|deeplabcut|sleap|mediapipe|lerobot FOLDER [out=PATH.h5] [key=value ...]
+                                 signals: a table of channels or of key points per recording, or a robot's episodes
+       tpl cache merge PATH.h5   merge what several processes have embedded, where tpl cache embed could not
+       tpl cache join A.h5 B.h5 ... out=AB.h5 [missing=drop] [overwrite=true]
+                                 caches of the same videos by different extractors side by side; the first gives
+                                 order, splits, labels and clock; missing=drop leaves out videos that not all hold
+"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from tpl_lightning import data
 from tpl_lightning.commands import embedding, joining
-from tpl_lightning.commands.options import option_lines
+from tpl_lightning.commands.options import option_lines, usage_of
 from tpl_lightning.errors import UserError, plain_warnings
-
-if TYPE_CHECKING:
-    from tpl_lightning.data import EmbeddingCache
 
 __all__ = ["main"]
 
-_USAGE = """usage: tpl cache info PATH       what it holds: videos, frames, channels, lengths, actions, splits, labels
-       tpl cache validate PATH   read all of it; exit code 2 and one line if something is wrong
-"""
 
-
-def _print_summary(cache: "EmbeddingCache") -> None:
+def _print_summary(cache: "data.EmbeddingCache") -> None:
     import numpy as np
     from rich.console import Console
     from rich.markup import escape
@@ -61,16 +70,7 @@ def _print_summary(cache: "EmbeddingCache") -> None:
 def main(arguments: list[str]) -> int:
     """Show or check a cache."""
     if not arguments or set(arguments) & {"-h", "--help"}:
-        print(
-            _USAGE,
-            embedding.USAGE,
-            joining.USAGE,
-            "\n",
-            "embed and import, ",
-            option_lines(embedding.EmbedOptions),
-            sep="",
-            end="",
-        )
+        print(f"{usage_of(__doc__)}\nembed and import, {option_lines(embedding.EmbedOptions)}", end="")
         return 0
     name, *rest = arguments
     makers = {"embed": embedding.embed, "import": embedding.import_data, "merge": embedding.merge, "join": joining.join}
@@ -83,14 +83,13 @@ def main(arguments: list[str]) -> int:
         rest = [rest[0].removeprefix("data.").removeprefix("cache=")]
     if len(rest) != 1:
         raise UserError(f"tpl cache {name}: expected one path: tpl cache {name} PATH.")
-    from tpl_lightning.data import open_cache, warn_of_still
 
-    cache = open_cache(rest[0])
+    cache = data.open_cache(rest[0])
     if name == "info":
         _print_summary(cache)
     else:
         cache.validate()
-        warn_of_still(cache)
+        data.warn_of_still(cache)
         groups = ", ".join(f"{name} {channels}" for name, channels in cache.feature_groups)
         several = f", feature groups {groups}" if len(cache.feature_groups) > 1 else ""
         print(f"{cache.path}: valid, {len(cache)} videos, {int(cache.offsets[-1])} frames{several}")

@@ -7,25 +7,66 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from tpl_lightning import data, features, runs, sync, video
 from tpl_lightning.commands.arguments import ClipOptions
-from tpl_lightning.config import Config
+from tpl_lightning.config import Config, load_config
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import canonical, file_stem
+from tpl_lightning.files import Outputs, canonical, file_stem
 
-if TYPE_CHECKING:
-    from tpl_lightning.features import Clip
-
-__all__ = ["EXTRACTOR", "find_clips", "run_of_clips"]
+__all__ = ["EXTRACTOR", "find_clips", "open_run_clips", "run_of_clips"]
 
 EXTRACTOR = "hog"
 """What embeds the clips: quick, and needs no weights."""
 
 _DONE = ("alignment.h5", "metrics.json")  # a run that has both is complete
+
+
+def open_run_clips(
+    command: str,
+    first: Path,
+    names: Sequence[str],
+    options: ClipOptions,
+    out: str | None,
+    check: "Callable[[runs.Run, Sequence[runs.RunFile], Outputs], object]",
+) -> "tuple[runs.Run, list[sync.Clip], Outputs]":
+    """Open the videos that a command is about: of a run, or of clips, for which a run is made.
+
+    Args:
+        command: Its name.
+        first: The first of its arguments.
+        names: The others.
+        options: Its options.
+        out: What is written; None: a folder in the run's.
+        check: Given the run, the files and the guard of what is written, refuses what cannot be, before any work.
+
+    Returns:
+        The run, its clips, and the guard.
+
+    Raises:
+        UserError: As :func:`run_of_clips`; or if there are videos that cannot be read.
+    """
+    from tpl_lightning.files import report_broken
+
+    folder, names = run_of_clips(command, first, names, options)
+    source, target = runs.Run(folder, cache=options.cache), out or folder / command
+
+    def tell(problems: Mapping[Path, str], total: int) -> None:
+        report_broken(list(problems.values()), total, target, Outputs(command), skip=options.skip_broken)
+
+    unreadable = runs.Unreadable(tell)
+    files = source.files(names, action=options.action, unreadable=unreadable)
+    outputs = Outputs(command, [*(file.path for file in files), *source.cache.files])
+    check(source, files, outputs)
+    clips = sync.open_clips(source.open(files, unreadable=unreadable), unreadable=unreadable)
+    if not clips:
+        raise UserError(f"tpl {command}: none of the videos can be read.")
+    audio = sum(clip.probe.has_audio for clip in clips)
+    if audio:
+        print(f"note: audio is dropped ({audio} of {len(clips)} files have it).", file=sys.stderr)
+    return source, clips, outputs
 
 
 def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipOptions) -> tuple[Path, list[str]]:
@@ -67,46 +108,41 @@ def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipO
         return run_dir, _readable(clips, cache, skip_broken=options.skip_broken)
     say(f"1/3 embed: {shown} with {EXTRACTOR}, {cache}")
     if not cache.is_file():
-        _embed(clips, cache, label, skip_broken=options.skip_broken, progress=options.progress)
+        _embed(clips, cache, label, options)
     kept = _readable(clips, cache, skip_broken=options.skip_broken)
     say(f"2/3 fit: method=direct, {run_dir}")
-    _fit(cache, run_dir, label, progress=options.progress)
+    _fit(cache, run_dir, label, options)
     say(f"3/3 {command}: {len(kept)} clips")
     return run_dir, kept
 
 
 def _is_run(path: Path) -> bool:
     """Tell whether a path is, or was meant to be, a run directory; else it is clips."""
-    from tpl_lightning.video import is_video
-
     if path.is_dir():
         return any((path / name).exists() for name in ("config.yaml", "alignment.h5", "checkpoints"))
-    return not (path.is_file() and is_video(path))
+    return not (path.is_file() and video.is_video(path))
 
 
-def find_clips(names: Sequence[str], action: str | None) -> list["Clip"]:
+def find_clips(names: Sequence[str], action: str | None) -> list["features.Clip"]:
     """Find the clips and what each shows; all are training videos, for there is nothing to be tested."""
-    from tpl_lightning.features import Clip
-    from tpl_lightning.video import check_video_file, note_left_out, search_videos
-
     found: dict[Path, str] = {}
     left: dict[str, list[Path]] = {}
     for root in map(Path, names):
         if root.is_dir():
-            paths, out = search_videos(root)
+            paths, out = video.search_videos(root)
             more, loose = _actions_below(root, paths, action)
             out = {**out, **({"in no folder that names their action": loose} if loose else {})}
             for reason, files in out.items():
                 left.setdefault(reason, []).extend(files)
         else:
-            check_video_file(root)
+            video.check_video_file(root)
             more = {root: action or _folder_name(root.parent)}
         found |= {p: a for p, a in more.items() if not any(p.name == q.name and p.samefile(q) for q in found)}
     counts = Counter(found.values())
     alone = [path for path, shown in found.items() if counts[shown] == 1]
     if alone and len(alone) < len(found):
         left["the only one of an action"] = alone
-    note_left_out(left)
+    video.note_left_out(left)
     where = ", ".join(map(str, names))
     if not found:
         raise UserError(f"{where}: neither a run directory nor videos; give a folder of clips, or runs/NAME.")
@@ -116,14 +152,12 @@ def find_clips(names: Sequence[str], action: str | None) -> list["Clip"]:
             "add one, or name the files with action=NAME if they show one action in several folders."
         )
     found = {path: shown for path, shown in found.items() if counts[shown] > 1}
-    common = os.path.commonpath([os.path.abspath(path.parent) for path in found])
-    stems = Counter(canonical(path.stem) for path in found)
-    clips = []
-    for path, shown in sorted(found.items()):
-        # Where names occur twice the folders are said, so that the run knows the file again.
-        name = path.stem if stems[canonical(path.stem)] == 1 else Path(os.path.relpath(path, common)).as_posix()
-        clips.append(Clip(name, shown, "train", path))
-    return clips
+    shows = [(shown, Path(os.path.abspath(path))) for path, shown in sorted(found.items())]
+    names = features.video_names(shows, Path(os.path.commonpath([path.parent for _, path in shows])))
+    return [
+        features.Clip(name, shown, "train", path)
+        for name, (path, shown) in zip(names, sorted(found.items()), strict=True)
+    ]
 
 
 def _folder_name(folder: Path) -> str:
@@ -147,25 +181,24 @@ def _actions_below(root: Path, paths: Sequence[Path], action: str | None) -> tup
     return folders, []
 
 
-def _fingerprint(clips: Sequence["Clip"]) -> str:
+def _fingerprint(clips: Sequence["features.Clip"]) -> str:
     """Return what changes when a clip does, or what it shows; not when their folder is moved."""
     facts = sorted((clip.video_id, clip.action, clip.stamp()) for clip in clips)
     text = repr([EXTRACTOR, facts])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
-def _embed(clips: "Sequence[Clip]", cache: Path, dataset: str, *, skip_broken: bool, progress: bool) -> None:
-    from tpl_lightning.features import embed_clips, make_extractor
+def _embed(clips: "Sequence[features.Clip]", cache: Path, dataset: str, options: ClipOptions) -> None:
 
     try:
-        embed_clips(
+        features.embed_clips(
             clips,
             cache,
-            extractor=make_extractor(EXTRACTOR),
+            extractor=features.make_extractor(EXTRACTOR),
             dataset=dataset,
             source=f"videos: {len(clips)} files of {dataset}",
-            skip_broken=skip_broken,
-            progress=progress,
+            skip_broken=options.skip_broken,
+            progress=options.progress,
             alone=True,
         )
     except OSError as error:
@@ -174,23 +207,14 @@ def _embed(clips: "Sequence[Clip]", cache: Path, dataset: str, *, skip_broken: b
         ) from error
 
 
-def _fit(cache: Path, run_dir: Path, dataset: str, *, progress: bool) -> None:
+def _fit(cache: Path, run_dir: Path, dataset: str, options: ClipOptions) -> None:
     from tpl_lightning.commands.fit import run
 
-    config = Config()
-    config = replace(
-        config,
-        method="direct",
-        data=replace(config.data, dataset=dataset, cache=str(cache)),
-        run=replace(
-            config.run,
-            dir=str(run_dir.parent),
-            name=run_dir.name,
-            wandb="disabled",
-            progress=progress,
-            figures=False,  # the video, or the page, is what was asked for
-        ),
-    )
+    # No figures: the video, or the page, is what was asked for.
+    place = {"dir": str(run_dir.parent), "name": run_dir.name, "wandb": "disabled", "figures": False}
+    place |= {"progress": options.progress}
+    about = {"dataset": dataset, "cache": str(cache)}
+    config = load_config(defaults={"method": "direct", "data": about, "run": place})
     with contextlib.redirect_stdout(io.StringIO()):  # its table is about labels, of which there are none
         run(config)
     metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
@@ -198,11 +222,9 @@ def _fit(cache: Path, run_dir: Path, dataset: str, *, progress: bool) -> None:
         print(f"Warning: {warning}", file=sys.stderr)
 
 
-def _readable(clips: "Sequence[Clip]", cache: Path, *, skip_broken: bool) -> list[str]:
+def _readable(clips: "Sequence[features.Clip]", cache: Path, *, skip_broken: bool) -> list[str]:
     """Return the clips that are embedded; the others could not be read when that was done."""
-    from tpl_lightning.data import EmbeddingCache
-
-    known = {canonical(str(video)) for video in EmbeddingCache(cache).video_id}
+    known = {canonical(str(video)) for video in data.EmbeddingCache(cache).video_id}
     kept = [clip for clip in clips if canonical(clip.video_id) in known]
     broken = [clip.path for clip in clips if clip not in kept]
     if broken and not skip_broken:

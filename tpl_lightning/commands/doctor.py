@@ -3,7 +3,9 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from tpl_lightning import tracking
 from tpl_lightning.errors import UserError
+from tpl_lightning.functional import warps
 
 __all__ = ["main"]
 
@@ -41,21 +43,18 @@ def main(arguments: list[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from tpl_lightning.functional.warps import backend_status, warp_self_test
-    from tpl_lightning.tracking import choose_mode
-
     table = Table("what", "state")
     table.add_row("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}")
     for package in _PACKAGES:
         table.add_row(package, _version(package))
-    mode, why = choose_mode("auto")
+    mode, why = tracking.choose_mode("auto")
     for name, state in {**_devices(), "W&B": f"{mode} ({why})"}.items():
         table.add_row(name, state)
-    status = backend_status()
+    status = warps.backend_status()
     for name, state in status.items():
         table.add_row(f"warp backend {name}", state)
     start = time.perf_counter()
-    test = warp_self_test(difw=status["difw"].startswith("works"))
+    test = warps.warp_self_test(difw=status["difw"].startswith("works"))
     seconds = time.perf_counter() - start
     verdict = f"passed in {seconds:.2f} s" if test.pop("ok") else "FAILED"
     for name, value in test.items():

@@ -5,28 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
+from tpl_lightning import data, datasets, features, labels, video
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.errors import UserError, first_line, plain_warnings
 from tpl_lightning.files import Outputs
 
-if TYPE_CHECKING:
-    from tpl_lightning.features import Extractor
-
-__all__ = ["USAGE", "EmbedOptions", "check_out", "embed", "import_data", "merge", "say", "writing_cache"]
-
-USAGE = """\
-       tpl cache embed VIDEOS... out=PATH.h5 [key=value ...]
-                                 embed videos: folders <action>/<video>.mp4, or a CSV list (path, action, split, labels)
-       tpl cache import penn_action|pouring|internet|genai FOLDER [out=PATH.h5] [key=value ...]
-                                 the same for a data set as it is handed out
-       tpl cache import npy LIST.csv out=PATH.h5 [key=value ...]
-                                 embeddings of someone else's, a .npy, .npz or .pt file per video
-       tpl cache import csv|deeplabcut|sleap|mediapipe|lerobot FOLDER [out=PATH.h5] [key=value ...]
-                                 signals: a table of channels or of key points per recording, or a robot's episodes
-       tpl cache merge PATH.h5   merge what several processes have embedded, where tpl cache embed could not
-"""
+__all__ = ["EmbedOptions", "check_out", "embed", "import_data", "merge", "say", "writing_cache"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +32,9 @@ class EmbedOptions:
     """Phases or key events: a .json, .csv or .eaf file, or a folder of .eaf (penn_action: of .npy)."""
     dataset: str | None = None
     """Name of the data set; empty: the name of the file."""
-    dtype: str | None = None
+    dtype: Literal["float16", "float32"] | None = None
     """float16 or float32 in the cache; empty: float16, of signals float32."""
-    gaps: str = "interpolate"
+    gaps: Literal["interpolate", "refuse"] = "interpolate"
     """Signals: interpolate or refuse what is missing."""
     camera: str | None = None
     """lerobot: a camera to embed with the extractor, beside state and action."""
@@ -73,19 +59,17 @@ def embed(arguments: list[str]) -> int:
         raise UserError("tpl cache embed: expected videos: tpl cache embed FOLDER out=PATH.h5.")
     if options.out is None:
         raise UserError(f"tpl cache embed: expected where to write: tpl cache embed {inputs[0]} out=PATH.h5.")
-    from tpl_lightning.features import Clip, annotate, clips_of_folder, clips_of_list
-    from tpl_lightning.labels import read_annotations
 
-    clips: list[Clip] = []
+    clips: list[features.Clip] = []
     names: dict[str, list[str]] = {}
     for path in map(Path, inputs):
         if path.suffix.lower() == ".csv":
-            more, own_names = clips_of_list(path)
+            more, own_names = features.clips_of_list(path)
             clips, names = clips + more, {**names, **own_names}
         else:
-            clips += clips_of_folder(path)
+            clips += features.clips_of_folder(path)
     if options.annotations is not None:
-        clips, names = annotate(clips, read_annotations(options.annotations))
+        clips, names = features.annotate(clips, labels.read_annotations(options.annotations))
     source = f"videos: {len(clips)} files in {', '.join(Path(path).name for path in inputs)}"
     outputs = Outputs("cache embed", [*inputs, options.annotations, *(clip.path for clip in clips)])
     return _run(clips, names, options, Path(options.out), options.dataset or Path(options.out).stem, source, outputs)
@@ -93,25 +77,21 @@ def embed(arguments: list[str]) -> int:
 
 def import_data(arguments: list[str]) -> int:
     """Import a data set as it is handed out."""
-    from tpl_lightning.datasets import IMPORTERS, SIGNALS
-
     inputs, options = _parse(arguments, "import")
-    known = [*IMPORTERS, "npy", *SIGNALS]
+    known = [*datasets.IMPORTERS, "npy", *datasets.SIGNALS]
     if len(inputs) != 2 or inputs[0] not in known:
         raise UserError(
             f"tpl cache import: expected a data set ({', '.join(known)}) and where it is, but got "
             f"{' '.join(inputs) or 'nothing'}: tpl cache import penn_action FOLDER."
         )
     name, place = inputs[0], Path(inputs[1])
-    is_named = name in IMPORTERS
+    is_named = name in datasets.IMPORTERS
     dataset = options.dataset or (name if is_named else Path(options.out or os.path.abspath(place)).stem)
     out = Path(options.out or f"data/{dataset}.h5")
     if name == "npy":
-        from tpl_lightning.datasets import import_embeddings
-
         made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
         with writing_cache(out, options.overwrite, Outputs("cache import", [place, options.annotations])):
-            import_embeddings(
+            datasets.import_embeddings(
                 place,
                 out,
                 dataset=dataset,
@@ -120,9 +100,9 @@ def import_data(arguments: list[str]) -> int:
                 dtype=options.dtype or "float16",
             )
         return say(out)
-    if name in SIGNALS:
+    if name in datasets.SIGNALS:
         return _import_signals(name, place, out, dataset, options)
-    importer = IMPORTERS[name]
+    importer = datasets.IMPORTERS[name]
     if not place.is_dir():
         raise UserError(f"{place}: expected the folder of {name} ({importer.expected}), but there is none.")
     clips, names = importer.read(place, None if options.annotations is None else Path(options.annotations))
@@ -131,11 +111,10 @@ def import_data(arguments: list[str]) -> int:
 
 
 def _import_signals(layout: str, place: Path, out: Path, dataset: str, options: EmbedOptions) -> int:
-    from tpl_lightning.datasets import import_signals
 
     inputs = [path for path in place.rglob("*") if path.is_file()] if place.is_dir() else []
     with writing_cache(out, options.overwrite, Outputs("cache import", [*inputs, options.annotations])):
-        import_signals(
+        datasets.import_signals(
             layout,
             place,
             out,
@@ -151,11 +130,10 @@ def _import_signals(layout: str, place: Path, out: Path, dataset: str, options: 
     return say(out)
 
 
-def _extractor(options: EmbedOptions) -> "Extractor":
-    from tpl_lightning.features import make_extractor
+def _extractor(options: EmbedOptions) -> "features.Extractor":
 
     size = {"channels": options.channels, "batch_size": options.batch_size}
-    return make_extractor(options.extractor, device=options.device, **size)
+    return features.make_extractor(options.extractor, device=options.device, **size)
 
 
 def merge(arguments: list[str]) -> int:
@@ -164,22 +142,15 @@ def merge(arguments: list[str]) -> int:
     paths += [] if options.out is None else [options.out]
     if len(paths) != 1:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
-    from tpl_lightning.features import merge_shards
 
     with plain_warnings(), writing_cache(Path(paths[0]), True, Outputs("cache merge")):
-        return say(merge_shards(paths[0], skip_broken=options.skip_broken))
+        return say(features.merge_shards(paths[0], skip_broken=options.skip_broken))
 
 
 def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]:
     """Return paths and options; what names an existing file is a path, even with an equals sign in it."""
-    from tpl_lightning.video import check_fps
-
     inputs, options = parse_options(f"cache {command}", arguments, EmbedOptions)
-    if options.gaps not in ("interpolate", "refuse"):
-        raise UserError(f"Expected gaps=interpolate or gaps=refuse, but got {options.gaps!r}.")
-    check_fps(options.fps)
-    if options.dtype not in (None, "float16", "float32"):
-        raise UserError(f"Expected dtype=float16 or float32, but got {options.dtype!r}.")
+    video.check_fps(options.fps)
     return inputs, options
 
 
@@ -192,10 +163,9 @@ def _run(
     source: str,
     outputs: Outputs,
 ) -> int:
-    from tpl_lightning.features import embed_clips
 
     with plain_warnings(), writing_cache(out, options.overwrite, outputs):
-        made = embed_clips(
+        made = features.embed_clips(
             clips,
             out,
             extractor=_extractor(options),
@@ -232,20 +202,16 @@ def check_out(out: Path, overwrite: bool, outputs: Outputs) -> None:
 def _is_cache(path: Path) -> bool:
     import h5py
 
-    from tpl_lightning.data import FORMAT
-
     try:
         with h5py.File(path, "r") as file:
-            return str(file.attrs.get("format")) == FORMAT
+            return str(file.attrs.get("format")) == data.FORMAT
     except OSError:
         return False
 
 
 def say(path: Path) -> int:
     """Say what a cache that was written holds."""
-    from tpl_lightning.data import EmbeddingCache
-
-    cache = EmbeddingCache(path)
+    cache = data.EmbeddingCache(path)
     frames = int(cache.offsets[-1])
     print(f"{path}: {len(cache)} videos, {frames} frames, {cache.num_channels} channels, {cache.extractor}")
     return 0

@@ -1,22 +1,6 @@
-"""``tpl find``: every occurrence of a run's actions in long recordings."""
+"""``tpl find``: every occurrence of a run's actions in long recordings.
 
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from tpl_lightning.commands.arguments import RunOptions, check_ending, run_command
-from tpl_lightning.errors import UserError
-from tpl_lightning.files import Outputs
-
-if TYPE_CHECKING:
-    from tpl_lightning.labels import Occurrence
-    from tpl_lightning.runs import Run
-    from tpl_lightning.sync import Recording
-
-__all__ = ["FindOptions", "main"]
-
-_USAGE = """usage: tpl find RUN RECORDING... [key=value ...]
+usage: tpl find RUN RECORDING... [key=value ...]
 Find every occurrence of the run's actions in long recordings, repetitions one by one: a table (CSV) with the columns
 start_s, end_s, action, score, phase_starts_s, and a picture of the timeline (PNG) beside it. A recording is a video, or
 a video of an embedding cache; of several, `out` is a folder with a table each. A score of 1 is a perfect match, and .5
@@ -24,6 +8,17 @@ the worst that is taken for the action.
 example: tpl find runs/first long.mp4 out=found.csv clips=found/
          tpl sync runs/first found/ out=synced.mp4
 """
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tpl_lightning import features, labels, runs, sync
+from tpl_lightning.commands.arguments import RunOptions, check_ending, run_command
+from tpl_lightning.errors import UserError
+from tpl_lightning.files import Outputs
+
+__all__ = ["FindOptions", "main"]
 
 
 @dataclass(frozen=True)
@@ -44,20 +39,19 @@ class FindOptions(RunOptions):
         check_ending("find", self.out, ".csv")
 
 
-def _targets(recordings: "list[Recording]", out: Path) -> list[Path]:
+def _targets(recordings: "list[sync.Recording]", out: Path) -> list[Path]:
     """Return the table of each recording."""
     if len(recordings) == 1:
         return [out]
     return [out.with_suffix("") / f"{recording.name}.csv" for recording in recordings]
 
 
-def _check(source: "Run", recordings: "list[Recording]", targets: list[Path], options: FindOptions) -> Outputs:
+def _check(
+    source: "runs.Run", recordings: "list[sync.Recording]", targets: list[Path], options: FindOptions
+) -> Outputs:
     """Refuse what cannot be done before any work; return the guard of what is written."""
-    if options.action is not None and options.action not in source.actions:
-        raise UserError(
-            f"action={options.action}: the run {source.folder} has no such action; there are: "
-            f"{', '.join(source.actions)}."
-        )
+    if options.action is not None:
+        source.check_action(options.action)
     outputs = Outputs("find", [*(recording.path for recording in recordings), *source.cache.files])
     outputs.check([path for target in targets for path in (target, target.with_suffix(".png"))])
     if options.clips is not None:
@@ -70,28 +64,23 @@ def _check(source: "Run", recordings: "list[Recording]", targets: list[Path], op
 
 def run(folder: Path, names: list[str], options: FindOptions) -> int:
     """Search, and write what is found."""
-    from tpl_lightning.features import Progress
-    from tpl_lightning.labels import write_occurrences
-    from tpl_lightning.runs import Run
-    from tpl_lightning.sync import draw_timeline, find_occurrences, find_recordings
-
     if not names:
         raise UserError("tpl find: expected a recording: tpl find RUN long.mp4.")
-    source, recordings = Run(folder, cache=options.cache), find_recordings(names)
+    source, recordings = runs.Run(folder, cache=options.cache), sync.find_recordings(names)
     targets = _targets(recordings, Path(options.out))
     outputs = _check(source, recordings, targets, options)
-    every: list[list[Occurrence]] = []
+    every: list[list[labels.Occurrence]] = []
     for recording, target in zip(recordings, targets, strict=True):
         frames = recording.num_frames()
-        with Progress(f"Searching {recording.name}", 2 * frames, enabled=options.progress) as bar:
-            found, clock = find_occurrences(source, recording, action=options.action, advance=bar.advance)
+        with features.Progress(f"Searching {recording.name}", 2 * frames, enabled=options.progress) as bar:
+            found, clock = sync.find_occurrences(source, recording, action=options.action, advance=bar.advance)
         every.append(found)
         end = clock.last_s + 1 / clock.usual_fps
         counts = ", ".join(f"{count} {name}" for name, count in sorted(Counter(one.action for one in found).items()))
         said = f"{recording.name}: {counts or 'none of the actions'} in {end:.1f} s"
-        write_occurrences(target, found, outputs)
+        labels.write_occurrences(target, found, outputs)
         shown = source.actions if options.action is None else [options.action]
-        outputs.write_bytes(target.with_suffix(".png"), draw_timeline(found, shown, end, title=said))
+        outputs.write_bytes(target.with_suffix(".png"), sync.draw_timeline(found, shown, end, title=said))
         print(f"{target}, {target.with_suffix('.png')}: {said}")
     if options.clips is not None:
         _write_clips(recordings, every, Path(options.clips), outputs, progress=options.progress)
@@ -99,22 +88,24 @@ def run(folder: Path, names: list[str], options: FindOptions) -> int:
 
 
 def _write_clips(
-    recordings: "list[Recording]", every: "list[list[Occurrence]]", folder: Path, outputs: Outputs, *, progress: bool
+    recordings: "list[sync.Recording]",
+    every: "list[list[labels.Occurrence]]",
+    folder: Path,
+    outputs: Outputs,
+    *,
+    progress: bool,
 ) -> None:
     """Write all that was found as clips, in place of those of an earlier call."""
-    from tpl_lightning.features import Progress
-    from tpl_lightning.sync import write_segments
-
     count = sum(map(len, every))
     if count == 0:
         print(f"{folder}: not written, as nothing was found")
         return
-    with outputs.writing_folder(folder) as part, Progress("Writing clips", count, enabled=progress) as bar:
+    with outputs.writing_folder(folder) as part, features.Progress("Writing clips", count, enabled=progress) as bar:
         for recording, found in zip(recordings, every, strict=True):
-            write_segments(recording, found, part, bar.advance)
+            sync.write_segments(recording, found, part, bar.advance)
     print(f"{folder}: {count} clips")
 
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("find", arguments, _USAGE, FindOptions, run)
+    return run_command("find", arguments, __doc__, FindOptions, run)

@@ -2,19 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from tpl_lightning import data, features
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.commands.embedding import say, writing_cache
 from tpl_lightning.errors import UserError, plain_warnings
 from tpl_lightning.files import Outputs
 
-__all__ = ["USAGE", "join"]
-
-USAGE = """\
-       tpl cache join A.h5 B.h5 ... out=AB.h5 [missing=drop] [overwrite=true]
-                                 caches of the same videos by different extractors side by side; the first gives
-                                 order, splits, labels and clock; missing=drop leaves out videos that not all hold
-"""
+__all__ = ["join"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +19,7 @@ class JoinOptions:
 
     out: str | None = None
     """The cache to write."""
-    missing: str = "refuse"
+    missing: Literal["refuse", "drop"] = "refuse"
     """Videos of the first cache that another lacks: refuse, or drop them."""
     overwrite: bool = False
     """Replace a cache that is there."""
@@ -36,17 +32,13 @@ def join(arguments: list[str]) -> int:
     paths, options = parse_options("cache join", arguments, JoinOptions)
     if len(paths) < 2 or options.out is None:
         raise UserError("tpl cache join: expected two caches or more: tpl cache join A.h5 B.h5 out=AB.h5.")
-    if options.missing not in ("refuse", "drop"):
-        raise UserError(f"tpl cache join: expected missing=refuse or drop, but got {options.missing!r}.")
     places = [Path(path).resolve() for path in paths]
     twice = next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:
         raise UserError(f"{twice}: given twice; name caches of different extractors.")
-    from tpl_lightning.data import open_cache
-    from tpl_lightning.features import join_caches
 
     out = Path(options.out)
-    caches = [open_cache(path) for path in paths]
+    caches = [data.open_cache(path) for path in paths]
     outputs = Outputs("cache join", [file for cache in caches for file in cache.files])
     with plain_warnings(), writing_cache(out, options.overwrite, outputs):
-        return say(join_caches(caches, out, drop_missing=options.missing == "drop", progress=options.progress))
+        return say(features.join_caches(caches, out, drop_missing=options.missing == "drop", progress=options.progress))

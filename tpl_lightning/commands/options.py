@@ -8,7 +8,7 @@ from typing import Any
 
 from tpl_lightning.config import load_config
 
-__all__ = ["field_docs", "option_lines", "options_help"]
+__all__ = ["field_docs", "option_lines", "options_help", "usage_of"]
 
 _NETWORK_SIZES = ("hidden", "kernel_size", "aligner_filters", "aligner_depth", "dropout", "prototype_length")
 # Options that some rows of the benchmark alone have: the methods that read them.
@@ -22,6 +22,11 @@ _ROWS: dict[str, tuple[str, ...]] = {
 
 
 _INDENT = 25  # columns ahead of what an option means
+
+
+def usage_of(doc: str | None) -> str:
+    """Return how a command is called: what follows the first paragraph of the docstring of its module."""
+    return (doc or "").partition("\n\n")[2]
 
 
 def field_docs(cls: type) -> dict[str, str]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tpl_lightning import functional, lit
 from tpl_lightning.config import Config
 
 __all__ = ["joined_ranks"]
@@ -23,21 +24,16 @@ def joined_ranks(config: Config) -> Iterator[None]:
     """
     together = "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
     if config.method in _TRAINED and (config.trainer or together):
-        from tpl_lightning.lit import join_ranks
-
-        join_ranks(config)
+        lit.join_ranks(config)
     elif together:
         import torch.distributed as dist
 
         dist.init_process_group("gloo")
     elif config.trainer:
-        from tpl_lightning.lit import check_trainer_options
-
-        check_trainer_options(config.trainer)
-    from tpl_lightning.functional import part_from_ranks, wait_for_all
+        lit.check_trainer_options(config.trainer)
 
     try:
         yield
-        wait_for_all()
+        functional.wait_for_all()
     finally:
-        part_from_ranks()
+        functional.part_from_ranks()

@@ -1,17 +1,6 @@
-"""``tpl render``: clips of a figure whose true progress is known, as videos and as an embedding cache."""
+"""``tpl render``: clips of a figure whose true progress is known, as videos and as an embedding cache.
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from tpl_lightning.commands.arguments import check_limits, parse_options
-from tpl_lightning.commands.embedding import check_out, writing_cache
-from tpl_lightning.commands.options import option_lines
-from tpl_lightning.errors import UserError
-from tpl_lightning.files import Outputs
-
-__all__ = ["RenderOptions", "main"]
-
-_USAGE = """usage: tpl render [out=PATH.h5] [key=value ...]
+usage: tpl render [out=PATH.h5] [key=value ...]
        tpl render out=FOLDER recordings=COUNT [key=value ...]
 Draw clips of a figure that does five gym exercises at an uneven pace, embed them with HOG, and write an embedding cache
 with phases and the true progress of every frame. The same options give the same clips.
@@ -20,6 +9,19 @@ that are none of them, as FOLDER/recording_000.mp4 ..., and beside each the trut
 example: tpl render out=data/procedural/genai600.h5 num_clips=600 seed=1
          tpl render out=data/recordings recordings=20
 """
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tpl_lightning import data, synthetic
+from tpl_lightning.commands.arguments import parse_options
+from tpl_lightning.commands.embedding import check_out, writing_cache
+from tpl_lightning.commands.options import option_lines, usage_of
+from tpl_lightning.config import check_limits
+from tpl_lightning.errors import UserError
+from tpl_lightning.files import Outputs
+
+__all__ = ["RenderOptions", "main"]
 
 _MOST_TRIMMED, _LONGEST_LEAD = 0.4, 2.0
 
@@ -60,28 +62,26 @@ class RenderOptions:
 
     def __post_init__(self) -> None:
         """Check what the renderer does not check itself."""
-        check_limits("render", self, seed=(0, None), tempo_strength=(0, None), size=(32, None), channels=(1, None))
-        check_limits("render", self, recordings=(0, None), num_workers=(1, None))
-        check_limits("render", self, trim=(0, _MOST_TRIMMED), lead=(0, _LONGEST_LEAD))
+        check_limits(self, seed=(0, None), tempo_strength=(0, None), size=(32, None), channels=(1, None))
+        check_limits(self, recordings=(0, None), num_workers=(1, None))
+        check_limits(self, trim=(0, _MOST_TRIMMED), lead=(0, _LONGEST_LEAD))
 
 
 def _run_recordings(options: RenderOptions) -> int:
     """Draw recordings and write the truth beside them."""
-    from tpl_lightning.synthetic import ACTIONS, build_recordings, recording_paths
-
     folder = Path(options.out)
     if folder.suffix.lower() in {".h5", ".hdf5"} or folder.is_file():
         raise UserError(
             f"tpl render: expected `out` to be a folder for recordings={options.recordings}, but got {folder}: "
             "out=data/recordings."
         )
-    Outputs("render").check(recording_paths(folder, options.recordings))
-    occurrences, frames = build_recordings(
+    Outputs("render").check(synthetic.recording_paths(folder, options.recordings))
+    occurrences, frames = synthetic.build_recordings(
         folder,
         options.recordings,
         seed=options.seed,
         tempo_strength=options.tempo_strength,
-        actions=ACTIONS if options.actions is None else options.actions,
+        actions=synthetic.ACTIONS if options.actions is None else options.actions,
         size=options.size,
         num_workers=options.num_workers,
         progress=options.progress,
@@ -94,16 +94,14 @@ def run(options: RenderOptions) -> int:
     """Draw, embed and write."""
     if options.recordings:
         return _run_recordings(options)
-    from tpl_lightning.data import EmbeddingCache
-    from tpl_lightning.synthetic import ACTIONS, build_procedural_set, video_paths
 
     out, outputs = Path(options.out), Outputs("render")
     check_out(out, options.overwrite, outputs)
     videos = Path(options.videos) if options.videos is not None else out.with_suffix("")
-    actions = ACTIONS if options.actions is None else options.actions
-    outputs.check(video_paths(videos, options.num_clips, seed=options.seed, actions=actions))
+    actions = synthetic.ACTIONS if options.actions is None else options.actions
+    outputs.check(synthetic.video_paths(videos, options.num_clips, seed=options.seed, actions=actions))
     with writing_cache(out, options.overwrite, outputs):
-        build_procedural_set(
+        synthetic.build_procedural_set(
             out,
             video_dir=videos,
             num_clips=options.num_clips,
@@ -117,7 +115,7 @@ def run(options: RenderOptions) -> int:
             channels=options.channels,
             progress=options.progress,
         )
-    cache = EmbeddingCache(out)
+    cache = data.EmbeddingCache(out)
     print(f"{out}: {len(cache)} clips, {int(cache.offsets[-1])} frames, {cache.extractor}; videos in {videos}")
     return 0
 
@@ -125,7 +123,7 @@ def run(options: RenderOptions) -> int:
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
     if set(arguments) & {"-h", "--help"}:
-        print(_USAGE + option_lines(RenderOptions), end="")
+        print(usage_of(__doc__) + option_lines(RenderOptions), end="")
         return 0
     names, options = parse_options("render", arguments, RenderOptions)
     if names:

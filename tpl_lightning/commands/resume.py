@@ -5,15 +5,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from tpl_lightning.config import Config, config_to_dict, flattened, load_config, load_run_config
+from tpl_lightning.config import Config, changed, config_to_dict, load_config, load_run_config
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs import find_cache
 
 __all__ = ["load_fit_config"]
 
-_FREE = ("run", "bench", "data.num_workers", "data.cache")
+_FREE = ("run.", "bench.", "data.num_workers", "data.cache")
 """What does not change a result, so that it may differ; another cache is told by its fingerprint."""
 
 
@@ -55,16 +54,11 @@ def _resumed(place: Path, arguments: Sequence[str]) -> Config:
         print(f"Resuming with {stored_file}; {', '.join(files)} is not read again.", file=sys.stderr)
     options = [a for a in arguments if "=" in a and not a.removeprefix("--").startswith("resume=")]
     wanted = load_config(options, defaults=config_to_dict(stored))
-    was, now = flattened(config_to_dict(stored)), flattened(config_to_dict(wanted))
-    for key in sorted(was.keys() | now.keys()):
-        is_free = any(key == free or key.startswith(f"{free}.") for free in _FREE) and key not in ("run.name",)
-        if not is_free and was.get(key) != now.get(key):
+    for key, values in changed(config_to_dict(stored), config_to_dict(wanted)).items():
+        was, now = ("null" if value is None else value for value in values)
+        if key == "run.name" or not key.startswith(_FREE):
             raise UserError(
-                f"{key}={_shown(now.get(key))}: contradicts the run {run_dir}, which has {key}={_shown(was.get(key))}; "
-                f"leave `{key}` out to go on with it, or start a new run without resume."
+                f"{key}={now}: contradicts the run {run_dir}, which has {key}={was}; leave `{key}` out to go on with "
+                "it, or start a new run without resume."
             )
     return replace(wanted, resume=str(run_dir))
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else str(value)

@@ -1,23 +1,21 @@
-"""``tpl retrieve``: the matching frame of every video."""
+"""``tpl retrieve``: the matching frame of every video.
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from tpl_lightning.commands.arguments import RunOptions, check_ending, check_limits, run_command
-from tpl_lightning.errors import UserError
-from tpl_lightning.files import Outputs, canonical
-
-if TYPE_CHECKING:
-    from tpl_lightning.sync import Clip
-
-__all__ = ["RetrieveOptions", "main"]
-
-_USAGE = """usage: tpl retrieve RUN [VIDEO|FOLDER ...] video=NAME|FILE time=SECONDS [key=value ...]
+usage: tpl retrieve RUN [VIDEO|FOLDER ...] video=NAME|FILE time=SECONDS [key=value ...]
 Find the frame of every video of the same action that matches one frame of one video. Writes a contact sheet (PNG) and
 a table (CSV) beside it. Without videos: all of the run.
 example: tpl retrieve runs/first video=jump_03 time=1.4 out=jump.png
 """
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tpl_lightning import runs, sync
+from tpl_lightning.commands.arguments import RunOptions, check_ending, run_command
+from tpl_lightning.config import check_limits
+from tpl_lightning.errors import UserError
+from tpl_lightning.files import Outputs, canonical
+
+__all__ = ["RetrieveOptions", "main"]
 
 _COLUMNS = ("video_id", "split", "frame", "time_s", "exact_time_s", "prototype_time", "phase", "path")
 
@@ -46,20 +44,20 @@ class RetrieveOptions(RunOptions):
         if (self.time is None) == (self.frame is None):
             raise UserError("tpl retrieve: which instant? Say either time=SECONDS or frame=NUMBER.")
         check_ending("retrieve", self.out, ".png")
-        check_limits("retrieve", self, height=(32, 2160), columns=(1, None))
+        check_limits(self, height=(32, 2160), columns=(1, None))
 
 
-def _instant(query: "Clip", options: RetrieveOptions) -> float:
+def _instant(query: "sync.Clip", options: RetrieveOptions) -> float:
     """Return the embedded frame that is asked about."""
     import numpy as np
 
-    times = query.probe.clock.times_s
+    times = query.shown.times_s
     if options.frame is not None:
         if not 0 <= options.frame < len(times):
             raise UserError(f"frame={options.frame}: {query.path} has frames 0 to {len(times) - 1}.")
         return float(query.embedded_frame(times[options.frame]))
     assert options.time is not None
-    end = query.duration_s + 1 / query.probe.clock.usual_fps
+    end = query.duration_s + 1 / query.shown.usual_fps
     if not 0 <= options.time <= end:
         raise UserError(f"time={options.time:g}: {query.path} lasts from 0 to {end:.2f} s.")
     return float(query.embedded_frame(np.array(options.time)))
@@ -67,10 +65,7 @@ def _instant(query: "Clip", options: RetrieveOptions) -> float:
 
 def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     """Look the frames up, draw and list them."""
-    from tpl_lightning.runs import Run
-    from tpl_lightning.sync import draw_sheet, find_matches, open_clips, phases_of_run
-
-    source = Run(folder, cache=options.cache)
+    source = runs.Run(folder, cache=options.cache)
     files = source.files(names, action=options.action)
     own = [options.video] if Path(options.video).is_file() else []
     outputs, out = Outputs("retrieve", [*own, *(f.path for f in files), *source.cache.files]), Path(options.out)
@@ -87,13 +82,13 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     if query is None:
         known = ", ".join(video.video_id for video in videos)
         raise UserError(f"video={asked}: not among the videos ({known}); give its name or its file.")
-    clips = open_clips([video for video in videos if video.action == query.action])
+    clips = sync.open_clips([video for video in videos if video.action == query.action])
     chosen = next(clip for clip in clips if clip.video is query)
-    time, matches = find_matches(clips, chosen, _instant(chosen, options))
-    phases = phases_of_run(source, query.action)
+    time, matches = sync.find_matches(clips, chosen, _instant(chosen, options))
+    phases = sync.phases_of_run(source, query.action)
     phase = phases.name(int(phases.labels[phases.point(time)]))
     note = source.data_source if source.cache.is_procedural else ""
-    sheet = draw_sheet(matches, time, phases, columns=options.columns, height=options.height, note=note)
+    sheet = sync.draw_sheet(matches, time, phases, columns=options.columns, height=options.height, note=note)
     outputs.write_bytes(out, sheet)
     common = (f"{time:.6f}", phase)
     rows = [
@@ -115,4 +110,4 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("retrieve", arguments, _USAGE, RetrieveOptions, run)
+    return run_command("retrieve", arguments, __doc__, RetrieveOptions, run)

@@ -1,20 +1,6 @@
-"""``tpl sweep``: run a sweep file of W&B here, with Optuna, or hand it to W&B."""
+"""``tpl sweep``: run a sweep file of W&B here, with Optuna, or hand it to W&B.
 
-import signal
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from tpl_lightning.config import Config, is_file, split_argument
-from tpl_lightning.errors import UserError, best_effort, first_line
-from tpl_lightning.files import Outputs
-
-if TYPE_CHECKING:
-    from tpl_lightning.sweep import LocalSweep, Sweep
-
-__all__ = ["main"]
-
-_USAGE = """usage: tpl sweep FILE [count=20] [server=false] [key=value ...]
+usage: tpl sweep FILE [count=20] [server=false] [key=value ...]
 Run a sweep file in W&B's format: draw values of its parameters, fit with each, and rank them by its metric. Optuna
 draws: random, bayes (TPE), grid; hyperband stops trials early. No account is needed. Everything lies in
 runs/sweep-<file>/ (run.dir and run.name say otherwise): one run per trial, sweep.md, sweep.json, sweep.csv, sweep.png,
@@ -24,6 +10,20 @@ and best.yaml for `tpl fit`. The same command goes on with a sweep that was stop
   key=value      for every trial; a parameter that is given is not varied
 example: tpl sweep experiments/sweeps/genai.yaml count=20 data.cache=data/genai.h5
 """
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from tpl_lightning import runs, sweep, tracking
+from tpl_lightning.commands.options import usage_of
+from tpl_lightning.config import Config, is_file, split_argument
+from tpl_lightning.errors import UserError, best_effort, first_line
+from tpl_lightning.files import Outputs
+
+__all__ = ["main"]
+
 _COUNT = 20
 
 
@@ -47,9 +47,7 @@ def _split(arguments: list[str]) -> tuple[Path, int | None, bool, list[str]]:
 
 def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -> int:
     """Make the sweep at W&B and print its id."""
-    from tpl_lightning.tracking import find_login
-
-    if find_login() is None:
+    if tracking.find_login() is None:
         raise UserError(
             "tpl sweep server=true: no login to W&B found; run `wandb login` first, or leave server=true out to run "
             "the sweep here."
@@ -72,72 +70,41 @@ def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -
 
 
 def _run_here(path: Path, count: int | None, overrides: list[str]) -> int:
-    from rich.console import Console
+    asked = sweep.read_sweep(path).without(overrides)
+    config = asked.base_config(overrides)
+    count = count or asked.run_cap or _COUNT
+    folder = runs.make_folder(Path(config.run.dir) / (config.run.name or f"sweep-{path.stem}"))
+    own = [override for override in overrides if not override.startswith(("run.dir=", "run.name="))]
+    local, outputs = sweep.LocalSweep(asked, folder, own, config.seed), Outputs("sweep")
+    outputs.check(folder / name for name in sweep.REPORT_FILES)
 
-    from tpl_lightning.runs import make_folder
-    from tpl_lightning.sweep import LocalSweep, best_line, read_sweep, write_best, write_table
-
-    sweep = read_sweep(path).without(overrides)
-    config = sweep.base_config(overrides)
-    count = count or sweep.run_cap or _COUNT
-    folder = make_folder(Path(config.run.dir) / (config.run.name or f"sweep-{path.stem}"))
-    local = LocalSweep(
-        sweep, folder, [o for o in overrides if not o.startswith(("run.dir=", "run.name="))], config.seed
-    )
-    outputs = Outputs("sweep")
-    outputs.check(folder / name for name in ("sweep.md", "sweep.json", "sweep.csv", "sweep.png", "best.yaml"))
-    console = Console(stderr=True)
-
-    def after_each(row: dict[str, Any]) -> None:
-        rows, best = local.rows(), local.best()
-        value = row[sweep.metric]
-        shown = row["outcome"] if value is None else f"{sweep.metric} {value:.4f} ({row['outcome']})"
-        why = f": {row['why']}" if row["why"] else ""
-        console.print(
-            f"trial {row['trial']} ({len(rows)}/{count}): {shown}{why}  {best_line(row, sweep)}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-        write_table(folder, outputs, sweep, rows, _source(rows))
-        if best is not None and best["trial"] == row["trial"]:
-            write_best(folder, outputs, best, sweep)
+    def after_each(row: "sweep.Row") -> None:
+        results = local.results()
+        value = row.outcome if row.value is None else f"{asked.metric} {row.figure} ({row.outcome})"
+        why = f": {row.why}" if row.why else ""
+        number = f"trial {row.trial} ({len(results.rows)}/{count})"
+        print(f"{number}: {value}{why}  {results.line(row)}", file=sys.stderr, flush=True)
+        sweep.write_report(folder, outputs, results)
 
     local.run(count, after_each)
-    return _conclude(folder, outputs, sweep, local)
+    results = local.results()
+    sweep.write_report(folder, outputs, results)
+    return _conclude(folder, outputs, results)
 
 
-def _conclude(folder: Path, outputs: Outputs, sweep: "Sweep", local: "LocalSweep") -> int:
-    """Write what is known in the end, and print it."""
-    from tpl_lightning.sweep import best_line, write_best, write_plot, write_table
-
-    rows, best = local.rows(), local.best()
-    table = write_table(folder, outputs, sweep, rows, _source(rows))
-    print(f"Table: {table}")
-    if best is None and not rows:
-        print("tpl: other processes run the trials of this sweep", file=sys.stderr)
-        return 0
+def _conclude(folder: Path, outputs: Outputs, results: "sweep.Results") -> int:
+    """Print what is known in the end."""
+    print(f"Table: {folder / 'sweep.md'}")
+    best = results.best
     if best is None:
-        print("tpl: no trial came to its end", file=sys.stderr)
-        return 1
+        others = "other processes run the trials of this sweep"
+        print(f"tpl: {'no trial came to its end' if results.rows else others}", file=sys.stderr)
+        return 1 if results.rows else 0
     with best_effort("the plot is not drawn"):
-        print(f"Plot: {write_plot(folder, outputs, sweep, rows, _source(rows))}")
-    print(f"Best: {best_line(best, sweep)}")
-    shown = write_best(folder, outputs, best, sweep)
-    value = round(best[sweep.metric], 4) + 0.0  # no -0.0000
-    print(f"RESULT {sweep.metric}={value:.4f} trial={best['trial']} config={shown}")
+        print(f"Plot: {sweep.write_plot(folder, outputs, results)}")
+    print(f"Best: {results.line(best)}")
+    print(f"RESULT {results.sweep.metric}={best.figure} trial={best.trial} config={folder / 'best.yaml'}")
     return 0
-
-
-def _source(rows: list[dict[str, Any]]) -> str:
-    """Return what the trials were fitted on, as their metrics.json says."""
-    import json
-
-    for row in rows:
-        path = Path(row["run"] or "") / "metrics.json"
-        if row["outcome"] == "done" and path.is_file():
-            return str(json.loads(path.read_text(encoding="utf-8")).get("data_source", ""))
-    return "not known before a trial has come to its end"
 
 
 def _stop(*_: object) -> None:
@@ -147,14 +114,12 @@ def _stop(*_: object) -> None:
 def main(arguments: list[str]) -> int:
     """Check the file and every value that it lists before anything heavy is imported, then run."""
     if not arguments or set(arguments) & {"-h", "--help"}:
-        print(_USAGE, end="")
+        print(usage_of(__doc__), end="")
         return 0 if arguments else 2
     path, count, server, overrides = _split(arguments)
     if server:
-        from tpl_lightning.sweep import read_sweep
-
-        sweep = read_sweep(path)
-        return _hand_to_server(sweep.raw, sweep.without(overrides).base_config(overrides), overrides)
+        asked = sweep.read_sweep(path)
+        return _hand_to_server(asked.raw, asked.without(overrides).base_config(overrides), overrides)
     before = signal.signal(signal.SIGTERM, _stop)  # so that the trial ends with the sweep
     try:
         return _run_here(path, count, overrides)

@@ -1,4 +1,11 @@
-"""``tpl test``: align and score videos with a trained model, against its stored prototypes."""
+"""``tpl test``: align and score videos with a trained model, against its stored prototypes.
+
+usage: tpl test RUN|CHECKPOINT [data.cache=OTHER.h5] [action=auto] [key=value ...]
+Align the test videos of a cache (all videos where it has no test split) with a trained model and score them
+against the prototypes stored in the checkpoint. Writes runs/<run>-test-<cache>/ . Videos whose action in the cache is
+none of the run's are compared with all of these, with action=auto all videos; those that show none are left out.
+example: tpl test runs/first data.cache=data/more.h5
+"""
 
 import sys
 import time
@@ -6,25 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tpl_lightning.config import Config, config_to_dict, load_config
+from tpl_lightning import aligners, data, evaluation, reports, runs
+from tpl_lightning.commands.options import usage_of
+from tpl_lightning.commands.shared import flat_scores, open_data
+from tpl_lightning.config import Config, changed, config_to_dict, load_config
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.runs import find_cache
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from tpl_lightning.aligners import StoredAligner
-    from tpl_lightning.data import VideoSet
-    from tpl_lightning.evaluation import Alignment
 
 __all__ = ["checkpoint_path", "main"]
-
-_USAGE = """usage: tpl test RUN|CHECKPOINT [data.cache=OTHER.h5] [action=auto] [key=value ...]
-Align the test videos of a cache (all videos where it has no test split) with a trained model and score them
-against the prototypes stored in the checkpoint. Writes runs/<run>-test-<cache>/ . Videos whose action in the cache is
-none of the run's are compared with all of these, with action=auto all videos; those that show none are left out.
-example: tpl test runs/first data.cache=data/more.h5
-"""
 
 
 def checkpoint_path(argument: str) -> Path:
@@ -50,23 +50,19 @@ def _stored_config(path: Path) -> dict[str, Any]:
 
 _AUTO = "action=auto"
 # What the weights depend on: an evaluation that changed them would be of another model.
-_FIXED = ("method", "warp", "model", "dtw", "dtan", "direct", "head")
+_FIXED = (
+    *("method", "warp.", "model.", "dtw.", "dtan.", "direct.", "head."),
+    *("data.center", "data.scale", "data.pca", "data.group_weights"),
+)
 
 
 def _refuse_contradictions(config: Config, stored: dict[str, Any], path: Path) -> None:
-    current = config_to_dict(config)
-    for options in (current, stored):
-        options["direct"] = {**options["direct"], "device": None}  # of the machine, not of the model
-    for key in _FIXED:
-        if current[key] != stored[key]:
-            raise UserError(f"{path}: was trained with {key}={stored[key]}; leave `{key}` out, or fit a new run.")
-    for key in ("center", "scale", "pca", "group_weights"):
-        if current["data"][key] != stored["data"][key]:
-            value = stored["data"][key]
-            raise UserError(f"{path}: was trained with data.{key}={value}; leave `data.{key}` out, or fit a new run.")
+    for key, (was, _) in changed(stored, config_to_dict(config)).items():
+        if key.startswith(_FIXED) and key != "direct.device":  # which is of the machine, not of the model
+            raise UserError(f"{path}: was trained with {key}={was}; leave `{key}` out, or fit a new run.")
 
 
-def _recognised(videos: "VideoSet", folder: Path, *, every: bool) -> "tuple[VideoSet, float | None]":
+def _recognised(videos: "data.VideoSet", folder: Path, *, every: bool) -> "tuple[data.VideoSet, float | None]":
     """Return videos with the actions that they show, and the share of those with a known name that got this name.
 
     Args:
@@ -76,11 +72,9 @@ def _recognised(videos: "VideoSet", folder: Path, *, every: bool) -> "tuple[Vide
     """
     import numpy as np
 
-    from tpl_lightning.runs import Run
-
     if not (folder / "alignment.h5").is_file():
         return videos, None
-    source = Run(folder)
+    source = runs.Run(folder)
     known = np.isin(videos.action, source.actions)
     asked = np.flatnonzero(~known | every)
     if not len(asked):
@@ -103,7 +97,9 @@ def _recognised(videos: "VideoSet", folder: Path, *, every: bool) -> "tuple[Vide
     return videos.with_action(np.array(action)).select(kept), float(np.mean(named)) if named else None
 
 
-def _labels_of_prototypes(aligner: "StoredAligner", alignment: "Alignment") -> "dict[str, np.ndarray]":
+def _labels_of_prototypes(
+    aligner: "aligners.StoredAligner", alignment: "evaluation.Alignment"
+) -> "dict[str, np.ndarray]":
     """Return the stored labels of each action; raise where they are not those of the prototypes aligned to."""
     labels = aligner.prototype_labels()
     for action, length in zip(alignment.action.tolist(), alignment.prototype_length.tolist(), strict=True):
@@ -128,42 +124,39 @@ def _read_config(path: Path, run_dir: Path, arguments: list[str]) -> Config:
 
 def run(path: Path, arguments: list[str]) -> int:
     """Align, score and write."""
-    from tpl_lightning.aligners import load_aligner
-    from tpl_lightning.data import VideoSet, open_cache, select_evaluation, warn_of_still
-    from tpl_lightning.datasets import find_or_make_cache
-    from tpl_lightning.evaluation import evaluate
     from tpl_lightning.files import as_checkpoint
-    from tpl_lightning.reports import data_source, print_scores
-    from tpl_lightning.runs import open_run_directory, write_metrics
 
     run_dir = path.resolve().parent.parent
     config = _read_config(path, run_dir, [argument for argument in arguments if argument != _AUTO])
-    cache = open_cache(find_or_make_cache(config.data, progress=config.run.progress), config.data.groups)
-    cache.validate()
-    warn_of_still(cache)
+    cache = open_data(config)
+    data.warn_of_still(cache)
     name = config.run.name or f"{run_dir.name}-test-{cache.name}"
     config = replace(config, data=replace(config.data, cache=str(cache.path)), run=replace(config.run, name=name))
-    videos = select_evaluation(VideoSet(cache), config.data)
+    videos = data.select_evaluation(data.VideoSet(cache), config.data)
     videos, accuracy = _recognised(videos, run_dir, every=_AUTO in arguments)
     with as_checkpoint(path):
-        aligner = load_aligner(path, config)
+        aligner = aligners.load_aligner(path, config)
         start = time.perf_counter()
         alignment = aligner.align(videos)
         seconds = time.perf_counter() - start
         stored_labels = _labels_of_prototypes(aligner, alignment)
-    source = data_source(cache)
-    with open_run_directory(config) as run_dir:
+    source = reports.data_source(cache)
+    with runs.open_run_directory(config) as run_dir:
         alignment.save(run_dir / "alignment.h5")  # before anything is measured on it
-        scores = evaluate(alignment, videos, prototypes=stored_labels)
-        metrics = {**scores.overall, "seconds/align": seconds, "method": config.method, "checkpoint": str(path)}
-        for action, values in scores.per_action.items():
-            metrics |= {f"{key}/{action}": value for key, value in values.items()}
-        if accuracy is not None:
-            metrics["test/action_accuracy"] = accuracy
-        about = {"data_source": source, "cache": str(cache.path), "videos/test": len(videos)}
-        write_metrics(run_dir, {**metrics, **about})
+        scores = evaluation.evaluate(alignment, videos, prototypes=stored_labels)
+        metrics = {
+            **flat_scores(scores),
+            "seconds/align": seconds,
+            "method": config.method,
+            "checkpoint": str(path),
+            **({} if accuracy is None else {"test/action_accuracy": accuracy}),
+            "data_source": source,
+            "cache": str(cache.path),
+            "videos/test": len(videos),
+        }
+        runs.write_metrics(run_dir, metrics)
     with best_effort("the table is not shown"):
-        print_scores({config.method: scores}, source)
+        reports.print_scores({config.method: scores}, source)
     print(f"Run directory: {run_dir}")
     print(f"RESULT test/plp={scores.overall['test/plp']:.4f} run={run_dir}")
     return 0
@@ -172,7 +165,7 @@ def run(path: Path, arguments: list[str]) -> int:
 def main(arguments: list[str]) -> int:
     """Take the checkpoint from the first argument and run."""
     if set(arguments) & {"-h", "--help"}:
-        print(_USAGE)
+        print(usage_of(__doc__))
         return 0
     if not arguments or ("=" in arguments[0] and not Path(arguments[0]).exists()):
         raise UserError("tpl test: expected a run directory or a checkpoint first: tpl test RUN [key=value ...].")

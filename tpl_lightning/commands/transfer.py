@@ -1,27 +1,24 @@
-"""``tpl transfer``: carry phase labels from the prototype, or from one labelled video, to videos; or progress."""
+"""``tpl transfer``: carry phase labels from the prototype, or from one labelled video, to videos; or progress.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from tpl_lightning.commands.arguments import RunOptions, check_ending, run_command
-from tpl_lightning.errors import UserError
-from tpl_lightning.files import Outputs, canonical
-
-if TYPE_CHECKING:
-    from tpl_lightning.runs import Run, RunVideo
-    from tpl_lightning.sync import Phases
-
-__all__ = ["TransferOptions", "main"]
-
-_USAGE = """usage: tpl transfer RUN [VIDEO|FOLDER ...] [key=value ...]
+usage: tpl transfer RUN [VIDEO|FOLDER ...] [key=value ...]
 Write the phases of videos with their times and a confidence each: the share of the labelled videos' votes that the
 label has on the prototype timeline. Without videos: all of the run (their files are not needed).
 example: tpl transfer runs/first clips/ out=labels.csv
          tpl transfer runs/first clips/ labels=mine.eaf from=clips/jump_03.mp4      label one video, get all
          tpl transfer runs/first what=progress out=progress.parquet
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tpl_lightning import labels, runs, sync
+from tpl_lightning.commands.arguments import RunOptions, check_ending, run_command
+from tpl_lightning.errors import UserError
+from tpl_lightning.files import Outputs, canonical
+
+__all__ = ["TransferOptions", "main"]
 
 _ENDINGS = {"labels": (".csv", ".json", ".eaf"), "progress": (".csv", ".parquet")}
 
@@ -42,8 +39,6 @@ class TransferOptions(RunOptions):
 
     def __post_init__(self) -> None:
         """Check endings and that options go together."""
-        if self.what not in _ENDINGS:
-            raise UserError(f"tpl transfer: expected what=labels or what=progress, but got {self.what}.")
         if self.out is not None:
             check_ending(f"transfer what={self.what}", self.out, *_ENDINGS[self.what])
         if self.what == "progress" and (self.labels is not None or self.source is not None):
@@ -52,7 +47,7 @@ class TransferOptions(RunOptions):
             raise UserError("tpl transfer: from=VIDEO says whose labels=FILE are; give both.")
 
 
-def _find_source(run: "Run", name: str, known: "dict[str, RunVideo]", action: str | None) -> "RunVideo":
+def _find_source(run: "runs.Run", name: str, known: "dict[str, runs.RunVideo]", action: str | None) -> "runs.RunVideo":
     if canonical(name) in known:
         return known[canonical(name)]
     if Path(name).is_file():
@@ -67,59 +62,51 @@ def _label_files(options: TransferOptions) -> list[Path]:
     return found + ([Path(options.source)] if options.source and Path(options.source).is_file() else [])
 
 
-def _phases(run: "Run", videos: "list[RunVideo]", options: TransferOptions) -> "dict[str, Phases]":
+def _phases(run: "runs.Run", videos: "list[runs.RunVideo]", options: TransferOptions) -> "dict[str, sync.Phases]":
     """Return the labels of each action's prototype."""
-    from tpl_lightning.sync import phases_of_run
-
     actions = sorted({video.action for video in videos})
     if options.labels is None:
-        found = {action: phases_of_run(run, action) for action in actions}
+        found = {action: sync.phases_of_run(run, action) for action in actions}
         bare = [action for action, phases in found.items() if not phases.known]
         if bare:
             raise UserError(
                 f"{run.cache.path}: no labels of action {bare[0]!r}; label one video and give labels=FILE from=VIDEO."
             )
         return found
-    from tpl_lightning.labels import read_annotations
-    from tpl_lightning.sync import phases_of_annotations
 
     known = {canonical(video.video_id): video for action in run.actions for video in run.known_videos(action)}
     known |= {canonical(video.video_id): video for video in videos}
     only = None if options.source is None else _find_source(run, options.source, known, options.action)
-    return phases_of_annotations(run, read_annotations(options.labels), list(known.values()), only=only)
+    return sync.phases_of_annotations(run, labels.read_annotations(options.labels), list(known.values()), only=only)
 
 
-def _write_progress(out: Path, videos: "Callable[[], list[RunVideo]]", outputs: Outputs) -> int:
-    from tpl_lightning.sync import check_progress_target, write_progress
+def _write_progress(out: Path, videos: "Callable[[], list[runs.RunVideo]]", outputs: Outputs) -> int:
 
-    check_progress_target(out)
+    sync.check_progress_target(out)
     outputs.check([out])
     found = videos()
-    count = write_progress(out, found, outputs)
+    count = sync.write_progress(out, found, outputs)
     print(f"{out}: progress of {count} frames of {len(found)} videos")
     return 0
 
 
 def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     """Carry the labels and write them."""
-    from tpl_lightning.runs import AUTO, Run
-    from tpl_lightning.sync import carry_labels, label_targets, write_labels
-
-    source = Run(folder, cache=options.cache)
-    chosen: Any = source.actions if options.action in (None, AUTO) else [options.action]
+    source = runs.Run(folder, cache=options.cache)
+    chosen: Any = source.actions if options.action in (None, runs.AUTO) else [options.action]
     known = [] if names else [video for action in chosen for video in source.known_videos(action)]
     files = source.files(names, action=options.action) if names else []
     read = [*(file.path for file in files), *source.cache.files, *_label_files(options)]
     outputs, out = Outputs("transfer", read), Path(options.out or f"{options.what}.csv")
     if options.what == "progress":
         return _write_progress(out, lambda: source.open(files) if names else known, outputs)
-    outputs.check(label_targets(out, [*(video.video_id for video in known), *(file.video_id for file in files)]))
+    outputs.check(sync.label_targets(out, [*(video.video_id for video in known), *(file.video_id for file in files)]))
     videos = source.open(files) if names else known
     phases = _phases(source, videos, options)
-    labelled = [carry_labels(video, phases[video.action]) for video in videos if video.action in phases]
+    labelled = [sync.carry_labels(video, phases[video.action]) for video in videos if video.action in phases]
     if not labelled:
         raise UserError(f"{options.labels}: labels of {', '.join(phases)}, but the videos show other actions.")
-    written = write_labels(out, labelled, outputs)
+    written = sync.write_labels(out, labelled, outputs)
     spans = [span for video in labelled for span in video.spans]
     where = str(written[0]) if len(written) == 1 else f"{out.with_suffix('')} ({len(written)} files)"
     sure = sum(span.confidence for span in spans) / max(len(spans), 1)
@@ -130,4 +117,4 @@ def run(folder: Path, names: list[str], options: TransferOptions) -> int:
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("transfer", arguments, _USAGE, TransferOptions, run)
+    return run_command("transfer", arguments, __doc__, TransferOptions, run)

@@ -1,18 +1,6 @@
-"""``tpl view``: a page on which to look at a run's videos in step."""
+"""``tpl view``: a page on which to look at a run's videos in step.
 
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
-from tpl_lightning.commands.arguments import ClipOptions, check_limits, run_command
-from tpl_lightning.commands.clip_runs import run_of_clips
-from tpl_lightning.errors import UserError
-from tpl_lightning.files import Outputs
-
-__all__ = ["ViewOptions", "main"]
-
-_USAGE = """usage: tpl view RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
+usage: tpl view RUN|CLIPS [VIDEO|FOLDER ...] [key=value ...]
 Write a folder with a page that plays videos in step, with phases, warp curves and keys; any browser opens it, without a
 server and without network. Without videos: all of the run. Other videos are embedded and aligned on the spot.
 Without a run the clips (a folder of one action, or of action folders) are embedded and aligned first; that is kept
@@ -20,6 +8,18 @@ below runs/ and found again while they stay the same.
 example: tpl view clips/
          tpl view runs/first
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tpl_lightning import runs, viewer
+from tpl_lightning.commands.arguments import ClipOptions, run_command
+from tpl_lightning.commands.clip_runs import open_run_clips
+from tpl_lightning.config import check_limits
+from tpl_lightning.files import Outputs
+
+__all__ = ["ViewOptions", "main"]
 
 
 @dataclass(frozen=True)
@@ -33,36 +33,24 @@ class ViewOptions(ClipOptions):
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        check_limits("view", self, size=(32, None))
+        check_limits(self, size=(32, None))
 
 
 def run(folder: Path, names: list[str], options: ViewOptions) -> int:
     """Write the page."""
-    from tpl_lightning.files import report_broken
-    from tpl_lightning.runs import Run
-    from tpl_lightning.sync import open_clips
-    from tpl_lightning.viewer import build_page
 
-    folder, names = run_of_clips("view", folder, names, options)
-    source, out = Run(folder, cache=options.cache), Path(options.out) if options.out else folder / "view"
+    def place(source: "runs.Run") -> Path:
+        return Path(options.out) if options.out else source.folder / "view"
 
-    def broken(problems: Mapping[Path, str], total: int) -> None:
-        report_broken(list(problems.values()), total, out, Outputs("view"), skip=options.skip_broken)
+    def check(source: "runs.Run", _: "Sequence[runs.RunFile]", outputs: Outputs) -> None:
+        outputs.check_folder(place(source))
 
-    files = source.files(names, action=options.action, broken=broken)
-    outputs = Outputs("view", [*(file.path for file in files), *source.cache.files])
-    outputs.check_folder(out)
-    clips = open_clips(source.open(files, broken=broken), broken=broken)
-    if not clips:
-        raise UserError("tpl view: none of the videos can be read.")
-    audio = sum(clip.probe.has_audio for clip in clips)
-    if audio:
-        print(f"note: the page is silent ({audio} of {len(clips)} files have audio).", file=sys.stderr)
-    index = build_page(source, clips, out, outputs, size=options.size, progress=options.progress)
+    source, clips, outputs = open_run_clips("view", folder, names, options, options.out, check)
+    index = viewer.build_page(source, clips, place(source), outputs, size=options.size, progress=options.progress)
     print(f"{index}: {len(clips)} videos; open it in a browser")
     return 0
 
 
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("view", arguments, _USAGE, ViewOptions, run)
+    return run_command("view", arguments, __doc__, ViewOptions, run)

@@ -1,16 +1,18 @@
-from .check import near_miss
+from .check import check_limits, near_miss
 from .fits import DirectConfig
 from .loading import is_file, load_config, read_yaml, split_argument
 from .packaged import find_yaml, packaged_names
 from .runs import DataConfig
-from .stored import complete_config, differences, load_run_config, save_config, to_yaml
-from .tree import Config, config_to_dict, flattened
+from .stored import changed, complete_config, differences, load_run_config, save_config, to_yaml
+from .tree import Config, config_to_dict, flattened, nested
 from .typed import field_type, read_typed
 
 __all__ = [
     "Config",
     "DataConfig",
     "DirectConfig",
+    "changed",
+    "check_limits",
     "complete_config",
     "config_to_dict",
     "differences",
@@ -21,6 +23,7 @@ __all__ = [
     "load_config",
     "load_run_config",
     "near_miss",
+    "nested",
     "packaged_names",
     "read_typed",
     "read_yaml",

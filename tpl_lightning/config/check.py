@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["near_miss", "require"]
+__all__ = ["check_limits", "near_miss", "require"]
 
 
 def require(condition: bool, key: str, expected: str, found: object) -> None:
@@ -16,6 +16,18 @@ def require(condition: bool, key: str, expected: str, found: object) -> None:
     """
     if not condition:
         raise UserError(f"Expected `{key}` to be {expected}, but got {found!r}; set it with {key}=VALUE.")
+
+
+def check_limits(group: object, prefix: str = "", **limits: tuple[float, float | None]) -> None:
+    """Check that options of a group, where they are given, lie between two limits; the upper one may be missing.
+
+    Raises:
+        UserError: As :func:`require`, for the key with the prefix.
+    """
+    for name, (low, high) in limits.items():
+        value = getattr(group, name)
+        expected = f"at least {low}" if high is None else f"in {low}..{high}"
+        require(value is None or (low <= value and (high is None or value <= high)), prefix + name, expected, value)
 
 
 def near_miss(key: str, known: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tpl_lightning.config.check import require
+from tpl_lightning.config.check import check_limits, require
 
 __all__ = ["DirectConfig", "DtwConfig"]
 
@@ -14,12 +14,13 @@ class DirectConfig:
 
     smoothness: float = 0.1
     """Weight of the prior: mean square slope of the velocity field against the squared distance to the prototype."""
-    adapt: float = 0.05
+    empirical_bayes: float = 0.05
     """Clips in step need a stronger prior: it grows where small warps show hardly any tempo. Clean features need a
     weaker one: the last stage has what suits the warps and residuals of those before, of which this share counts as
     noise, where that is weaker than set. 0: neither."""
-    level_freedom: float = 0.4
-    """How freely a video may lie at a level of its own, 0 to 1 (its mean depends on its tempo)."""
+    offset_shrinkage: float = 0.4
+    """Shrinkage factor of each video's random offset, 0 to 1: 0: none; 1: the whole mean of its residuals is taken for
+    an offset (it depends on the tempo too)."""
     derivative: float = 0.5
     """Share of the energy of the features that their time derivatives get."""
     detail: Literal["auto", "coarse", "fine"] = "auto"
@@ -38,13 +39,9 @@ class DirectConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for key in ("smoothness", "adapt", "labels"):
-            require(getattr(self, key) >= 0, f"direct.{key}", "at least 0", getattr(self, key))
-        require(0 <= self.level_freedom <= 1, "direct.level_freedom", "in [0, 1]", self.level_freedom)
+        check_limits(self, "direct.", smoothness=(0, None), empirical_bayes=(0, None), offset_shrinkage=(0, 1))
+        check_limits(self, "direct.", labels=(0, None), max_videos=(2, None))
         require(0 <= self.derivative < 1, "direct.derivative", "in [0, 1)", self.derivative)
-        require(self.max_videos >= 2, "direct.max_videos", "at least 2", self.max_videos)
-        known = ("auto", "coarse", "fine")
-        require(self.detail in known, "direct.detail", f"one of {', '.join(known)}", self.detail)
 
 
 @dataclass(frozen=True)
@@ -61,4 +58,4 @@ class DtwConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         require(self.gamma > 0, "dtw.gamma", "above 0", self.gamma)
-        require(self.max_iter >= 1, "dtw.max_iter", "at least 1", self.max_iter)
+        check_limits(self, "dtw.", max_iter=(1, None))

@@ -16,8 +16,8 @@ from typing import Any
 from tpl_lightning.config.check import near_miss, require
 from tpl_lightning.config.packaged import find_yaml, packaged_names
 from tpl_lightning.config.presets import PRESETS
-from tpl_lightning.config.retired import without_retired
-from tpl_lightning.config.tree import Config, config_to_dict, flattened
+from tpl_lightning.config.retired import as_today
+from tpl_lightning.config.tree import Config, config_to_dict, flattened, nested
 from tpl_lightning.config.typed import escaped, field_type, read_typed
 from tpl_lightning.errors import FileError, UserError, first_line
 
@@ -120,10 +120,7 @@ def _typed(argument: str) -> Any:
         raise UserError(f"{argument}: wrong value for `{key}`: {error}.") from error
     except Exception as error:  # yaml raises several unrelated classes
         raise UserError(f"{argument}: not a readable key=value argument ({first_line(error)}).") from error
-    nested = escaped(found)
-    for name in reversed(key.split(".")):
-        nested = {name: nested}
-    return OmegaConf.create(nested)
+    return OmegaConf.create(nested({key: escaped(found)}))
 
 
 def load_config(
@@ -152,22 +149,16 @@ def load_config(
     if defaults:
         updates.append((OmegaConf.create(escaped(defaults)), origin))
     # Files first, whatever the order on the line: an argument is always meant to win over a file.
-    for argument in arguments:
-        if is_file(argument):
-            if argument.startswith("-"):
-                raise UserError(f"{argument}: unknown flag; options are written key=value, without hyphens.")
-            updates.append((_load_yaml(Path(argument)), argument))
-    for argument in arguments:
-        if not is_file(argument):
-            updates.append((_typed(argument), argument))
-    updates = [(without_retired(update, origin), origin) for update, origin in updates]
-    tree = OmegaConf.structured(Config)
+    for argument in filter(is_file, arguments):
+        if argument.startswith("-"):
+            raise UserError(f"{argument}: unknown flag; options are written key=value, without hyphens.")
+        updates.append((_load_yaml(Path(argument)), argument))
+    updates += [(_typed(argument), argument) for argument in arguments if not is_file(argument)]
+    updates = [(as_today(update, origin), origin) for update, origin in updates]
+    method = next((update.method for update, _ in reversed(updates) if "method" in update), Config.method)
+    tree = OmegaConf.merge(OmegaConf.structured(Config), PRESETS.get(str(method), {}))
     for update, origin in updates:
         tree = _merge(tree, update, origin)
-    if tree.method in PRESETS:
-        tree = _merge(OmegaConf.structured(Config), OmegaConf.create(PRESETS[tree.method]), tree.method)
-        for update, origin in updates:
-            tree = _merge(tree, update, origin)
     try:
         config = OmegaConf.to_object(tree)
     except OmegaConfBaseException as error:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tpl_lightning.config.check import require
+from tpl_lightning.config.check import check_limits, require
 
 __all__ = ["DtanConfig", "HeadConfig", "LossConfig", "ModelConfig", "WarpConfig"]
 
@@ -27,7 +27,7 @@ class WarpConfig:
         levels = self.num_cells if isinstance(self.num_cells, list) else [self.num_cells]
         ok = bool(levels) and all(type(cells) is int and 2 <= cells <= 256 for cells in levels)
         require(ok, "warp.num_cells", "an integer in 2..256, or a list of them", self.num_cells)
-        require(1 <= self.recurrences <= 16, "warp.recurrences", "in 1..16", self.recurrences)
+        check_limits(self, "warp.", recurrences=(1, 16))
         if isinstance(self.num_cells, list):
             count = len(levels)
             ok = self.recurrences in (1, count)
@@ -78,15 +78,9 @@ class ModelConfig:
         plain = sees or self.projection == "none"
         require(plain, "model.projection", "none unless model.aligner=path", self.projection)
         require(sees or self.latent_norm == "video", "model.latent_norm", "video unless model.aligner=path", "total")
-        require(self.hidden >= 1, "model.hidden", "at least 1", self.hidden)
-        require(
-            self.kernel_size >= 1 and self.kernel_size % 2 == 1,
-            "model.kernel_size",
-            "odd, at least 1",
-            self.kernel_size,
-        )
-        require(self.aligner_filters >= 1, "model.aligner_filters", "at least 1", self.aligner_filters)
-        require(self.aligner_depth >= 1, "model.aligner_depth", "at least 1", self.aligner_depth)
+        check_limits(self, "model.", hidden=(1, None), aligner_filters=(1, None), aligner_depth=(1, None))
+        odd = self.kernel_size >= 1 and self.kernel_size % 2 == 1
+        require(odd, "model.kernel_size", "odd, at least 1", self.kernel_size)
         require(0.0 <= self.dropout < 1.0, "model.dropout", "in [0, 1)", self.dropout)
 
 
@@ -106,7 +100,7 @@ class LossConfig:
     def __post_init__(self) -> None:
         """Check ranges."""
         require(self.alpha > 0, "loss.alpha", "above 0", self.alpha)
-        require(self.reconstruction >= 0, "loss.reconstruction", "at least 0", self.reconstruction)
+        check_limits(self, "loss.", reconstruction=(0, None))
 
 
 @dataclass(frozen=True)
@@ -120,9 +114,7 @@ class DtanConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        known = ("wcss", "wcss_prior", "icae")
-        require(self.objective in known, "dtan.objective", f"one of {', '.join(known)}", self.objective)
-        require(self.prior >= 0, "dtan.prior", "at least 0", self.prior)
+        check_limits(self, "dtan.", prior=(0, None))
 
 
 @dataclass(frozen=True)
@@ -160,13 +152,11 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for key in ("channels", "hidden", "kernel_size", "epochs", "max_pairs"):
-            require(getattr(self, key) >= 1, f"head.{key}", "at least 1", getattr(self, key))
+        check_limits(self, "head.", channels=(1, None), hidden=(1, None), kernel_size=(1, None), epochs=(1, None))
+        check_limits(self, "head.", max_pairs=(1, None), num_frames=(2, None))
+        check_limits(self, "head.", variance_weight=(0, None), contrast=(0, None))
         require(self.kernel_size % 2 == 1, "head.kernel_size", "odd", self.kernel_size)
-        require(self.num_frames >= 2, "head.num_frames", "at least 2", self.num_frames)
         require(0 <= self.dropout < 1, "head.dropout", "in [0, 1)", self.dropout)
         for key in ("lr", "temperature", "gamma", "margin"):
             require(getattr(self, key) > 0, f"head.{key}", "above 0", getattr(self, key))
-        for key in ("variance_weight", "contrast"):
-            require(getattr(self, key) >= 0, f"head.{key}", "at least 0", getattr(self, key))
         require(0 < self.window < 1, "head.window", "in (0, 1)", self.window)

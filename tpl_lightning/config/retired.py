@@ -1,9 +1,9 @@
-"""Options of earlier versions, which files and stored runs may still name: they are read, and change nothing."""
+"""Options of earlier versions, which files and stored runs may still name: renamed ones count, others do nothing."""
 
 import sys
 from typing import Any
 
-__all__ = ["RETIRED", "is_retired", "without_retired"]
+__all__ = ["RENAMED", "RETIRED", "as_today", "is_retired"]
 
 RETIRED: dict[str, tuple[Any, str]] = {
     "direct.first_smoothness": (0.15, "the first fit has 1.5 times direct.smoothness"),
@@ -19,37 +19,48 @@ RETIRED: dict[str, tuple[Any, str]] = {
 }
 """Key to its last default and what holds in its place."""
 
+RENAMED = {"direct.level_freedom": "direct.offset_shrinkage", "direct.adapt": "direct.empirical_bayes"}
+"""Key of earlier versions to its name today."""
+
 _GROUPS = {"matcher": "method=tpl_plus has no matching network any more"}
 
 
 def is_retired(key: str) -> bool:
-    """Tell whether a dotted key was an option of an earlier version."""
+    """Tell whether a dotted key was an option of an earlier version and is none any more."""
     return key in RETIRED or key.partition(".")[0] in _GROUPS
 
 
-def without_retired(tree: Any, origin: str) -> Any:
-    """Return an OmegaConf tree without retired options; says so of those that were not at their default.
+def as_today(tree: Any, origin: str) -> Any:
+    """Return an OmegaConf tree with today's names and without retired options; says what of it a user would miss.
 
     Args:
         tree: Nested options as they were given.
-        origin: Where they come from, for the note.
+        origin: Where they come from, for the notes.
     """
     from omegaconf import DictConfig, OmegaConf
 
     if not isinstance(tree, DictConfig):
         return tree
     tree = tree.copy()
+
+    def note(text: str) -> None:
+        print(f"Note: {origin}: {text}.", file=sys.stderr)
+
+    is_stored = origin.startswith("stored")
     for group in _GROUPS.keys() & tree.keys():
-        if not origin.startswith("stored"):
-            print(f"Note: {origin}: {group}.* are no options any more ({_GROUPS[group]}).", file=sys.stderr)
+        if not is_stored:
+            note(f"{group}.* are no options any more ({_GROUPS[group]})")
         del tree[group]
-    for key, (default, now) in RETIRED.items():
+    for key in (*RETIRED, *RENAMED):
         group, _, name = key.rpartition(".")
         options = OmegaConf.select(tree, group)
         if not isinstance(options, DictConfig) or name not in options:
             continue
-        value = OmegaConf.to_container(options)[name]  # type: ignore[call-overload,index]
-        if value != default:
-            print(f"Note: {origin}: {key} is no option any more ({now}); it is left out.", file=sys.stderr)
-        del options[name]
+        value = options.pop(name)
+        if key in RENAMED:
+            options.setdefault(RENAMED[key].rpartition(".")[2], value)
+            if not is_stored:
+                note(f"{key} is called {RENAMED[key]} now")
+        elif value != RETIRED[key][0]:
+            note(f"{key} is no option any more ({RETIRED[key][1]}); it is left out")
     return tree

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from tpl_lightning.config.check import require
+from tpl_lightning.config.check import check_limits, require
 
 __all__ = ["BenchConfig", "DataConfig", "Method", "RunConfig", "Selection", "TrainConfig"]
 
@@ -53,8 +53,7 @@ class DataConfig:
             f"in 0..{max(self.folds - 1, 0)} (data.folds={self.folds})",
             self.fold,
         )
-        require(self.batch_size >= 1, "data.batch_size", "at least 1", self.batch_size)
-        require(self.num_workers >= 0, "data.num_workers", "at least 0", self.num_workers)
+        check_limits(self, "data.", batch_size=(1, None), num_workers=(0, None))
         require(self.pca is None or self.pca >= 1, "data.pca", "at least 1, or null for all channels", self.pca)
         require(self.actions is None or len(self.actions) > 0, "data.actions", "a list of names, or null", [])
         self._check_groups()
@@ -92,13 +91,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        ok = self.max_epochs is None or self.max_epochs >= 1
-        require(ok, "train.max_epochs", "at least 1, or null", self.max_epochs)
-        require(self.lr >= 0, "train.lr", "at least 0", self.lr)
-        require(self.random_warp >= 0, "train.random_warp", "at least 0", self.random_warp)
-        require(self.weight_decay >= 0, "train.weight_decay", "at least 0", self.weight_decay)
-        require(self.clip >= 0, "train.clip", "at least 0", self.clip)
-        require(self.val_every >= 1, "train.val_every", "at least 1", self.val_every)
+        check_limits(self, "train.", max_epochs=(1, None), lr=(0, None), weight_decay=(0, None), clip=(0, None))
+        check_limits(self, "train.", val_every=(1, None), random_warp=(0, None))
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,33 @@
 """The configuration of a run as it is kept: written, and read by this version and later ones."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tpl_lightning.config.loading import load_config, read_yaml
-from tpl_lightning.config.retired import is_retired
-from tpl_lightning.config.tree import Config, config_to_dict
+from tpl_lightning.config.retired import RENAMED, is_retired
+from tpl_lightning.config.tree import Config, config_to_dict, flattened, nested
 from tpl_lightning.config.typed import escaped
 from tpl_lightning.errors import UserError
 
-__all__ = ["complete_config", "differences", "load_run_config", "save_config", "to_yaml"]
+__all__ = ["changed", "complete_config", "differences", "load_run_config", "save_config", "to_yaml"]
 
 
-def complete_config(stored: dict[str, Any], origin: str) -> dict[str, Any]:
+def _load_stored(stored: Mapping[str, Any], origin: str) -> Config:
+    flat, known = flattened(stored), flattened(config_to_dict(Config()))
+    kept = {key: value for key, value in flat.items() if key in known or key in RENAMED or key.startswith("trainer.")}
+    unknown = [key for key in flat if key not in kept and not is_retired(key)]
+    if unknown:
+        names = ", ".join(unknown)
+        print(f"tpl: warning: {origin}: options of another version, left out: {names}", file=sys.stderr)
+    try:
+        return load_config(defaults=nested(kept))
+    except UserError as error:
+        raise UserError(f"{origin}: made by another version, and {error}") from error
+
+
+def complete_config(stored: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """Return stored options as this version has them: without those that it does not know, defaults for the others.
 
     Args:
@@ -23,27 +37,7 @@ def complete_config(stored: dict[str, Any], origin: str) -> dict[str, Any]:
     Raises:
         UserError: If a value is refused today.
     """
-    unknown: list[str] = []
-    known = _without_unknown(stored, config_to_dict(Config()), "", unknown)
-    if unknown:
-        names = ", ".join(unknown)
-        print(f"tpl: warning: {origin}: options of another version, left out: {names}", file=sys.stderr)
-    try:
-        return config_to_dict(load_config(defaults=known))
-    except UserError as error:
-        raise UserError(f"{origin}: made by another version, and {error}") from error
-
-
-def _without_unknown(tree: dict[str, Any], known: dict[str, Any], prefix: str, unknown: list[str]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for key, value in tree.items():
-        if key not in known:
-            unknown += [] if is_retired(f"{prefix}{key}") else [f"{prefix}{key}"]
-        elif isinstance(value, dict) and isinstance(known[key], dict) and known[key]:
-            kept[key] = _without_unknown(value, known[key], f"{prefix}{key}.", unknown)
-        else:
-            kept[key] = value
-    return kept
+    return config_to_dict(_load_stored(stored, origin))
 
 
 def load_run_config(path: Path) -> Config:
@@ -52,24 +46,21 @@ def load_run_config(path: Path) -> Config:
     Raises:
         UserError: If it is missing, unreadable, or holds a value that is refused today.
     """
-    return load_config(defaults=complete_config(read_yaml(path), str(path)))
+    return _load_stored(read_yaml(path), str(path))
+
+
+def changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the options, by dotted keys, that are not the same in two trees, with both values; None where missing."""
+    before, after = ({key: value for key, value in flattened(tree).items() if value != {}} for tree in (was, now))
+    both = {key: (before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys())}
+    return {key: (one, other) for key, (one, other) in both.items() if one != other}
 
 
 def differences(config: Config) -> dict[str, Any]:
     """Return the options, nested, that are not as their method has them: the method itself and what was given."""
     usual = config_to_dict(load_config([f"method={config.method}"]))
-    return {"method": config.method, **_differences(config_to_dict(config), usual)}
-
-
-def _differences(tree: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict) and isinstance(usual.get(key), dict):
-            below = _differences(value, usual[key])
-            found |= {key: below} if below else {}
-        elif value != usual.get(key):
-            found[key] = value
-    return found
+    found = changed(usual, config_to_dict(config))
+    return nested({"method": config.method, **{key: now for key, (_, now) in found.items()}})
 
 
 def to_yaml(tree: dict[str, Any]) -> str:

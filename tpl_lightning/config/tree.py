@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any
 
-from tpl_lightning.config.check import require
+from tpl_lightning.config.check import check_limits
 from tpl_lightning.config.fits import DirectConfig, DtwConfig
 from tpl_lightning.config.networks import DtanConfig, HeadConfig, LossConfig, ModelConfig, WarpConfig
 from tpl_lightning.config.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
+from tpl_lightning.errors import UserError
 
-__all__ = ["Config", "config_to_dict", "flattened"]
+__all__ = ["Config", "config_to_dict", "flattened", "nested"]
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        require(0 <= self.seed < 2**32, "seed", "in 0..2**32-1", self.seed)
-        require(self.method in get_args(Method), "method", f"one of {', '.join(get_args(Method))}", self.method)
-        require(self.select in get_args(Selection), "select", f"one of {', '.join(get_args(Selection))}", self.select)
+        check_limits(self, seed=(0, 2**32 - 1))
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
@@ -73,3 +72,21 @@ def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         below = isinstance(value, Mapping) and value
         flat |= flattened(value, f"{prefix}{key}.") if below else {f"{prefix}{key}": value}
     return flat
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options by dotted keys as nested ones, as :func:`flattened` had them.
+
+    Raises:
+        UserError: If one key lies below another.
+    """
+    tree: dict[str, Any] = {}
+    for key, value in flat.items():
+        *above, last = str(key).split(".")
+        place = tree
+        for name in above:
+            place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise UserError(f"`{key}` is below another option; give one of them.")
+        place[last] = value
+    return tree

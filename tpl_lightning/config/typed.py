@@ -52,7 +52,10 @@ def read_typed(text: str, kind: Any, *, null: bool = True) -> Any:
         is_list = text.strip().startswith("[")
         return read_typed(text, next((one for one in kinds if (get_origin(one) is list) == is_list), kinds[0]))
     if kind is str or get_origin(kind) is Literal:
-        return _ENVIRONMENT.sub(_variable, text)
+        value = _ENVIRONMENT.sub(_variable, text)
+        if kind is not str and value not in get_args(kind):
+            raise ValueError(f"expected one of {', '.join(get_args(kind))}, but got {value!r}")
+        return value
     if get_origin(kind) is list:
         return [read_typed(item, get_args(kind)[0]) for item in _items(text)]
     readers = {bool: _boolean, int: _integer, float: _number}

@@ -99,7 +99,7 @@ class Checkpoints(Callback):
         if is_last:
             return  # the end of the epoch comes, with its scores
         if trainer.received_sigterm or ((batch_idx + 1) % LOOK_EVERY == 0 and self._is_due(trainer)):
-            self.save(trainer)
+            self._save(trainer)
 
     def _agree(self, trainer: Trainer, *, is_bad: bool) -> None:
         """Learn of the signals and losses of all ranks, and act on them as all do."""
@@ -123,7 +123,7 @@ class Checkpoints(Callback):
         if is_last:
             trainer._signal_connector.received_sigterm = False  # what is left is to save what was learned
         elif trainer.received_sigterm or self._is_due(trainer):
-            self.save(trainer)
+            self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check what others are about to save."""
@@ -144,8 +144,7 @@ class Checkpoints(Callback):
         if not bool(torch.stack(weights).all()):
             raise self._diverged(trainer, "weight")
 
-    def save(self, trainer: Trainer) -> None:
-        """Save now; every rank must call this."""
+    def _save(self, trainer: Trainer) -> None:
         self._check_weights(trainer)
         for logger in trainer.loggers:
             logger.save()  # a log that ends before the checkpoint could not be continued

@@ -156,8 +156,8 @@ class PathTPLModule(TPLModule):
         settle(self.model, self.bank, encoded, leave_one_out=self.config["loss"]["leave_one_out"])
 
     def _tempo_factor(self, encoded: EncodedVideos) -> float:
-        """Return how many times stronger the prior ought to be as tempos hardly differ (``direct.adapt``)."""
-        if self.config["direct"]["adapt"] == 0:
+        """Return how many times stronger the prior ought to be as tempos hardly differ (``direct.empirical_bayes``)."""
+        if self.config["direct"]["empirical_bayes"] == 0:
             return 1.0
         latent, action = encoded.of_all_ranks()
         rows = torch.linspace(0, len(action) - 1, min(len(action), _ASKED), device=action.device).round().long()

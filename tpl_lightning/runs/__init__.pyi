@@ -1,6 +1,6 @@
 from .directory import find_cache, hold_folder, make_folder, open_run_directory, write_metrics
 from .file_search import AUTO
-from .run_video import NEW, RunFile, RunVideo
+from .run_video import NEW, RunFile, RunVideo, Unreadable, clock_of
 from .videos import Run
 
 __all__ = [
@@ -9,6 +9,8 @@ __all__ = [
     "Run",
     "RunFile",
     "RunVideo",
+    "Unreadable",
+    "clock_of",
     "find_cache",
     "hold_folder",
     "make_folder",

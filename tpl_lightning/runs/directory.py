@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
+from tpl_lightning import functional
 from tpl_lightning.config import Config, save_config
 from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.files import write_atomically
@@ -152,8 +153,6 @@ def open_run_directory(config: Config) -> Iterator[Path]:
     Raises:
         UserError: If the folder cannot be made, or another process writes into it.
     """
-    from tpl_lightning.functional import on_rank_zero  # late: it loads torch
-
     held: list[IO[str]] = []
 
     def take() -> str:
@@ -162,7 +161,7 @@ def open_run_directory(config: Config) -> Iterator[Path]:
         return str(folder)
 
     try:
-        yield Path(on_rank_zero(take))
+        yield Path(functional.on_rank_zero(take))
     finally:
         for lock in held:
             lock.close()

@@ -1,25 +1,23 @@
 """Videos that a run has not seen: embedded as its own were, told apart by what they show, and aligned by its model."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tpl_lightning import features
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs.file_search import UNNAMED
-from tpl_lightning.runs.run_video import NEW, RunFile, RunVideo
+from tpl_lightning.runs.run_video import NEW, RunFile, RunVideo, Unreadable, clock_of
 from tpl_lightning.video import VideoClock, probe_video
 
 if TYPE_CHECKING:
     from tpl_lightning.runs.videos import Run
 
-__all__ = ["Broken", "NewVideos"]
-
-Broken = Callable[[Mapping[Path, str], int], None]
-"""Told of new videos that cannot be embedded, each with what is wrong, and of how many videos they are."""
+__all__ = ["NewVideos"]
 
 # A file whose frame rate is higher than the run's by more than this is embedded at the run's.
 _FASTER = 1.1
@@ -27,7 +25,7 @@ _MANY = 4  # new videos, whose embedding takes a while
 
 
 class NewVideos:
-    """The new videos of a run; those whose action was asked for are kept as they were embedded.
+    """The new videos of a run; each is embedded once.
 
     Args:
         run: The run.
@@ -38,17 +36,12 @@ class NewVideos:
         self.run = run
         self._embedded: dict[Path, tuple[np.ndarray, VideoClock]] = {}
 
-    def recognise(self, files: list[RunFile], broken: Broken | None) -> list[RunFile]:
+    def recognise(self, files: list[RunFile], unreadable: Unreadable) -> list[RunFile]:
         """Return files with the actions that were not named; without those that show none, which are listed."""
         unnamed = [file for file in files if file.action == UNNAMED]
         if not unnamed:
             return files
-        problems: dict[Path, str] = {}
-        for path, embedded in self._embed([file.path for file in unnamed], broken, problems):
-            self._embedded[path] = embedded
-        if broken is not None and problems:
-            broken(problems, len(files))
-        unnamed = [file for file in unnamed if file.path in self._embedded]
+        unnamed = self._embed(unnamed, unreadable, len(files))
         shown: dict[str, str] = {}
         if unnamed:
             model = self.run.action_model
@@ -71,78 +64,52 @@ class NewVideos:
         usual = float(self.run.cache.fps.max())
         return usual if probe_video(path).clock.usual_fps > _FASTER * usual else None
 
-    def align(self, new: dict[str, tuple[Path, str]], broken: Broken | None) -> list[RunVideo]:
-        """Embed and align files that the run has not seen, by the name of each video; some may be broken."""
-        if not new:
+    def align(self, files: Sequence[RunFile], unreadable: Unreadable) -> list[RunVideo]:
+        """Embed and align files that the run has not seen; some may not be readable."""
+        files = self._embed(files, unreadable, len(files))
+        if not files:
             return []
-        problems: dict[Path, str] = {}
-        clocks: dict[Path, VideoClock] = {}
-        named = {path: (video_id, action) for video_id, (path, action) in new.items()}
-        self._embedded |= {path: found for path, shown in named.items() if (found := self._in_cache(path, *shown))}
-
-        def rows() -> Iterator[tuple[str, str, np.ndarray, float]]:
-            for path, (embeddings, clock) in self._embed(list(named), broken, problems):
-                clocks[path] = clock
-                yield *named[path], embeddings, clock.fps
-            if broken is not None and problems:
-                broken(problems, len(new))
-            if not clocks:
-                raise _NothingLeft
-
-        try:
-            aligned = self.run.align(rows())
-        except _NothingLeft:
-            return []
+        embedded = [self._embedded[file.path] for file in files]
+        aligned = self.run.align(
+            (file.video_id, file.action, rows, clock.fps) for file, (rows, clock) in zip(files, embedded, strict=True)
+        )
         return [
             RunVideo(
-                video_id=named[path][0],
-                action=named[path][1],
-                split=NEW,
-                path=path,
-                fps=clock.fps,
                 position=aligned.position(i),
                 source=aligned.source(i),
-                times_s=clock.times_s,
+                video_id=file.video_id,
+                action=file.action,
+                split=NEW,
+                clock=clock,
+                path=file.path,
+                timed=True,
             )
-            for i, (path, clock) in enumerate(clocks.items())
+            for i, (file, (_, clock)) in enumerate(zip(files, embedded, strict=True))
         ]
 
-    def _in_cache(self, path: Path, video_id: str, action: str) -> tuple[np.ndarray, VideoClock] | None:
-        """Return the embeddings and the clock of a new video that the cache holds beside those of the run."""
+    def _row_of_cache(self, file: RunFile) -> int | None:
+        """Return the row of a new video that the cache holds beside those of the run."""
         cache = self.run.cache
-        rows = np.flatnonzero((cache.video_id == video_id) & (cache.action == action))
-        if len(rows) == 0 or cache.file_bytes[rows[0]] not in (0, path.stat().st_size):
+        rows = np.flatnonzero((cache.video_id == file.video_id) & (cache.action == file.action))
+        if len(rows) == 0 or cache.file_bytes[rows[0]] not in (0, file.path.stat().st_size):
             return None
-        row = int(rows[0])
-        times, fps = cache.frame_times(row), float(cache.fps[row])
-        even = VideoClock.even(int(cache.lengths[row]), fps)
-        return cache.read(row), even if times is None else VideoClock(times, stated_fps=fps)
+        return int(rows[0])
 
-    def _embed(
-        self, paths: Sequence[Path], broken: Broken | None, problems: dict[Path, str]
-    ) -> Iterator[tuple[Path, tuple[np.ndarray, VideoClock]]]:
-        """Embed files as the run's videos were; note what is wrong with those that cannot be."""
-        from tpl_lightning.features import Progress, embed_video, extractor_of_cache
-
-        left = [path for path in paths if path not in self._embedded]
+    def _embed(self, files: Sequence[RunFile], unreadable: Unreadable, total: int) -> list[RunFile]:
+        """Embed files as the run's videos were, and return those that could be."""
+        cache, left = self.run.cache, [file for file in files if file.path not in self._embedded]
+        rows = {file.path: self._row_of_cache(file) for file in left}
+        held = {path: row for path, row in rows.items() if row is not None}
+        self._embedded |= {path: (cache.read(row), clock_of(cache, row)) for path, row in held.items()}
+        left = [file for file in left if file.path not in self._embedded]
         if left:
-            extractor = extractor_of_cache(self.run.cache)
-        with Progress("Embedding new videos", len(left), enabled=len(left) > _MANY) as bar:
-            for path in paths:
-                if path in self._embedded:
-                    yield path, self._embedded[path]
-                    continue
-                try:
-                    embedded = embed_video(path, extractor, fps=self.thinned_fps(path))
-                except UserError as error:
-                    if broken is None:
-                        raise
-                    problems[path] = str(error)
-                    continue
-                finally:
-                    bar.advance()
-                yield path, embedded
-
-
-class _NothingLeft(Exception):
-    """All videos are broken."""
+            extractor = features.extractor_of_cache(cache)
+        with features.Progress("Embedding new videos", len(left), enabled=len(left) > _MANY) as bar:
+            for file in left:
+                with unreadable.reading(file.path):
+                    self._embedded[file.path] = features.embed_video(
+                        file.path, extractor, fps=self.thinned_fps(file.path)
+                    )
+                bar.advance()
+        unreadable.report(total)
+        return [file for file in files if file.path in self._embedded]

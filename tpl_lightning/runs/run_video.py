@@ -1,15 +1,19 @@
 """One video of a run and its warp, and the file that shows it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from tpl_lightning.data import EmbeddingCache
+from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Warp, idle_frames
 from tpl_lightning.video import VideoClock
 
-__all__ = ["NEW", "RunFile", "RunVideo"]
+__all__ = ["NEW", "RunFile", "RunVideo", "Unreadable", "clock_of"]
 
 NEW = "new"
 """The split of a video that the run has not seen."""
@@ -17,59 +21,55 @@ NEW = "new"
 _ROUNDING = 1e-5  # a frame is much longer
 
 
-@dataclass(frozen=True)
-class RunVideo:
-    """One video and where its frames lie on the prototype timeline of its action.
+def clock_of(cache: EmbeddingCache, row: int) -> VideoClock:
+    """Return when each embedded frame of a video of a cache appears."""
+    times, fps = cache.frame_times(row), float(cache.fps[row])
+    return VideoClock.even(int(cache.lengths[row]), fps) if times is None else VideoClock(times, stated_fps=fps)
 
-    Convention: frames are those of the embedding; they may be fractional. Prototype time is in [0, 1]. Both maps never
-    decrease and are linear between the points that the alignment stores; what lies outside is read at the near end.
+
+@dataclass(frozen=True)
+class RunFile:
+    """A video file: what it is called, what it shows, and its row in the run, if any."""
+
+    video_id: str
+    action: str
+    path: Path
+    row: int | None
+
+
+@dataclass(frozen=True)
+class RunVideo(Warp):
+    """One video and where its frames lie on the prototype timeline of its action: a :class:`Warp` with a name.
+
+    Convention: frames are those of the embedding.
 
     Attributes:
         video_id: Name.
         action: What it shows.
         split: train, val or test, or ``new``.
+        clock: When each embedded frame appears.
         path: The file, None where there is none at hand.
-        fps: Embedded frames per second.
-        position: T^-theta at the L_i frames.
-        source: T^theta at the L prototype points.
-        times_s: Seconds from the video's first frame to each embedded one; None: they come evenly at ``fps``.
+        timed: Whether the times of the frames are known, and not only their rate.
         file_bytes: Size of the file that was embedded, 0 where unknown.
     """
 
     video_id: str
     action: str
     split: str
-    path: Path | None
-    fps: float
-    position: np.ndarray
-    source: np.ndarray
-    times_s: np.ndarray | None = None
+    clock: VideoClock
+    path: Path | None = None
+    timed: bool = False
     file_bytes: int = 0
 
-    @cached_property
-    def clock(self) -> VideoClock:
-        """When each embedded frame appears."""
-        if self.times_s is None:
-            return VideoClock.even(self.num_frames, self.fps)
-        return VideoClock(self.times_s, stated_fps=self.fps)
-
     @property
-    def warp(self) -> Warp:
-        """T^theta and its inverse."""
-        return Warp(self.position, self.source)
+    def fps(self) -> float:
+        """Embedded frames per second."""
+        return self.clock.fps
 
     @property
     def num_frames(self) -> int:
         """Embedded frames."""
         return len(self.position)
-
-    def frame(self, prototype_time: np.ndarray) -> np.ndarray:
-        """Return the frame at prototype times, T^theta."""
-        return self.warp.frame(prototype_time)
-
-    def has_frame(self, prototype_time: np.ndarray) -> np.ndarray:
-        """Return at which prototype times the video has a frame, bool: elsewhere it has not begun, or is over."""
-        return self.warp.has_frame(prototype_time)
 
     @cached_property
     def acting(self) -> tuple[int, int]:
@@ -83,16 +83,32 @@ class RunVideo:
         first, last = self.acting
         return (np.asarray(frame) > first - 1 + _ROUNDING) & (np.asarray(frame) < last + 1 - _ROUNDING)
 
-    def prototype_time(self, frame: np.ndarray) -> np.ndarray:
-        """Return the prototype time of frames, T^-theta."""
-        return self.warp.prototype_time(frame)
 
+@dataclass
+class Unreadable:
+    """Collects the videos that cannot be read.
 
-@dataclass(frozen=True)
-class RunFile:
-    """A video file: what it is called, what it shows, and its row in the run, if any."""
+    Attributes:
+        tell: Told of them, each with what is wrong, and of how many videos they are; they are left out if it returns.
+            None: the first ends all with an error.
+        problems: Those that are not told of yet.
+    """
 
-    video_id: str
-    action: str
-    path: Path
-    row: int | None
+    tell: Callable[[Mapping[Path, str], int], None] | None = None
+    problems: dict[Path, str] = field(default_factory=dict)
+
+    @contextmanager
+    def reading(self, path: Path) -> Iterator[None]:
+        """Note what is wrong with a file that is read inside."""
+        try:
+            yield
+        except UserError as error:
+            if self.tell is None:
+                raise
+            self.problems[path] = str(error)
+
+    def report(self, total: int) -> None:
+        """Tell of those among so many videos that could not be read, if there are any."""
+        problems, self.problems = self.problems, {}
+        if problems and self.tell is not None:
+            self.tell(problems, total)

@@ -6,22 +6,19 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tpl_lightning import aligners, features, recognition
 from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet, open_cache
 from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.evaluation import Alignment
 from tpl_lightning.runs.directory import find_cache
 from tpl_lightning.runs.file_search import find_files
-from tpl_lightning.runs.new_videos import Broken, NewVideos
-from tpl_lightning.runs.run_video import RunFile, RunVideo
+from tpl_lightning.runs.new_videos import NewVideos
+from tpl_lightning.runs.run_video import RunFile, RunVideo, Unreadable, clock_of
 from tpl_lightning.video import VideoClock
-
-if TYPE_CHECKING:
-    from tpl_lightning.recognition import ActionModel
 
 __all__ = ["Run"]
 
@@ -100,12 +97,10 @@ class Run:
         return int(self.alignment.prototype_length[self.alignment.action == action][0])
 
     @cached_property
-    def action_model(self) -> "ActionModel":
+    def action_model(self) -> "recognition.ActionModel":
         """What tells the run's actions apart, learned from its training videos as the run has aligned them."""
-        from tpl_lightning.recognition import ActionModel
-
         rows = np.flatnonzero(self.alignment.split == "train")
-        return ActionModel(
+        return recognition.ActionModel(
             self.videos_of(rows), [self.alignment.source(row) for row in rows.tolist()], self.config.data
         )
 
@@ -129,7 +124,7 @@ class Run:
         return [self._known(row, None) for row in rows]
 
     def files(
-        self, names: Sequence[str | Path], *, action: str | None = None, broken: Broken | None = None
+        self, names: Sequence[str | Path], *, action: str | None = None, unreadable: Unreadable | None = None
     ) -> list[RunFile]:
         """Find video files and what they show; only new ones whose action nothing names are read for it.
 
@@ -142,7 +137,7 @@ class Run:
                 videos usually lie.
             action: Only this action; also what new videos show. ``auto``: new videos are compared with all actions,
                 whatever their folders are named.
-            broken: As for :meth:`open`.
+            unreadable: As for :meth:`open`.
 
         Returns:
             The files in the order given.
@@ -150,9 +145,9 @@ class Run:
         Raises:
             UserError: If a file is missing, or the action unknown, or no video shows an action of the run.
         """
-        return self._new.recognise(find_files(self, names, action), broken)
+        return self._new.recognise(find_files(self, names, action), unreadable or Unreadable())
 
-    def open(self, files: Sequence[RunFile], *, broken: Broken | None = None) -> list[RunVideo]:
+    def open(self, files: Sequence[RunFile], *, unreadable: Unreadable | None = None) -> list[RunVideo]:
         """Look up or predict the warps of files.
 
         Those of the run have their warp in the run; others are embedded by the extractor that made the run's cache and
@@ -160,8 +155,7 @@ class Run:
 
         Args:
             files: As :meth:`files` finds them.
-            broken: Told of new videos that cannot be embedded, each with what is wrong, and of how many videos they
-                are; they are left out if it returns. None: the first ends all with an error.
+            unreadable: Collects new videos that cannot be embedded; None: the first ends all with an error.
 
         Returns:
             The videos in the order given.
@@ -170,8 +164,8 @@ class Run:
             UserError: If one cannot be embedded as the run's videos were.
         """
         known = {file.video_id: self._known(file.row, file.path) for file in files if file.row is not None}
-        new = {file.video_id: (file.path, file.action) for file in files if file.row is None}
-        known |= {video.video_id: video for video in self._new.align(new, broken)}
+        new = self._new.align([file for file in files if file.row is None], unreadable or Unreadable())
+        known |= {video.video_id: video for video in new}
         return [known[file.video_id] for file in files if file.video_id in known]
 
     def align(self, rows: Iterable[tuple[str, str, np.ndarray, float]]) -> Alignment:
@@ -180,8 +174,6 @@ class Run:
         Args:
             rows: Name, action, embeddings (L_i, C) and frames per second of each.
         """
-        from tpl_lightning.aligners import restore_aligner
-
         with tempfile.TemporaryDirectory(prefix="tpl-") as folder:
             target = Path(folder) / "new.h5"
             with EmbeddingCacheWriter(
@@ -195,14 +187,14 @@ class Run:
             ) as writer:
                 for video_id, action, embeddings, fps in rows:
                     writer.append(video_id=video_id, action=action, split="test", embeddings=embeddings, fps=fps)
-            aligner = restore_aligner(self.folder / "checkpoints", self.config, self.alignment)
+            aligner = aligners.restore_aligner(self.folder / "checkpoints", self.config, self.alignment)
             return aligner.align(VideoSet(EmbeddingCache(target)))
 
     def embed_recording(self, path: Path, advance: Callable[[int], None]) -> tuple[np.ndarray, VideoClock]:
         """Embed a long recording, scene by scene, as the run's videos were; see ``features.embed_recording``."""
-        from tpl_lightning.features import embed_recording, extractor_of_cache
-
-        return embed_recording(path, extractor_of_cache(self.cache), fps=self._new.thinned_fps(path), advance=advance)
+        return features.embed_recording(
+            path, features.extractor_of_cache(self.cache), fps=self._new.thinned_fps(path), advance=advance
+        )
 
     def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
         """Find files and their warps: :meth:`files`, then :meth:`open`."""
@@ -220,15 +212,16 @@ class Run:
         return {str(video): i for i, video in enumerate(self.cache.video_id)}
 
     def _known(self, row: int, path: Path | None) -> RunVideo:
-        alignment, video = self.alignment, str(self.alignment.video_id[row])
+        alignment, cache = self.alignment, self.cache
+        own = self._row_of_cache[str(alignment.video_id[row])]
         return RunVideo(
-            video_id=video,
-            action=str(alignment.action[row]),
-            split=str(alignment.split[row]),
-            path=path,
-            fps=float(self.cache.fps[self._row_of_cache[video]]),
             position=alignment.position(row),
             source=alignment.source(row),
-            times_s=self.cache.frame_times(self._row_of_cache[video]),
-            file_bytes=int(self.cache.file_bytes[self._row_of_cache[video]]),
+            video_id=str(alignment.video_id[row]),
+            action=str(alignment.action[row]),
+            split=str(alignment.split[row]),
+            clock=clock_of(cache, own),
+            path=path,
+            timed=cache.frame_times(own) is not None,
+            file_bytes=int(cache.file_bytes[own]),
         )

@@ -1,13 +1,15 @@
 from .definition import Sweep, read_sweep
-from .report import best_line, write_best, write_plot, write_table
+from .report import REPORT_FILES, write_plot, write_report
+from .results import Results, Row
 from .study import LocalSweep
 
 __all__ = [
+    "REPORT_FILES",
     "LocalSweep",
+    "Results",
+    "Row",
     "Sweep",
-    "best_line",
     "read_sweep",
-    "write_best",
     "write_plot",
-    "write_table",
+    "write_report",
 ]

@@ -4,127 +4,98 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tpl_lightning.config import config_to_dict, load_config, to_yaml
 from tpl_lightning.files import Outputs
-from tpl_lightning.sweep.definition import Sweep
+from tpl_lightning.sweep.results import DONE, STOPPED, Results, Row, shown
 
-__all__ = ["best_line", "write_best", "write_plot", "write_table"]
+__all__ = ["REPORT_FILES", "write_plot", "write_report"]
 
+REPORT_FILES = ("sweep.md", "sweep.json", "sweep.csv", "best.yaml", "sweep.png")
 _PANELS = 8
 
 
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "null" if value is None else str(value)
-
-
-def _ranked(rows: list[dict[str, Any]], sweep: Sweep) -> list[dict[str, Any]]:
-    """Return the rows, the finished ones first and the best of them at the top."""
-    sign = -1 if sweep.maximize else 1
-    done = [row for row in rows if row["outcome"] == "done"]
-    rest = [row for row in rows if row["outcome"] != "done"]
-    return sorted(done, key=lambda row: sign * row[sweep.metric]) + rest
-
-
-def best_line(row: dict[str, Any], sweep: Sweep) -> str:
-    """Return the values that a trial tried, in one line."""
-    return " ".join(f"{p.name}={_shown(row['parameters'].get(p.name))}" for p in sweep.varied)
-
-
-def write_table(folder: Path, outputs: Outputs, sweep: Sweep, rows: list[dict[str, Any]], source: str) -> Path:
-    """Write sweep.md (best in bold), sweep.json and sweep.csv and return the first."""
-    names = [p.name for p in sweep.varied]
-    goal = "higher is better" if sweep.maximize else "lower is better"
-    heads = ["trial", f"{sweep.metric} ({goal})", "outcome", "seconds", *names]
-    lines = [f"Data: {source}", "", f"Made from `{sweep.path}`; {len(rows)} trials; best in bold.", ""]
-    lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    ranked = _ranked(rows, sweep)
-    for place, row in enumerate(ranked):
-        value, why = row[sweep.metric], f" ({row['why']})" if row["why"] else ""
-        known = "-" if value is None else f"{value:.4f}"
-        cells = [str(row["trial"]), known, row["outcome"] + why.replace("|", "/"), _shown(row["seconds"])]
-        cells += [_shown(row["parameters"].get(name)) for name in names]
-        best = place == 0 and row["outcome"] == "done"
-        lines.append("| " + " | ".join(f"**{cell}**" if best else cell for cell in cells) + " |")
-    outputs.write_text(folder / "sweep.md", "\n".join(lines) + "\n")
-    best_row = ranked[0] if ranked and ranked[0]["outcome"] == "done" else None
+def write_report(folder: Path, outputs: Outputs, results: Results) -> None:
+    """Write sweep.md, sweep.json and sweep.csv, and best.yaml for ``tpl fit`` once a trial has come to its end."""
+    outputs.write_text(folder / "sweep.md", _table(results))
+    sweep, best = results.sweep, results.best
     summary = {
         "metric": sweep.metric,
         "goal": "maximize" if sweep.maximize else "minimize",
-        "data_source": source,
-        "best": best_row,
-        "trials": rows,
+        "data_source": results.source,
+        "best": None if best is None else results.as_dict(best),
+        "trials": [results.as_dict(row) for row in results.rows],
     }
     outputs.write_text(folder / "sweep.json", json.dumps(summary, indent=2) + "\n")
-    every = [p.name for p in sweep.parameters]
-    outputs.write_csv(
-        folder / "sweep.csv",
-        ["trial", sweep.metric, "outcome", "seconds", *every, "run"],
-        [
-            [
-                *(row[key] for key in ("trial", sweep.metric, "outcome", "seconds")),
-                *map(row["parameters"].get, every),
-                row["run"],
-            ]
-            for row in rows
-        ],
-    )
-    return folder / "sweep.md"
+    names = [p.name for p in sweep.parameters]
+    rows = [
+        [row.trial, row.value, row.outcome, row.seconds, *map(row.parameters.get, names), row.run]
+        for row in results.rows
+    ]
+    outputs.write_csv(folder / "sweep.csv", ["trial", sweep.metric, "outcome", "seconds", *names, "run"], rows)
+    if best is not None:
+        path = folder / "best.yaml"
+        head = f"# Trial {best.trial}: {sweep.metric} {best.figure}. Run it: tpl fit {path}\n"
+        tree = config_to_dict(load_config([str(Path(best.run) / "config.yaml")]))
+        outputs.write_text(path, head + to_yaml({k: v for k, v in tree.items() if k not in ("run", "bench")}))
 
 
-def write_best(folder: Path, outputs: Outputs, row: dict[str, Any], sweep: Sweep) -> Path:
-    """Write the configuration of the best trial for ``tpl fit`` and return the file."""
-    from omegaconf import OmegaConf
+def _table(results: Results) -> str:
+    """Return the trials as Markdown, the best in bold and at the top."""
+    sweep, names = results.sweep, [p.name for p in results.sweep.varied]
+    goal = "higher is better" if sweep.maximize else "lower is better"
+    heads = ["trial", f"{sweep.metric} ({goal})", "outcome", "seconds", *names]
+    lines = [f"Data: {results.source}", "", f"Made from `{sweep.path}`; {len(results.rows)} trials; best in bold.", ""]
+    lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for row in results.ranked:
+        why = f" ({row.why})".replace("|", "/") if row.why else ""
+        cells = [str(row.trial), row.figure, row.outcome + why, shown(row.seconds)]
+        cells += [shown(row.parameters.get(name)) for name in names]
+        bold = "**" if row is results.best else ""
+        lines.append("| " + " | ".join(f"{bold}{cell}{bold}" for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
 
-    tree = OmegaConf.to_container(OmegaConf.load(Path(row["run"]) / "config.yaml"))
-    assert isinstance(tree, dict)
-    kept = {key: value for key, value in tree.items() if key not in ("run", "bench")}
-    path = folder / "best.yaml"
-    head = f"# Trial {row['trial']}: {sweep.metric} {row[sweep.metric]:.4f}. Run it: tpl fit {path}\n"
-    outputs.write_text(path, head + OmegaConf.to_yaml(OmegaConf.create(kept)))
-    return path
 
-
-def write_plot(folder: Path, outputs: Outputs, sweep: Sweep, rows: list[dict[str, Any]], source: str) -> Path:
+def write_plot(folder: Path, outputs: Outputs, results: Results) -> Path:
     """Draw the metric over the trials, and over each parameter, into sweep.png."""
     import numpy as np
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    done = [row for row in rows if row["outcome"] == "done"]
-    values = [row[sweep.metric] for row in done]
+    sweep, done = results.sweep, results.done
+    rows = [row for row in results.rows if row.outcome in (DONE, STOPPED) and row.value is not None]
     panels = sweep.varied[: _PANELS - 1]
     columns = min(len(panels) + 1, 4)
     lines = -(-(len(panels) + 1) // columns)
     figure = Figure(figsize=(3.4 * columns, 2.9 * lines), layout="constrained")
-    axes = figure.subplots(lines, columns, squeeze=False).flat
-    first = next(axes)
-    early = [row for row in rows if row["outcome"] == "stopped early" and row[sweep.metric] is not None]
-    styles: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
-        (done, {"s": 18, "color": "C0"}),
-        (early, {"s": 14, "color": "0.6", "marker": "x"}),
-    ]
-    for some, style in styles:
-        first.scatter([row["trial"] for row in some], [row[sweep.metric] for row in some], **style)
-    best = np.maximum.accumulate(values) if sweep.maximize else np.minimum.accumulate(values)
-    first.step([row["trial"] for row in done], best, where="post", color="C1", label="best so far")
+    first, *others = figure.subplots(lines, columns, squeeze=False).flat
+    _scatter(first, rows, [row.trial for row in rows])
+    best = (np.maximum if sweep.maximize else np.minimum).accumulate(np.array([row.value for row in done], dtype=float))
+    first.step([row.trial for row in done], best, where="post", color="C1", label="best so far")
     first.xaxis.set_major_locator(MaxNLocator(integer=True))
     first.set_xlabel("trial")
     first.set_ylabel(sweep.metric)
     first.legend(fontsize=7)
-    for panel, parameter in zip(axes, panels, strict=False):
-        for some, style in styles:
-            drawn = [row["parameters"].get(parameter.name) for row in some]
-            places = [parameter.choices.index(value) for value in drawn] if parameter.choices else drawn
-            panel.scatter(places, [row[sweep.metric] for row in some], **style)
+    for panel, parameter in zip(others, panels, strict=False):
+        places = [row.parameters.get(parameter.name) for row in rows]
         if parameter.choices:
-            panel.set_xticks(range(len(parameter.choices)), [_shown(value) for value in parameter.choices], fontsize=7)
+            places = [parameter.choices.index(value) for value in places]
+            panel.set_xticks(range(len(parameter.choices)), [shown(value) for value in parameter.choices], fontsize=7)
         elif parameter.log:
             panel.set_xscale("log")
+        _scatter(panel, rows, places)
         panel.set_xlabel(parameter.name, fontsize=8)
         panel.tick_params(labelsize=7)
-    for panel in axes:
+    for panel in others[len(panels) :]:
         panel.set_axis_off()
-    figure.suptitle(f"{sweep.path.name}: crosses were stopped early. {source}", fontsize=8)
+    figure.suptitle(f"{sweep.path.name}: crosses were stopped early. {results.source}", fontsize=8)
     path = folder / "sweep.png"
     with outputs.writing(path) as part:
         figure.savefig(part, dpi=120)
     return path
+
+
+def _scatter(panel: Any, rows: list[Row], places: list[Any]) -> None:
+    """Draw the metric at some places: of finished trials as points, of those that were stopped as crosses."""
+    for outcome, style in ((DONE, {"s": 18, "color": "C0"}), (STOPPED, {"s": 14, "color": "0.6", "marker": "x"})):
+        chosen = [i for i, row in enumerate(rows) if row.outcome == outcome]
+        panel.scatter([places[i] for i in chosen], [rows[i].value for i in chosen], **style)

@@ -36,8 +36,7 @@ class Parameter:
         low: Least value of a range.
         high: Largest value.
         log: Whether the logarithm is what is spread evenly.
-        step: Values are its multiples; None: any.
-        whole: Whether values are integers.
+        step: Values are its multiples, integers where it is one; None: any.
     """
 
     name: str
@@ -46,12 +45,19 @@ class Parameter:
     high: float = 0.0
     log: bool = False
     step: float | None = None
-    whole: bool = False
 
     @property
     def is_constant(self) -> bool:
         """Tell whether there is but one value."""
         return len(self.choices) == 1
+
+    @property
+    def multiples(self) -> range | None:
+        """Return the values of a range, counted in steps; None where there is no end to them."""
+        if self.step is None:
+            return None
+        first, last = self.low / self.step - _ROUNDING, self.high / self.step + _ROUNDING
+        return range(math.ceil(first), math.floor(last) + 1)
 
     def suggest(self, trial: "Trial") -> Any:
         """Draw a value."""
@@ -60,19 +66,27 @@ class Parameter:
         if self.choices:
             # As text: Optuna stores no lists, and tells 1 from True and 1.0 by their text.
             return json.loads(trial.suggest_categorical(self.name, [json.dumps(value) for value in self.choices]))
-        if self.step is None and not self.whole:
-            return trial.suggest_float(self.name, self.low, self.high, log=self.log)
-        first, last = self._multiples()
-        if not self.log:
-            return self._multiple(trial.suggest_int(self.name, first, last))
-        value = trial.suggest_float(self.name, self.low, self.high, log=True)
-        return self._multiple(min(max(round(value / (self.step or 1)), first), last))
+        steps = self.multiples
+        if steps is None or self.log:
+            drawn = trial.suggest_float(self.name, self.low, self.high, log=self.log)
+            return drawn if steps is None else self._value(min(max(self.encode(drawn), steps[0]), steps[-1]))
+        return self._value(trial.suggest_int(self.name, steps[0], steps[-1]))
 
     def encode(self, value: Any) -> Any:
         """Return what Optuna knows a value of :meth:`grid` by."""
+        return json.dumps(value) if self.choices else round(value / (self.step or 1))
+
+    def _value(self, count: int) -> float | int:
+        """Return so many steps, without the noise of floating point."""
+        assert self.step is not None
+        return count * self.step if isinstance(self.step, int) else round(count * self.step, 12)
+
+    @property
+    def count(self) -> float:
+        """Return the number of values, infinity where there is no end to them."""
         if self.choices:
-            return json.dumps(value)
-        return round(value / (self.step or 1))
+            return len(self.choices)
+        return math.inf if self.log or self.multiples is None else len(self.multiples)
 
     def grid(self) -> list[Any]:
         """Return all values.
@@ -82,38 +96,18 @@ class Parameter:
         """
         if self.choices:
             return list(self.choices)
-        if (self.step is None and not self.whole) or self.log:
+        if self.log or self.multiples is None:
             raise UserError(
                 f"parameter `{self.name}`: a grid needs `values`, integers or `q_uniform`; list its values."
             )
-        first, last = self._multiples()
-        return [self._multiple(k) for k in range(first, last + 1)]
+        return [self._value(k) for k in self.multiples]
 
     def probes(self) -> list[Any]:
         """Return the values that are checked before a sweep begins: all that are listed, or both limits."""
         if self.choices:
             return list(self.choices)
-        if self.step is None and not self.whole:
-            return [self.low, self.high]
-        return [self._multiple(k) for k in self._multiples()]
-
-    @property
-    def count(self) -> float:
-        """Return the number of values, infinity where there is no end to them."""
-        if self.choices:
-            return len(self.choices)
-        first, last = self._multiples() if self.step or self.whole else (0, math.inf)
-        return math.inf if self.log else last - first + 1
-
-    def _multiples(self) -> tuple[int, int]:
-        """Return the first and the last multiple of the step within the limits, counted in steps."""
-        step = self.step or 1
-        return math.ceil(self.low / step - _ROUNDING), math.floor(self.high / step + _ROUNDING)
-
-    def _multiple(self, count: int) -> float | int:
-        """Return so many steps, an integer where the steps are, without the noise of floating point."""
-        step = self.step or 1
-        return int(count * step) if self.whole else round(count * step, 12)
+        steps = self.multiples
+        return [self.low, self.high] if steps is None else [self._value(steps[0]), self._value(steps[-1])]
 
 
 def as_argument(name: str, value: Any) -> str:
@@ -206,16 +200,15 @@ def _read_range(
         raise UserError(f"parameter `{name}`: expected `min` below `max`, but got {low} and {high}.")
     if log and low <= 0:
         raise UserError(f"parameter `{name}`: expected `min` above 0 on a logarithmic scale, but got {low}.")
-    step = None
+    step: float | None = 1 if whole else None
     if quantised:
         step = _number({"q": 1, **spec}, "q", name)
         if not step > 0:
             raise UserError(f"parameter `{name}`: expected `q` above 0, but got {step}.")
-        whole = float(step).is_integer()
+        step = int(step) if float(step).is_integer() else step
     elif "q" in spec:
         raise UserError(f"parameter `{name}`: `q` belongs to q_uniform or q_log_uniform_values.")
-    found = Parameter(name, low=low, high=high, log=log, step=step, whole=whole)
-    first, last = found._multiples()
-    if step is not None and first > last:
+    found = Parameter(name, low=low, high=high, log=log, step=step)
+    if found.multiples is not None and not found.multiples:
         raise UserError(f"parameter `{name}`: there is no multiple of `q` {step} from {low} to {high}.")
     return found if low < high else Parameter(name, choices=(found.probes()[0],))

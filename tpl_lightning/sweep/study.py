@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import random
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,32 +15,33 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.files import write_atomically
 from tpl_lightning.runs import hold_folder
 from tpl_lightning.sweep.definition import Sweep
+from tpl_lightning.sweep.results import DONE, STOPPED, Results, Row
 from tpl_lightning.sweep.space import as_argument
 from tpl_lightning.sweep.trial import TrialFailed, fit, metric_of_run
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.pruners import BasePruner
-    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
 
 __all__ = ["LocalSweep"]
 
-_OUTCOME, _VALUES, _RUN, _SECONDS, _WHY = "outcome", "values", "run", "seconds", "why"
+# What is noted of a trial beside what Optuna knows of it.
+_VALUES, _OUTCOME, _WHY = "values", "outcome", "why"
 _AGAIN = "again"  # number of the killed trial that a trial repeats
 _KILLED = "killed"
+_OUTCOMES = {"COMPLETE": DONE, "PRUNED": STOPPED, "FAIL": "failed"}
 _GIVE_UP_AFTER = 3  # trials that all fail from the start on
 _SAME_DRAWS = 1_000_003
-_ATTEMPTS = 5  # draws that may have been tried before one is taken out of those that have not
 _MOST_LISTED = 10_000  # combinations of values, up to which those that have been tried are told from the others
 _LOCK = ".lock"
 
 
-def _trial_lock(number: int) -> str:
-    return f".trial-{number:03d}.lock"
-
-
 class LocalSweep:
     """Runs a sweep in a folder, from where it stands.
+
+    A trial that was killed, alone or with its whole sweep, is repeated by another of the same values. Who runs a trial
+    holds a lock of its number, which the system frees when the process dies: several processes may share a sweep.
 
     Args:
         sweep: What is asked for.
@@ -83,6 +83,13 @@ class LocalSweep:
                 f"{self.folder}: the sweep cannot be kept ({first}); free some space, or choose another run.dir."
             ) from error
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder's lock, for a moment."""
+        with (self.folder / _LOCK).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _remember(self) -> None:
         """Note what the folder's sweep is, or check that it is this one."""
         path = self.folder / "definition.json"
@@ -104,58 +111,41 @@ class LocalSweep:
         pruner: BasePruner = optuna.pruners.NopPruner()
         if stop is not None:
             pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=stop.min_iter, reduction_factor=stop.eta)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return optuna.create_study(
-                storage=f"sqlite:///{(self.folder / 'study.db').resolve()}",
-                study_name=self.folder.name,
-                direction="maximize" if self.sweep.maximize else "minimize",
-                load_if_exists=True,
-                pruner=pruner,
-            )
+        return optuna.create_study(
+            storage=f"sqlite:///{(self.folder / 'study.db').resolve()}",
+            study_name=self.folder.name,
+            direction="maximize" if self.sweep.maximize else "minimize",
+            load_if_exists=True,
+            pruner=pruner,
+        )
 
-    def _sampler(self) -> "BaseSampler":
-        """Return the sampler of the next trial, seeded by its number: what is drawn outlives an interruption."""
-        samplers, seed = self._optuna.samplers, self._next_seed()
-        return samplers.TPESampler(seed=seed) if self.sweep.method == "bayes" else samplers.RandomSampler(seed=seed)
-
-    def _next_seed(self) -> int:
-        drawn = len(self.study.get_trials(deepcopy=False)) - len(self._repeated())
-        return (self.seed * _SAME_DRAWS + drawn) % 2**32
-
-    def _repeated(self) -> set[int]:
-        """Return the numbers of the killed trials that are, or will be, repeated by another."""
+    def _trials(self) -> "list[FrozenTrial]":
+        """Return the trials that count: not those that are, or will be, repeated by another."""
         trials = self.study.get_trials(deepcopy=False)
-        return {trial.user_attrs[_AGAIN] for trial in trials if _AGAIN in trial.user_attrs}
+        repeated = {trial.user_attrs.get(_AGAIN) for trial in trials}
+        return [trial for trial in trials if trial.number not in repeated]
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return what is known of each trial that came to an end, in order."""
-        rows, repeated = [], self._repeated()
-        for trial in self.study.get_trials(deepcopy=False):
-            if _OUTCOME not in trial.user_attrs or trial.number in repeated:
-                continue
-            notes = trial.user_attrs
-            last = trial.intermediate_values.get(trial.last_step) if trial.last_step else None
-            rows.append(
-                {
-                    "trial": trial.number,
-                    "outcome": notes[_OUTCOME],
-                    self.sweep.metric: trial.value if notes[_OUTCOME] == "done" else last,
-                    "seconds": notes.get(_SECONDS),
-                    "parameters": notes.get(_VALUES, {}),
-                    "run": notes.get(_RUN),
-                    "why": notes.get(_WHY, ""),
-                }
-            )
-        return rows
+    def results(self) -> Results:
+        """Return what is known of the trials that came to an end, in order."""
+        return Results(self.sweep, [self._row(trial) for trial in self._trials() if trial.state.is_finished()])
 
-    def best(self) -> dict[str, Any] | None:
-        """Return the best finished trial, None where there is none."""
-        done = [row for row in self.rows() if row["outcome"] == "done"]
-        choose = max if self.sweep.maximize else min
-        return choose(done, key=lambda row: row[self.sweep.metric]) if done else None
+    def _run_dir(self, number: int) -> Path:
+        return self.folder / f"trial-{number:03d}"
 
-    def run(self, count: int, after_each: Callable[[dict[str, Any]], None]) -> None:
+    def _row(self, trial: "FrozenTrial") -> Row:
+        notes, outcome = trial.user_attrs, _OUTCOMES[trial.state.name]
+        last = trial.intermediate_values.get(trial.last_step) if trial.last_step else None
+        return Row(
+            trial=trial.number,
+            outcome=_KILLED if notes.get(_OUTCOME) == _KILLED else outcome,
+            value=trial.value if outcome == DONE else last,
+            seconds=None if trial.duration is None else round(trial.duration.total_seconds(), 2),
+            parameters=notes.get(_VALUES, {}),
+            run=str(self._run_dir(trial.number)),
+            why=notes.get(_WHY, ""),
+        )
+
+    def run(self, count: int, after_each: Callable[[Row], None]) -> None:
         """Run trials until there are ``count``, earlier ones and those of other processes included.
 
         Those that were killed run again. What has been tried is not tried once more: a fit gives the same each time.
@@ -167,106 +157,96 @@ class LocalSweep:
         Raises:
             UserError: If the first trials all fail.
         """
-        with self._storage(), self._alone():
-            self._take_up_killed()
-        while (drawn := self._draw(count)) is not None:
-            trial, values, lock = drawn
-            try:
-                with self._storage():
-                    self._run_trial(trial, values)
-            finally:
-                lock.close()  # with its trial: whoever finds it free knows that nobody runs the trial
-            rows = self.rows()
-            after_each(next(row for row in rows if row["trial"] == trial.number))
-            if len(rows) == _GIVE_UP_AFTER and not any(row["outcome"] == "done" for row in rows):
-                raise UserError(f"{self.folder}: the first {len(rows)} trials failed; the last: {rows[-1]['why']}")
+        with self._storage():
+            with self._alone():
+                self._queue_killed()
+            while (drawn := self._draw(count)) is not None:
+                trial, lock = drawn
+                with lock:
+                    self._run_trial(trial)
+                rows = self.results().rows
+                after_each(next(row for row in rows if row.trial == trial.number))
+                if len(rows) == _GIVE_UP_AFTER and not any(row.outcome == DONE for row in rows):
+                    raise UserError(f"{self.folder}: the first {len(rows)} trials failed; the last: {rows[-1].why}")
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the folder's lock, for a moment; several processes may share a sweep."""
-        with (self.folder / _LOCK).open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _hold(self, number: int) -> IO[str] | None:
+        return hold_folder(self.folder, f".trial-{number:03d}.lock")
 
-    def _draw(self, count: int) -> "tuple[Trial, dict[str, Any], IO[str]] | None":
-        """Draw the next trial and take its lock; None where there are enough, or all there is has been tried."""
-        with self._storage(), self._alone():
-            self._take_up_killed(by_others=True)
-            running = [t for t in self.study.get_trials(deepcopy=False) if t.state.name == "RUNNING"]
-            if len(self.rows()) + len(running) >= count:
-                return None
-            waiting = any(t.state.name == "WAITING" for t in self.study.get_trials(deepcopy=False))
-            left = None if waiting else self._untried()
-            if left is not None and not left:
-                return None
-            trial, values = self._ask(left)
-            lock = hold_folder(self.folder, _trial_lock(trial.number))
-            assert lock is not None  # a number is given once
-            return trial, values, lock
-
-    def _ask(self, left: list[dict[str, Any]] | None) -> "tuple[Trial, dict[str, Any]]":
-        """Return the next trial and its values: what a killed one had, or new ones, out of those left if they end."""
-        for attempt in range(_ATTEMPTS + 1):
-            if left is not None and (self.sweep.method != "bayes" or attempt == _ATTEMPTS):
-                chosen = random.Random(self._next_seed()).choice(left)
-                self.study.enqueue_trial({p.name: p.encode(chosen[p.name]) for p in self.sweep.varied})
-            self.study.sampler = self._sampler()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                trial = self.study.ask()
-                values = {p.name: p.suggest(trial) for p in self.sweep.parameters}
-            if left is None or {p.name: values[p.name] for p in self.sweep.varied} in left:
-                break
-            trial.set_user_attr(_AGAIN, trial.number)  # counted nowhere
-            self.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
-        trial.set_user_attr(_VALUES, values)
-        trial.set_user_attr(_RUN, str(self.folder / f"trial-{trial.number:03d}"))
-        return trial, values
-
-    def _untried(self) -> list[dict[str, Any]] | None:
-        """Return all values that no trial has had; None where there is no end to them."""
-        varied = self.sweep.varied
-        if math.prod(p.count for p in varied) > _MOST_LISTED:
-            return None
-        repeated = self._repeated()
-        trials = [t for t in self.study.get_trials(deepcopy=False) if t.number not in repeated]
-        tried = [t.user_attrs.get(_VALUES, {}) for t in trials]
-        known = {json.dumps([values.get(p.name) for p in varied]) for values in tried}
-        every = itertools.product(*[p.grid() for p in varied])
-        left = [values for values in every if json.dumps(list(values)) not in known]
-        return [dict(zip((p.name for p in varied), values, strict=True)) for values in left]
-
-    def _take_up_killed(self, *, by_others: bool = False) -> None:
+    def _queue_killed(self, *, by_others: bool = False) -> None:
         """Queue the trials that began and came to no end once more, if nobody runs them any longer.
 
         Args:
             by_others: Only those whose whole sweep has ended; a trial that was killed by itself, for want of memory
                 say, is not tried at once again.
         """
-        optuna, repeated = self._optuna, self._repeated()
-        for trial in self.study.get_trials(deepcopy=False):
-            came_to_an_end = trial.user_attrs.get(_OUTCOME, _KILLED) != _KILLED
-            if came_to_an_end or trial.number in repeated or trial.state.name == "WAITING":
-                continue
-            if by_others and trial.state.name != "RUNNING":
-                continue
+        for trial in self._trials():
             if trial.state.name == "RUNNING":
-                lock = hold_folder(self.folder, _trial_lock(trial.number))
+                lock = self._hold(trial.number)
                 if lock is None:
                     continue
                 lock.close()
-                self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-            waiting = optuna.trial.create_trial(
-                state=optuna.trial.TrialState.WAITING,
-                system_attrs={"fixed_params": trial.params},
-                user_attrs={_AGAIN: trial.number},
-            )
-            self.study.add_trial(waiting)
+                self.study.tell(trial.number, state=self._optuna.trial.TrialState.FAIL)
+            elif by_others or trial.user_attrs.get(_OUTCOME) != _KILLED:
+                continue
+            self.study.enqueue_trial(trial.params, user_attrs={_AGAIN: trial.number})
 
-    def _run_trial(self, trial: "Trial", values: dict[str, Any]) -> None:
+    def _draw(self, count: int) -> "tuple[Trial, IO[str]] | None":
+        """Draw the next trial and take its lock; None where there are enough, or all there is has been tried."""
+        with self._alone():
+            self._queue_killed(by_others=True)
+            states = [trial.state.name for trial in self._trials()]
+            if len(states) - states.count("WAITING") >= count:
+                return None
+            left = None if "WAITING" in states else self._untried()
+            if left is not None and not left:
+                return None
+            trial = self._ask(left)
+            lock = self._hold(trial.number)
+            assert lock is not None  # a number is given once
+            return trial, lock
+
+    def _untried(self) -> list[dict[str, Any]] | None:
+        """Return all values that no trial has had; None where there is no end to them."""
+        names = [p.name for p in self.sweep.varied]
+        if math.prod(p.count for p in self.sweep.varied) > _MOST_LISTED:
+            return None
+        tried = [trial.user_attrs.get(_VALUES, {}) for trial in self._trials()]
+        known = {json.dumps([values.get(name) for name in names]) for values in tried}
+        every = itertools.product(*(p.grid() for p in self.sweep.varied))
+        return [dict(zip(names, values, strict=True)) for values in every if json.dumps(values) not in known]
+
+    def _ask(self, left: list[dict[str, Any]] | None) -> "Trial":
+        """Return the next trial, with its values noted: what a killed one had, or new ones, of those left if they end.
+
+        The draw is seeded by the number of those before it, so that what is drawn outlives an interruption.
+        """
+        samplers, seed = self._optuna.samplers, (self.seed * _SAME_DRAWS + len(self._trials())) % 2**32
+        is_bayes = self.sweep.method == "bayes"
+        self.study.sampler = samplers.TPESampler(seed=seed) if is_bayes else samplers.RandomSampler(seed=seed)
+        chosen = random.Random(seed).choice(left) if left else None
+        if chosen is not None and not is_bayes:
+            self._enqueue(chosen)
+        trial, values = self._sample()
+        if left and {p.name: values[p.name] for p in self.sweep.varied} not in left:  # TPE knows no end
+            trial.set_user_attr(_AGAIN, trial.number)  # counted nowhere
+            self.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+            self._enqueue(chosen or {})
+            trial, values = self._sample()
+        trial.set_user_attr(_VALUES, values)
+        return trial
+
+    def _enqueue(self, values: dict[str, Any]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna warns of keys that are not in its own form, which these are
+            self.study.enqueue_trial({p.name: p.encode(values[p.name]) for p in self.sweep.varied})
+
+    def _sample(self) -> "tuple[Trial, dict[str, Any]]":
+        trial = self.study.ask()
+        return trial, {p.name: p.suggest(trial) for p in self.sweep.parameters}
+
+    def _run_trial(self, trial: "Trial") -> None:
         """Run one trial and note what came of it."""
-        start, state = time.monotonic(), self._optuna.trial.TrialState
-        run_dir = self.folder / f"trial-{trial.number:03d}"
+        state, run_dir = self._optuna.trial.TrialState, self._run_dir(trial.number)
 
         def give_up(number: int, value: float) -> bool:
             trial.report(value, number)
@@ -274,18 +254,19 @@ class LocalSweep:
 
         try:
             done = fit(
-                self.arguments(values, run_dir.name),
+                self.arguments(trial.user_attrs[_VALUES], run_dir.name),
                 run_dir,
-                self.folder / f"{run_dir.name}.log",
+                run_dir.with_suffix(".log"),
                 metric=self.sweep.metric,
                 report=give_up if self.sweep.early_stop else None,
             )
-            value = metric_of_run(run_dir, self.sweep.metric)[0] if done else None
+            value = metric_of_run(run_dir, self.sweep.metric) if done else None
         except TrialFailed as error:
-            self._close(trial, _KILLED if error.killed else "failed", start, str(error))
+            trial.set_user_attr(_WHY, str(error))
+            if error.killed:
+                trial.set_user_attr(_OUTCOME, _KILLED)
             self.study.tell(trial, state=state.FAIL)
             return
-        self._close(trial, "stopped early" if value is None else "done", start)
         self.study.tell(trial, value, state=state.PRUNED if value is None else state.COMPLETE)
 
     def arguments(self, values: dict[str, Any], name: str) -> list[str]:
@@ -294,9 +275,3 @@ class LocalSweep:
         drawn = [as_argument(key, value) for key, value in values.items()]
         place = [f"run.dir={self.folder}", f"run.name={name}"]
         return [*self.sweep.arguments, *own, *drawn, *self.overrides, *place]
-
-    @staticmethod
-    def _close(trial: "Trial", outcome: str, start: float, why: str = "") -> None:
-        trial.set_user_attr(_SECONDS, round(time.monotonic() - start, 2))
-        trial.set_user_attr(_WHY, why)
-        trial.set_user_attr(_OUTCOME, outcome)

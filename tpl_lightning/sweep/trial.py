@@ -47,8 +47,8 @@ def _history(run_dir: Path, metric: str) -> list[float]:
     return [best.update({source: value})[metric] for value in values]
 
 
-def metric_of_run(run_dir: Path, metric: str) -> tuple[float, dict[str, Any]]:
-    """Return a metric of a finished run and all that metrics.json holds.
+def metric_of_run(run_dir: Path, metric: str) -> float:
+    """Return a metric of a finished run.
 
     Raises:
         TrialFailed: If the run has no such metric, or it is no number.
@@ -68,7 +68,7 @@ def metric_of_run(run_dir: Path, metric: str) -> tuple[float, dict[str, Any]]:
     value = found[metric]
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TrialFailed(f"metric {metric!r} is {value}: nothing to measure it on")
-    return float(value), metrics
+    return float(value)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

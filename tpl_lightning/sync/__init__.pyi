@@ -1,14 +1,14 @@
 from .clips import Clip, open_clips
 from .clock import make_clock
 from .contact_sheet import draw_sheet, find_matches
-from .grid import Grid
+from .grid import Grid, elapsed
 from .label_files import label_targets, write_labels
 from .layout import plan_layout
 from .occurrences import Recording, find_occurrences, find_recordings, segment_names, write_segments
 from .phases import Phases, phases_of_run
 from .preview import write_preview
 from .progress import check_progress_target, write_progress
-from .separate import counted, separate_targets, write_separate
+from .separate import separate_targets, write_separate
 from .style import phase_colors, to_hex
 from .timeline import draw_timeline
 from .transfer import carry_labels, phases_of_annotations
@@ -20,9 +20,9 @@ __all__ = [
     "Recording",
     "carry_labels",
     "check_progress_target",
-    "counted",
     "draw_sheet",
     "draw_timeline",
+    "elapsed",
     "find_matches",
     "find_occurrences",
     "find_recordings",

@@ -1,17 +1,17 @@
 """A video file behind a warp: from embedded frames to frames and seconds of the file, and its pictures in order."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.runs import RunVideo
+from tpl_lightning.runs import RunVideo, Unreadable
 from tpl_lightning.video import FrameDecoder, FrameSize, VideoClock, VideoProbe, probe_video, read_timed_frames
 
-__all__ = ["Clip", "open_clips"]
+__all__ = ["Clip", "VideoFrames", "frames_of", "open_clips"]
 
 # Where the times of the frames are not known, lengths that differ by more than this share are those of another file.
 _LENGTHS_DIFFER = 0.1
@@ -22,38 +22,32 @@ _TIE = 1e-6  # as where frames are resampled: an instant half-way between two mu
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A video of a run with its file.
+class VideoFrames:
+    """The frames of a video of a run: those of its file, or those that were embedded, where there is no file.
 
     Convention: where the file has as many frames as were embedded, frame u of the embedding is frame u of the file.
     Otherwise (the embedding was made at another frame rate, or of a part), frame u is the one shown at its time.
 
     Attributes:
         video: The video.
-        probe: What the file holds.
+        shown: When each frame of the file appears.
     """
 
     video: RunVideo
-    probe: VideoProbe
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        assert self.video.path is not None
-        return self.video.path
+    shown: VideoClock
 
     @property
     def is_frame_by_frame(self) -> bool:
         """Whether the embedding has exactly the frames of the file."""
-        shown, embedded = self.probe.clock, self.video.clock
+        shown, embedded = self.shown, self.video.clock
         # As many even instants of a file that does not run evenly are there by chance: it was resampled.
-        by_chance = self.video.times_s is not None and embedded.is_even and not shown.is_even
+        by_chance = self.video.timed and embedded.is_even and not shown.is_even
         return shown.num_frames == embedded.num_frames and not by_chance
 
     @property
     def clock(self) -> VideoClock:
         """When each embedded frame appears in the file."""
-        return self.probe.clock if self.is_frame_by_frame else self.video.clock
+        return self.shown if self.is_frame_by_frame else self.video.clock
 
     @property
     def duration_s(self) -> float:
@@ -71,13 +65,37 @@ class Clip:
     def file_position(self, frame: np.ndarray) -> np.ndarray:
         """Return the (fractional) frame of the file at embedded frames."""
         if self.is_frame_by_frame:
-            return np.clip(frame, 0, self.probe.clock.num_frames - 1)
-        return self.probe.clock.frame(self.seconds(frame))
+            return np.clip(frame, 0, self.shown.num_frames - 1)
+        return self.shown.frame(self.seconds(frame))
+
+    def file_frame(self, frame: np.ndarray) -> np.ndarray:
+        """Return the index of the nearest frame of the file; halves go to the even one, or as resampling has them."""
+        position = self.file_position(frame)
+        if self.is_frame_by_frame:
+            return np.rint(position).astype(np.int64)
+        return np.ceil(position - 0.5 - _TIE).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Clip(VideoFrames):
+    """A video of a run with its file.
+
+    Attributes:
+        probe: What the file holds.
+    """
+
+    probe: VideoProbe
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        assert self.video.path is not None
+        return self.video.path
 
     def is_as_embedded(self) -> bool:
         """Whether the file has, as is known, the frames that were embedded at the times that they had."""
-        clock, known = self.probe.clock, self.video.times_s
-        if known is None:
+        clock, known = self.shown, self.video.clock.times_s
+        if not self.video.timed:
             embedded, whole = self.video.num_frames / self.video.fps, clock.num_frames / clock.fps
             return self.is_frame_by_frame or abs(embedded - whole) <= _LENGTHS_DIFFER * whole
         nearest = np.rint(clock.frame(known)).astype(np.int64)
@@ -86,13 +104,6 @@ class Clip:
         # Where the frame rate was another, only the length can be compared.
         is_resampled = self.video.clock.is_even and abs(self.video.fps / clock.usual_fps - 1) > _RATES_DIFFER
         return is_resampled and abs(float(known[-1]) - clock.last_s) < 1 / self.video.fps + 1 / clock.usual_fps
-
-    def file_frame(self, frame: np.ndarray) -> np.ndarray:
-        """Return the index of the nearest frame of the file; halves go to the even one, or as resampling has them."""
-        position = self.file_position(frame)
-        if self.is_frame_by_frame:
-            return np.rint(position).astype(np.int64)
-        return np.ceil(position - 0.5 - _TIE).astype(np.int64)
 
     def pictures(self, indices: np.ndarray, size: FrameSize | None = None) -> Iterator[np.ndarray]:
         """Decode frames of the file, one picture in memory at a time.
@@ -115,46 +126,44 @@ class Clip:
             yield picture
 
 
-def open_clips(
-    videos: list[RunVideo], *, broken: Callable[[Mapping[Path, str], int], None] | None = None
-) -> list[Clip]:
+def open_clips(videos: list[RunVideo], *, unreadable: Unreadable | None = None) -> list[Clip]:
     """Look at the files of videos; of files that are other ones than were embedded is warned.
 
     Args:
         videos: The videos.
-        broken: As in :meth:`Run.open`: told of files that cannot be read, which are left out if it returns.
+        unreadable: Collects files that cannot be read; None: the first ends all with an error.
 
     Raises:
         UserError: If a file cannot be read.
     """
     clips: list[Clip] = []
-    problems: dict[Path, str] = {}
+    unreadable = unreadable or Unreadable()
     for video in videos:
         if video.path is None:
             raise UserError(f"{video.video_id}: the run knows this video, but its file is not here; name the file.")
-        try:
-            clip = Clip(video, probe_video(video.path, known=video.times_s))
-        except UserError as error:
-            if broken is None:
-                raise
-            problems[video.path] = str(error)
-            continue
-        found = _difference(clip)
-        if found:
+        with unreadable.reading(video.path):
+            known = video.clock.times_s if video.timed else None
+            probe = probe_video(video.path, known=known)
+            clips.append(Clip(video, probe.clock, probe))
+    for clip in clips:
+        if found := _difference(clip):
             warnings.warn(
-                f"{video.path} is taken for video {video.video_id!r} of the run by its name, but {found}; frames are "
-                "found by their time. If it is another video, rename it to have it aligned anew.",
+                f"{clip.path} is taken for video {clip.video.video_id!r} of the run by its name, but {found}; frames "
+                "are found by their time. If it is another video, rename it to have it aligned anew.",
                 stacklevel=2,
             )
-        clips.append(clip)
-    if broken is not None and problems:
-        broken(problems, len(videos))
+    unreadable.report(len(videos))
     return clips
+
+
+def frames_of(video: RunVideo) -> VideoFrames:
+    """Look at the file of a video, where it has one."""
+    return VideoFrames(video, video.clock) if video.path is None else open_clips([video])[0]
 
 
 def _difference(clip: Clip) -> str:
     """Return how a file differs from what was embedded under its name, empty where it does not."""
-    video, clock, size = clip.video, clip.probe.clock, clip.path.stat().st_size
+    video, clock, size = clip.video, clip.shown, clip.path.stat().st_size
     if not clip.is_as_embedded():
         lasts, embedded = clock.num_frames / clock.fps, video.num_frames / video.fps
         return (

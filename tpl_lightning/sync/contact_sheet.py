@@ -67,7 +67,7 @@ def find_matches(clips: Sequence[Clip], query: Clip, frame: float) -> tuple[floa
         # The query stands for itself: going there and back could cost it a frame of rounding.
         at = np.array(frame) if clip is query else clip.video.frame(np.array(time))
         index = int(clip.file_frame(at))
-        shown = float(clip.probe.clock.times_s[index])
+        shown = float(clip.shown.times_s[index])
         matches.append(Match(clip, index, shown, float(clip.seconds(at)), clip is query))
     return time, matches
 

@@ -1,19 +1,22 @@
 """The grid of videos: originals above, synchronised below, phases and the common clock."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from tpl_lightning.features import Progress
 from tpl_lightning.runs import Run
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
 from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, PANEL_TITLE, Layout
 from tpl_lightning.sync.phases import phases_of_run
 from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, UNLABELLED, mix, paste, phase_colors, text
-from tpl_lightning.video import FrameSize
+from tpl_lightning.video import FrameSize, prefetched, write_video
 
-__all__ = ["Grid", "cell_size", "dimmed"]
+__all__ = ["Grid", "cell_size", "counted", "dimmed", "elapsed"]
 
 _TRACK = 12  # height of the timeline
 _STILL = 0.35  # brightness of a picture that stands still, as its video has not begun or is over
@@ -47,6 +50,19 @@ def cell_size(width: int, height: int) -> FrameSize:
 def dimmed(picture: np.ndarray) -> np.ndarray:
     """Return a picture (H, W, 3) as it is shown while its video has no frame."""
     return (picture * _STILL).astype(np.uint8)
+
+
+def elapsed(seconds: float, fps: float, speed: float) -> np.ndarray:
+    """Return the seconds of the common clock at each output frame, from 0 to the given ones."""
+    # The tolerance keeps rounding from costing the last frame.
+    return np.arange(int(np.floor(seconds * fps / speed + 1e-4)) + 1) * speed / fps
+
+
+def counted(frames: Iterator[np.ndarray], bar: Progress) -> Iterator[np.ndarray]:
+    """Yield frames, and tell the bar of each."""
+    for frame in frames:
+        yield frame
+        bar.advance()
 
 
 class Grid:
@@ -90,6 +106,12 @@ class Grid:
             self._draw_footer(canvas, k)
             yield canvas
 
+    def write(self, path: Path, fps: float, bar: Progress) -> None:
+        """Write the video; the bar is told of each frame."""
+        # Drawn in a thread, a frame ahead: the encoder, which takes longest, need not wait.
+        with closing(prefetched([self.frames], ahead=1, size=1)) as drawn:
+            write_video(path, counted(next(drawn), bar), fps)
+
     def _synced(self, clip: Clip) -> _Row:
         frame = clip.video.frame(self.time)
         shown = clip.video.has_frame(self.time)
@@ -99,7 +121,7 @@ class Grid:
         last = clip.video.num_frames - 1
         frame = clip.embedded_frame(np.minimum(self.elapsed_s, clip.duration_s)).clip(0, last)
         # The last frame is on screen for as any other.
-        ended = self.elapsed_s > clip.duration_s + 1 / clip.probe.clock.usual_fps
+        ended = self.elapsed_s > clip.duration_s + 1 / clip.shown.usual_fps
         time, faces = clip.video.prototype_time(frame), clip.video.acts(frame)
         return _Row(clip.file_frame(frame), time, clip.seconds(frame), ended, faces)
 

@@ -11,7 +11,7 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.files import file_stem, unique_stems
 from tpl_lightning.labels import Occurrence
 from tpl_lightning.recognition import Hit, find_hits
-from tpl_lightning.runs import NEW, Run, RunVideo
+from tpl_lightning.runs import NEW, Run, RunVideo, clock_of
 from tpl_lightning.sync.phases import Phases, phases_of_run
 from tpl_lightning.video import FrameDecoder, VideoClock, collect_files, probe_video, read_timed_frames, write_video
 
@@ -56,19 +56,14 @@ class Recording:
                 f"{self.path}: {cache.num_channels} channels per frame, but the run {run.folder} was fitted on "
                 f"{run.cache.num_channels} ({run.cache.extractor}); embed the recording with the same extractor."
             )
-        embeddings, times = cache.read(self.row), cache.frame_times(self.row)
-        advance(len(embeddings))
-        if times is None:
-            return embeddings, VideoClock.even(len(embeddings), float(cache.fps[self.row]))
-        return embeddings, VideoClock(times, stated_fps=float(cache.fps[self.row]))
+        advance(int(cache.lengths[self.row]))
+        return cache.read(self.row), clock_of(cache, self.row)
 
     def num_frames(self) -> int:
         """Return how many frames there are to read."""
-        return (
-            probe_video(self.path).clock.num_frames
-            if self.row is None
-            else int(open_cache(self.path).lengths[self.row])
-        )
+        if self.row is None:
+            return probe_video(self.path).clock.num_frames
+        return int(open_cache(self.path).lengths[self.row])
 
 
 def find_recordings(names: Sequence[str]) -> list[Recording]:
@@ -119,22 +114,19 @@ def videos_of_hits(run: Run, embeddings: np.ndarray, clock: VideoClock, hits: Se
 
     The aligner may take clips to be whole. What the recording cuts keeps the warp that the search has found for it.
     """
-    names = run.action_model.actions
-    rows = [
-        (f"hit_{number:05d}", names[hit.action], embeddings[hit.start : hit.end], clock.fps)
-        for number, hit in enumerate(hits)
-    ]
+    names, actions = [f"hit_{number:05d}" for number in range(len(hits))], run.action_model.actions
     whole = [number for number, hit in enumerate(hits) if (hit.first, hit.last) == (0, 1)]
-    aligned = run.align([rows[number] for number in whole]) if whole else None
-    videos = []
-    for number, (hit, (name, action, _, fps)) in enumerate(zip(hits, rows, strict=True)):
-        if aligned is not None and number in whole:
-            i = whole.index(number)
-            position, source = aligned.position(i), aligned.source(i)
-        else:
-            position, source = hit.position, source_of_positions(hit.position)
-        videos.append(RunVideo(name, action, NEW, None, fps, position, source))
-    return videos
+    warps = [(hit.position, source_of_positions(hit.position)) for hit in hits]
+    if whole:
+        chosen = [(names[k], hits[k]) for k in whole]
+        rows = [(name, actions[hit.action], embeddings[hit.start : hit.end], clock.fps) for name, hit in chosen]
+        aligned = run.align(rows)
+        for i, k in enumerate(whole):
+            warps[k] = (aligned.position(i), aligned.source(i))
+    return [
+        RunVideo(*warp, name, actions[hit.action], NEW, VideoClock.even(hit.end - hit.start, clock.fps))
+        for name, hit, warp in zip(names, hits, warps, strict=True)
+    ]
 
 
 def source_of_positions(position: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tpl_lightning.functional import scores
 from tpl_lightning.runs import Run, RunVideo
 
 __all__ = ["Phases", "Segment", "phases_from_labels", "phases_of_run"]
@@ -96,13 +97,11 @@ def phases_from_labels(
     """
     import torch
 
-    from tpl_lightning.functional.scores import prototype_labels, prototype_votes
-
     counts = torch.tensor([video.num_frames for video in videos])
     padded = torch.full((len(videos), int(counts.max())), -1)
     for row, values in zip(padded, labels, strict=True):
         row[: len(values)] = torch.from_numpy(values.astype(np.int64))
-    votes = prototype_votes(
+    votes = scores.prototype_votes(
         padded,
         counts,
         torch.zeros(len(videos), dtype=torch.int64),
@@ -113,7 +112,7 @@ def phases_from_labels(
         max_length=length,
     )[0]
     share = votes.amax(-1) / votes.sum(-1).clamp(min=1)
-    return Phases(tuple(names), prototype_labels(votes[None])[0].numpy(), share.double().numpy())
+    return Phases(tuple(names), scores.prototype_labels(votes[None])[0].numpy(), share.double().numpy())
 
 
 def phases_of_run(run: Run, action: str) -> Phases:

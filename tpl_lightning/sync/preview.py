@@ -3,15 +3,13 @@
 import itertools
 from pathlib import Path
 
-import numpy as np
-
 from tpl_lightning.errors import UserError
+from tpl_lightning.features import Progress
 from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.clock import PROTOTYPE, make_clock
-from tpl_lightning.sync.grid import Grid
+from tpl_lightning.sync.grid import Grid, elapsed
 from tpl_lightning.sync.layout import plan_layout
-from tpl_lightning.video import write_video
 
 __all__ = ["write_preview"]
 
@@ -44,8 +42,8 @@ def write_preview(run_dir: Path, out: Path) -> Path | None:
         return None
     clock = make_clock(run, clips[0].video.action, clips, PROTOTYPE)
     longest = max([clock.duration_s, *(clip.duration_s for clip in clips)])
-    speed = max(longest / _SECONDS, 1.0)
     layout = plan_layout(clips, panels=2, columns=len(clips), height=_HEIGHT, width=None)
-    elapsed_s = np.arange(int(longest / speed * _FPS) + 1) * speed / _FPS
-    grid = Grid(run, clips, clock=clock, layout=layout, elapsed_s=elapsed_s)
-    return write_video(out, grid.frames(), _FPS)
+    times = elapsed(longest, _FPS, max(longest / _SECONDS, 1.0))
+    with Progress("Writing the preview", len(times), enabled=False) as bar:
+        Grid(run, clips, clock=clock, layout=layout, elapsed_s=times).write(out, _FPS, bar)
+    return out

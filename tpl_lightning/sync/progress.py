@@ -8,7 +8,7 @@ import numpy as np
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 from tpl_lightning.runs import RunVideo
-from tpl_lightning.sync.clips import open_clips
+from tpl_lightning.sync.clips import frames_of
 
 __all__ = ["PROGRESS_COLUMNS", "check_progress_target", "frame_progress", "write_progress"]
 
@@ -20,12 +20,9 @@ def frame_progress(video: RunVideo) -> tuple[np.ndarray, np.ndarray]:
 
     The frames are those of the file where there is one, else those that were embedded.
     """
-    if video.path is None:
-        return video.clock.times_s, video.position.astype(np.float64)
-    clip = open_clips([video])[0]
-    times = clip.probe.clock.times_s
-    rows = np.arange(len(times)) if clip.is_frame_by_frame else clip.embedded_frame(times)
-    return times, video.prototype_time(rows)
+    own = frames_of(video)
+    times = own.shown.times_s
+    return times, video.prototype_time(np.arange(len(times)) if own.is_frame_by_frame else own.embedded_frame(times))
 
 
 def check_progress_target(path: Path) -> None:

@@ -1,6 +1,6 @@
 """One synced file per video, and a table of which frame each shows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ from tpl_lightning.features import Progress
 from tpl_lightning.files import Outputs, unique_stems
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
-from tpl_lightning.sync.grid import dimmed
+from tpl_lightning.sync.grid import counted, dimmed
 from tpl_lightning.video import write_video
 
 __all__ = ["FRAME_COLUMNS", "separate_targets", "write_separate"]
@@ -66,7 +66,7 @@ def write_separate(
         with outputs.writing(target) as part:
             pictures = zip(clip.pictures(frames), there, strict=True)
             write_video(part, counted((x if own else dimmed(x) for x, own in pictures), bar), fps)
-        shown = clip.probe.clock.times_s[frames]
+        shown = clip.shown.times_s[frames]
         columns = zip(time.tolist(), frames.tolist(), shown.tolist(), there, strict=True)
         rows += [
             (
@@ -81,10 +81,3 @@ def write_separate(
         ]
     outputs.write_csv(targets[-1], FRAME_COLUMNS, rows)
     return list(targets)
-
-
-def counted(frames: Iterator[np.ndarray], bar: Progress) -> Iterator[np.ndarray]:
-    """Yield frames, and tell the bar of each."""
-    for frame in frames:
-        yield frame
-        bar.advance()

@@ -24,6 +24,7 @@ __all__ = [
     "mix",
     "paste",
     "phase_colors",
+    "system_fonts",
     "text",
     "to_hex",
 ]
@@ -96,7 +97,8 @@ def known_characters(path: Path) -> frozenset[int]:
 
 
 @lru_cache(maxsize=1)
-def _system_fonts() -> list[Path]:
+def system_fonts() -> list[Path]:
+    """Return the fonts of the machine, plain sans-serif ones first."""
     from matplotlib.font_manager import findSystemFonts
 
     # Plain sans-serif faces first: what is not Latin is mostly Chinese, Japanese or Korean, in fonts of such names.
@@ -113,7 +115,7 @@ def font_of(character: str, bold: bool) -> Path:
     own = _own_font(bold)
     if ord(character) in known_characters(own):
         return own
-    return next((path for path in _system_fonts() if ord(character) in known_characters(path)), own)
+    return next((path for path in system_fonts() if ord(character) in known_characters(path)), own)
 
 
 def _runs(words: str, size: int, bold: bool) -> list[tuple[str, Any]]:

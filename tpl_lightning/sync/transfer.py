@@ -8,7 +8,7 @@ import numpy as np
 from tpl_lightning.errors import UserError
 from tpl_lightning.labels import Annotations, doubt_of, warn_of_names
 from tpl_lightning.runs import Run, RunVideo
-from tpl_lightning.sync.clips import Clip, open_clips
+from tpl_lightning.sync.clips import frames_of
 from tpl_lightning.sync.phases import Phases, phases_from_labels
 
 __all__ = ["LabelledVideo", "PhaseSpan", "carry_labels", "phases_of_annotations"]
@@ -43,10 +43,6 @@ class LabelledVideo:
     spans: tuple[PhaseSpan, ...]
 
 
-def _clip(video: RunVideo) -> Clip | None:
-    return open_clips([video])[0] if video.path is not None else None
-
-
 def carry_labels(video: RunVideo, phases: Phases) -> LabelledVideo:
     """Give a video the labels of its action's prototype.
 
@@ -57,14 +53,12 @@ def carry_labels(video: RunVideo, phases: Phases) -> LabelledVideo:
     Returns:
         Its phases in order. A phase may come twice where the labels say so.
     """
-    clip, count = _clip(video), video.num_frames
+    own, count = frames_of(video), video.num_frames
     spans = []
     for segment in phases.frame_segments(video):
         bounds = np.array([segment.start, segment.end])
-        seconds = video.clock.seconds(bounds) if clip is None else clip.seconds(bounds)
-        frames = bounds.astype(np.int64) if clip is None else clip.file_frame(np.minimum(bounds, count - 1))
-        if clip is not None:
-            frames = frames + (bounds == count)
+        seconds = own.seconds(bounds)
+        frames = own.file_frame(np.minimum(bounds, count - 1)) + (bounds == count)
         spans.append(
             PhaseSpan(
                 phase=phases.name(segment.label),
@@ -76,8 +70,7 @@ def carry_labels(video: RunVideo, phases: Phases) -> LabelledVideo:
                 confidence=segment.confidence,
             )
         )
-    clock = video.clock if clip is None else clip.probe.clock
-    return LabelledVideo(video, phases.names, clock.num_frames, clock.fps, tuple(spans))
+    return LabelledVideo(video, phases.names, own.shown.num_frames, own.shown.fps, tuple(spans))
 
 
 def phases_of_annotations(
@@ -134,10 +127,8 @@ def _warn_of_doubts(
     """Warn of labels that lie past the end of their video, or look like milliseconds."""
     doubts: dict[str, list[str]] = {}
     for video, name in voters:
-        spans, clip = annotations.spans(name, names[video.action]), _clip(video)
-        rows = np.arange(video.num_frames)
-        own = (video.clock, rows) if clip is None else (clip.clock, clip.file_frame(rows))
-        if spans and (doubt := doubt_of(spans, *own)):
+        spans, own = annotations.spans(name, names[video.action]), frames_of(video)
+        if spans and (doubt := doubt_of(spans, own.clock, own.file_frame(np.arange(video.num_frames)))):
             doubts.setdefault(doubt, []).append(name)
     for doubt, found in doubts.items():
         warn_of_names(annotations.path, doubt, found)
@@ -147,7 +138,5 @@ def _frame_labels(video: RunVideo, annotations: Annotations, name: str, names: S
     """Return the phase of each embedded frame."""
     spans = annotations.spans(name, names)
     assert spans is not None
-    clip, rows = _clip(video), np.arange(video.num_frames)
-    if clip is None:
-        return spans.labels(video.clock, rows)
-    return spans.labels(clip.clock, clip.file_frame(rows))
+    own = frames_of(video)
+    return spans.labels(own.clock, own.file_frame(np.arange(video.num_frames)))

@@ -33,7 +33,7 @@ def is_playable(clip: Clip) -> bool:
     # FFmpeg names a decoder libdav1d or libvpx-vp9 where it uses that library.
     codec = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}.get(probe.codec, probe.codec)
     # Beyond the length that a file states nobody can seek; recordings of browsers state none.
-    is_in_reach = probe.clock.start_s + probe.clock.last_s < probe.duration_s
+    is_in_reach = clip.shown.start_s + clip.shown.last_s < probe.duration_s
     return codec in codecs and probe.pixel_format in _PLAYABLE_PIXELS and not probe.is_interlaced and is_in_reach
 
 
@@ -122,7 +122,7 @@ def _video(clip: Clip, length: int, folder: Path, size: int | None, bar: Progres
     number = sum(1 for _ in (folder / "videos").iterdir())
     name = f"{number:03d}-{file_stem(video.video_id)}"
     copied = is_playable(clip) and (size is None or max(probe.width, probe.height) <= size)
-    clock = probe.clock
+    clock = clip.shown
     if copied:
         target = folder / "videos" / f"{name}{clip.path.suffix.lower()}"
         shutil.copyfile(clip.path, target)
