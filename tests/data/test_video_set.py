@@ -6,7 +6,8 @@ import pytest
 
 from tests.conftest import write_cache
 from tpl_lightning.data import video_set
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 

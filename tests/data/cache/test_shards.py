@@ -15,8 +15,8 @@ from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.training_videos import enough_videos
 from tpl_lightning.config.runs import DataConfig
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.cache.shards import ShardedCache, open_cache
+from tpl_lightning.data.cache.reader import EmbeddingCache, open_cache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.loading import preprocessing as preprocess
 from tpl_lightning.data.loading.datamodule import EmbeddingDataset
 from tpl_lightning.data.loading.preprocessing import Preprocessor
@@ -55,7 +55,6 @@ def sharded(whole, tmp_path):
 
 
 def test_shards_are_the_whole(whole, sharded):
-    assert isinstance(sharded, ShardedCache)
     assert [path.name for path in sharded.files] == ["part-0.h5", "part-1.h5", "part-2.h5"]
     for name in ("video_id", "action", "split", "lengths", "offsets", "fps"):
         np.testing.assert_array_equal(getattr(sharded, name), getattr(whole, name))
@@ -255,7 +254,8 @@ def test_shards_beyond_the_usual_number_of_open_files(tmp_path):
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= few + 30
         # Where the system allows no more, the way out is said, and the cache is not called damaged.
         resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
-        shards = ShardedCache(pattern, [EmbeddingCache(path) for path in cache.files])
+        shards = EmbeddingCache(pattern)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
         with pytest.raises(UserError, match=r"part-\d+\.h5: cannot be opened \(Too many open files\); .*ulimit -n"):
             [shards.read(i) for i in range(60)]
     finally:

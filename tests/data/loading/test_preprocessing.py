@@ -7,7 +7,8 @@ from sklearn.decomposition import PCA
 
 from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.groups import FeatureGroup
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.loading.batch import PackedBatch
 from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor, _largest_eigenpairs
 from tpl_lightning.data.loading.splits import split_videos
