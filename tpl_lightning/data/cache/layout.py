@@ -27,7 +27,7 @@ SPLITS = ("train", "val", "test")
 MOST_PHASES = 2**15
 """Labels are stored in 16 bits."""
 
-_HALF_INFINITY = 0x7C00  # bits of the exponent; only infinity and NaN have them all
+_HALF_INFINITY, _MINUS_INFINITY = 0x7C00, 0xFC00  # in half precision
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,12 @@ def value_faults(
 
 
 def all_finite(values: np.ndarray) -> bool:
-    """Return whether there is no NaN or infinity; of half precision in a tenth of the time that NumPy takes."""
+    """Return whether there is no NaN or infinity; of half precision in a fraction of the time that NumPy takes.
+
+    As integers, numbers of one sign are in order, infinity and NaN behind all others.
+    """
     if values.dtype == np.float16:
-        return not ((values.view(np.uint16) & _HALF_INFINITY) == _HALF_INFINITY).any()
+        return bool(values.view(np.int16).max() < _HALF_INFINITY and values.view(np.uint16).max() < _MINUS_INFINITY)
     return bool(np.isfinite(values).all())
 
 
