@@ -133,12 +133,11 @@ class EmbeddingCache:
         start = int(self.offsets[index] - self.offsets[self._first[number]])
         return self._parts[number], slice(start, start + int(self.lengths[index]))
 
-    def _read_into(self, index: int, out: np.ndarray) -> None:
-        """Fill ``out`` (L_i, C) with the embeddings of a video."""
-        part, own = self.place(index)
+    def _read_into(self, index: int, part: CacheFile, start: int, out: np.ndarray) -> None:
+        """Fill ``out`` (L_i, C) with the embeddings of a video, which begins at a row of a file."""
         rows = out if self._picked is None else np.empty((len(out), part.num_channels), out.dtype)
         try:
-            part.read_rows(rows, own.start)
+            part.read_rows(rows, start)
         except DAMAGE as error:
             raise part.unreadable(f"video {str(self.video_id[index])!r}: embeddings", error) from error
         if self._picked is not None:
@@ -159,9 +158,10 @@ class EmbeddingCache:
         ends = np.cumsum(self.lengths[indices])
         videos = list(zip(indices.tolist(), (ends - self.lengths[indices]).tolist(), ends.tolist(), strict=True))
         for index, start, end in videos:
-            self._read_into(index, frames[start:end])
+            part, own = self.place(index)
+            self._read_into(index, part, own.start, frames[start:end])
             if labels is not None:
-                labels[start:end] = self.labels(index)
+                labels[start:end] = part.column("labels")[own]
         if self._is_finite[indices].all():
             return
         if not all_finite(frames):
@@ -174,8 +174,9 @@ class EmbeddingCache:
 
     def _stored(self, index: int) -> np.ndarray:
         """Return the embeddings (L_i, C) of a video as they are stored."""
-        rows = np.empty((self.lengths[index], self.num_channels), self.place(index)[0].dtype)
-        self._read_into(index, rows)
+        part, own = self.place(index)
+        rows = np.empty((own.stop - own.start, self.num_channels), part.dtype)
+        self._read_into(index, part, own.start, rows)
         return rows
 
     def read(self, index: int) -> np.ndarray:
