@@ -6,7 +6,7 @@ import numpy as np
 
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.config.stored import save_config
-from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.evaluation.warp import prototype_grid
 from tpl_lightning.video.files import write_video

@@ -12,7 +12,7 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.refined import RefinedAligner
 from tpl_lightning.aligners.registry import load_aligner
 from tpl_lightning.config.loading import load_config
-from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.lit.diagnosis import in_words
