@@ -89,7 +89,7 @@ def make_run(
                 if files:
                     write_clip(folder / "videos" / "tiny" / action / f"{name}.mp4", length, fps=fps)
     run = folder / "runs" / "r"
-    run.mkdir(parents=True)
+    run.mkdir(parents=True, exist_ok=True)
     Alignment.from_rows(**rows).save(run / "alignment.h5")
     save_config(load_config([f"data.cache={folder / 'cache.h5'}", "method=linear"]), run / "config.yaml")
     metrics = {"cache": str(folder / "cache.h5"), "data_source": "made by a test"}

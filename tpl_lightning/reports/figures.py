@@ -149,6 +149,4 @@ def draw_run(
     """Draw all figures of a run into ``run_dir/figures``."""
     folder = run_dir / "figures"
     draw_alignment(folder, aligner, alignment, videos, scores, source)
-    log = run_dir / "metrics.csv"
-    if log.is_file():
-        _draw_curves(folder / "curves.png", log)
+    _draw_curves(folder / "curves.png", run_dir / "metrics.csv")
