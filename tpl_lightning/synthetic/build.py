@@ -73,16 +73,16 @@ def build_procedural_set(
     draw = partial(_render_and_embed, video_dir, size)
     clips = parallel_map(draw, specs, description="Rendering clips", num_workers=num_workers, progress=progress)
     ends = "".join(f", {name} {value:g}" for name, value in (("trim", trim), ("lead", lead)) if value > 0)
+    options = f"seed {seed}, tempo strength {tempo_strength:g}{ends}"
+    return _write_cache(Path(out), specs, clips, HogExtractor(channels=channels), options)
+
+
+def _write_cache(out: Path, specs: list[ClipSpec], clips: list[_Drawn], extractor: HogExtractor, options: str) -> Path:
+    """Fit the extractor on the training clips, and write all."""
     source = (
-        f"procedural: {len(specs)} clips drawn by tpl_lightning, version {PROCEDURAL_VERSION}, seed {seed}, "
-        f"tempo strength {tempo_strength:g}{ends} "
+        f"procedural: {len(specs)} clips drawn by tpl_lightning, version {PROCEDURAL_VERSION}, {options} "
         f"(numpy {version('numpy')}, Pillow {version('pillow')}, scikit-image {version('scikit-image')})"
     )
-    return _write_cache(Path(out), specs, clips, HogExtractor(channels=channels), source)
-
-
-def _write_cache(out: Path, specs: list[ClipSpec], clips: list[_Drawn], extractor: HogExtractor, source: str) -> Path:
-    """Fit the extractor on the training clips, and write all."""
     extractor.fit([clip[0] for spec, clip in zip(specs, clips, strict=True) if spec.split == "train"])
     out.parent.mkdir(parents=True, exist_ok=True)
     names = {spec.action: PHASE_NAMES[spec.action] for spec in specs}

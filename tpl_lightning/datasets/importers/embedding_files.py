@@ -9,7 +9,7 @@ import numpy as np
 from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.features import Clip, annotate, choose_splits, read_list
-from tpl_lightning.labels import numbered_phases, read_annotations, read_fps
+from tpl_lightning.labels import TableRow, numbered_phases, read_annotations, read_fps
 from tpl_lightning.video import VideoClock
 
 __all__ = ["import_embeddings"]
@@ -45,14 +45,8 @@ def import_embeddings(
     listed = Path(listed)
     rows = read_list(listed)
     rates = [read_fps(row.get("fps", "24"), listed, row.line) for row in rows]
-    paths = [Path(row["path"]) for row in rows]
-    clips = choose_splits(
-        [
-            Clip(row.get("video_id", path.stem), row["action"], row.get("split", ""), path)
-            for row, path in zip(rows, paths, strict=True)
-        ]
-    )
-    videos = [_read(path, row.get("labels"), listed.parent) for row, path in zip(rows, paths, strict=True)]
+    clips = choose_splits([_clip(row) for row in rows])
+    videos = [_read(clip.path, row.get("labels"), listed.parent) for clip, row in zip(clips, rows, strict=True)]
     if annotations is None:
         labelled = zip(clips, (labels for _, labels in videos), strict=True)
         names = numbered_phases((clip.action, int(own.max()) + 1) for clip, own in labelled if own is not None)
@@ -74,6 +68,11 @@ def import_embeddings(
                 fps=fps,
             )
     return Path(out)
+
+
+def _clip(row: TableRow) -> Clip:
+    path = Path(row["path"])
+    return Clip(row.get("video_id", path.stem), row["action"], row.get("split", ""), path)
 
 
 def _load_pt(path: Path) -> Any:
