@@ -58,8 +58,6 @@ class JointOptions:
     """Precision of the prior on open ends: weight of the squared offset from those of the action's other videos."""
     idle_cost: float = 0.5
     """Cost of a video that idles for as long as the action takes, in proportion: it frees frames of a prior."""
-    leave_one_out: bool = True
-    """Not read; ``lit.matcher`` names it, and it goes with it."""
 
 
 def in_detail(options: JointOptions) -> JointOptions:
