@@ -50,8 +50,9 @@ def test_detail_has_more_cells_and_less_prior():
     assert in_detail(JointOptions(derivative=0.0)).derivative == 0
 
 
-@pytest.mark.parametrize("ends", [(0.1, 0.9), (0.2, 1.0)])
+@pytest.mark.parametrize("ends", [(0.1, 0.9), (-0.2, 1.1), (-0.01, 1.3)])
 def test_the_gradient_of_open_ends_is_that_of_differences(ends):
+    """Also where a video idles, which costs."""
     signal = warped_signals(4)[0].double()
     options = JointOptions(num_cells=4, smoothness=0.3, ends=True)
     theta = 0.2 * torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
