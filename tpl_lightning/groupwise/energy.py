@@ -171,8 +171,9 @@ class JointProblem:
             matrix = matrix - free * torch.bmm(mean, mean.transpose(1, 2)).double()
         if has_open_ends(theta, self.options.num_cells):
             idle, length = self._idle(theta)
-            gradient[:, -2:] += self.options.idle_cost * idle / length * idle.new_tensor([-1.0, 1.0])
-            matrix.diagonal(dim1=1, dim2=2)[:, -2:] += self.options.idle_cost / length * (idle > 0)
+            cost = self.options.idle_cost / 2 / length  # half, as of all that the gradient holds
+            gradient[:, -2:] += cost * idle * idle.new_tensor([-1.0, 1.0])
+            matrix.diagonal(dim1=1, dim2=2)[:, -2:] += cost * (idle > 0)
         return error + self.prior_energy(theta, rows), gradient, matrix
 
     def minimise(self, target: Callable[[slice], Tensor], steps: int) -> Tensor:
