@@ -42,7 +42,7 @@ def test_detail_has_more_cells_and_less_prior():
     assert fine.num_cells == FINE_CELLS
     assert fine.smoothness < 0.01
     assert max(fine.scales) <= 0.0125
-    assert fine.level_freedom == 1
+    assert fine.offset_shrinkage == 1
     assert 0 < fine.derivative < coarse.derivative
     assert fine.derivative_sigma < coarse.derivative_sigma
     assert fine.shrinkage > coarse.shrinkage
@@ -103,7 +103,7 @@ def test_no_video_takes_steps_for_another():
 def test_aligned_videos_are_read_at_the_warped_times_less_a_share_of_their_level():
     signal = warped_signals(3)[0].double()
     theta = 0.3 * torch.randn(3, 15, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    aligned, cover = JointProblem(signal, JointOptions(level_freedom=0.4), theta).aligned(theta)
+    aligned, cover = JointProblem(signal, JointOptions(offset_shrinkage=0.4), theta).aligned(theta)
     assert cover is None
     grid = np.linspace(0, 1, 128)
     times = cpab_warp(theta, torch.from_numpy(grid)).numpy()

@@ -19,7 +19,7 @@ from tpl_lightning.groupwise.fit import (
 
 def test_known_warps_are_recovered():
     signal, action, theta = warped_signals(12)
-    options = JointOptions(smoothness=1e-5, level_freedom=1.0, rounds=40, scales=(0.1, 0.05, 0.025, 0.0125))
+    options = JointOptions(smoothness=1e-5, offset_shrinkage=1.0, rounds=40, scales=(0.1, 0.05, 0.025, 0.0125))
     fitted = fit_jointly(signal, action, num_actions=2, options=options)
     # Frames of equal true time lie at equal prototype times: the common warp of an action is free, nothing else.
     source = cpab_warp(theta, GRID)

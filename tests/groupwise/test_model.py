@@ -77,7 +77,7 @@ def test_an_infinite_prior_is_linear_rescaling():
         assert found.shape == theta.shape
         assert found.abs().max() == 0
     expected = barycenters(model.space(signal), action, num_actions=2)[1]
-    level = model.options.level_freedom * expected.mean(1, keepdim=True)
+    level = model.options.offset_shrinkage * expected.mean(1, keepdim=True)
     torch.testing.assert_close(again.prototype, expected - level)
 
 
@@ -86,7 +86,7 @@ def test_paths_find_the_warp_where_gradient_steps_end_in_another_minimum():
     shape = torch.stack([beats + 2 * torch.exp(-(((GRID - 0.5) / 0.03) ** 2)), beats.roll(6)], -1)
     late = torch.tensor([[0.0] * 3 + [2.2] * 9 + [0.0] * 3])  # moves the middle by more than half a beat
     signal = sample_rows(shape.unsqueeze(0), cpab_warp(-late, GRID))
-    options = JointOptions(scales=(0.0125,), smoothness=1e-3, level_freedom=0.0)
+    options = JointOptions(scales=(0.0125,), smoothness=1e-3, offset_shrinkage=0.0)
     action = torch.zeros(1, dtype=torch.int64)
     model, _ = JointModel.fit(shape.unsqueeze(0), action, num_actions=1, options=replace(options, derivative=0.0))
     model = replace(model, options=options, space=replace(model.space, metric=None), prototype=shape.unsqueeze(0))
@@ -101,7 +101,7 @@ def test_the_prior_is_adapted_to_what_the_fit_finds():
     """Clean features of uneven videos get a weaker prior and better warps; noisy ones do not."""
 
     def fit(signal, action, adapt):
-        options = JointOptions(derivative=0.0, adapt=adapt)
+        options = JointOptions(derivative=0.0, empirical_bayes=adapt)
         return JointModel.fit(signal, action, num_actions=2, options=options)
 
     signal, action, truth = warped_signals(16)
@@ -132,7 +132,7 @@ def _noise(count=10, actions=2, known=None):
 
 
 def _fit(signal, action, labels):
-    return JointModel.fit(signal, action, num_actions=2, options=JointOptions(adapt=0.0), labels=labels)
+    return JointModel.fit(signal, action, num_actions=2, options=JointOptions(empirical_bayes=0.0), labels=labels)
 
 
 def _spread(theta, steps, action):

@@ -29,5 +29,5 @@ def slow_energy(signal, prototype, theta, options):
     residual = sample_rows(prototype, times) - signal
     level = residual.mean(1)
     slopes = cell_slopes(theta, num_cells=options.num_cells)
-    error = residual.square().sum(-1).mean(1) - options.level_freedom * level.square().sum(-1)
+    error = residual.square().sum(-1).mean(1) - options.offset_shrinkage * level.square().sum(-1)
     return error + options.smoothness * slopes.square().mean(1)
