@@ -13,7 +13,7 @@ from tpl_lightning.functional.resampling import resample_to_size
 
 
 def test_frames_are_the_same_whether_kept_or_read_again(tmp_path, make_cache, monkeypatch):
-    monkeypatch.setattr(video_set, "_BLOCK", 70)  # two videos or three
+    monkeypatch.setattr(video_set, "", 70)  # two videos or three
     videos = VideoSet(EmbeddingCache(make_cache(tmp_path / "c.h5", videos=9)))
     preprocessor = Preprocessor.fit(videos, DataConfig(pca=3))
     alone = [torch.from_numpy(preprocessor(videos.read(i))) for i in range(9)]
