@@ -7,8 +7,7 @@ import pytest
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
-from tpl_lightning.features import embed_clips, merge_shards
-from tpl_lightning.features.clips import Clip, clips_of_folder
+from tpl_lightning.features import Clip, clips_of_folder, embed_clips, merge_shards
 from tpl_lightning.features.combined import CombinedExtractor
 from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
 from tpl_lightning.features.hog import HogExtractor, HogParams

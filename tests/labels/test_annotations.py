@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.clips import Clip, annotate
+from tpl_lightning.features import Clip, annotate
 from tpl_lightning.labels.annotations import PhaseSpans, doubt_of, read_annotations, spans_of_labels
 from tpl_lightning.video.clock import VideoClock
 
