@@ -1,6 +1,7 @@
 """Several extractors side by side: each as it would be alone, of one decoding."""
 
 import threading
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -147,9 +148,7 @@ def test_a_part_that_fails_ends_all_and_leaves_no_thread(tmp_path, dinov2):
 def test_without_weights_the_others_go_on_with_a_note(monkeypatch, tmp_path, dinov2):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        "tpl_lightning.features.pretrained._ask_hub", lambda *_: (_ for _ in ()).throw(OSError("no network"))
-    )
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", mock.Mock(side_effect=OSError("no network")))
     with pytest.warns(UserWarning, match="dinov2 is left out, embedding by hog alone"):
         extractor = make_extractor("hog+dinov2")
     assert isinstance(extractor, HogExtractor)

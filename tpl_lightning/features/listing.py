@@ -109,9 +109,6 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
     names: dict[str, list[str]] = {}
     for row, default in zip(rows, ids, strict=True):
         source = Path(row["path"])
-        if not source.is_dir() and not is_video(source):
-            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
-            raise UserError(f"{path}: line {row.line}: {source} is no video by its ending; there are: {endings}.")
         clip = Clip(
             row.get("video_id", default),
             row["action"],
@@ -128,6 +125,9 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
             clip, count = replace(clip, phases=phases), 1 + max(phase for _, _, phase in phases.spans)
             count = max(count, len(names.get(clip.action, ())))
             names[clip.action] = [f"phase {number + 1}" for number in range(count)]
+        if not source.is_dir() and not is_video(source):
+            endings = ", ".join(sorted(VIDEO_EXTENSIONS))
+            raise UserError(f"{path}: line {row.line}: {source} is no video by its ending; there are: {endings}.")
         clips.append(clip)
     return annotate_each(choose_splits(clips), named, names)
 
