@@ -11,7 +11,8 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip, clips_of_folder, embed_clips, merge_shards
 from tpl_lightning.features.combined import CombinedExtractor
 from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
-from tpl_lightning.features.hog import HogExtractor, HogParams
+from tpl_lightning.features.gradients import HogParams
+from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.video.decoding import FrameDecoder
 from tpl_lightning.video.files import write_video
 

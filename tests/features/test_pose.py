@@ -109,7 +109,7 @@ def test_a_folder_that_holds_a_pose_model_is_one(vitpose):
     assert (found.shape, found.dtype) == ((5, NUM_FEATURES), np.float32)
     assert extractor([]).shape == (0, NUM_FEATURES)
     assert extractor.decode_size(1920, 1080) == (768, 432)
-    with pytest.raises(UserError, match="at frame 0 of a batch"):
+    with pytest.raises(UserError, match="at frame 0"):
         extractor([frames[0].astype(float)])
 
 

@@ -6,9 +6,8 @@ al., CVPR 2023), convolutional ones the pooled last layer.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch
 from PIL import Image
 
 from tpl_lightning.errors import UserError, first_line
+from tpl_lightning.features.frames import frame_batches
 from tpl_lightning.features.pretrained import PretrainedExtractor, scaling
 
 __all__ = ["ImageModelExtractor"]
@@ -108,16 +108,10 @@ class ImageModelExtractor(PretrainedExtractor):
 
     def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Embed RGB frames, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, C), float32."""
-        parts = [self._embed(batch) for batch in _batches(frames, self.batch_size)]
+        parts = [self._embed(batch) for batch in frame_batches(frames, self.batch_size)]
         return np.concatenate(parts) if parts else np.zeros((0, self.num_channels), dtype=np.float32)
 
     def _embed(self, frames: list[np.ndarray]) -> np.ndarray:
-        for index, frame in enumerate(frames):
-            if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
-                raise UserError(
-                    f"Expected RGB frames of shape (H, W, 3) and type uint8, "
-                    f"but got {frame.shape} and {frame.dtype} at frame {index} of a batch."
-                )
         with torch.inference_mode():
             output: np.ndarray = self._pooled(self._pixels(frames)).float().cpu().numpy()
         return output
@@ -187,9 +181,3 @@ def _probe_picture() -> np.ndarray:
     y, x = np.mgrid[0:240, 0:320].astype(np.float32)
     waves = [np.sin(x / 37 + y / 53), np.cos(x / 41 - y / 29), np.sin(x / 67) * np.cos(y / 31)]
     return (127.5 + 100 * np.stack(waves, axis=-1)).astype(np.uint8)
-
-
-def _batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    iterator = iter(frames)
-    while batch := list(islice(iterator, size)):
-        yield batch

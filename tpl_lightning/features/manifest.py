@@ -13,7 +13,8 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip
 from tpl_lightning.features.combined import CombinedExtractor
 from tpl_lightning.features.extractors import Extractor, Projector, StoredExtractor
-from tpl_lightning.features.hog import KIND, HogExtractor, HogParams
+from tpl_lightning.features.gradients import HogParams
+from tpl_lightning.features.hog import KIND, HogExtractor
 from tpl_lightning.features.shards import MANIFEST
 from tpl_lightning.files import write_atomically
 from tpl_lightning.labels import PhaseSpans
@@ -79,7 +80,7 @@ def _to_store(extractor: Projector) -> dict[str, Any]:
     if isinstance(extractor, CombinedExtractor):
         return {"parts": [_to_store(part) for part in extractor.parts], "names": extractor.names}
     if isinstance(extractor, HogExtractor):
-        stored: dict[str, Any] = {"hog": asdict(extractor.params), "channels": extractor.channels}
+        stored: dict[str, Any] = {"hog": asdict(extractor.params), "channels": extractor.num_channels}
         if extractor.is_fitted:
             stored["arrays"] = {name: values.tolist() for name, values in extractor.state()[0].items()}
         return stored

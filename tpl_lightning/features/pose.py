@@ -7,12 +7,12 @@ between.
 """
 
 from collections.abc import Iterable
-from itertools import islice
 
 import numpy as np
 import torch
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.features.frames import frame_batches
 from tpl_lightning.features.heatmaps import cut_out, network_boxes, read_heatmaps
 from tpl_lightning.features.limbs import COCO_POINTS, LEAST_CONFIDENCE, NUM_FEATURES, limb_features
 from tpl_lightning.features.pretrained import PretrainedExtractor, scaling
@@ -73,9 +73,9 @@ class PoseExtractor(PretrainedExtractor):
 
     def keypoints(self, frames: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the person's key points (T, 17, 2) in pixels of the frames, and how sure they are (T, 17)."""
-        iterator, last = iter(frames), None
+        last = None
         found = [(np.zeros((0, len(COCO_POINTS), 2)), np.zeros((0, len(COCO_POINTS))))]
-        while run := list(islice(iterator, _RUN)):
+        for run in frame_batches(frames, _RUN):
             pictures = _stacked(run)
             boxes = self._boxes(pictures, last)
             found.append(self.look(pictures, boxes))
@@ -134,14 +134,11 @@ def _stacked(frames: list[np.ndarray]) -> torch.Tensor:
     """Return pictures (T, 3, H, W), uint8.
 
     Raises:
-        UserError: If they are no RGB frames of one size.
+        UserError: If they are not of one size.
     """
-    for index, frame in enumerate(frames):
-        if frame.shape != (*frames[0].shape[:2], 3) or frame.dtype != np.uint8:
-            raise UserError(
-                f"Expected RGB frames of one shape (H, W, 3) and type uint8, but got {frame.shape} and {frame.dtype} "
-                f"at frame {index} of a batch."
-            )
+    for frame in frames:
+        if frame.shape != frames[0].shape:
+            raise UserError(f"Expected frames of one shape, but got {frames[0].shape} and {frame.shape}.")
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
 
 
