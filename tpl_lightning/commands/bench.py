@@ -22,13 +22,12 @@ from typing import Any
 from tpl_lightning import data, reports, runs
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
-from tpl_lightning.commands.options import options_help, usage_of
 from tpl_lightning.commands.shared import open_data
 from tpl_lightning.config import Config, config_to_dict, differences, flattened, load_config, to_yaml
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.files import Outputs
 
-__all__ = ["main", "table_command", "wait"]
+__all__ = ["OPTIONS", "main", "table_command", "wait"]
 
 
 def wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, float]:
@@ -178,10 +177,9 @@ def run(config: Config) -> int:
     return 0
 
 
+OPTIONS = Config
+
+
 def main(arguments: list[str]) -> int:
     """Read the configuration and run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(usage_of(__doc__))
-        print(options_help([given for given in arguments if given not in ("-h", "--help")], row="bench"))
-        return 0
     return run(load_config(arguments))

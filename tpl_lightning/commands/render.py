@@ -16,12 +16,11 @@ from pathlib import Path
 from tpl_lightning import data, synthetic
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.commands.embedding import check_out, writing_cache
-from tpl_lightning.commands.options import option_lines, usage_of
 from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
-__all__ = ["RenderOptions", "main"]
+__all__ = ["OPTIONS", "RenderOptions", "main"]
 
 _MOST_TRIMMED, _LONGEST_LEAD = 0.4, 2.0
 
@@ -120,11 +119,11 @@ def run(options: RenderOptions) -> int:
     return 0
 
 
+OPTIONS = RenderOptions
+
+
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(usage_of(__doc__) + option_lines(RenderOptions), end="")
-        return 0
     names, options = parse_options("render", arguments, RenderOptions)
     if names:
         raise UserError(f"tpl render: {names[0]}: expected key=value, as out={names[0]}.")

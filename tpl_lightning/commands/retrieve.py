@@ -15,7 +15,7 @@ from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical
 
-__all__ = ["RetrieveOptions", "main"]
+__all__ = ["OPTIONS", "RetrieveOptions", "main"]
 
 _COLUMNS = ("video_id", "split", "frame", "time_s", "exact_time_s", "prototype_time", "phase", "path")
 
@@ -108,6 +108,9 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     return 0
 
 
+OPTIONS = RetrieveOptions
+
+
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("retrieve", arguments, __doc__, RetrieveOptions, run)
+    return run_command("retrieve", arguments, RetrieveOptions, run)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpl_lightning import aligners, data, evaluation, reports, runs
-from tpl_lightning.commands.options import usage_of
 from tpl_lightning.commands.shared import flat_scores, open_data
 from tpl_lightning.config import Config, changed, config_to_dict, load_config
 from tpl_lightning.errors import UserError, best_effort
@@ -164,9 +163,6 @@ def run(path: Path, arguments: list[str]) -> int:
 
 def main(arguments: list[str]) -> int:
     """Take the checkpoint from the first argument and run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(usage_of(__doc__))
-        return 0
     if not arguments or ("=" in arguments[0] and not Path(arguments[0]).exists()):
         raise UserError("tpl test: expected a run directory or a checkpoint first: tpl test RUN [key=value ...].")
     return run(checkpoint_path(arguments[0]), arguments[1:])

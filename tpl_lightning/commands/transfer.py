@@ -18,7 +18,7 @@ from tpl_lightning.commands.arguments import RunOptions, check_ending, run_comma
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical
 
-__all__ = ["TransferOptions", "main"]
+__all__ = ["OPTIONS", "TransferOptions", "main"]
 
 _ENDINGS = {"labels": (".csv", ".json", ".eaf"), "progress": (".csv", ".parquet")}
 
@@ -81,7 +81,6 @@ def _phases(run: "runs.Run", videos: "list[runs.RunVideo]", options: TransferOpt
 
 
 def _write_progress(out: Path, videos: "Callable[[], list[runs.RunVideo]]", outputs: Outputs) -> int:
-
     sync.check_progress_target(out)
     outputs.check([out])
     found = videos()
@@ -115,6 +114,9 @@ def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     return 0
 
 
+OPTIONS = TransferOptions
+
+
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("transfer", arguments, __doc__, TransferOptions, run)
+    return run_command("transfer", arguments, TransferOptions, run)
