@@ -47,14 +47,6 @@ class TransferOptions(RunOptions):
             raise UserError("tpl transfer: from=VIDEO says whose labels=FILE are; give both.")
 
 
-def _find_source(run: "runs.Run", name: str, known: "dict[str, runs.RunVideo]", action: str | None) -> "runs.RunVideo":
-    if canonical(name) in known:
-        return known[canonical(name)]
-    if Path(name).is_file():
-        return run.videos([name], action=action)[0]
-    raise UserError(f"from={name}: neither a video of the run {run.folder}, nor one of those given, nor a file.")
-
-
 def _label_files(options: TransferOptions) -> list[Path]:
     """Return the files that labels=, and the video that from= names."""
     labels = Path(options.labels) if options.labels else None
@@ -76,7 +68,9 @@ def _phases(run: "runs.Run", videos: "list[runs.RunVideo]", options: TransferOpt
 
     known = {canonical(video.video_id): video for action in run.actions for video in run.known_videos(action)}
     known |= {canonical(video.video_id): video for video in videos}
-    only = None if options.source is None else _find_source(run, options.source, known, options.action)
+    only = None
+    if options.source is not None:
+        only = run.video("from", options.source, list(known.values()), action=options.action)
     return sync.phases_of_annotations(run, labels.read_annotations(options.labels), list(known.values()), only=only)
 
 
