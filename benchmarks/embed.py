@@ -19,7 +19,7 @@ import numpy as np
 from skimage.feature import hog
 
 from tpl_lightning.features import HogExtractor, clips_of_folder, embed_clips, fit_square, hog_features, usable_cores
-from tpl_lightning.video import prefetched, read_frames, write_video
+from tpl_lightning.video import VideoReader, prefetched, write_video
 
 SIZES = {"1920x1080": (1080, 1920, 60), "640x360": (360, 640, 200), "240x240": (240, 240, 400)}
 ROUNDS = 5
@@ -45,7 +45,7 @@ def _shortest_256(width: int, height: int) -> tuple[int, int]:
 
 def _fed(paths: list[Path], readers: int) -> int:
     """Read as `tpl cache embed` does for a network: so many videos at a time."""
-    openers = [lambda path=path: read_frames(path, size=_shortest_256) for path in paths]
+    openers = [lambda path=path: iter(VideoReader(path, size=_shortest_256)) for path in paths]
     return sum(1 for frames in prefetched(openers, ahead=readers, size=64) for _ in frames)
 
 
@@ -65,8 +65,8 @@ def _row(name: str, paths: list[Path]) -> str:
     speed = _best(
         {
             "alone": lambda: sum(map(_decode_alone, paths)),
-            "256": lambda: sum(1 for path in paths for _ in read_frames(path, size=_shortest_256)),
-            "hog": lambda: sum(1 for path in paths for _ in read_frames(path, size=size)),
+            "256": lambda: sum(1 for path in paths for _ in VideoReader(path, size=_shortest_256)),
+            "hog": lambda: sum(1 for path in paths for _ in VideoReader(path, size=size)),
         }
     )
     wall = _best(

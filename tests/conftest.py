@@ -15,7 +15,8 @@ if os.environ.get("TPL_CHECK_SHAPES"):  # set by tests/test_shapes.py
 
     check_shapes()
 
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 
 # How long a case takes tells how busy the machine is, and nothing of the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

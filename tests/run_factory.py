@@ -6,9 +6,10 @@ import numpy as np
 
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.config.stored import save_config
-from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
-from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
-from tpl_lightning.video.files import write_video
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
+from tpl_lightning.evaluation.alignment import Alignment
+from tpl_lightning.evaluation.warp import prototype_grid
+from tpl_lightning.video import VideoReader, shrink_to, write_video
 
 COLUMNS, ROWS = 4, 2
 PHASES = ["down", "low", "up"]
@@ -30,6 +31,13 @@ def read_code(picture):
     columns = ((np.arange(COLUMNS) + 0.5) * width / COLUMNS).astype(int)
     bits = picture[rows][:, columns].mean(axis=-1).flatten() > 128
     return int((bits << np.arange(COLUMNS * ROWS)).sum())
+
+
+def read_video(path, *, size=None, fps=None):
+    """The frames of a video (T, H, W, 3), with no side longer than ``size`` pixels, and frames per second."""
+    reader = VideoReader(path, size=shrink_to(size) if isinstance(size, int) else size, fps=fps)
+    frames = np.stack(list(reader))
+    return frames, reader.clock.fps
 
 
 def write_clip(path, count, *, fps=24.0, width=160, height=80):
@@ -82,7 +90,7 @@ def make_run(
                 if files:
                     write_clip(folder / "videos" / "tiny" / action / f"{name}.mp4", length, fps=fps)
     run = folder / "runs" / "r"
-    run.mkdir(parents=True)
+    run.mkdir(parents=True, exist_ok=True)
     Alignment.from_rows(**rows).save(run / "alignment.h5")
     save_config(load_config([f"data.cache={folder / 'cache.h5'}", "method=linear"]), run / "config.yaml")
     metrics = {"cache": str(folder / "cache.h5"), "data_source": "made by a test"}

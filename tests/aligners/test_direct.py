@@ -13,7 +13,8 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.label_targets import label_channels
 from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError

@@ -5,7 +5,8 @@ import pytest
 
 from tpl_lightning.aligners.metadata import check_videos, dataset_metadata
 from tpl_lightning.data.cache.groups import FeatureGroup
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 

@@ -12,7 +12,8 @@ from tests.aligners.fitting import fit
 from tpl_lightning.aligners.prior_choice import STRENGTHS, held_out_scores, labels_choose, select_prior
 from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError

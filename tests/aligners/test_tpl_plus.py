@@ -12,7 +12,7 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.refined import RefinedAligner
 from tpl_lightning.aligners.registry import load_aligner
 from tpl_lightning.config.loading import load_config
-from tpl_lightning.data.cache.reader import EmbeddingCacheWriter
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.lit.diagnosis import in_words
@@ -211,7 +211,9 @@ def test_labels_keep_videos_in_step_where_features_tell_another_tempo(tmp_path):
 def test_the_prior_grows_where_tempos_hardly_differ(tmp_path):
     own, in_step = (write_cache(tmp_path / f"{s}.h5", videos=24, strength=s) for s in (0.9, 0.02))
     priors = [
-        float(_fit(path, tmp_path / path.stem, "refine=false", "select=none", "train.max_epochs=3")[0].module.prior)
+        float(
+            _fit(path, tmp_path / path.stem, "refine=false", "select=none", "train.max_epochs=3")[0].module.model.prior
+        )
         for path in (own, in_step)
     ]
     assert priors[0] == 1

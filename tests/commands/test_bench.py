@@ -14,7 +14,6 @@ from tpl_lightning.commands import bench
 from tpl_lightning.commands.bench_rows import bench_row
 from tpl_lightning.commands.bench_table import markdown_table
 from tpl_lightning.config.loading import load_config
-from tpl_lightning.reports.tables import method_name
 
 
 def _bench(tmp_path, cache_path, *options):
@@ -93,10 +92,9 @@ def test_the_command_in_the_table_makes_it_again(cache_path):
     assert "method=tpl_plus" in bench.table_command(load_config(["method=tpl_plus", "bench.methods=[a.yaml]"]))
 
 
-def test_variants_become_options_and_names():
+def test_variants_become_options():
     row = bench_row("softdba:0.01+refined", "tpl")
     assert row.overrides == {"method": "softdba", "refine": True, "dtw": {"gamma": 0.01}}
-    assert method_name(row.name) == "SoftDBA γ=0.01, refined"
     assert row.deterministic
     assert bench_row("dtan:wcss_prior", "tpl").overrides["dtan"] == {"objective": "wcss_prior"}
 

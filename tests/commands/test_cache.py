@@ -9,7 +9,8 @@ import pytest
 from tpl_lightning.__main__ import main
 from tpl_lightning.commands.cache import main as cache_command
 from tpl_lightning.config.stored import load_run_config
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 
 

@@ -10,7 +10,7 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.commands.clip_runs import find_clips
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs.videos import Run
-from tpl_lightning.video.files import video_info, write_video
+from tpl_lightning.video import probe_video, write_video
 
 pytest.importorskip("av")
 
@@ -43,7 +43,7 @@ def test_a_folder_of_clips_is_embedded_once_and_shown(clips, tmp_path, capsys):
     code, out, err = call(capsys, "sync", "clips/", "out=synced.mp4", "height=48")
     assert (code, out) == (0, "synced.mp4: 3 videos of clips in step\n")
     assert [line[:3] for line in err.splitlines() if line[1:2] == "/"] == ["1/3", "2/3", "3/3"]
-    assert video_info(tmp_path / "synced.mp4").num_frames >= 36
+    assert probe_video(tmp_path / "synced.mp4").clock.num_frames >= 36
     (run,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
     assert sorted(Run(run).alignment.video_id) == ["take 0", "take 1", "take 2"]
     assert set(Run(run).alignment.split) == {"train"}

@@ -11,7 +11,7 @@ from tpl_lightning.labels import Occurrence, read_occurrences
 from tpl_lightning.runs import Run
 from tpl_lightning.sync import write_segments
 from tpl_lightning.sync.occurrences import Recording
-from tpl_lightning.video import read_frames
+from tpl_lightning.video import VideoReader
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_segments_have_the_frames_of_their_time(tmp_path):
     files = write_segments(Recording("long", path), found, tmp_path / "clips")
     names = [file.relative_to(tmp_path / "clips").as_posix() for file in files]
     assert names == ["jump/long_000.mp4", "turn/long_001.mp4", "jump/long_002.mp4"]
-    codes = [[read_code(frame) for frame in read_frames(file)] for file in files]
+    codes = [[read_code(frame) for frame in VideoReader(file)] for file in files]
     assert codes == [list(range(10, 30)), list(range(25, 40)), list(range(40, 60))]
 
 

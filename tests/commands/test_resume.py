@@ -32,8 +32,8 @@ STEP = (2, 1)  # epoch and batch of the run at which it is stopped
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
     """Save after every step, so that runs are stopped in the middle of an epoch as well."""
-    monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
-    monkeypatch.setattr(checkpoints, "STEPS", 1)
+    monkeypatch.setattr(checkpoints, "AT_RISK_S", -1.0)
+    monkeypatch.setattr(checkpoints, "LOOK_EVERY", 1)
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from tests.run_factory import inverse_warp, make_run, read_code, warp, write_clip
+from tests.run_factory import inverse_warp, make_run, read_code, read_video, warp, write_clip
 from tpl_lightning.__main__ import main
 from tpl_lightning.files.outputs import MANIFEST
 from tpl_lightning.runs.videos import Run
 from tpl_lightning.sync.clips import open_clips
 from tpl_lightning.sync.layout import plan_layout
-from tpl_lightning.video.files import read_video, video_info
+from tpl_lightning.video.probe import probe_video
 
 av = pytest.importorskip("av")
 
@@ -133,7 +133,7 @@ def test_several_actions_get_a_file_each(tmp_path, capsys):
     assert main(["sync", str(run), f"out={tmp_path / 'o.mp4'}", "height=40"]) == 0
     assert sorted(p.name for p in tmp_path.glob("*.mp4")) == ["o_jump.mp4", "o_turn.mp4"]
     assert main(["sync", str(run), f"out={tmp_path / 'p.mp4'}", "height=40", "action=turn"]) == 0
-    assert video_info(tmp_path / "p.mp4").num_frames == 24
+    assert probe_video(tmp_path / "p.mp4").clock.num_frames == 24
 
 
 def test_audio_is_dropped_with_a_note(run, folder, tmp_path, capsys):
@@ -223,13 +223,13 @@ def test_the_rate_is_that_of_the_videos(tmp_path):
         write_clip(tmp_path / "videos" / "tiny" / "jump" / f"jump_{k}.mp4", 2 * length, fps=24.0)
     out = tmp_path / "o.mp4"
     assert main(["sync", str(run), f"out={out}", "height=40", "originals=false", "separate=true"]) == 0
-    info = video_info(out)
-    assert (info.fps, info.num_frames) == (24, 39)  # 20 points at 12 per second: 19 / 12 s
+    clock = probe_video(out).clock
+    assert (clock.fps, clock.num_frames) == (24, 39)  # 20 points at 12 per second: 19 / 12 s
     with (tmp_path / "o" / "frames.csv").open(newline="") as file:
         own = [row for row in csv.DictReader(file) if row["video_id"] == "jump_0"]
     assert [int(row["source_frame"]) for row in own] == list(range(39))
     assert main(["sync", str(run), f"out={out}", "height=40", "originals=false", "fps=12"]) == 0
-    assert video_info(out).num_frames == 20
+    assert probe_video(out).clock.num_frames == 20
 
 
 def test_nothing_that_is_read_or_foreign_is_replaced(run, folder, tmp_path, monkeypatch, capsys):

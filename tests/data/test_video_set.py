@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
-from tpl_lightning.data import video_set
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
@@ -27,11 +27,10 @@ def test_a_block_is_its_videos_one_behind_the_other(tmp_path, dtype):
         np.testing.assert_array_equal(block, np.concatenate([videos.read(i) for i in positions.tolist()]))
 
 
-def test_blocks_hold_about_so_many_frames_and_every_video_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(video_set, "_BLOCK", 100)
+def test_blocks_hold_about_so_many_frames_and_every_video_once(tmp_path):
     videos = VideoSet(EmbeddingCache(write_cache(tmp_path / "c.h5", videos=9)))
     positions = np.array([6, 0, 1, 2, 8, 3, 5, 4])
-    groups = videos.in_blocks(positions)
+    groups = videos.in_blocks(positions, num_frames=100)
     np.testing.assert_array_equal(np.concatenate(groups), positions)
     assert len(groups) > 1
     assert all(videos.lengths[group[1:]].sum() < 100 for group in groups)

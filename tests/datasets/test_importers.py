@@ -54,14 +54,17 @@ def write_records(path, examples):
 
 def sequence(name, labels, *, frames=(), names=None):
     example = message_class("SequenceExample")()
-    example.context.feature["name"].bytes_list.value.append(name.encode())
-    example.context.feature["len"].int64_list.value.append(len(labels))
+    context, steps = example.context.feature, example.feature_lists.feature_list
+    context.add(key="name").value.bytes_list.value.append(name.encode())
+    context.add(key="len").value.int64_list.value.append(len(labels))
     if names:
-        example.context.feature["framelabels_string"].bytes_list.value.append(",".join(names).encode())
+        context.add(key="framelabels_string").value.bytes_list.value.append(",".join(names).encode())
+    shown = steps.add(key="frame_labels").value
     for label in labels:
-        example.feature_lists.feature_list["frame_labels"].feature.add().int64_list.value.append(label)
+        shown.feature.add().int64_list.value.append(label)
+    video = steps.add(key="video").value
     for frame in frames:
-        example.feature_lists.feature_list["video"].feature.add().bytes_list.value.append(jpeg(frame))
+        video.feature.add().bytes_list.value.append(jpeg(frame))
     return example
 
 

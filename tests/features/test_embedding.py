@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from tests.run_factory import read_video
 from tests.video_factory import embed_folder
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
@@ -20,7 +21,7 @@ from tpl_lightning.features import embed_clips, merge_shards
 from tpl_lightning.features.clips import clips_of_folder, clips_of_list
 from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
 from tpl_lightning.features.hog import HogExtractor
-from tpl_lightning.video.files import read_video, write_video
+from tpl_lightning.video.files import write_video
 from tpl_lightning.video.prefetch import prefetched
 
 pytest.importorskip("av")

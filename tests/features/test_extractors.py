@@ -10,11 +10,13 @@ import torch
 from PIL import Image
 
 from tests.features.conftest import save_model
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tests.run_factory import read_video
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.extractors import embed_video, extractor_from_state, extractor_of_cache, make_extractor
 from tpl_lightning.features.hog import HogExtractor, HogParams
-from tpl_lightning.video.files import read_video, write_video
+from tpl_lightning.video.files import write_video
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("av")

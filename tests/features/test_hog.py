@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor, HogParams, fit_square, hog_features
 from tpl_lightning.features.motion import cell_motion

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tpl_lightning.data.cache.groups import FeatureGroup
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.extractors import extractor_of_cache
 from tpl_lightning.features.hog import HogExtractor, HogParams

@@ -69,8 +69,9 @@ def test_many_steps_survive(tmp_path):
     message = message_class("SequenceExample")()
     rng = np.random.default_rng(0)
     pictures = [rng.bytes(int(size)) for size in rng.integers(1, 5000, size=40)]
+    steps = message.feature_lists.feature_list.add(key="video").value
     for picture in pictures:
-        message.feature_lists.feature_list["video"].feature.add().bytes_list.value.append(picture)
+        steps.feature.add().bytes_list.value.append(picture)
     path = tmp_path / "a.tfrecord"
     path.write_bytes(framed(message.SerializeToString()))
     (record,) = iter_records(path)

@@ -33,7 +33,7 @@ import torch
 from tests.conftest import write_cache
 from tests.run_factory import make_run
 from tpl_lightning.config.stored import load_run_config
-from tpl_lightning.data.cache.shards import open_cache
+from tpl_lightning.data.cache.reader import open_cache
 from tpl_lightning.evaluation.alignment import Alignment
 
 QUIET = ("run.wandb=disabled", "run.figures=false", "run.progress=false")

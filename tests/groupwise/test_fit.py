@@ -110,7 +110,7 @@ def test_new_videos_do_not_change_one_another(monkeypatch):
         alone = fit_to_prototypes(signal[12 + i : 13 + i], action[12 + i : 13 + i], prototypes, options=options)
         assert torch.allclose(together[i], alone[0][0], atol=1e-3)
         assert torch.allclose(error[i], alone[1][0], rtol=1e-3)
-    monkeypatch.setattr(energy, "_CHUNK", 3)
+    monkeypatch.setattr(energy, "CHUNK", 3)
     chunked, _ = fit_to_prototypes(signal[12:], action[12:], prototypes, options=options)
     assert torch.allclose(together, chunked, atol=1e-3)
 
@@ -137,7 +137,7 @@ def test_error_is_the_distance_to_the_prototype():
     options = JointOptions(scales=(0.02,))
     prototypes = _prototypes(signal, action, fit_jointly(signal, action, num_actions=2, options=options))
     theta, error = fit_to_prototypes(signal, action, prototypes, options=options)
-    smooth = groupwise_fit._stage_signal(signal, 0.02)
+    smooth = groupwise_fit.signal_at_scale(signal, 0.02)
     near = smoothed(prototypes, 0.02, smooth.shape[1])[action]
     expected = _energy(smooth, near, theta, JointOptions(smoothness=0.0))
     assert torch.allclose(error.float(), expected, rtol=1e-4, atol=1e-6)

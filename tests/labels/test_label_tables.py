@@ -3,7 +3,7 @@
 import pytest
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.labels.annotations import read_annotations
+from tpl_lightning.labels.reading import read_annotations
 
 STRETCHES = [(0.0, 0.7, "up"), (0.7, 2.0, "down")]
 

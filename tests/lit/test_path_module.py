@@ -16,7 +16,7 @@ CATALOGUE = {"actions": ["jump", "turn"], "prototype_lengths": [30, 26], "num_ch
 LENGTHS, ACTION = torch.tensor([30, 22, 28, 25, 34, 27]), torch.tensor([0, 1, 0, 1, 0, 0])
 
 
-def _batch(rows):
+def path_batch(rows):
     """Videos of one curve at paces of their own, in float64."""
     videos = torch.zeros(6, 34, 3, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
@@ -35,7 +35,7 @@ def _batch(rows):
     )
 
 
-def _module(*options):
+def path_module(*options):
     torch.manual_seed(1)
     config = config_to_dict(load_config(["model.hidden=6", "model.kernel_size=3", *options]))
     module = PathTPLModule(config, CATALOGUE).double()
@@ -46,12 +46,12 @@ def _module(*options):
 
 def _step(rows, *options):
     """Fill the bank, take two steps without moving the weights; loss and gradients of the second."""
-    module = _module(*options)
-    module._begin(lambda: iter([_batch(rows)]))
-    module.training_step(_batch(rows), 0)
-    loss = module.training_step(_batch(rows), 1)
+    module = path_module(*options)
+    module.fill_bank(lambda: iter([path_batch(rows)]))
+    module.training_step(path_batch(rows), 0)
+    loss = module.training_step(path_batch(rows), 1)
     loss.backward()
-    bank = {"aligned": module.bank.aligned, "times": module.bank.times, "icae": module.running_icae}
+    bank = {"aligned": module.bank.aligned, "times": module.bank.times, "icae": module.model.running_icae}
     return {"loss": loss.detach(), **bank, **{f"grad {n}": p.grad for n, p in module.named_parameters()}}
 
 
@@ -86,23 +86,23 @@ def test_two_processes_equal_one(ranks, name):
 
 
 def test_a_batch_of_some_videos_has_the_prototypes_of_all():
-    module = _module()
-    module._begin(lambda: iter([_batch([0, 1, 2, 3, 4, 5])]))
+    module = path_module()
+    module.fill_bank(lambda: iter([path_batch([0, 1, 2, 3, 4, 5])]))
     before = module.bank.aligned.clone()
-    module.training_step(_batch([2, 3]), 0)
+    module.training_step(path_batch([2, 3]), 0)
     changed = (module.bank.aligned != before).flatten(1).any(1)
     assert changed.tolist() == [False, False, True, True, False, False]
-    alone = _module()
-    alone._begin(lambda: iter([_batch([2, 3])._replace(video_index=torch.arange(2))]))
+    alone = path_module()
+    alone.fill_bank(lambda: iter([path_batch([2, 3])._replace(video_index=torch.arange(2))]))
     assert (alone.bank.prototypes() - module.bank.prototypes()).abs().max() > 0.01
 
 
 def test_weights_learn_from_both_losses():
     for weight, reconstruction, silent in ((0.0, 1.0, None), (1.0, 0.0, "decoder")):
-        module = _module(f"loss.reconstruction={reconstruction}")
-        module._begin(lambda: iter([_batch([0, 1, 2, 3, 4, 5])]))
+        module = path_module(f"loss.reconstruction={reconstruction}")
+        module.fill_bank(lambda: iter([path_batch([0, 1, 2, 3, 4, 5])]))
         module.icae_weight = weight
-        module.training_step(_batch([0, 1, 2, 3, 4, 5]), 0).backward()
+        module.training_step(path_batch([0, 1, 2, 3, 4, 5]), 0).backward()
         assert module.model.encoder.map.weight.grad.abs().max() > 1e-6
         decoder = max(float(p.grad.abs().max()) for p in module.model.decoder.parameters())
         assert (decoder == 0) == (silent == "decoder")
@@ -113,7 +113,7 @@ class _Trainer:
 
 
 def test_the_weight_of_the_icae_counts_parts_of_an_epoch():
-    module = _module()
+    module = path_module()
     logged = []
     module.log = lambda name, value, **_: logged.append((name, value))
     callback = IcaeWeightAnnealing(2.0, None, fractional=True)

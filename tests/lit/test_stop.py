@@ -90,7 +90,7 @@ def test_signals_are_noted_and_handlers_given_back():
 
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, capsys, monkeypatch):
     write_cache(tmp_path / "c.h5")
-    monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
+    monkeypatch.setattr(checkpoints, "AT_RISK_S", -1.0)
     step = TPLModule.training_step
     monkeypatch.setattr(
         TPLModule, "training_step", lambda self, *a: step(self, *a) * (torch.nan if self.current_epoch == 3 else 1.0)

@@ -91,7 +91,7 @@ def test_two_ranks_of_eight_equal_one_of_sixteen(tmp_path, method, case):
 
 
 def test_ranks_of_torchrun_share_the_steps_of_the_default_method(tmp_path, monkeypatch):
-    monkeypatch.setattr(epochs, "_STEPS", 4)
+    monkeypatch.setattr(epochs, "STEPS", 4)
     _make(tmp_path, CASES["unequal"])
     options = ["train.max_epochs=null", "refine=false"]
     assert _fit(tmp_path, "one", 1, *options) == 0

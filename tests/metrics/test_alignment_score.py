@@ -13,8 +13,9 @@ from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
-from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
+from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.evaluation.quality import assess
+from tpl_lightning.evaluation.warp import prototype_grid
 from tpl_lightning.metrics import AlignmentScore
 
 

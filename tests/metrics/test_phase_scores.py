@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tpl_lightning.functional.scores import key_events as event_scores
 from tpl_lightning.functional.scores import phases as phase_scores
 from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
 
@@ -154,7 +155,7 @@ def test_functions_equal_loops(seed, junk):
     shares, count = phase_scores.label_shares(**without(batch, "source_position"), **SIZES)
     by_sum = phase_scores.agreement_sum(shares, labels) / count
     assert close(by_sum.tolist(), [reference_mean(videos, labels.numpy(), a) for a in range(NUM_ACTIONS)])
-    spread = phase_scores.key_event_spread(**event_arguments(batch), **EVENT_SIZES)
+    spread = event_scores.key_event_spread(**event_arguments(batch), **EVENT_SIZES)
     assert close(spread.item(), reference_spread(videos))
 
 
@@ -219,7 +220,7 @@ def test_broken_warps_do_not_vote():
 
 
 def test_first_frame_of_a_phase_is_the_event():
-    times, happens = phase_scores.key_events(
+    times, happens = event_scores.key_events(
         torch.tensor([[0.0, 0.25, 0.5, 0.75, 1.0]]),
         torch.tensor([[0, 2, 1, 2, 3]]),
         torch.tensor([4]),  # the last frame is padding
@@ -232,7 +233,7 @@ def test_first_frame_of_a_phase_is_the_event():
 def test_spread_of_equal_times_is_zero():
     position = torch.full((50, 2), 1 / 3)
     labels = torch.tensor([[0, 1]]).expand(50, 2)
-    spread = phase_scores.key_event_spread(
+    spread = event_scores.key_event_spread(
         position, labels, torch.full((50,), 2), torch.zeros(50, dtype=torch.int64), num_actions=1, num_phases=2
     )
     assert spread.item() == pytest.approx(0.0, abs=1e-7)

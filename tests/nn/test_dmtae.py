@@ -118,7 +118,7 @@ def test_times_rise_from_0_to_1_and_invert_each_other(options):
             assert (float(times[0]), float(times[count - 1])) == (0.0, 1.0)
             assert (times[:count].diff() > 0).all()
             assert (times[count:] == 1).all()
-    back = model._warp(out.theta, out.position)
+    back = model.warp(out.theta, out.position)
     frames = (torch.arange(30).double() / (LENGTHS[:, None] - 1)).clamp(max=1)
     torch.testing.assert_close(back, frames, atol=1e-8, rtol=0)
 
@@ -135,7 +135,7 @@ def test_training_under_autocast_keeps_time_in_float32():
         assert parameter.grad.abs().max() > 0, name
     # bfloat16 has 8 bits: times that had passed through it would be off by up to 1/512.
     frames = (torch.arange(30) / (LENGTHS[:, None] - 1)).clamp(max=1)
-    torch.testing.assert_close(model._warp(out.theta, out.position), frames, atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.warp(out.theta, out.position), frames, atol=1e-5, rtol=0)
 
 
 def test_videos_and_prototypes_of_one_frame():

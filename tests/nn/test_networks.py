@@ -6,7 +6,7 @@ import torch
 from tpl_lightning.functional.resampling import resample
 from tpl_lightning.functional.warps.cpab import warp_time
 from tpl_lightning.nn import DMTAE, TCN, InceptionTime
-from tpl_lightning.nn.dmtae import standardise
+from tpl_lightning.nn.autoencoder import standardise
 
 LENGTHS = torch.tensor([30, 17, 2, 41])
 
@@ -36,15 +36,6 @@ def test_a_video_alone_equals_the_video_in_a_batch(network):
         torch.testing.assert_close(found, alone, atol=1e-5, rtol=1e-5)
     if network == "tcn":
         assert together[1, 17:].abs().max() == 0
-
-
-def test_standardise_per_video_and_channel():
-    done = standardise(_videos(3), LENGTHS)
-    for i, length in enumerate(LENGTHS.tolist()):
-        torch.testing.assert_close(done[i, :length].mean(0), torch.zeros(3), atol=1e-5, rtol=0)
-        torch.testing.assert_close(done[i, :length].var(0, unbiased=False), torch.ones(3), atol=1e-3, rtol=0)
-        assert done[i, length:].abs().sum() == 0
-    assert torch.isfinite(standardise(torch.ones(1, 5, 1), torch.tensor([5]))).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"latent_dim": 3, "recurrences": 3}, {"num_cells": [4, 8]}])

@@ -117,8 +117,7 @@ def test_the_discriminant_projection_puts_shared_signal_before_noise():
 
 def test_open_ends_find_what_a_video_misses():
     prototype = _curves(channels=12)
-    aligner = PathAligner()
-    aligner.ends = True
+    aligner = PathAligner(replace(COARSE, ends=True))
     times = torch.linspace(0.2, 0.85, 128).expand(len(prototype), -1)  # videos show this part of the prototype
     theta = aligner(sample_rows(prototype, times), prototype, ICAE)
     assert theta.shape == (4, 17)

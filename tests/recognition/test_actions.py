@@ -5,7 +5,7 @@ import torch
 from tests.recognition.curves import CHANNELS, Actions, training, write_cache
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data import EmbeddingCache, VideoSet
-from tpl_lightning.recognition.actions import ActionModel, _discordance, _inverse
+from tpl_lightning.recognition.actions import ActionModel
 
 
 def made(tmp_path, actions, each=6, videos=None):
@@ -37,7 +37,7 @@ def test_few_training_videos_are_enough(tmp_path, each):
     model = made(tmp_path, actions, each)
     verdicts = model.verdicts(model.errors([actions.clip(number) for number in (0, 1, 2)]))
     assert [verdict.nearest for verdict in verdicts] == ["a", "b", "c"]
-    assert torch.isfinite(model.threshold).all()
+    assert torch.isfinite(model.limits.threshold).all()
 
 
 def test_with_one_action_others_are_none_of_it(tmp_path):
@@ -54,18 +54,6 @@ def test_levels_count_where_training_videos_say_so(tmp_path):
     shift = 3 * np.ones(CHANNELS, np.float32)
     videos = [(name, a, s, x + shift * (a == "b")) for name, a, s, x in training(actions)]
     model = made(tmp_path, actions, videos=videos)
-    assert model.weight > 0
+    assert model.limits.weight > 0
     verdicts = model.verdicts(model.errors([actions.clip(0), actions.clip(0) + shift]))
     assert [verdict.nearest for verdict in verdicts] == ["a", "b"]
-
-
-def test_discordance_is_nought_for_equals_and_one_for_stillness():
-    video = torch.linspace(0, 6, 64).sin().view(1, 64, 1)
-    video = video - video.mean()
-    torch.testing.assert_close(_discordance(video, video), torch.zeros(1), atol=1e-4, rtol=0)
-    torch.testing.assert_close(_discordance(torch.zeros_like(video), video), torch.ones(1), atol=1e-4, rtol=0)
-
-
-def test_inverse_of_a_power_is_the_root():
-    time = torch.linspace(0, 1, 101)
-    torch.testing.assert_close(_inverse((time**2)[None])[0], time.sqrt(), atol=0.01, rtol=0)

@@ -46,7 +46,8 @@ def test_methods_without_a_checkpoint_align_new_videos_too(trained, tmp_path, me
 
 
 def test_new_videos_that_the_cache_holds_already_need_no_extractor(trained, tmp_path, monkeypatch):
-    from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+    from tpl_lightning.data.cache.reader import EmbeddingCache
+    from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 
     cache = EmbeddingCache(trained / "clips.h5")
     shutil.copy(trained / "clips.h5", tmp_path / "set-0.h5")
@@ -64,7 +65,8 @@ def test_new_videos_that_the_cache_holds_already_need_no_extractor(trained, tmp_
 
 
 def test_a_part_that_cannot_be_embedded_again_is_said_and_can_be_left_out(trained, tmp_path):
-    from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+    from tpl_lightning.data.cache.reader import EmbeddingCache
+    from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 
     cache, foreign = EmbeddingCache(trained / "clips.h5"), tmp_path / "foreign.h5"
     with EmbeddingCacheWriter(foreign, dataset="d", extractor="theirs", source="s", phase_names={}) as writer:

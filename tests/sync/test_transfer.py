@@ -10,7 +10,7 @@ import pytest
 from tests.run_factory import BOUNDS, PHASES, inverse_warp, make_run
 from tpl_lightning.__main__ import main
 from tpl_lightning.files.outputs import MANIFEST
-from tpl_lightning.labels.annotations import read_annotations
+from tpl_lightning.labels.reading import read_annotations
 from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.label_files import LABEL_COLUMNS, label_targets, write_labels
 from tpl_lightning.sync.phases import Phases

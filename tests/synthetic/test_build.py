@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.run_factory import read_video
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor
@@ -262,8 +263,6 @@ def test_result_does_not_depend_on_workers(built, tmp_path):
 
 def test_a_rendered_video_embeds_as_in_the_cache(built):
     """Only compression lies between the two: far less than between the poses of the action."""
-    from tpl_lightning.video.files import read_video
-
     cache, videos = built
     extractor = HogExtractor.from_state(*cache.extractor_state())
     specs = clip_specs(SMALL["num_clips"], actions=SMALL["actions"])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.run_factory import read_code
 from tpl_lightning.video.decoding import FrameDecoder
-from tpl_lightning.video.files import VideoReader, read_frames, write_video
+from tpl_lightning.video.files import VideoReader, write_video
 from tpl_lightning.video.probe import probe_video
 
 av = pytest.importorskip("av")
@@ -48,7 +48,7 @@ def test_titles_that_are_not_utf_8_keep_no_video_from_being_read(tmp_path, name,
     data = path.read_bytes()
     assert b"Lavf" in data
     path.write_bytes(data.replace(b"Lavf", b"\xe9avf"))  # what wrote it, in latin-1
-    assert [read_code(frame) for frame in read_frames(path)] == list(range(5))
+    assert [read_code(frame) for frame in VideoReader(path)] == list(range(5))
     assert probe_video(path).clock.times_s.tolist() == pytest.approx([k / 24 for k in range(5)], abs=1e-3)
 
 
@@ -122,7 +122,7 @@ def test_a_file_that_is_shorter_than_its_packets_by_an_edit_list_is_whole(tmp_pa
     path.write_bytes(data[:place] + start.to_bytes(4, "big") + data[place + 4 :])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        shown = [read_code(frame) for frame in read_frames(path)]
+        shown = [read_code(frame) for frame in VideoReader(path)]
         assert probe_video(path).clock.num_frames == len(shown)
     assert shown == list(range(12, 40))
 
@@ -140,4 +140,4 @@ def test_the_cover_of_a_file_is_no_video(tmp_path):
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         file.mux(cover.encode(None))
         file.mux(stream.encode(None))
-    assert [read_code(frame) for frame in read_frames(path)] == list(range(10))
+    assert [read_code(frame) for frame in VideoReader(path)] == list(range(10))

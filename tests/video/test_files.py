@@ -8,14 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.run_factory import read_video
 from tpl_lightning.errors import UserError
-from tpl_lightning.video.files import (
-    has_pyav,
-    read_frames,
-    read_video,
-    video_info,
-    write_video,
-)
+from tpl_lightning.video.files import VideoReader, has_pyav, write_video
+from tpl_lightning.video.probe import probe_video
 
 av = pytest.importorskip("av")
 
@@ -46,10 +42,9 @@ def test_round_trip(tmp_path, name, fps):
     assert found.dtype == np.uint8
     assert found_fps == pytest.approx(fps, rel=1e-3)
     assert np.abs(found.astype(int) - frames.astype(int)).mean() < 4
-    info = video_info(path)
-    assert (info.num_frames, info.width, info.height) == (17, 64, 48)
-    assert info.fps == found_fps
-    assert info.duration_s == pytest.approx(17 / fps, rel=1e-3)
+    probe = probe_video(path)
+    assert (probe.clock.num_frames, probe.width, probe.height) == (17, 64, 48)
+    assert probe.clock.fps == found_fps
 
 
 @pytest.mark.parametrize(("height", "width"), [(47, 63), (48, 63), (47, 64), (17, 201)])
@@ -111,7 +106,7 @@ def test_a_variable_frame_rate_is_evened_out(tmp_path):
     ticks = [0, 1, 2, 3, 10, 11, 12, 20, 23]
     path = write_at(tmp_path / "a.mp4", make_frames(9), ticks)
     with pytest.warns(UserWarning, match=r"a\.mp4 has a variable frame rate .*: each frame keeps its own time\.$"):
-        everything = np.array(list(read_frames(path)))
+        everything = np.array(list(VideoReader(path)))
     assert len(everything) == 9
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -127,8 +122,8 @@ def test_an_even_rate_is_not_warned_of(tmp_path, name):
     path = write_video(tmp_path / name, make_frames(40), 30000 / 1001)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert len(list(read_frames(path))) == 40
-        assert len(list(read_frames(path, fps=30000 / 1001))) == 40
+        assert len(list(VideoReader(path))) == 40
+        assert len(list(VideoReader(path, fps=30000 / 1001))) == 40
 
 
 def _turned(path, quarter):
@@ -153,8 +148,8 @@ def test_rotation_is_applied(tmp_path, quarter):
     path = _turned(tmp_path / "a.mp4", quarter)
     found, _ = read_video(path)
     np.testing.assert_array_equal(found, np.rot90(upright, -quarter, axes=(1, 2)))
-    info = video_info(path)
-    assert (info.height, info.width) == found.shape[1:3]
+    probe = probe_video(path)
+    assert (probe.height, probe.width) == found.shape[1:3]
     # A wanted size is that of what is shown.
     small, _ = read_video(path, size=lambda width, height: (width // 2, height // 4))
     assert small.shape[1:3] == (found.shape[1] // 4, found.shape[2] // 2)
@@ -191,7 +186,7 @@ def test_files_name_their_colours(tmp_path, height):
         frame = next(container.decode(video=0))
     # BT.709 in the limited range: players that are not told guess by the height.
     assert (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range) == (1, 1, 1, 1)
-    found = next(read_frames(path))
+    found = next(iter(VideoReader(path)))
     assert np.abs(found[:, 8::32].astype(int) - picture[:, 8::32]).max() < 4
 
 
@@ -208,7 +203,7 @@ def test_colours_without_a_name_are_guessed_as_players_do(tmp_path, height, matr
         for _ in range(2):
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    found = next(read_frames(path))
+    found = next(iter(VideoReader(path)))
     assert np.abs(found[:, 8::32].astype(int) - picture[:, 8::32]).max() < 4
 
 
@@ -235,7 +230,7 @@ def test_files_of_other_kinds_are_named(tmp_path):
     empty.touch()
     missing = tmp_path / "missing.mp4"
     for path in (text, empty, missing, tmp_path):
-        for function in (read_video, video_info, lambda path: list(read_frames(path))):
+        for function in (read_video, probe_video):
             with pytest.raises(UserError) as error:
                 function(path)
             check_one_line(error, path)
@@ -271,7 +266,7 @@ def test_a_file_that_breaks_off_is_read_as_far_as_it_goes(tmp_path, name):
     path.write_bytes(whole[: len(whole) // 2])
     # Matroska does not count its frames; the time it is said to last gives the loss away.
     with pytest.warns(UserWarning, match=r"cut_whole\.\w+ breaks off .* read \d+ frames"):
-        found = list(read_frames(path))
+        found = list(VideoReader(path))
     assert 5 < len(found) < 60
 
 
@@ -285,15 +280,15 @@ def test_lost_frames_are_warned_of(tmp_path):
     path = tmp_path / "holes.mp4"
     path.write_bytes(data)
     with pytest.warns(UserWarning, match=r"holes.mp4 has \d+ damaged packets, left out .* read \d+ frames"):
-        found = list(read_frames(path))
+        found = list(VideoReader(path))
     assert 5 < len(found) < 60
 
 
-@pytest.mark.parametrize("options", [{"size": 0}, {"fps": 0.0}, {"fps": -1.0}, {"fps": float("nan")}])
+@pytest.mark.parametrize("options", [{"fps": 0.0}, {"fps": -1.0}, {"fps": float("nan")}])
 def test_senseless_options_are_named(tmp_path, options):
     path = write_video(tmp_path / "a.mp4", make_frames(2), 24.0)
     with pytest.raises(UserError, match="positive"):
-        list(read_frames(path, **options))
+        list(VideoReader(path, **options))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tpl_lightning.video.files import read_frames, read_video, video_info, write_video
+from tests.run_factory import read_video
+from tpl_lightning.video.files import VideoReader, write_video
 from tpl_lightning.video.hdr import HLG, PQ, tone_mapped
 from tpl_lightning.video.probe import probe_video
 
@@ -42,8 +43,8 @@ def test_pictures_are_turned_and_mirrored(tmp_path, matrix, upright):
     picture = np.zeros((48, 64, 3), np.uint8)
     picture[:16, :32], picture[32:, :16] = (240, 40, 30), (30, 220, 60)
     path = write_video(tmp_path / "a.mp4", [picture] * 2, 24.0)
-    plain = next(read_frames(path))
-    found = next(read_frames(_with_matrix(path, matrix)))
+    plain = next(iter(VideoReader(path)))
+    found = next(iter(VideoReader(_with_matrix(path, matrix))))
     np.testing.assert_array_equal(found, upright(plain))
 
 
@@ -54,8 +55,8 @@ def test_pixels_are_square(tmp_path, aspect, shown):
 
     frames = [np.full((48, 48, 3), 90, np.uint8)] * 3
     path = write_at(tmp_path / "a.mp4", frames, range(3), prepare=set_aspect)
-    info, probe = video_info(path), probe_video(path)
-    assert (info.width, info.height) == (probe.width, probe.height) == shown
+    probe = probe_video(path)
+    assert (probe.width, probe.height) == shown
     assert read_video(path, size=24)[0].shape[1:3] == tuple(round(24 * s / max(shown)) for s in reversed(shown))
 
 
@@ -130,7 +131,7 @@ def test_hdr_files_are_mapped(tmp_path):
         for _ in range(2):
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
-    found = next(read_frames(path))
+    found = next(iter(VideoReader(path)))
     assert found[24, 12].min() >= 245
     np.testing.assert_allclose(found[24, 52], 255 * 0.18 ** (1 / 2.4), atol=4)
-    assert next(read_frames(path, size=32)).shape == (24, 32, 3)
+    assert read_video(path, size=32)[0].shape[1:] == (24, 32, 3)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.run_factory import BOUNDS, make_run, write_clip
 from tpl_lightning.__main__ import main
-from tpl_lightning.video.files import video_info
+from tpl_lightning.video.probe import probe_video
 
 pytest.importorskip("av")
 
@@ -57,8 +57,8 @@ def test_what_browsers_do_not_play_is_transcoded(run):
     assert main(["view", str(run), "size=80"]) == 0
     (action,) = data_of((run / "view" / "index.html").read_text())["actions"]
     for video, frames in zip(action["videos"], (20, 30), strict=True):
-        info = video_info(run / "view" / video["src"])
-        assert (info.num_frames, info.width, info.height) == (frames, 80, 40)
+        info = probe_video(run / "view" / video["src"])
+        assert (info.clock.num_frames, info.width, info.height) == (frames, 80, 40)
 
 
 def test_an_earlier_page_is_replaced_and_nothing_else_is(run, tmp_path, capsys):

@@ -10,9 +10,9 @@ from .cache.groups import (
     usable_groups,
     warn_of_still,
 )
-from .cache.reader import EmbeddingCache, EmbeddingCacheWriter
-from .cache.shards import open_cache
-from .cache.writer import FORMAT, SPLITS
+from .cache.layout import FORMAT, SPLITS
+from .cache.reader import EmbeddingCache, open_cache
+from .cache.writer import EmbeddingCacheWriter
 from .loading.batch import COMPILED_STEP, Batch, PackedBatch
 from .loading.datamodule import EmbeddingDataModule, EmbeddingDataset
 from .loading.preprocessing import KEPT_BYTES, BatchPreprocessor, Preprocessor

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["VideoSet"]
 
-_BLOCK = 2048  # frames read at a time
-
 
 class VideoSet:
     """Some videos of a cache, in order.
@@ -20,6 +18,8 @@ class VideoSet:
     Args:
         cache: The cache.
         indices: Their numbers in the cache; None: all.
+        action: (N,) what each shows, None: as the cache says.
+        split: (N,) of each, None: as the cache says; folds give videos another one.
 
     Example:
         >>> from tpl_lightning.data import ArrayCache
@@ -29,13 +29,20 @@ class VideoSet:
         (2, [3], (3, 2))
     """
 
-    def __init__(self, cache: EmbeddingCache, indices: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        cache: EmbeddingCache,
+        indices: np.ndarray | None = None,
+        *,
+        action: np.ndarray | None = None,
+        split: np.ndarray | None = None,
+    ) -> None:
         """Take the metadata of the chosen videos."""
         self.cache = cache
         self.indices = np.arange(len(cache)) if indices is None else np.asarray(indices, dtype=np.int64)
-        self.video_id, self.action = cache.video_id[self.indices], cache.action[self.indices]
-        self.split, self.lengths = cache.split[self.indices], cache.lengths[self.indices]
-        self.fps = cache.fps[self.indices]
+        self.action = cache.action[self.indices] if action is None else np.asarray(action, dtype=str)
+        self.split = cache.split[self.indices] if split is None else np.asarray(split, dtype=str)
+        self.video_id, self.lengths, self.fps = (x[self.indices] for x in (cache.video_id, cache.lengths, cache.fps))
 
     def __len__(self) -> int:
         """Return the number of videos."""
@@ -43,22 +50,15 @@ class VideoSet:
 
     def select(self, which: np.ndarray) -> "VideoSet":
         """Return the videos of a boolean mask, or at the given positions."""
-        chosen = VideoSet(self.cache, self.indices[which])
-        chosen.split = self.split[which]  # folds give videos another split than the file does
-        chosen.action = self.action[which]
-        return chosen
+        return VideoSet(self.cache, self.indices[which], action=self.action[which], split=self.split[which])
 
     def with_action(self, action: np.ndarray) -> "VideoSet":
         """Return the same videos with other actions."""
-        view = VideoSet(self.cache, self.indices)
-        view.split, view.action = self.split, np.asarray(action, dtype=str)
-        return view
+        return VideoSet(self.cache, self.indices, action=action, split=self.split)
 
     def with_split(self, split: np.ndarray) -> "VideoSet":
         """Return the same videos with other splits."""
-        view = VideoSet(self.cache, self.indices)
-        view.split, view.action = np.asarray(split, dtype=str), self.action
-        return view
+        return VideoSet(self.cache, self.indices, action=self.action, split=split)
 
     @property
     def actions(self) -> list[str]:
@@ -79,11 +79,11 @@ class VideoSet:
         """Return the embeddings (L_i, C), float32."""
         return self.cache.read(int(self.indices[position]))
 
-    def in_blocks(self, positions: np.ndarray) -> list[np.ndarray]:
-        """Return positions (K,) in groups of about a few thousand frames: one product of matrices, not many small."""
+    def in_blocks(self, positions: np.ndarray, num_frames: int = 2048) -> list[np.ndarray]:
+        """Return positions (K,) in groups of about so many frames: one product of matrices, not many small."""
         if len(positions) == 0:
             return []
-        ends = np.cumsum(self.lengths[positions]) // _BLOCK
+        ends = np.cumsum(self.lengths[positions]) // num_frames
         return np.split(positions, np.flatnonzero(np.diff(ends)) + 1)
 
     def read_block(self, positions: np.ndarray) -> "Tensor":

@@ -59,13 +59,8 @@ def _importer_of(dataset: str) -> "Importer":
 
 
 def _raw_folder(root: Path, dataset: str) -> Path | None:
-    from tpl_lightning.video import find_videos
-
     importer = _importer_of(dataset)
-    for folder in (root / dataset, root / "videos" / dataset):
-        if importer.is_at(folder) and ("*/*.*" not in importer.marks or find_videos(folder)[0]):
-            return folder
-    return None
+    return next((folder for folder in (root / dataset, root / "videos" / dataset) if importer.is_at(folder)), None)
 
 
 def _embed(folder: Path, root: Path, dataset: str, *, progress: bool) -> Path:
@@ -109,11 +104,9 @@ def find_or_make_cache(data: DataConfig, *, progress: bool = True) -> Path:
         # From here, else from where data lie; a configuration file's is placed as it is read.
         is_under_root = not glob.glob(data.cache) and glob.glob(str(root / data.cache))
         return root / data.cache if is_under_root else Path(data.cache)
-    own = _own_cache(root, data.dataset) if root.is_dir() else None
-    if own is not None:
+    if (own := _own_cache(root, data.dataset)) is not None:
         return own
-    folder = _raw_folder(root, data.dataset) if root.is_dir() else None
-    if folder is not None:
+    if (folder := _raw_folder(root, data.dataset)) is not None:
         return _embed(folder, root, data.dataset, progress=progress)
     if data.dataset != "genai":
         raise UserError(

@@ -1,7 +1,8 @@
-from .alignment import Alignment, Warp, faced_positions, idle_frames, prototype_grid
+from .alignment import Alignment
 from .plots import first_component, phase_colors, plot_alignment, plot_prototype, plot_signal, plot_warps
 from .quality import Quality, assess
 from .scores import Scores, evaluate, unmeasured, voted_labels
+from .warp import Warp, faced_positions, idle_frames, prototype_grid
 
 __all__ = [
     "Alignment",

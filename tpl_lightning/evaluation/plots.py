@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
+from tpl_lightning.evaluation.alignment import Alignment
+from tpl_lightning.evaluation.warp import prototype_grid
 
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType

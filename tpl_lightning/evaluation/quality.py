@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from tpl_lightning.data import VideoSet
-from tpl_lightning.evaluation.alignment import Alignment, prototype_grid
+from tpl_lightning.evaluation.alignment import Alignment
+from tpl_lightning.evaluation.warp import prototype_grid
+from tpl_lightning.functional import resample
 from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
 from tpl_lightning.groupwise import leave_one_out_error
 
@@ -67,10 +69,8 @@ def _disagreement(aligned: np.ndarray, there: np.ndarray | None = None) -> float
 
 def _sampled(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Sample (L, C) frames linearly at times in [0, 1]."""
-    position = np.clip(times, 0, 1) * (len(frames) - 1)
-    low = np.minimum(position.astype(int), max(len(frames) - 2, 0))
-    weight = (position - low)[:, None]
-    return frames[low] * (1 - weight) + frames[np.minimum(low + 1, len(frames) - 1)] * weight
+    own, when = torch.from_numpy(frames).unsqueeze(0), torch.from_numpy(times).unsqueeze(0)
+    return resample(own, when, torch.tensor([len(frames)]))[0].numpy()
 
 
 def _warp_warnings(action: str, sources: np.ndarray, slopes: np.ndarray) -> list[str]:

@@ -11,14 +11,12 @@ from torch import Tensor
 
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.functional import resample, resample_nearest, within_ends
+from tpl_lightning.evaluation.embedding_scores import embedding_scores
+from tpl_lightning.functional import within_ends
 from tpl_lightning.functional.scores import (
-    VideoRows,
     agreement_sum,
-    kendall_tau_sums,
     key_event_moments,
     label_shares,
-    phase_accuracy_sums,
     prototype_labels,
     prototype_votes,
     spread_from_moments,
@@ -27,8 +25,6 @@ from tpl_lightning.groupwise import chunks
 
 __all__ = ["Scores", "evaluate", "unmeasured", "voted_labels"]
 
-# Kendall's tau compares each video of an action with each: of splits that are larger, so many of an action are taken.
-_LARGE, _OF_AN_ACTION = 2000, 20
 _CHUNK = 256  # videos scored at once; bounds the memory, changes no figure
 
 
@@ -149,70 +145,6 @@ def _label_sums(alignment: Alignment, videos: VideoSet, keep: np.ndarray) -> _La
     return sums
 
 
-def _some(keep: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """Return the mask of the kept videos; of many at most ``_OF_AN_ACTION`` of each action, evenly spread."""
-    if keep.sum() <= _LARGE:
-        return keep
-    chosen = np.zeros(len(keep), dtype=bool)
-    for name in np.unique(action[keep]):
-        rows = np.flatnonzero(keep & (action == name))
-        chosen[rows[np.linspace(0, len(rows) - 1, min(len(rows), _OF_AN_ACTION)).round().astype(int)]] = True
-    return chosen
-
-
-def _on_prototype(source: np.ndarray, frames: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a video's features (n, K) and labels (n,) at the prototype points where it has a frame.
-
-    Args:
-        source: T^theta at the prototype points, (L,).
-        frames: (L_i, K).
-        labels: (L_i,).
-    """
-    times, length = torch.from_numpy(source)[None], torch.tensor([len(frames)])
-    there = within_ends(times[0])
-    aligned, shown = resample(frames[None], times, length)[0], resample_nearest(labels[None], times, length)[0]
-    if not there.any():  # a video without a frame on the timeline stands at its begin, without a label
-        return aligned[:1], torch.tensor([-1])
-    return aligned[there], shown[there]
-
-
-def _embedding_scores(
-    alignment: Alignment,
-    videos: VideoSet,
-    features: Callable[[np.ndarray], np.ndarray],
-    splits: dict[str, np.ndarray],
-    *,
-    raw: bool,
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return phase accuracy and Kendall's tau, on aligned and maybe on raw frames: sums and numbers by action.
-
-    Of large splits those of a part of the videos.
-    """
-    num_actions = len(videos.actions)
-    sides = {"": _on_prototype, "_raw": lambda _, frames, labels: (frames, labels)} if raw else {"": _on_prototype}
-    num_channels = features(videos.read(0)).shape[1]
-    rows: dict[str, VideoRows] = {}
-    for split, every in splits.items():
-        chosen = np.flatnonzero(_some(every, videos.action)).tolist()
-        frames = [torch.from_numpy(features(videos.read(i))).float() for i in chosen]
-        labels = [torch.from_numpy(videos.labels(i).astype(np.int64)) for i in chosen]
-        for side, shown in sides.items():
-            parts = [shown(alignment.source(i), *own) for i, *own in zip(chosen, frames, labels, strict=True)]
-            rows[split + side] = VideoRows(
-                frames=torch.cat([torch.zeros(0, num_channels), *(part for part, _ in parts)]),
-                labels=torch.cat([torch.zeros(0, dtype=torch.int64), *(part for _, part in parts)]),
-                lengths=torch.tensor([len(part) for part, _ in parts], dtype=torch.int64),
-                action=_codes(videos)[chosen],
-            )
-    scores = {}
-    for side in sides:
-        train, test = rows[f"train{side}"], rows[f"test{side}"]
-        scores[f"test/phase_accuracy{side}"] = phase_accuracy_sums(train, test, num_actions=num_actions)
-        scores[f"train/kendall_tau{side}"] = kendall_tau_sums(train, num_actions=num_actions)
-        scores[f"test/kendall_tau{side}"] = kendall_tau_sums(test, num_actions=num_actions)
-    return scores
-
-
 def _label_scores(
     alignment: Alignment, videos: VideoSet, splits: dict[str, np.ndarray], prototypes: dict[str, np.ndarray] | None
 ) -> tuple[dict[str, tuple[Tensor, Tensor]], dict[str, np.ndarray]]:
@@ -261,7 +193,7 @@ def evaluate(
         splits = {split: np.full(len(alignment), split == "test") for split in splits}
     sums, labels = _label_scores(alignment, videos, splits, prototypes)
     if features is not None:
-        sums |= _embedding_scores(alignment, videos, features, splits, raw=raw)
+        sums |= embedding_scores(alignment, videos, features, splits, raw=raw)
     overall = {name: float(total.sum() / count.sum()) for name, (total, count) in sums.items()}
     by_action = {name: (total / count).tolist() for name, (total, count) in sums.items()}
     errors = _warp_error(alignment, videos, splits["train"] | splits["test"])

@@ -11,11 +11,12 @@ from .checkpoint import (
 from .locks import writer_of
 from .names import canonical, file_stem, one_line, unique_stems, xml_text
 from .outputs import Outputs, made_here
-from .tfrecord import iter_records, read_record
+from .tfrecord import Record, iter_records, read_record
 from .whole import check_room, remove_left, temporary_name, whole_file, write_atomically
 
 __all__ = [
     "Outputs",
+    "Record",
     "as_checkpoint",
     "canonical",
     "check_room",

@@ -21,17 +21,20 @@ Feature: TypeAlias = "list[bytes] | np.ndarray"
 """A list of bytes, or float32 or int64 numbers."""
 
 _HEADER, _CRC = 12, 4
-# Messages of tensorflow/core/example/{feature,example}.proto: field, number, type; "*" repeated, "{}" map from string.
-_MESSAGES: dict[str, list[tuple[str, int, str]]] = {
-    "BytesList": [("value", 1, "bytes*")],
-    "FloatList": [("value", 1, "float*")],
-    "Int64List": [("value", 1, "int64*")],
-    "Feature": [("bytes_list", 1, "BytesList"), ("float_list", 2, "FloatList"), ("int64_list", 3, "Int64List")],
-    "FeatureList": [("feature", 1, "Feature*")],
-    "Features": [("feature", 1, "Feature{}")],
-    "FeatureLists": [("feature_list", 1, "FeatureList{}")],
+# Messages of tensorflow/core/example/{feature,example}.proto: fields in the order of their numbers, and types; "*" is
+# repeated. A map is a list of entries of key and value, which is how it is written.
+_MESSAGES = {
+    "BytesList": {"value": "bytes*"},
+    "FloatList": {"value": "float*"},
+    "Int64List": {"value": "int64*"},
+    "Feature": {"bytes_list": "BytesList", "float_list": "FloatList", "int64_list": "Int64List"},
+    "FeatureEntry": {"key": "string", "value": "Feature"},
+    "Features": {"feature": "FeatureEntry*"},
+    "FeatureList": {"feature": "Feature*"},
+    "FeatureListEntry": {"key": "string", "value": "FeatureList"},
+    "FeatureLists": {"feature_list": "FeatureListEntry*"},
     # A tf.train.Example is the first field alone.
-    "SequenceExample": [("context", 1, "Features"), ("feature_lists", 2, "FeatureLists")],
+    "SequenceExample": {"context": "Features", "feature_lists": "FeatureLists"},
 }
 
 
@@ -83,29 +86,17 @@ def message_class(name: str) -> Any:
     )
 
     kinds = descriptor_pb2.FieldDescriptorProto
-    scalars = {"bytes": kinds.TYPE_BYTES, "float": kinds.TYPE_FLOAT, "int64": kinds.TYPE_INT64}
     file = descriptor_pb2.FileDescriptorProto(name="tpl_example.proto", package="tpl_example", syntax="proto3")
-
-    def add(message: Any, field: str, number: int, kind: str, *, repeated: bool = False) -> None:
-        label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
-        if kind in scalars:
-            message.field.add(name=field, number=number, label=label, type=scalars[kind])
-        else:
-            full = f".tpl_example.{kind}"
-            message.field.add(name=field, number=number, label=label, type=kinds.TYPE_MESSAGE, type_name=full)
-
     for title, fields in _MESSAGES.items():
         message = file.message_type.add(name=title)
-        for field, number, kind in fields:
-            if kind.endswith("{}"):
-                entry_name = "".join(part.title() for part in field.split("_")) + "Entry"
-                entry = message.nested_type.add(name=entry_name)
-                entry.options.map_entry = True
-                entry.field.add(name="key", number=1, label=kinds.LABEL_OPTIONAL, type=kinds.TYPE_STRING)
-                add(entry, "value", 2, kind[:-2])
-                add(message, field, number, f"{title}.{entry_name}", repeated=True)
+        for number, (field, kind) in enumerate(fields.items(), 1):
+            label = kinds.LABEL_REPEATED if kind.endswith("*") else kinds.LABEL_OPTIONAL
+            own = message.field.add(name=field, number=number, label=label)
+            kind = kind.rstrip("*")
+            if kind in _MESSAGES:
+                own.type, own.type_name = kinds.TYPE_MESSAGE, f".tpl_example.{kind}"
             else:
-                add(message, field, number, kind.rstrip("*"), repeated=kind.endswith("*"))
+                own.type = kinds.Type.Value(f"TYPE_{kind.upper()}")
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tpl_example.{name}"))
@@ -158,9 +149,6 @@ def _example(data: bytes, path: Path, offset: int) -> Record:
         raise UserError(
             f"{path}: expected a tf.train.SequenceExample or Example at byte {offset}, but found other data ({error})."
         ) from error
-    context = {key: _feature(value) for key, value in message.context.feature.items()}
-    steps = {
-        key: [_feature(feature) for feature in value.feature]
-        for key, value in message.feature_lists.feature_list.items()
-    }
+    context = {entry.key: _feature(entry.value) for entry in message.context.feature}
+    steps = {e.key: [_feature(feature) for feature in e.value.feature] for e in message.feature_lists.feature_list}
     return Record(path, offset, context, steps)

@@ -85,10 +85,10 @@ def in_detail(options: JointOptions) -> JointOptions:
 
 _SHORT_IDLE = 0.02  # of the prototype; of less the cost is quadratic
 _SETTLED = 0.002  # change of velocity in units of [0, 1] per unit of time that is too small for another step
-_CHUNK = 128  # videos worked on at once: bounds the memory; changes no figure
+CHUNK = 128  # videos worked on at once: bounds the memory; changes no figure
 
 
-def chunks(count: int, size: int = _CHUNK) -> list[slice]:
+def chunks(count: int, size: int = CHUNK) -> list[slice]:
     """Return slices that part so many videos into groups."""
     return [slice(start, start + size) for start in range(0, count, size)]
 
@@ -189,7 +189,7 @@ class JointProblem:
         Returns:
             The energies (N,).
         """
-        size = _CHUNK if self.signal.shape[2] > 1 else 4 * _CHUNK  # of positions alone, many are little memory
+        size = CHUNK if self.signal.shape[2] > 1 else 4 * CHUNK  # of positions alone, many are little memory
         found = [self._minimise_rows(rows, target(rows), steps) for rows in chunks(len(self.signal), size)]
         return torch.cat(found) if found else self.damping
 

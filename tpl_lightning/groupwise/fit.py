@@ -162,7 +162,7 @@ def explained_variance(features: Tensor, times: Tensor, action: Tensor, *, num_a
     return 1 - leave_one_out_error(sample_rows(features, times), action, num_actions=num_actions) / before
 
 
-def _stage_signal(signal: Tensor, sigma: float) -> Tensor:
+def signal_at_scale(signal: Tensor, sigma: float) -> Tensor:
     return smoothed(signal, sigma, stage_size(sigma, signal.shape[1]))
 
 
@@ -198,7 +198,7 @@ def fit_jointly(
     """
     theta = still_warps(signal, options) if theta is None else theta
     for sigma in options.scales:
-        problem = JointProblem(_stage_signal(signal, sigma), options, theta)
+        problem = JointProblem(signal_at_scale(signal, sigma), options, theta)
         for _ in range(options.rounds):
             aligned, cover = problem.aligned(problem.theta)
             target = barycenters(aligned, action, num_actions=num_actions, weight=weight, cover=cover)[0]
@@ -237,7 +237,7 @@ def fit_to_prototypes(
     theta = still_warps(signal, options) if theta is None else theta
     error = torch.zeros(len(signal), dtype=torch.float64, device=signal.device)
     for sigma in options.scales:
-        problem = JointProblem(_stage_signal(signal, sigma), options, theta)
+        problem = JointProblem(signal_at_scale(signal, sigma), options, theta)
         if ends is not None:
             problem.expected[:, -2:] = ends[action]
         prototype = smoothed(prototypes, sigma, problem.signal.shape[1])

@@ -1,5 +1,7 @@
-from .annotations import Annotations, PhaseSpans, doubt_of, read_annotations, spans_of_labels, warn_of_names
+from .annotations import Annotations
 from .occurrences import OCCURRENCE_COLUMNS, Occurrence, read_occurrences, write_occurrences
+from .reading import read_annotations
+from .spans import PhaseSpans, doubt_of, numbered_phases, spans_of_labels, warn_of_names
 from .tables import TableRow, column_name, read_cells, read_fps, read_seconds, read_table
 
 __all__ = [
@@ -10,6 +12,7 @@ __all__ = [
     "TableRow",
     "column_name",
     "doubt_of",
+    "numbered_phases",
     "read_annotations",
     "read_cells",
     "read_fps",

@@ -1,18 +1,37 @@
-"""ELAN's annotation files (.eaf)."""
+"""ELAN: its annotation files (.eaf), and the text that it exports."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tpl_lightning.errors import UserError
 from tpl_lightning.files import canonical
+from tpl_lightning.labels.annotations import Annotations, Stretch
+from tpl_lightning.labels.tables import TableRow, read_seconds, wrong_layout
 from tpl_lightning.video import VIDEO_EXTENSIONS
 
-__all__ = ["read_eaf"]
+__all__ = ["is_elan_line", "read_eaf", "read_elan_lines", "read_elan_table"]
 
 _TIER = "phases"
+_TIMES = ("ss.msec", "hh:mm:ss.ms", "msec")  # in which ELAN writes them, the most exact first
+_BESIDE = ("begin_time", "end_time", "duration", "tier", "participant", "annotator", "file")  # columns of no tier
 
 
-def read_eaf(path: Path) -> list[tuple[float, float, str]]:
+def _one_tier(path: Path, names: Iterable[str]) -> str:
+    """Return the name of the tier ``phases``, or of the only one.
+
+    Raises:
+        UserError: if it is not clear which is meant.
+    """
+    tiers = list(dict.fromkeys(names))
+    chosen = [name for name in tiers if name.lower() == _TIER] or tiers
+    if len(chosen) != 1:
+        found = ", ".join(tiers) or "none"
+        raise wrong_layout(path, f"expected one tier named {_TIER!r}, or one alone, but found {found}")
+    return chosen[0]
+
+
+def read_eaf(path: Path) -> list[Stretch]:
     """Return start, end and value of the annotations of the tier ``phases``, or of the only one that has any.
 
     Convention:
@@ -28,24 +47,15 @@ def read_eaf(path: Path) -> list[tuple[float, float, str]]:
         if unit != "milliseconds":
             raise ValueError(f"times in {unit}, expected milliseconds")
         origin, times = _origin(root, path), _slot_times(root)
-        tiers: dict[str, list[tuple[float, float, str]]] = {}
+        tiers: dict[str, list[Stretch]] = {}
         for tier in root.iter("TIER"):
             found = tiers.setdefault(tier.attrib["TIER_ID"], [])
             for item in tier.iter("ALIGNABLE_ANNOTATION"):
                 start, end = (times[item.attrib[f"TIME_SLOT_REF{k}"]] + origin for k in (1, 2))
                 found.append((start / 1000, end / 1000, " ".join((item.findtext("ANNOTATION_VALUE") or "").split())))
     except (ElementTree.ParseError, KeyError, ValueError, OSError) as error:
-        raise UserError(
-            f"{path}: not a readable ELAN file ({error!r}); mend it (data/README.md describes the layouts)."
-        ) from error
-    filled = {name: spans for name, spans in tiers.items() if spans}
-    chosen = [name for name in filled if name.lower() == _TIER] or list(filled)
-    if len(chosen) != 1:
-        raise UserError(
-            f"{path}: expected one tier named '{_TIER}', or one alone, but found {', '.join(filled) or 'none'}; "
-            "mend it (data/README.md describes the layouts)."
-        )
-    return filled[chosen[0]]
+        raise wrong_layout(path, f"not a readable ELAN file ({error!r})") from error
+    return tiers[_one_tier(path, (name for name, spans in tiers.items() if spans))]
 
 
 def _slot_times(root: ElementTree.Element) -> dict[str, float]:
@@ -76,3 +86,73 @@ def _origin(root: ElementTree.Element, path: Path) -> float:
         if media.get("MIME_TYPE", "").startswith("video") or file.suffix[1:].lower() in VIDEO_EXTENSIONS:
             videos.append((canonical(file.stem) != canonical(path.stem), float(media.get("TIME_ORIGIN", "0"))))
     return min(videos, key=lambda video: video[0])[1] if videos else 0.0
+
+
+def read_elan_table(path: Path, columns: list[str], rows: list[TableRow]) -> Annotations:
+    """Read an export with a header: a column per tier, or one of the annotations and one of the tiers' names."""
+    begin, end = (_most_exact(columns, name) for name in ("begin_time", "end_time"))
+    value = _one_tier(path, (name for name in columns if name and not name.startswith(_BESIDE)))
+    column = next((name for name in columns if name in ("tier", "tier_name")), None)
+    if column is not None and rows:
+        tier = _one_tier(path, (row[column] for row in rows))
+        rows = [row for row in rows if row[column] == tier]
+    named: dict[str, list[Stretch]] = defaultdict(list)
+    for row in rows:
+        if row[value]:  # else another tier's line
+            start, stop = (row.number(path, name) / (1000 if name.endswith("_msec") else 1) for name in (begin, end))
+            file = next((row[name] for name in columns if name.startswith("file") and row[name]), "")
+            named[_video(file) or path.stem].append((start, stop, row[value]))
+    return Annotations(path, "seconds", named)
+
+
+def _most_exact(columns: list[str], begins: str) -> str:
+    """Return the most exact of the columns in which a time is written."""
+    found = [name for name in columns if name.startswith(begins)]
+    return min(found, key=lambda name: next((k for k, end in enumerate(_TIMES) if name.endswith(f"_{end}")), 3))
+
+
+def _video(file: str) -> str:
+    return file.replace("\\", "/").rpartition("/")[2].removesuffix(".eaf").removesuffix(".EAF")
+
+
+def is_elan_line(cells: list[str]) -> bool:
+    """Tell whether a line is one of an export without header."""
+    return _places(cells) is not None
+
+
+def read_elan_lines(path: Path, rows: list[tuple[int, list[str]]]) -> Annotations:
+    """Read an export without header: tier, participant, begin, end, duration, value, and maybe the file."""
+    tier = _one_tier(path, (cells[0] for _, cells in rows))
+    named: dict[str, list[Stretch]] = defaultdict(list)
+    for line, cells in rows:
+        places = _places(cells)
+        if places is None:
+            raise wrong_layout(path, f"expected tier, begin, end and value, but found {cells}", line)
+        if cells[0] == tier:
+            file = _video(cells[-1]) if cells[-1].lower().endswith(".eaf") else ""
+            begin, end = (_bare_seconds(cells[place]) for place in places[:2])
+            named[file or path.stem].append((begin, end, cells[places[2]]))
+    return Annotations(path, "seconds", named)
+
+
+def _bare_seconds(cell: str) -> float:
+    return read_seconds(cell) / (1 if ":" in cell or "." in cell or "," in cell else 1000)
+
+
+def _places(cells: list[str]) -> tuple[int, int, int] | None:
+    """Return the places of begin, end and value in a line without header: tier, participant, times, value."""
+    timed = []
+    for cell in cells:
+        try:
+            timed.append(bool(cell) and read_seconds(cell) >= 0)
+        except ValueError:
+            timed.append(False)
+    first = next((place for place in (1, 2) if place < len(cells) and timed[place]), None)
+    if first is None:
+        return None
+    after = next((place for place in range(first, len(cells)) if not timed[place]), len(cells))
+    for parts in (3, 2):  # begin, end and duration, or without the latter; each in up to three units
+        width, rest = divmod(after - first, parts)
+        if rest == 0 and width and after < len(cells):
+            return first, first + width, after
+    return None

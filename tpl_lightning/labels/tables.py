@@ -5,7 +5,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tpl_lightning.errors import UserError
@@ -19,6 +19,7 @@ __all__ = [
     "read_seconds",
     "read_table",
     "table_rows",
+    "wrong_layout",
 ]
 
 _DELIMITERS = "\t;,|"
@@ -32,6 +33,24 @@ class TableRow(dict[str, str]):
         """Keep both."""
         super().__init__(values)
         self.line = line
+
+    def number(self, path: Path, column: str, read: "Callable[[str], float] | None" = None) -> float:
+        """Return the number in a column, seconds unless ``read`` says otherwise.
+
+        Raises:
+            UserError: if it holds none.
+        """
+        try:
+            return (read or read_seconds)(self[column])
+        except ValueError as error:
+            why = f"expected numbers, but found {column} = {self[column]!r}"
+            raise wrong_layout(path, why, self.line) from error
+
+
+def wrong_layout(path: Path, why: str, line: int = 0) -> UserError:
+    """Return the error that says what is wrong in a file of labels, and in which line, if in one."""
+    place = f"line {line}: " if line else ""
+    return UserError(f"{path}: {place}{why}; mend it (data/README.md describes the layouts).")
 
 
 def _text(path: Path) -> str:

@@ -6,7 +6,8 @@ from .epochs import with_epochs
 from .heads import HeadModule
 from .module import AlignmentModule, TPLModule
 from .path_module import PathTPLModule
-from .trainer import check_trainer_options, join_ranks, train, training_callbacks
+from .trainer import join_ranks, train, training_callbacks
+from .trainer_options import check_trainer_options
 
 __all__ = [
     "AlignmentModule",

@@ -23,8 +23,8 @@ from tpl_lightning.lit.stop import StopSignals
 
 __all__ = ["Checkpoints", "StepSeeds", "WholeFiles", "save_checkpoint"]
 
-SECONDS = 15.0  # of training that a kill may cost; saving takes some hundredths
-STEPS = 250  # between looks at the clock within an epoch: with several ranks a look is a message
+AT_RISK_S = 15.0  # of training that a kill may cost; saving takes some hundredths
+LOOK_EVERY = 250  # between looks at the clock within an epoch: with several ranks a look is a message
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
@@ -98,7 +98,7 @@ class Checkpoints(Callback):
         self._agree(trainer, is_bad=look and bool(self._is_bad))
         if is_last:
             return  # the end of the epoch comes, with its scores
-        if trainer.received_sigterm or ((batch_idx + 1) % STEPS == 0 and self._is_due(trainer)):
+        if trainer.received_sigterm or ((batch_idx + 1) % LOOK_EVERY == 0 and self._is_due(trainer)):
             self._save(trainer)
 
     def _agree(self, trainer: Trainer, *, is_bad: bool) -> None:
@@ -136,7 +136,7 @@ class Checkpoints(Callback):
             print(f"{saved}; go on with: tpl fit resume={self.path.parent.parent}", flush=True)
 
     def _is_due(self, trainer: Trainer) -> bool:
-        due = self._last is None or time.monotonic() - self._last > SECONDS
+        due = self._last is None or time.monotonic() - self._last > AT_RISK_S
         return bool(trainer.strategy.broadcast(due))
 
     def _check_weights(self, trainer: Trainer) -> None:

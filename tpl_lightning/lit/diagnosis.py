@@ -60,7 +60,7 @@ def look(module: TPLModule, batches: Iterator[Batch], count: int) -> Look:
     for batch in batches:
         theta = known[batch.video_index]
         output, again = module(batch), module(warped_batch(batch, theta))
-        warped = module.model.warp_grid
+        warped = module.model.warp
         parts.append(
             (
                 module.compared(batch, output, _GRID),

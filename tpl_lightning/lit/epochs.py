@@ -7,8 +7,8 @@ from tpl_lightning.functional import num_ranks
 
 __all__ = ["with_epochs"]
 
-_EPOCHS = 300  # of networks that learn to predict warps
-_STEPS = 60  # of one whose aligner has no weights: more change no score
+EPOCHS = 300  # of networks that learn to predict warps
+STEPS = 60  # of one whose aligner has no weights: more change no score
 
 
 def with_epochs(config: Config, videos: int) -> Config:
@@ -25,8 +25,8 @@ def with_epochs(config: Config, videos: int) -> Config:
     """
     epochs = config.train.max_epochs
     if epochs is None and config.model.aligner == "path" and config.method in ("tpl", "tpl_plus"):
-        epochs = -(-_STEPS // max(-(-videos // (config.data.batch_size * num_ranks())), 1))
-    epochs = epochs or _EPOCHS
+        epochs = -(-STEPS // max(-(-videos // (config.data.batch_size * num_ranks())), 1))
+    epochs = epochs or EPOCHS
     return replace(
         config, train=replace(config.train, max_epochs=epochs, val_every=min(config.train.val_every, epochs))
     )

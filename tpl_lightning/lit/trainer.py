@@ -1,113 +1,42 @@
 """Building of lightning.Trainer from the configuration, and training that can be resumed."""
 
-import inspect
-import logging
-import os
-import shutil
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins.environments import LightningEnvironment, SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
-from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
-from torch import nn
 
 from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files import check_same_cache, first_epoch, training_checkpoint
 from tpl_lightning.functional import most_of_ranks
 from tpl_lightning.lit.callbacks import EpochProgress, IcaeWeightAnnealing, PrototypeBuilder
-from tpl_lightning.lit.checkpoints import Checkpoints, StepSeeds, WholeFiles
+from tpl_lightning.lit.checkpoints import Checkpoints, StepSeeds
+from tpl_lightning.lit.compiling import compile_network
 from tpl_lightning.lit.csv_log import open_csv_log
 from tpl_lightning.lit.diagnosis import Diagnosis
 from tpl_lightning.lit.module import AlignmentModule, TPLModule
 from tpl_lightning.lit.path_module import PathTPLModule
 from tpl_lightning.lit.stop import StopSignals
+from tpl_lightning.lit.trainer_options import check_trainer_options, quiet_tips, trainer_options
 from tpl_lightning.tracking import WandbRun
 
-__all__ = ["build_trainer", "check_trainer_options", "join_ranks", "train", "training_callbacks"]
+__all__ = ["build_trainer", "join_ranks", "train", "training_callbacks"]
 
 Result = TypeVar("Result")
 _ABSURD = 1e6  # size of a weight that no training comes to
 _NO_NUMBER = str(-(2**63))  # what NaN is as an index
 
-# What the framework sets itself; the key to use instead.
-_OURS = {
-    "max_epochs": "train.max_epochs",
-    "gradient_clip_val": "train.clip",
-    "check_val_every_n_epoch": "train.val_every",
-    "enable_progress_bar": "run.progress",
-    "default_root_dir": "run.dir",
-    "logger": "run.name",
-    "callbacks": "run.progress",
-    "enable_checkpointing": "resume",
-    "use_distributed_sampler": "data.batch_size",
-}
-
-
-def check_trainer_options(options: dict[str, Any]) -> None:
-    """Check the names under ``trainer.``.
-
-    Raises:
-        UserError: If an option is unknown, or the framework's own.
-    """
-    known = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
-    for key in options:
-        if key in _OURS:
-            raise UserError(f"trainer.{key}: set by the framework; use {_OURS[key]}=VALUE.")
-        if key not in known:
-            raise UserError(f"trainer.{key}: unknown option; Lightning's Trainer has: {', '.join(sorted(known))}.")
-
-
-def _quiet() -> None:
-    """Silence Lightning's tips on lines that nobody of our users can act on."""
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    for text in (
-        ".*does not have many workers.*",
-        ".*fewer than the logging interval.*",
-        ".*Experiment logs directory .* exists and is not empty.*",
-        ".*LeafSpec.*",
-        ".*overridden `on_before_batch_transfer` in `LightningModule` but have passed in.*",  # each does its own part
-        ".*but have no `validation_step`.*",
-        ".*It is recommended to use `self.log.*sync_dist=True.*",  # what is logged so is the same on all ranks
-        ".*ended before the epoch ended and your dataloader is not resumable.*",  # ours is
-        ".*`isinstance\\(treespec, LeafSpec\\)`.*",
-    ):
-        warnings.filterwarnings("ignore", text)
-
 
 def _loggers(run_dir: Path, resume_epoch: int | None, wandb_run: WandbRun | None) -> list[Logger]:
     return [open_csv_log(run_dir, resume_epoch=resume_epoch), *(wandb_run.loggers() if wandb_run else [])]
-
-
-def _started_together() -> tuple[int, int]:
-    """Return how many processes torchrun has started for this run on this machine, and on how many machines."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return 1, 1
-    local, world = (int(os.environ.get(key, "1")) for key in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
-    return local, max(world // local, 1)
-
-
-def _environment(options: dict[str, Any]) -> list[Any]:
-    """Return where Lightning is to look for its rank: a training on one device is nobody's rank.
-
-    What launchers leave in the environment (RANK, SLURM_PROCID, SLURM_NTASKS) tells of other processes only where the
-    run is spread over devices. SLURM's requeueing would save in the middle of a step.
-    """
-    devices = options["devices"]
-    if (devices == 1 or (isinstance(devices, list) and len(devices) == 1)) and options["num_nodes"] == 1:
-        rank_zero_only.rank = 0  # type: ignore[attr-defined]
-        return [LightningEnvironment()]
-    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 def _or_one_line(config: Config, call: Callable[[], Result]) -> Result:
@@ -156,22 +85,6 @@ def join_ranks(config: Config) -> None:
         _or_one_line(config, lambda: launcher.launch(trainer.strategy.setup_environment))
 
 
-def _trainer_options(config: Config) -> dict[str, Any]:
-    """Return the options of Lightning's Trainer that may be given under ``trainer.``, with our defaults."""
-    devices, nodes = _started_together()
-    options: dict[str, Any] = {
-        "accelerator": "auto",
-        "devices": devices,
-        "num_nodes": nodes,
-        "deterministic": "warn",
-        "log_every_n_steps": 1,
-        "num_sanity_val_steps": 0,
-        "enable_model_summary": False,
-        **config.trainer,
-    }
-    return {**options, "plugins": [*_environment(options), WholeFiles(), *(options.get("plugins") or [])]}
-
-
 def build_trainer(
     config: Config,
     run_dir: Path | None,
@@ -195,11 +108,11 @@ def build_trainer(
         UserError: If an option under ``trainer.`` is unknown, has a wrong value, or is the framework's own.
     """
     check_trainer_options(config.trainer)
-    _quiet()
+    quiet_tips()
     train = config.train
     epochs = max_epochs or train.max_epochs
     assert epochs is not None, "lit.epochs.with_epochs sets it"
-    options = _trainer_options(config)
+    options = trainer_options(config.trainer)
     if config.run.progress:
         callbacks = [*callbacks, EpochProgress(min(train.val_every, max(epochs // 8, 1)))]
     # Where algorithms are deterministic, torch writes NaN to all fresh memory: a fifth of a step, and no help to us.
@@ -219,29 +132,6 @@ def build_trainer(
             **options,
         ),
     )
-
-
-def _compile_network(module: LightningModule) -> None:
-    """Compile the networks that the module trains, in place: names in checkpoints stay as they are.
-
-    Warps are left as they are: their loop is over tensors of the caller's shapes, and takes a small part of the time.
-    Convolutions that are trained are compiled for one size at a time, whatever ``dynamic`` says; batches are
-    padded so that there are few sizes (``COMPILED_STEP``).
-
-    Raises:
-        UserError: If a CPU is trained on and there is no C++ compiler.
-    """
-    if not torch.cuda.is_available() and not any(map(shutil.which, ("g++", "clang++", os.environ.get("CXX", "g++")))):
-        raise UserError(
-            "train.compile=true needs a C++ compiler on a CPU (g++ or clang++); install one, or leave it out."
-        )
-    whole: list[Any] = list(module.model.children()) if isinstance(module, AlignmentModule) else [module.network]
-    parts = [part for part in whole if any(True for _ in part.parameters())]
-    for part in parts:
-        assert isinstance(part, nn.Module)
-        part.compile(dynamic=False)
-    # Frames up to 600 or points, batches whose sizes differ by one, training and validation.
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
 
 
 def _largest_weight(module: LightningModule) -> float:
@@ -317,7 +207,7 @@ def train(
             wandb_run=wandb_run,
         )
         if config.train.compile:
-            _compile_network(module)
+            compile_network(module)
         with _stops_in_one_line(config, module, trainer, path, stop):
             trainer.fit(module, datamodule=datamodule, ckpt_path=path if found else None, weights_only=True)
         stop.number = most_of_ranks(stop.number)[0]

@@ -47,6 +47,8 @@ class PathOptions:
     """Gaussian smoothing before differentiating, as a share of the video."""
     shrinkage: float = 0.2
     """Weight of the identity in the noise that the discriminant projection whitens."""
+    ends: bool = False
+    """Whether ends are open."""
 
 
 COARSE = PathOptions()
@@ -146,8 +148,6 @@ class PathAligner(nn.Module):
         """Keep the options."""
         super().__init__()
         self.options = options
-        self.ends = False
-        """Whether ends are open."""
 
     def forward(self, signal: Tensor, prototype: Tensor, running_icae: Tensor, prior: float = 1.0) -> Tensor:
         """Return theta (B, d); each video has a prototype of its own, so that none is compared with itself.
@@ -166,7 +166,7 @@ class PathAligner(nn.Module):
         options = self.options
         if math.isinf(prior):
             still = signal.new_zeros(len(signal), options.num_cells - 1)
-            return with_ends(still) if self.ends else still
+            return with_ends(still) if options.ends else still
         with torch.autocast(signal.device.type, enabled=False):
             whole = (x.float() if x.element_size() < 4 else x for x in (signal, prototype.detach()))
             video, target = (self._thinned(x) for x in whole)
@@ -177,19 +177,19 @@ class PathAligner(nn.Module):
                 alpha=-2,
             ).clamp(min=0)
             gamma = (options.temperature * running_icae).clamp(min=1e-6)
-            position, variance = _open_path(cost, gamma) if self.ends else expected_path(cost, gamma)
+            position, variance = _open_path(cost, gamma) if options.ends else expected_path(cost, gamma)
             if options.damping > 0:
                 held = position
                 position = _between_points(position, variance, video, target, options.damping * gamma)
-                if self.ends:  # what is idle stays so
+                if options.ends:  # what is idle stays so
                     position = position.where((held > 0) & (held < 1), held)
             return least_squares_warps(
                 position,
                 1 / (variance + _FLOOR),
                 num_cells=options.num_cells,
                 smoothness=prior * options.smoothness,
-                corrections=max(options.corrections, _OPEN_CORRECTIONS) if self.ends else options.corrections,
-                ends=self.ends,
+                corrections=max(options.corrections, _OPEN_CORRECTIONS) if options.ends else options.corrections,
+                ends=options.ends,
             )
 
     def _thinned(self, signal: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class WarpNetwork(nn.Module):
         grid = frame_times(prototype_length, points or int(prototype_length.max()), signal.dtype)
         theta = signal.new_zeros(len(signal), 0, self.num_parameters)
         for _ in self.levels:
-            times = self._warp(theta, grid)
+            times = self.warp(theta, grid)
             step = self.aligner(resample(signal, times, lengths), prototype_length, **own)
             theta = torch.cat([theta, full_precision(step).unsqueeze(1)], 1)
         return theta
@@ -83,13 +83,10 @@ class WarpNetwork(nn.Module):
         """
         grid = frame_times(prototype_length, points or int(prototype_length.max()), theta.dtype)
         own = frame_times(lengths, frames, theta.dtype)
-        return self._warp(theta, grid), self._warp(theta, own, inverse=True)
+        return self.warp(theta, grid), self.warp(theta, own, inverse=True)
 
-    def warp_grid(self, theta: Tensor, grid: Tensor, *, inverse: bool = False) -> Tensor:
-        """Return T^theta, or T^-theta, of theta (B, R, d) at times (G,) that all videos share, (B, G)."""
-        return self._warp(theta, grid, inverse=inverse)
-
-    def _warp(self, theta: Tensor, points: Tensor, *, inverse: bool = False) -> Tensor:
+    def warp(self, theta: Tensor, points: Tensor, *, inverse: bool = False) -> Tensor:
+        """Return T^theta, or T^-theta, of theta (B, R, d) at times (B, N), or at times (N,) that all videos share."""
         levels = self.levels[: theta.shape[1]]
         if not levels:  # nothing has been predicted yet
             return points

@@ -9,7 +9,7 @@ middle of an action, a path may begin or end at any point of it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -67,69 +67,44 @@ def find_hits(
     lengths = np.maximum(model.duration_s * fps, 4.0)
     windows = _proposals(model, features, lengths, advance)
 
-    def score(tried: _Windows) -> np.ndarray:
-        tempo = np.log(tried.frames / tried.share / lengths[tried.action]) / _TEMPO
-        return np.asarray(_errors(model, features, tried) * (1 + _UNUSUAL * tempo**2) / np.sqrt(tried.share))
+    def score(tried: np.ndarray) -> np.ndarray:
+        share = tried["last"] - tried["first"]
+        tempo = np.log((tried["end"] - tried["start"]) / share / lengths[tried["action"]]) / _TEMPO
+        return np.asarray(_errors(model, features, tried) * (1 + _UNUSUAL * tempo**2) / np.sqrt(share))
 
     windows, errors = _fitted(windows, score, len(features))
-    order = np.flatnonzero(errors <= 1)
-    order = order[np.argsort(errors[order], kind="stable")]
     kept = Spans(float(np.median(lengths)))
     hits: list[Hit] = []
-    for row in order.tolist():
-        start, end = int(windows.start[row]), int(windows.end[row])
-        if is_free(start, end, kept):
+    for row in np.argsort(errors, kind="stable").tolist():
+        start, end, action, first, last = windows[row].tolist()
+        if errors[row] <= 1 and is_free(start, end, kept):
             kept.add(start, end)
-            shown = float(windows.first[row]), float(windows.last[row])
-            hits.append(Hit(start, end, int(windows.action[row]), float(errors[row]), *shown))
+            hits.append(Hit(start, end, action, float(errors[row]), first, last))
     return sorted(_with_open_ends(model, features, hits), key=lambda hit: hit.start)
 
 
-@dataclass(frozen=True)
-class _Windows:
-    """Windows (M,) of frames, each as an action, of which it shows prototype times ``first`` to ``last``."""
+def _windows(rows: Sequence[tuple[float, ...]]) -> np.ndarray:
+    """Return a table of windows of frames, each as an action, of which it shows prototype times first to last."""
+    kind = [("start", np.int64), ("end", np.int64), ("action", np.int64), ("first", float), ("last", float)]
+    return np.array(rows, dtype=kind)
 
-    start: np.ndarray
-    end: np.ndarray
-    action: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
 
-    @classmethod
-    def of(cls, rows: Sequence[tuple[float, ...]]) -> "_Windows":
-        columns = np.array(rows, dtype=np.float64).reshape(-1, 5).T
-        return cls(*columns[:3].astype(np.int64), *columns[3:])
+def _moved(windows: np.ndarray, front: int, back: int, move: float, frames: int) -> np.ndarray:
+    """Return windows with ends moved by a share of their length, each by -1, 0 or 1 of it.
 
-    def __len__(self) -> int:
-        return len(self.start)
-
-    def __getitem__(self, rows: np.ndarray | slice) -> "_Windows":
-        return _Windows(*(getattr(self, column.name)[rows] for column in fields(self)))
-
-    @property
-    def frames(self) -> np.ndarray:
-        return np.asarray(self.end - self.start)
-
-    @property
-    def share(self) -> np.ndarray:
-        """Return how much of its action each shows."""
-        return np.asarray(self.last - self.first)
-
-    def moved(self, front: int, back: int, move: float, frames: int) -> "_Windows":
-        """Return the windows with ends moved by a share of their length, each by -1, 0 or 1 of it.
-
-        Where the recording cuts an action, the prototype time moves.
-        """
-        step = np.maximum(np.rint(move * self.frames), 1).astype(np.int64)
-        cut, stop = (self.start == 0) & (self.first > 0), (self.end == frames) & (self.last < 1)
-        start = np.where(cut, self.start, np.maximum(self.start + front * step, 0))
-        end = np.where(stop, self.end, np.minimum(self.end + back * step, frames))
-        first = np.where(cut, (self.first + front * move * self.share).clip(0, 1 - LEAST), self.first)
-        last = np.where(stop, (self.last + back * move * self.share).clip(LEAST, 1), self.last)
-        good = (end - start >= _SHORTEST) & (last - first >= LEAST)
-        own = (self.start, self.end, self.action, self.first, self.last)
-        new = (start, end, self.action, first, last)
-        return _Windows(*(np.where(good, there, here) for there, here in zip(new, own, strict=True)))
+    Where the recording cuts an action, the prototype time moves.
+    """
+    own, share = windows, windows["last"] - windows["first"]
+    step = np.maximum(np.rint(move * (own["end"] - own["start"])), 1).astype(np.int64)
+    cut, stop = (own["start"] == 0) & (own["first"] > 0), (own["end"] == frames) & (own["last"] < 1)
+    new = windows.copy()
+    new["start"] = np.where(cut, own["start"], np.maximum(own["start"] + front * step, 0))
+    new["end"] = np.where(stop, own["end"], np.minimum(own["end"] + back * step, frames))
+    new["first"] = np.where(cut, (own["first"] + front * move * share).clip(0, 1 - LEAST), own["first"])
+    new["last"] = np.where(stop, (own["last"] + back * move * share).clip(LEAST, 1), own["last"])
+    good = (new["end"] - new["start"] >= _SHORTEST) & (new["last"] - new["first"] >= LEAST)
+    new[~good] = own[~good]
+    return new
 
 
 def _coarse(model: ActionModel, features: Tensor, lengths: np.ndarray, stride: int) -> tuple[Tensor, list[np.ndarray]]:
@@ -145,13 +120,13 @@ def _coarse(model: ActionModel, features: Tensor, lengths: np.ndarray, stride: i
     return values, means
 
 
-def _proposals(model: ActionModel, features: Tensor, lengths: np.ndarray, advance: Callable[[int], None]) -> _Windows:
+def _proposals(model: ActionModel, features: Tensor, lengths: np.ndarray, advance: Callable[[int], None]) -> np.ndarray:
     """Return the windows in which a path ends that is better than those around it."""
     stride = max(1, round(float(np.median(lengths)) / _POINTS))
     points = np.clip(np.rint(lengths / stride), _FEWEST, _MOST).astype(int)
     values, means = _coarse(model, features, lengths, stride)
     if len(values) < 3:
-        return _Windows.of([])
+        return _windows([])
     slope = torch.gradient(values, dim=0)[0]
     targets = [
         torch.nn.functional.interpolate(prototype.T[None], size=int(size), mode="linear", align_corners=True)[0].T
@@ -170,35 +145,33 @@ def _proposals(model: ActionModel, features: Tensor, lengths: np.ndarray, advanc
         advance(stride * len(costs))
     found = [*path_ends(*search.ends(), points, _LOOSE), *search.stopped(_LOOSE)]
     frames, steps = len(features), search.step  # the last few frames may be less than a step
-    return _Windows.of(
-        [(low * stride, frames if high == steps else high * stride, *rest) for low, high, *rest in found]
-    )
+    return _windows([(low * stride, frames if high == steps else high * stride, *rest) for low, high, *rest in found])
 
 
-def _errors(model: ActionModel, features: Tensor, windows: _Windows) -> np.ndarray:
+def _errors(model: ActionModel, features: Tensor, windows: np.ndarray) -> np.ndarray:
     """Return the error (M,) of each window as a clip of its action, over the action's threshold."""
     found = [np.zeros(0)]
     for begin in range(0, len(windows), _AT_ONCE):
         part = windows[begin : begin + _AT_ONCE]
-        cut = torch.cat([features[start:end] for start, end in zip(part.start, part.end, strict=True)])
-        shown = torch.from_numpy(np.stack([part.first, part.last], axis=1)).float()
-        errors = model.errors_of(cut, torch.from_numpy(part.frames), torch.from_numpy(part.action), shown)
-        found.append(errors.double().numpy())
+        cut = torch.cat([features[start:end] for start, end in zip(part["start"], part["end"], strict=True)])
+        shown = torch.from_numpy(np.stack([part["first"], part["last"]], axis=1)).float()
+        lengths, action = torch.from_numpy(part["end"] - part["start"]), torch.from_numpy(np.array(part["action"]))
+        found.append(model.errors_of(cut, lengths, action, shown).double().numpy())
     return np.concatenate(found)
 
 
-def _fitted(windows: _Windows, score: Callable[[_Windows], np.ndarray], frames: int) -> tuple[_Windows, np.ndarray]:
+def _fitted(
+    windows: np.ndarray, score: Callable[[np.ndarray], np.ndarray], frames: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Move the ends of windows to where they fit best; those that are far off are left out."""
     errors = score(windows)
-    near = np.flatnonzero(errors <= _WORTH)
+    near = errors <= _WORTH
     windows, errors = windows[near], errors[near]
     for move in _MOVES:
-        tried = [windows]
-        tried += [windows.moved(f, b, move, frames) for f in (-1, 0, 1) for b in (-1, 0, 1) if (f, b) != (0, 0)]
-        results = [errors, *(score(moved) for moved in tried[1:])]
-        best, every = np.argmin(results, axis=0), np.arange(len(windows))
-        columns = (np.stack([getattr(one, column.name) for one in tried])[best, every] for column in fields(_Windows))
-        windows, errors = _Windows(*columns), np.stack(results)[best, every]
+        tried = [_moved(windows, f, b, move, frames) for f in (-1, 0, 1) for b in (-1, 0, 1) if (f, b) != (0, 0)]
+        results = np.stack([errors, *(score(moved) for moved in tried)])
+        best, every = results.argmin(axis=0), np.arange(len(windows))
+        windows, errors = np.stack([windows, *tried])[best, every], results[best, every]
     return windows, errors
 
 

@@ -1,20 +1,21 @@
 """The five actions: key poses at fixed values of progress, and the skeleton that they drive.
 
-Each action is a table. Its columns are key poses, one at every phase border, so a phase is what happens between two
-key poses. Its rows are controls such as a joint angle or how far the bar is from the chest; monotone cubic
-interpolation (PCHIP) runs through the columns, so nothing overshoots. Going up does not retrace going down: people
-use their legs, head and back differently, and the tables say how.
+Each action is a table in ``poses.yaml``. Its columns are key poses, one at every phase border, so a phase is what
+happens between two key poses. Its rows are controls such as a joint angle or how far the bar is from the chest;
+monotone cubic interpolation (PCHIP) runs through the columns, so nothing overshoots. Going up does not retrace going
+down: people use their legs, head and back differently, and the tables say how.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import yaml
 from scipy.interpolate import PchipInterpolator
 
-from tpl_lightning.synthetic.body import BodyShape, Rig, Skeleton, ahead, side
-
-SIDES = (("_r", 1.0), ("_l", -1.0))
+from tpl_lightning.errors import UserError
+from tpl_lightning.synthetic.body import SIDES, BodyShape, Rig, Skeleton, ahead, at, side
 
 PAD_HEIGHT = 0.42
 """Top of the bench pad above the floor, metres."""
@@ -64,6 +65,11 @@ class Style:
         )
 
 
+Controls = dict[str, np.ndarray]
+Builder = Callable[[Controls, BodyShape, Style], Skeleton]
+"""From the controls, each of shape (T,), to a skeleton."""
+
+
 @dataclass(frozen=True)
 class Action:
     """One action: phases, key poses and the function that builds the skeleton."""
@@ -74,8 +80,7 @@ class Action:
     """Names of the phases in order."""
     controls: dict[str, tuple[float, ...]]
     """Value of each control at each key pose; angles in degrees."""
-    build: Callable[[dict[str, np.ndarray], BodyShape, Style], Skeleton]
-    """Skeleton from the controls, each of shape (T,)."""
+    build: Builder
     yaw: float
     """Usual direction of the camera: degrees from the figure's right side towards its front."""
 
@@ -102,104 +107,91 @@ class Action:
         return np.searchsorted(self.borders[1:-1], progress, side="right").astype(np.int16)
 
 
-def _bench_press(control: dict[str, np.ndarray], body: BodyShape, style: Style) -> Skeleton:
-    rig, wobble = Rig(body), style.wobble
+def _bench_press(control: Controls, body: BodyShape, style: Style) -> Skeleton:
+    rig = Rig(body)
     arch = 0.05 + style.habit * 0.01 * control["arch"]
-    zero = np.zeros_like(arch)
-    neck = np.stack([zero - 0.25, zero + PAD_HEIGHT + 0.115 * body.bulk + 0.3 * arch, zero], -1)
+    neck = at(-0.25, PAD_HEIGHT + 0.115 * body.bulk + 0.3 * arch)
     rig.trunk(neck, np.pi + 0.3 * arch - 0.01, bend=-arch, head=np.radians(style.habit * control["head"] - 4))
     height = 0.15 + style.depth * control["height"] * (0.965 * body.arm - 0.15) + (1 - style.depth) * 0.4
-    bar = neck + np.stack([body.torso * control["forward"] + 0.004 * wobble[:, 0], height, zero], -1)
-    lift = np.radians(style.habit * control["heel"])
+    bar = neck + at(body.torso * control["forward"] + 0.004 * style.wobble[:, 0], height)
+    foot = ahead(-np.radians(style.habit * control["heel"]))
     for suffix, sign in SIDES:
-        rig.reach(
-            suffix,
-            bar + side(sign * (body.shoulders + 0.5 * style.grip + 0.06)),
-            pole=np.array([0.35, -1.0, sign * 0.9]),
-        )
-        foot = ahead(-lift)
+        hand = bar + side(sign * (body.shoulders + 0.5 * style.grip + 0.06))
+        rig.reach(suffix, hand, pole=np.array([0.35, -1.0, sign * 0.9]))
         ball = np.array([0.62 + 0.45 * body.thigh, 0.05, sign * 0.24])
-        rig.stand(suffix, ball - body.foot * foot + side(0.0), pole=np.array([0.5, 1.0, sign * 0.25]), foot=foot)
+        rig.stand(suffix, ball - body.foot * foot, pole=np.array([0.5, 1.0, sign * 0.25]), foot=foot)
     return rig.finish(bar=bar)
 
 
-def _deadlift(control: dict[str, np.ndarray], body: BodyShape, style: Style) -> Skeleton:
-    rig, wobble = Rig(body), style.wobble
-    zero = np.zeros_like(control["bar"])
+def _deadlift(control: Controls, body: BodyShape, style: Style) -> Skeleton:
+    rig = Rig(body)
     standing = 0.09 + 0.995 * body.leg + body.torso - 0.05
     top = standing - 0.985 * body.arm - PLATE_RADIUS
-    bar = np.stack([0.02 + 0.05 * control["bar"], PLATE_RADIUS + top * control["bar"], zero], -1)
+    bar = at(0.02 + 0.05 * control["bar"], PLATE_RADIUS + top * control["bar"])
     # The hands follow a bar of their own: the real one while they grip it, a place above it before and after.
-    grip = np.stack([0.02 + 0.05 * control["grip"] + control["aside"], PLATE_RADIUS + top * control["grip"], zero], -1)
-    shoulder = grip + np.stack(
-        [0.01 * control["lean"] - control["aside"], zero + 0.985 * body.arm + 0.004 * wobble[:, 0], zero], -1
-    )
+    grip = at(0.02 + 0.05 * control["grip"] + control["aside"], PLATE_RADIUS + top * control["grip"])
+    shoulder = grip + at(0.01 * control["lean"] - control["aside"], 0.985 * body.arm + 0.004 * style.wobble[:, 0])
     angle = np.radians(control["angle"]) + style.lean * np.cos(np.radians(control["angle"]))
-    neck = shoulder + 0.05 * ahead(angle)
-    rig.trunk(neck, angle, bend=style.habit * 0.01 * control["round"], head=np.radians(style.habit * control["head"]))
-    wide = body.shoulders + 0.3 * style.grip
+    bend, head = style.habit * 0.01 * control["round"], np.radians(style.habit * control["head"])
+    rig.trunk(shoulder + 0.05 * ahead(angle), angle, bend=bend, head=head)
     for suffix, sign in SIDES:
-        rig.reach(suffix, grip + side(sign * wide), pole=np.array([-1.0, 0.0, sign * 0.5]))
-        ankle = np.array([-0.07, 0.09, sign * 0.13]) + 0 * grip
-        rig.stand(suffix, ankle, pole=np.array([1.0, 0.1, sign * 0.25]), foot=ahead(zero - 0.25) + side(sign * 0.25))
+        hand = grip + side(sign * (body.shoulders + 0.3 * style.grip))
+        rig.reach(suffix, hand, pole=np.array([-1.0, 0.0, sign * 0.5]))
+        foot = ahead(np.full(len(grip), -0.25)) + side(sign * 0.25)
+        rig.stand(suffix, at(-0.07, 0.09, sign * 0.13), pole=np.array([1.0, 0.1, sign * 0.25]), foot=foot)
     return rig.finish(bar=bar)
 
 
-def _dips(control: dict[str, np.ndarray], body: BodyShape, style: Style) -> Skeleton:
+def _dips(control: Controls, body: BodyShape, style: Style) -> Skeleton:
     rig, wobble = Rig(body), style.wobble
     reach = 0.34 + (0.985 - 0.34) * (1 - style.depth * (1 - control["height"]))
     lean = np.radians(90 - control["lean"]) - style.lean + 0.012 * wobble[:, 0]
-    shoulder = np.stack([0.01 * control["forward"], DIP_BAR_HEIGHT + reach * body.arm, 0 * lean], -1)
-    rig.trunk(shoulder + 0.05 * ahead(lean), lean, bend=0.02 + 0 * lean, head=np.radians(style.habit * control["head"]))
+    shoulder = at(0.01 * control["forward"], DIP_BAR_HEIGHT + reach * body.arm)
+    rig.trunk(shoulder + 0.05 * ahead(lean), lean, bend=0.02, head=np.radians(style.habit * control["head"]))
+    swing = np.radians(style.habit * control["hip"]) - 0.35 * (np.pi / 2 - lean) + 0.03 * wobble[:, 1]
     for suffix, sign in SIDES:
-        hand = np.array([0.0, DIP_BAR_HEIGHT, sign * (body.shoulders + 0.3 * style.grip + 0.03)]) + 0 * shoulder
+        hand = at(0.0, DIP_BAR_HEIGHT, sign * (body.shoulders + 0.3 * style.grip + 0.03))
         rig.reach(suffix, hand, pole=np.array([-1.0, 0.1, sign * 0.3]))
-        swing = np.radians(style.habit * control["hip"]) - 0.35 * (np.pi / 2 - lean) + 0.03 * wobble[:, 1]
         knee = np.radians(style.habit * control["knee"] + (7 if sign > 0 else -5))
         rig.hang_leg(suffix, swing, knee, point=0.6, spread=0.02)
     return rig.finish()
 
 
-def _pullups(control: dict[str, np.ndarray], body: BodyShape, style: Style) -> Skeleton:
+def _pullups(control: Controls, body: BodyShape, style: Style) -> Skeleton:
     rig, wobble = Rig(body), style.wobble
     bar = pullup_bar_height(body)
     reach = 0.10 + (0.985 * body.arm - 0.10) * (1 - style.depth * (1 - control["reach"]))
     angle = np.radians(90 + control["lean"]) + style.lean + 0.015 * wobble[:, 0]
-    shoulder = np.stack([-0.01 * control["back"], bar - reach, 0 * reach], -1)
-    rig.trunk(shoulder + 0.05 * ahead(angle), angle, bend=0 * reach, head=np.radians(style.habit * control["head"]))
+    shoulder = at(-0.01 * control["back"], bar - reach)
+    rig.trunk(shoulder + 0.05 * ahead(angle), angle, bend=0.0, head=np.radians(style.habit * control["head"]))
+    hip = np.radians(style.habit * control["hip"]) + 0.04 * wobble[:, 1]
     for suffix, sign in SIDES:
-        hand = np.array([0.0, bar, sign * (body.shoulders + style.grip + 0.03)]) + 0 * shoulder
+        hand = at(0.0, bar, sign * (body.shoulders + style.grip + 0.03))
         rig.reach(suffix, hand, pole=np.array([-0.15, -1.0, sign * 0.7]))
-        hip = np.radians(style.habit * control["hip"]) + 0.04 * wobble[:, 1]
         knee = np.radians(style.habit * control["knee"] + (6 if sign > 0 else -4)) + 0.05 * wobble[:, 2]
         rig.hang_leg(suffix, hip, np.maximum(knee, 0.02), point=0.9, spread=0.015)
     return rig.finish()
 
 
-def _pushups(control: dict[str, np.ndarray], body: BodyShape, style: Style) -> Skeleton:
-    rig, wobble = Rig(body), style.wobble
-    ankle_height, palm = 0.6 * body.foot + 0.03, 0.05
+def _pushups(control: Controls, body: BodyShape, style: Style) -> Skeleton:
+    rig = Rig(body)
+    ankle, palm = at(0.0, 0.6 * body.foot + 0.03), 0.05
     low, high = 0.17, palm + 0.965 * body.arm
     height = low + (high - low) * (1 - style.depth * (1 - control["height"]))
     length = body.torso + body.leg - 0.05
-    rise = np.arcsin((height - ankle_height) / length)
-    hip_off = 0.01 * style.habit * control["pike"] + 0.006 * wobble[:, 0]
-    ankle = np.array([0.0, ankle_height, 0.0])
+    rise = np.arcsin((height - ankle[1]) / length)
+    hip_off = 0.01 * style.habit * control["pike"] + 0.006 * style.wobble[:, 0]
     shoulder = ankle + length * ahead(rise)
-    pelvis = ankle + 0.995 * body.leg * ahead(rise + hip_off / body.leg)
-    trunk = shoulder - pelvis
+    trunk = shoulder - (ankle + 0.995 * body.leg * ahead(rise + hip_off / body.leg))
     angle = np.arctan2(trunk[:, 1], trunk[:, 0])
-    rig.trunk(
-        shoulder + 0.05 * ahead(angle), angle, bend=0.015 + 0 * angle, head=np.radians(style.habit * control["head"])
-    )
-    planted = length * np.cos(np.arcsin((high - ankle_height) / length)) + 0.02
+    rig.trunk(shoulder + 0.05 * ahead(angle), angle, bend=0.015, head=np.radians(style.habit * control["head"]))
+    planted = length * np.cos(np.arcsin((high - ankle[1]) / length)) + 0.02
     flare = control["flare"]
     for suffix, sign in SIDES:
-        hand = np.array([planted, palm, sign * (body.shoulders + 0.5 * style.grip)]) + 0 * shoulder
-        pole = np.stack([-np.cos(flare), 0.25 + 0 * flare, sign * np.sin(flare)], -1)
-        rig.reach(suffix, hand, pole=pole)
-        place = ankle + side(sign * 0.09) + 0 * shoulder
-        rig.stand(suffix, place, pole=np.array([0.0, -1.0, 0.0]), foot=ahead(-1.25 + 0.15 * rise))
+        hand = at(planted, palm, sign * (body.shoulders + 0.5 * style.grip))
+        rig.reach(suffix, hand, pole=at(-np.cos(flare), 0.25, sign * np.sin(flare)))
+        foot = ahead(-1.25 + 0.15 * rise)
+        rig.stand(suffix, ankle + side(sign * 0.09), pole=np.array([0.0, -1.0, 0.0]), foot=foot)
     return rig.finish()
 
 
@@ -208,118 +200,39 @@ def pullup_bar_height(body: BodyShape) -> float:
     return body.arm + body.torso + body.leg + 0.32
 
 
+_BUILDERS: dict[str, Builder] = {
+    "bench_press": _bench_press,
+    "deadlift": _deadlift,
+    "dips": _dips,
+    "pullups": _pullups,
+    "pushups": _pushups,
+}
+_POSES = yaml.safe_load((Path(__file__).parent / "poses.yaml").read_text(encoding="utf-8"))
+
 ACTION_TABLE: dict[str, Action] = {
-    "bench_press": Action(
-        borders=(0.0, 0.10, 0.28, 0.46, 0.54, 0.72, 0.90, 1.0),
-        phases=(
-            "arms straight before lowering",
-            "upper half of lowering",
-            "lower half of lowering",
-            "pause at the chest",
-            "lower half of press",
-            "upper half of press",
-            "lockout",
-        ),
-        controls={
-            "height": (1.0, 0.97, 0.50, 0.02, 0.0, 0.52, 0.97, 1.0),
-            # The bar comes down to the lower chest and goes back over the face before it goes up.
-            "forward": (0.10, 0.12, 0.34, 0.50, 0.50, 0.24, 0.04, 0.02),
-            "arch": (0, 1, 3, 4, 7, 9, 5, 0),
-            "head": (0, 0, -4, -12, -6, 6, 4, 0),
-            "heel": (0, 0, 6, 14, 22, 34, 14, 0),
-        },
-        build=_bench_press,
-        yaw=38.0,
-    ),
-    "deadlift": Action(
-        borders=(0.0, 0.14, 0.30, 0.46, 0.56, 0.70, 0.86, 1.0),
-        phases=(
-            "set-up, bar on floor",
-            "pull from floor to knees",
-            "knees to lockout",
-            "top hold",
-            "lowering to knees",
-            "lowering to floor",
-            "hands off, standing up",
-        ),
-        controls={
-            "bar": (0.0, 0.0, 0.42, 1.0, 1.0, 0.46, 0.0, 0.0),
-            "grip": (0.38, 0.0, 0.42, 1.0, 1.0, 0.46, 0.0, 0.97),
-            "aside": (0.10, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.10),
-            "lean": (0, 5, 4, -8, -9, 8, 7, -8),
-            "angle": (38, 36, 46, 90, 94, 30, 22, 90),
-            "round": (3, 1, 1, 0, -2, 1, 5, 1),
-            "head": (-12, 30, 26, 0, 14, 6, -18, 0),
-        },
-        build=_deadlift,
-        yaw=48.0,
-    ),
-    "dips": Action(
-        borders=(0.0, 0.25, 0.44, 0.54, 0.74, 0.92, 1.0),
-        phases=(
-            "support and upper half of lowering",
-            "lower half of lowering",
-            "turn at the bottom",
-            "lower half of press",
-            "upper half of press",
-            "top support",
-        ),
-        controls={
-            "height": (1.0, 0.52, 0.02, 0.0, 0.50, 0.97, 1.0),
-            "lean": (4, 22, 33, 30, 17, 6, 1),
-            "forward": (2, 9, 13, 12, 7, 3, 1),
-            "hip": (2, -6, 0, 14, 34, 20, 4),
-            "knee": (18, 62, 95, 88, 58, 26, 8),
-            "head": (-6, 6, 16, 4, -14, -10, 0),
-        },
-        build=_dips,
-        yaw=38.0,
-    ),
-    "pullups": Action(
-        borders=(0.0, 0.10, 0.30, 0.48, 0.58, 0.76, 0.92, 1.0),
-        phases=(
-            "hang before the pull",
-            "lower half of pull",
-            "upper half of pull",
-            "chin above bar",
-            "upper half of lowering",
-            "lower half of lowering",
-            "hang after the pull",
-        ),
-        controls={
-            "reach": (1.0, 0.98, 0.52, 0.02, 0.0, 0.50, 0.97, 1.0),
-            "lean": (0, 3, 16, 14, 7, 2, -3, 0),
-            "back": (2, 4, 13, 16, 16, 10, 4, 2),
-            "hip": (2, 8, 44, 32, 8, -8, -10, -2),
-            "knee": (4, 12, 70, 84, 88, 74, 52, 34),
-            "head": (4, 24, 26, 4, -12, -16, -6, 0),
-        },
-        build=_pullups,
-        yaw=56.0,
-    ),
-    "pushups": Action(
-        borders=(0.0, 0.26, 0.44, 0.54, 0.72, 0.90, 1.0),
-        phases=(
-            "plank and upper half of lowering",
-            "lower half of lowering",
-            "hold at the bottom",
-            "lower half of push",
-            "upper half of push",
-            "top plank",
-        ),
-        controls={
-            "height": (1.0, 0.50, 0.02, 0.0, 0.46, 0.96, 1.0),
-            "pike": (1, 2, 1, -1, -7, -4, 4),
-            "head": (22, 30, 24, 4, -6, -14, -2),
-            "flare": (0.5, 0.55, 0.6, 0.75, 1.0, 0.9, 0.6),
-        },
-        build=_pushups,
-        yaw=24.0,
-    ),
+    name: Action(tuple(told["borders"]), tuple(told["phases"]), told["controls"], _BUILDERS[name], told["yaw"])
+    for name, told in _POSES["actions"].items()
 }
 """Every action by name, in the order of the data set."""
+
+FOREIGN: dict[str, Action] = {
+    name: Action((0.0, 0.25, 0.5, 0.75, 1.0), ("",) * 4, controls, _BUILDERS[name], ACTION_TABLE[name].yaw)
+    for name, controls in _POSES["foreign"].items()
+}
+"""For each action a movement that is none, at the same equipment: what a search must not take for one."""
 
 ACTIONS: tuple[str, ...] = tuple(ACTION_TABLE)
 
 PHASE_NAMES: dict[str, list[str]] = {name: list(action.phases) for name, action in ACTION_TABLE.items()}
 """Names of the phases of each action, in order."""
+
+
+def check_actions(names: Sequence[str]) -> None:
+    """Check that there is at least one action, and all are known.
+
+    Raises:
+        UserError: If not.
+    """
+    unknown = [name for name in names if name not in ACTION_TABLE]
+    if unknown or not names:
+        raise UserError(f"Expected actions out of {', '.join(ACTIONS)}, but got {', '.join(unknown) or 'none'}.")

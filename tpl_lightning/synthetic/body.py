@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SIDES = (("_r", 1.0), ("_l", -1.0))
+"""Suffix of the joints of either side, and its sign along z."""
+
 
 @dataclass(frozen=True)
 class BodyShape:
@@ -74,7 +77,12 @@ class BodyShape:
 
 def side(value: float) -> np.ndarray:
     """Offset along the axis from the left to the right side of the figure, shape (3,)."""
-    return np.array([0.0, 0.0, value])
+    return at(0.0, 0.0, value)
+
+
+def at(x: np.ndarray | float, y: np.ndarray | float, z: np.ndarray | float = 0.0) -> np.ndarray:
+    """Positions of these coordinates, each a number or of shape (T,): shape (T, 3), or (3,) of numbers alone."""
+    return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
 
 
 def ahead(angle: np.ndarray) -> np.ndarray:
@@ -86,7 +94,7 @@ def ahead(angle: np.ndarray) -> np.ndarray:
     Returns:
         Vectors of shape (T, 3).
     """
-    return np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=-1)
+    return at(np.cos(angle), np.sin(angle))
 
 
 def two_bone(
@@ -145,17 +153,17 @@ class Rig:
         self.shape = shape
         self.joints: dict[str, np.ndarray] = {}
 
-    def trunk(self, neck: np.ndarray, angle: np.ndarray, *, bend: np.ndarray, head: np.ndarray) -> None:
+    def trunk(self, neck: np.ndarray, angle: np.ndarray, *, bend: np.ndarray | float, head: np.ndarray) -> None:
         """Place trunk and head.
 
         Args:
             neck: base of the neck, midway between the shoulders, shape (T, 3).
             angle: direction from pelvis to neck, radians from +x towards +y, shape (T,).
-            bend: how far the waist lies off the straight line, in metres towards the back, shape (T,).
+            bend: how far the waist lies off the straight line, in metres towards the back, shape (T,), or a number.
             head: how far the head is tipped back from the line of the trunk, radians, shape (T,).
         """
         body, up = self.shape, ahead(angle)
-        front = ahead(angle - np.pi / 2)
+        back = -np.reshape(bend, (-1, 1)) * ahead(angle - np.pi / 2)
         pelvis = neck - body.torso * up
         head_up = ahead(angle + head)
         face = ahead(angle + head - np.pi / 2)
@@ -163,13 +171,13 @@ class Rig:
         self.joints |= {
             "neck": neck,
             "pelvis": pelvis,
-            "waist": pelvis + 0.36 * body.torso * up - bend[:, None] * front,
-            "chest": pelvis + 0.74 * body.torso * up - 0.5 * bend[:, None] * front,
+            "waist": pelvis + 0.36 * body.torso * up + back,
+            "chest": pelvis + 0.74 * body.torso * up + 0.5 * back,
             "head": centre,
             "nose": centre + face * body.head,
             "crown": centre + body.head * (0.30 * head_up - 0.34 * face),
         }
-        for suffix, sign in (("_r", 1.0), ("_l", -1.0)):
+        for suffix, sign in SIDES:
             self.joints["shoulder" + suffix] = neck - 0.05 * up + side(sign * body.shoulders)
             self.joints["hip" + suffix] = pelvis + side(sign * body.hips)
 

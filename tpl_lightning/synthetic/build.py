@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,19 +17,8 @@ from tpl_lightning.video import has_pyav, write_video
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class _Job:
-    spec: ClipSpec
-    size: int
-    video: Path | None
-
-
-@dataclass(frozen=True)
-class _Embedded:
-    features: np.ndarray
-    progress: np.ndarray
-    phases: np.ndarray
+_Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""HOG features, true progress and phase of each frame of a clip."""
 
 
 def build_procedural_set(
@@ -58,11 +47,11 @@ def build_procedural_set(
         out: the cache file to write.
         video_dir: where to write each clip as ``<action>/<video_id>.mp4`` too; None for no videos. Left out, with a
             warning in the log, if PyAV is missing.
-        num_clips: clips in total, at least 2 for each action.
+        num_clips: as the next five, see :func:`clip_specs`.
         seed: seed of the set.
-        tempo_strength: how uneven the pace is; 0 is an even pace.
+        tempo_strength: how uneven the pace is.
         actions: names of the actions to render.
-        trim: most that a clip loses at each end, see ``clip_specs``.
+        trim: most that a clip loses at each end.
         lead: longest that the figure idles at each end.
         size: pixels along each side of a frame.
         num_workers: processes; None for one per core. The result does not depend on it.
@@ -81,34 +70,47 @@ def build_procedural_set(
             'Clips are not written to %s: PyAV is missing. Get it with pip install "tpl_lightning[video]".', video_dir
         )
         video_dir = None
-    jobs = [_Job(spec, size, None if video_dir is None else video_path(video_dir, spec)) for spec in specs]
-    clips = parallel_map(
-        _render_and_embed, jobs, description="Rendering clips", num_workers=num_workers, progress=progress
+    draw = partial(_render_and_embed, video_dir, size)
+    clips = parallel_map(draw, specs, description="Rendering clips", num_workers=num_workers, progress=progress)
+    ends = "".join(f", {name} {value:g}" for name, value in (("trim", trim), ("lead", lead)) if value > 0)
+    options = f"seed {seed}, tempo strength {tempo_strength:g}{ends}"
+    return _write_cache(Path(out), specs, clips, HogExtractor(channels=channels), options)
+
+
+def _write_cache(out: Path, specs: list[ClipSpec], clips: list[_Drawn], extractor: HogExtractor, options: str) -> Path:
+    """Fit the extractor on the training clips, and write all."""
+    source = (
+        f"procedural: {len(specs)} clips drawn by tpl_lightning, version {PROCEDURAL_VERSION}, {options} "
+        f"(numpy {version('numpy')}, Pillow {version('pillow')}, scikit-image {version('scikit-image')})"
     )
-    extractor = HogExtractor(channels=channels)
-    extractor.fit([clip.features for spec, clip in zip(specs, clips, strict=True) if spec.split == "train"])
-    out = Path(out)
+    extractor.fit([clip[0] for spec, clip in zip(specs, clips, strict=True) if spec.split == "train"])
     out.parent.mkdir(parents=True, exist_ok=True)
+    names = {spec.action: PHASE_NAMES[spec.action] for spec in specs}
     with EmbeddingCacheWriter(
-        out,
-        dataset="genai",
-        extractor=extractor.name,
-        source=_source(len(specs), seed, tempo_strength, trim, lead),
-        phase_names={action: PHASE_NAMES[action] for action in actions},
+        out, dataset="genai", extractor=extractor.name, source=source, phase_names=names
     ) as writer:
-        for spec, clip in zip(specs, clips, strict=True):
+        for spec, (features, progress, phases) in zip(specs, clips, strict=True):
             writer.append(
                 video_id=spec.video_id,
                 action=spec.action,
                 split=spec.split,
-                embeddings=extractor.transform(clip.features),
-                labels=clip.phases,
+                embeddings=extractor.transform(features),
+                labels=phases,
                 fps=spec.fps,
-                progress=clip.progress,
-                frame_times=np.arange(len(clip.phases)) / spec.fps,
+                progress=progress,
+                frame_times=np.arange(len(phases)) / spec.fps,
             )
         writer.set_extractor_state(*extractor.state())
     return out
+
+
+def _render_and_embed(video_dir: str | Path | None, size: int, spec: ClipSpec) -> _Drawn:
+    """Draw a clip, and write its video."""
+    clip = render_clip(spec, size=size)
+    if video_dir is not None:
+        with Outputs("render").writing(video_path(video_dir, spec)) as part:
+            write_video(part, clip.frames, spec.fps)
+    return HogExtractor().features(clip.frames), clip.progress, clip.phases
 
 
 def video_path(video_dir: str | Path, spec: ClipSpec) -> Path:
@@ -120,20 +122,3 @@ def video_paths(video_dir: str | Path, num_clips: int, *, seed: int, actions: Se
     """Return where the videos of a set lie."""
     specs = clip_specs(num_clips, seed=seed, tempo_strength=0.0, actions=actions)
     return [video_path(video_dir, spec) for spec in specs]
-
-
-def _render_and_embed(job: _Job) -> _Embedded:
-    clip = render_clip(job.spec, size=job.size)
-    if job.video is not None:
-        with Outputs("render").writing(job.video) as part:
-            write_video(part, clip.frames, job.spec.fps)
-    return _Embedded(HogExtractor().features(clip.frames), clip.progress, clip.phases)
-
-
-def _source(num_clips: int, seed: int, tempo_strength: float, trim: float, lead: float) -> str:
-    ends = "".join(f", {name} {value:g}" for name, value in (("trim", trim), ("lead", lead)) if value > 0)
-    return (
-        f"procedural: {num_clips} clips drawn by tpl_lightning, version {PROCEDURAL_VERSION}, seed {seed}, "
-        f"tempo strength {tempo_strength:g}{ends} "
-        f"(numpy {version('numpy')}, Pillow {version('pillow')}, scikit-image {version('scikit-image')})"
-    )

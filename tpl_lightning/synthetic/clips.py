@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.synthetic.actions import ACTION_TABLE, ACTIONS, Action, Style
+from tpl_lightning.synthetic.actions import ACTION_TABLE, ACTIONS, Action, Style, check_actions
 from tpl_lightning.synthetic.body import BodyShape
 from tpl_lightning.synthetic.canvas import Camera, Painter, Part, hull_outline
 from tpl_lightning.synthetic.equipment import Gear, equipment_parts
@@ -94,9 +94,7 @@ def clip_specs(
     Raises:
         UserError: for an unknown action, or fewer than two clips for each action.
     """
-    unknown = [action for action in actions if action not in ACTION_TABLE]
-    if unknown or not actions:
-        raise UserError(f"Expected actions out of {', '.join(ACTIONS)}, but got {', '.join(unknown) or 'none'}.")
+    check_actions(actions)
     if num_clips < 2 * len(actions):
         raise UserError(
             f"Expected at least 2 clips for each of {len(actions)} actions, {2 * len(actions)} in all, "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tpl_lightning.synthetic.actions import DIP_BAR_HEIGHT, PAD_HEIGHT, PLATE_RADIUS, pullup_bar_height
-from tpl_lightning.synthetic.body import BodyShape, Skeleton, side
+from tpl_lightning.synthetic.body import BodyShape, Skeleton, at, side
 from tpl_lightning.synthetic.canvas import Blob, Colour, Part, box, disc, limb, shade
 
 STEEL: tuple[Colour, ...] = ((150, 156, 164), (96, 102, 112), (58, 60, 66), (176, 172, 160))
@@ -25,14 +25,7 @@ class Gear:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Gear":
-        """Draw the colours of the equipment.
-
-        Args:
-            rng: source of randomness.
-
-        Returns:
-            The colours.
-        """
+        """Draw the colours of the equipment."""
         frame, pad, plate, collar = rng.choice(len(PAINT), size=4, replace=False)
         return cls(
             steel=STEEL[rng.integers(len(STEEL))],
@@ -68,14 +61,13 @@ def equipment_parts(action: str, pose: Skeleton, body: BodyShape, gear: Gear) ->
     return []
 
 
-def _still(point: tuple[float, float, float], num_frames: int) -> np.ndarray:
-    return np.broadcast_to(np.array(point, dtype=np.float64), (num_frames, 3))
+_Point = tuple[float, float, float]
 
 
-def _tube(
-    start: tuple[float, float, float], end: tuple[float, float, float], radius: float, colour: Colour, num_frames: int
-) -> Blob:
-    return limb([_still(start, num_frames), _still(end, num_frames)], [radius, radius], colour, lit=0.8)
+def _tubes(lines: list[tuple[_Point, _Point, float]], colour: Colour, num_frames: int) -> list[Blob]:
+    """Tubes that stand still, each from a point to another, of a radius in metres."""
+    still = [(np.broadcast_to(np.array([start, end]), (num_frames, 2, 3)), radius) for start, end, radius in lines]
+    return [Blob(ends, np.array([radius, radius]), colour, 0.8) for ends, radius in still]
 
 
 def _part(blobs: list[Blob], *, bias: float = 0.0) -> Part:
@@ -83,25 +75,26 @@ def _part(blobs: list[Blob], *, bias: float = 0.0) -> Part:
 
 
 def _bench(num_frames: int, gear: Gear) -> list[Part]:
-    def tube(start: tuple[float, float, float], end: tuple[float, float, float]) -> Blob:
-        return _tube(start, end, 0.024, gear.frame, num_frames)
-
-    top = PAD_HEIGHT
-    legs = [tube((x, 0.02, -0.18), (x, 0.02, 0.18)) for x in (-0.55, 0.30)]
-    legs += [tube((x, 0.03, 0.0), (x, top - 0.06, 0.0)) for x in (-0.55, 0.30)]
+    top, radius = PAD_HEIGHT, 0.024
+    legs = [((x, 0.02, -0.18), (x, 0.02, 0.18), radius) for x in (-0.55, 0.30)]
+    legs += [((x, 0.03, 0.0), (x, top - 0.06, 0.0), radius) for x in (-0.55, 0.30)]
     pad = [
-        box((-0.72, top - 0.075, -0.14), (0.42, top, 0.14), shade(gear.pad, 0.72), num_frames),
-        box((-0.72, top - 0.012, -0.14), (0.42, top, 0.14), gear.pad, num_frames),
+        box((-0.72, top - thickness, -0.14), (0.42, top, 0.14), colour, num_frames)
+        for thickness, colour in ((0.075, shade(gear.pad, 0.72)), (0.012, gear.pad))
     ]
-    parts = [_part(legs, bias=-0.4), Part(pad, pad[0].centres, bias=-0.5)]
-    for z in (-0.42, 0.42):
-        post = [
-            tube((-0.78, 0.02, z), (-0.42, 0.02, z)),
-            tube((-0.62, 0.02, z), (-0.62, 1.05, z)),
-            tube((-0.62, 0.98, z), (-0.54, 1.0, z)),
+    posts = [
+        [
+            ((-0.78, 0.02, z), (-0.42, 0.02, z), radius),
+            ((-0.62, 0.02, z), (-0.62, 1.05, z), radius),
+            ((-0.62, 0.98, z), (-0.54, 1.0, z), radius),
         ]
-        parts.append(_part(post))
-    return parts
+        for z in (-0.42, 0.42)
+    ]
+    return [
+        _part(_tubes(legs, gear.frame, num_frames), bias=-0.4),
+        Part(pad, pad[0].centres, bias=-0.5),
+        *(_part(_tubes(post, gear.frame, num_frames)) for post in posts),
+    ]
 
 
 def _barbell(pose: Skeleton, gear: Gear, *, radius: float, inner: float) -> list[Part]:
@@ -110,27 +103,21 @@ def _barbell(pose: Skeleton, gear: Gear, *, radius: float, inner: float) -> list
     shaft = limb([bar + side(-inner), bar + side(inner)], [0.016, 0.016], gear.steel, lit=0.8)
     parts = [Part([shaft], bar[:, None], bias=0.12)]
     for sign in (-1.0, 1.0):
-        blobs: list[Blob] = [
-            limb([bar + side(sign * inner), bar + side(sign * (inner + 0.22))], [0.022, 0.022], gear.steel)
-        ]
-        for plate in reversed(range(gear.num_plates)):
+        sleeve = [bar + side(sign * inner), bar + side(sign * (inner + 0.22))]
+        blobs = [limb(sleeve, [0.022, 0.022], gear.steel)]
+        # The outer plate hides the inner one only on the far side; seen from there the order is the other way round.
+        for plate in range(gear.num_plates)[:: int(sign)]:
             size = radius * (1.0 - 0.25 * plate)
             middle = bar + side(sign * (inner + 0.04 + 0.055 * plate))
             colour = gear.plate if plate == 0 else gear.collar
-            blobs += [disc(middle, size, 0.022, shade(colour, 0.62)), disc(middle + side(0.022), size, 0.001, colour)]
             blobs += [
+                disc(middle, size, 0.022, shade(colour, 0.62)),
+                disc(middle + side(0.022), size, 0.001, colour),
                 disc(middle + side(0.023), 0.62 * size, 0.001, shade(colour, 0.86)),
                 disc(middle + side(0.024), 0.24 * size, 0.001, gear.steel),
             ]
-        # The outer plate hides the inner one only on the far side; seen from there the order is the other way round.
-        blobs = blobs if sign < 0 else [blobs[0], *_outwards(blobs[1:])]
         parts.append(Part(blobs, (bar + side(sign * (inner + 0.08)))[:, None]))
     return parts
-
-
-def _outwards(blobs: list[Blob]) -> list[Blob]:
-    groups = [blobs[i : i + 4] for i in range(0, len(blobs), 4)]
-    return [blob for group in reversed(groups) for blob in group]
 
 
 def _dip_bars(num_frames: int, body: BodyShape, gear: Gear) -> list[Part]:
@@ -139,27 +126,23 @@ def _dip_bars(num_frames: int, body: BodyShape, gear: Gear) -> list[Part]:
         z, top = sign * (body.shoulders + 0.065), DIP_BAR_HEIGHT - 0.035
         foot = sign * (body.shoulders + 0.20)
         frame = [
-            _tube((-0.62, 0.03, foot), (0.38, 0.03, foot), 0.030, gear.frame, num_frames),
-            _tube((-0.52, 0.03, foot), (-0.52, top, z), 0.028, gear.frame, num_frames),
-            _tube((0.30, 0.03, foot), (0.30, top - 0.30, foot), 0.028, gear.frame, num_frames),
-            _tube((0.30, top - 0.30, foot), (0.24, top, z), 0.028, gear.frame, num_frames),
+            ((-0.62, 0.03, foot), (0.38, 0.03, foot), 0.030),
+            ((-0.52, 0.03, foot), (-0.52, top, z), 0.028),
+            ((0.30, 0.03, foot), (0.30, top - 0.30, foot), 0.028),
+            ((0.30, top - 0.30, foot), (0.24, top, z), 0.028),
         ]
-        grip = _tube((-0.54, top, z), (0.28, top, z), 0.026, gear.steel, num_frames)
-        part = _part([*frame, grip], bias=0.1 * sign)
-        part.anchor = _still((0.0, top, sign * 0.3), num_frames)[:, None]
-        parts.append(part)
+        grip = [((-0.54, top, z), (0.28, top, z), 0.026)]
+        blobs = _tubes(frame, gear.frame, num_frames) + _tubes(grip, gear.steel, num_frames)
+        anchor = np.broadcast_to(at(0.0, top, sign * 0.3), (num_frames, 1, 3))
+        parts.append(Part(blobs, anchor, bias=0.1 * sign))
     return parts
 
 
 def _pullup_frame(num_frames: int, body: BodyShape, gear: Gear) -> list[Part]:
     top, wide = pullup_bar_height(body), 0.72
-    parts = []
-    for sign in (-1.0, 1.0):
-        post = [
-            _tube((-0.42, 0.03, sign * wide), (0.42, 0.03, sign * wide), 0.034, gear.frame, num_frames),
-            _tube((0.0, 0.03, sign * wide), (0.0, top + 0.03, sign * wide), 0.034, gear.frame, num_frames),
-        ]
-        parts.append(_part(post))
-    bar = _tube((0.0, top, -wide), (0.0, top, wide), 0.020, gear.steel, num_frames)
-    parts.append(Part([bar], bar.centres, bias=0.05))
-    return parts
+    posts = [
+        [((-0.42, 0.03, z), (0.42, 0.03, z), 0.034), ((0.0, 0.03, z), (0.0, top + 0.03, z), 0.034)]
+        for z in (-wide, wide)
+    ]
+    bar = _tubes([((0.0, top, -wide), (0.0, top, wide), 0.020)], gear.steel, num_frames)
+    return [*(_part(_tubes(post, gear.frame, num_frames)) for post in posts), _part(bar, bias=0.05)]

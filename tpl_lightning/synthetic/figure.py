@@ -4,18 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tpl_lightning.synthetic.actions import SIDES
-from tpl_lightning.synthetic.body import BodyShape, Skeleton, side
+from tpl_lightning.synthetic.body import SIDES, BodyShape, Skeleton, side
 from tpl_lightning.synthetic.canvas import Blob, Colour, Part, limb, shade
 
 SKIN: tuple[Colour, ...] = (
-    (244, 208, 177),
-    (231, 184, 143),
-    (205, 150, 108),
-    (161, 108, 72),
-    (118, 76, 51),
-    (88, 56, 40),
-)
+    (244, 208, 177), (231, 184, 143), (205, 150, 108), (161, 108, 72), (118, 76, 51), (88, 56, 40),
+)  # fmt: skip
 HAIR: tuple[Colour, ...] = ((38, 30, 28), (74, 48, 34), (128, 82, 44), (205, 164, 98), (150, 60, 34), (150, 150, 156))
 CLOTH: tuple[Colour, ...] = (
     (208, 62, 58), (238, 126, 52), (244, 190, 66), (92, 168, 96), (38, 138, 140), (58, 118, 196),
@@ -40,14 +34,7 @@ class Outfit:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Outfit":
-        """Draw an outfit whose shirt and trousers differ.
-
-        Args:
-            rng: source of randomness.
-
-        Returns:
-            The outfit.
-        """
+        """Draw an outfit whose shirt and trousers differ."""
         shirt, trousers, shoes = rng.choice(len(CLOTH), size=3, replace=False)
         return cls(
             skin=SKIN[rng.integers(len(SKIN))],
@@ -119,42 +106,33 @@ def _head(pose: Skeleton, body: BodyShape, outfit: Outfit) -> list[Part]:
 def _arm(pose: Skeleton, body: BodyShape, outfit: Outfit, suffix: str) -> Part:
     shoulder, elbow, hand = (pose[name + suffix] for name in ("shoulder", "elbow", "hand"))
     bulk = body.bulk
+    fist, belly, biceps = _between(elbow, hand, 0.93), _between(elbow, hand, 0.3), _between(shoulder, elbow, 0.5)
     blobs = [
-        limb([_between(elbow, hand, 0.93), hand], [0.040, 0.044], outfit.skin),
-        limb([elbow, _between(elbow, hand, 0.3), hand], [0.040 * bulk, 0.046 * bulk, 0.030 * bulk**0.5], outfit.skin),
-        limb(
-            [shoulder, _between(shoulder, elbow, 0.5), elbow], [0.058 * bulk, 0.054 * bulk, 0.040 * bulk], outfit.skin
-        ),
+        limb([fist, hand], [0.040, 0.044], outfit.skin),
+        limb([elbow, belly, hand], [0.040 * bulk, 0.046 * bulk, 0.030 * bulk**0.5], outfit.skin),
+        limb([shoulder, biceps, elbow], [0.058 * bulk, 0.054 * bulk, 0.040 * bulk], outfit.skin),
     ]
     if outfit.sleeve > 0:
-        blobs.append(
-            limb([shoulder, _between(shoulder, elbow, outfit.sleeve)], [0.066 * bulk, 0.060 * bulk], outfit.shirt)
-        )
+        hem = _between(shoulder, elbow, outfit.sleeve)
+        blobs.append(limb([shoulder, hem], [0.066 * bulk, 0.060 * bulk], outfit.shirt))
     return Part(blobs, np.stack([shoulder, elbow, hand], 1), bias=0.03)
 
 
 def _leg(pose: Skeleton, body: BodyShape, outfit: Outfit, suffix: str) -> Part:
     hip, knee, ankle, toe = (pose[name + suffix] for name in ("hip", "knee", "ankle", "toe"))
     bulk = body.bulk
-    heel = ankle - 0.28 * (toe - ankle)
+    heel, calf = ankle - 0.28 * (toe - ankle), _between(knee, ankle, 0.3)
     sole = 0.35 * (ankle - knee) / body.shank * 0.1
     blobs: list[Blob] = [
         limb([heel + sole, ankle + sole, toe + sole], [0.038, 0.046, 0.034], outfit.shoes),
-        limb([knee, _between(knee, ankle, 0.3), ankle], [0.055 * bulk, 0.058 * bulk, 0.036 * bulk**0.5], outfit.skin),
+        limb([knee, calf, ankle], [0.055 * bulk, 0.058 * bulk, 0.036 * bulk**0.5], outfit.skin),
         limb([hip, _between(hip, knee, 0.4), knee], [0.088 * bulk, 0.084 * bulk, 0.056 * bulk], outfit.skin),
     ]
-    share = min(outfit.leg, 1.0)
-    end = 0.094 * bulk * (1 - share) + 0.066 * bulk * share
     if outfit.leg > 1:
         cuff = _between(knee, ankle, outfit.leg - 1)
-        blobs.append(
-            limb([knee, _between(knee, ankle, 0.3), cuff], [0.063 * bulk, 0.065 * bulk, 0.047 * bulk], outfit.trousers)
-        )
-    blobs.append(
-        limb(
-            [hip, _between(hip, knee, 0.4 * share), _between(hip, knee, share)],
-            [0.094 * bulk, 0.09 * bulk, end],
-            outfit.trousers,
-        )
-    )
+        blobs.append(limb([knee, calf, cuff], [0.063 * bulk, 0.065 * bulk, 0.047 * bulk], outfit.trousers))
+    share = min(outfit.leg, 1.0)
+    end = 0.094 * bulk * (1 - share) + 0.066 * bulk * share
+    thigh = [hip, _between(hip, knee, 0.4 * share), _between(hip, knee, share)]
+    blobs.append(limb(thigh, [0.094 * bulk, 0.09 * bulk, end], outfit.trousers))
     return Part(blobs, np.stack([hip, knee, ankle], 1))

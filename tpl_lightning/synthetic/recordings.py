@@ -3,17 +3,16 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.errors import UserError
 from tpl_lightning.features import parallel_map
 from tpl_lightning.files import Outputs
 from tpl_lightning.labels import Occurrence, write_occurrences
-from tpl_lightning.synthetic.actions import ACTION_TABLE, ACTIONS
+from tpl_lightning.synthetic.actions import ACTION_TABLE, ACTIONS, FOREIGN, check_actions
 from tpl_lightning.synthetic.clips import FPS, FRAMES, SIZE, draw_take
-from tpl_lightning.synthetic.foreign import FOREIGN
 from tpl_lightning.synthetic.tempo import random_progress
 from tpl_lightning.video import write_video
 
@@ -55,9 +54,7 @@ def plan_recording(
     Raises:
         UserError: If an action is unknown.
     """
-    unknown = [action for action in actions if action not in ACTION_TABLE]
-    if unknown or not actions:
-        raise UserError(f"Expected actions out of {', '.join(ACTIONS)}, but got {', '.join(unknown) or 'none'}.")
+    check_actions(actions)
     entropy = (seed, zlib.crc32(b"recording"), number)
     rng = np.random.default_rng(entropy)
     left = int(rng.integers(0, MOST + 1))
@@ -129,19 +126,13 @@ def recording_paths(folder: Path, count: int) -> list[Path]:
     return [folder / f"recording_{number:03d}{ending}" for number in range(count) for ending in (".mp4", ".csv")]
 
 
-@dataclass(frozen=True)
-class _Job:
-    spec: RecordingSpec
-    size: int
-    folder: Path
-
-
-def _render(job: _Job) -> int:
+def _write(folder: Path, size: int, spec: RecordingSpec) -> int:
+    """Write a recording and its truth; return its number of frames."""
     outputs = Outputs("render")
-    frames = render_recording(job.spec, size=job.size)
-    with outputs.writing(job.folder / f"{job.spec.name}.mp4") as part:
+    frames = render_recording(spec, size=size)
+    with outputs.writing(folder / f"{spec.name}.mp4") as part:
         write_video(part, frames, FPS)
-    write_occurrences(job.folder / f"{job.spec.name}.csv", job.spec.occurrences, outputs)
+    write_occurrences(folder / f"{spec.name}.csv", spec.occurrences, outputs)
     return len(frames)
 
 
@@ -171,10 +162,8 @@ def build_recordings(
     Returns:
         Occurrences, and frames.
     """
-    specs = [
-        plan_recording(number, seed=seed, tempo_strength=tempo_strength, actions=actions) for number in range(count)
-    ]
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = [_Job(spec, size, folder) for spec in specs]
-    frames = parallel_map(_render, jobs, description="Rendering recordings", num_workers=num_workers, progress=progress)
+    plan = partial(plan_recording, seed=seed, tempo_strength=tempo_strength, actions=actions)
+    specs = [plan(number) for number in range(count)]
+    write = partial(_write, folder, size)
+    frames = parallel_map(write, specs, description="Rendering recordings", num_workers=num_workers, progress=progress)
     return sum(len(spec.occurrences) for spec in specs), sum(frames)

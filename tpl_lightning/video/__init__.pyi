@@ -1,6 +1,6 @@
 from .clock import VideoClock
 from .decoding import FrameDecoder
-from .files import VideoReader, check_fps, has_pyav, read_frames, read_timed_frames, shrink_to, write_video
+from .files import VideoReader, check_fps, has_pyav, read_timed_frames, shrink_to, write_video
 from .pixels import FrameSize
 from .prefetch import prefetched
 from .probe import VideoProbe, probe_video
@@ -32,7 +32,6 @@ __all__ = [
     "note_left_out",
     "prefetched",
     "probe_video",
-    "read_frames",
     "read_timed_frames",
     "search_videos",
     "shrink_to",

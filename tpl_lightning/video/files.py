@@ -2,8 +2,8 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,6 @@ _UNEVEN = 1.6
 
 _TIE = 1e-6  # in frames; an instant half-way between two frames must not depend on rounding
 _TICKS = 90_000  # per second, of files whose frames come at times of their own
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What is known of a video file; sizes are as shown: upright, with square pixels."""
-
-    num_frames: int
-    fps: float
-    width: int
-    height: int
-
-    @property
-    def duration_s(self) -> float:
-        """Length in seconds."""
-        return self.num_frames / self.fps
 
 
 def has_pyav() -> bool:
@@ -100,25 +85,24 @@ class VideoReader:
     def _chosen(self) -> Iterator[tuple[int, Any]]:
         """Yield the number and the picture of each frame wanted."""
         timed = read_timed_frames(self._decoder, size=self._size)
-        if self._fps is None:
-            for index, (_, picture) in enumerate(timed):
-                yield index, picture
-            if not self._decoder.damaged:  # which has been said
-                _warn_uneven(self._decoder.path, self.clock)
+        if self._fps is not None:
+            yield from _nearest(timed, self._fps)
             return
-        # For each multiple of 1 / fps seconds the nearest frame; of two as near the earlier.
-        wanted, interval = 0, 0.0
-        held: tuple[float, int, Any] | None = None
-        for index, (time, picture) in enumerate(timed):
-            if held is not None:
-                interval = time - held[0]
-                while wanted <= (held[0] + interval / 2) * self._fps + _TIE:
-                    yield held[1:]
-                    wanted += 1
-            held = (time, index, picture)
-        # The last frame stands for half of its own interval too: no instant beyond the video is asked for.
-        while held is not None and wanted <= (held[0] + interval / 2) * self._fps + _TIE:
-            yield held[1:]
+        for index, (_, picture) in enumerate(timed):
+            yield index, picture
+        if not self._decoder.damaged:  # which has been said
+            _warn_uneven(self._decoder.path, self.clock)
+
+
+def _nearest(timed: Iterable[tuple[float, Any]], fps: float) -> Iterator[tuple[int, Any]]:
+    """Yield number and picture of the frame nearest to each multiple of 1 / fps seconds; of two as near the earlier."""
+    wanted, interval = 0, 0.0
+    numbered: Iterator[Any] = chain(enumerate(timed), [None])
+    # The last frame stands for half of its own interval too: no instant beyond the video is asked for.
+    for (index, (time, picture)), following in pairwise(numbered):
+        interval = interval if following is None else following[1][0] - time
+        while wanted <= (time + interval / 2) * fps + _TIE:
+            yield index, picture
             wanted += 1
 
 
@@ -147,49 +131,6 @@ def _warn_uneven(path: Path, clock: VideoClock) -> None:
         )
 
 
-def read_frames(
-    path: str | Path, *, size: int | FrameSize | None = None, fps: float | None = None
-) -> Iterator[np.ndarray]:
-    """Decode a video frame by frame; see :class:`VideoReader`.
-
-    Args:
-        path: the file.
-        size: longest side in pixels to shrink frames to, smaller frames stay as they are; or a function from the width
-            and height of the video, as shown, to those wanted. None keeps the size.
-        fps: frames per second to resample to; None keeps all.
-
-    Yields:
-        RGB frames of shape (H, W, 3), uint8.
-
-    Raises:
-        UserError: if PyAV or the file is missing, or the file holds no video that can be decoded, or ``size`` or
-            ``fps`` is not positive.
-    """
-    if isinstance(size, int) and size < 1:
-        raise UserError(f"Expected a positive `size`, but got {size}.")
-    yield from VideoReader(path, size=shrink_to(size) if isinstance(size, int) else size, fps=fps)
-
-
-def read_video(
-    path: str | Path, *, size: int | FrameSize | None = None, fps: float | None = None
-) -> tuple[np.ndarray, float]:
-    """Read a whole video into memory; see :func:`read_frames`.
-
-    Args:
-        path: the file.
-        size: longest side in pixels to shrink frames to, or a function of width and height.
-        fps: frames per second to resample to.
-
-    Returns:
-        Frames of shape (T, H, W, 3), uint8, and frames per second.
-
-    Raises:
-        UserError: as :func:`read_frames`.
-    """
-    frames = np.stack(list(read_frames(path, size=size, fps=fps)))
-    return frames, video_info(path).fps if fps is None else float(fps)
-
-
 def check_fps(fps: float | None) -> None:
     """Check a wanted frame rate.
 
@@ -198,24 +139,6 @@ def check_fps(fps: float | None) -> None:
     """
     if fps is not None and not 0 < fps < float("inf"):
         raise UserError(f"Expected a positive `fps`, but got fps={fps}.")
-
-
-def video_info(path: str | Path) -> VideoInfo:
-    """Decode a video file, and tell what is in it.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Frames, frames per second and size.
-
-    Raises:
-        UserError: as :func:`read_frames`.
-    """
-    decoder, (height, width) = FrameDecoder(path), (0, 0)
-    for _, picture in read_timed_frames(decoder, size=None):
-        height, width = picture.shape[:2]
-    return VideoInfo(len(decoder.times), decoder.clock.fps, width, height)
 
 
 def write_video(

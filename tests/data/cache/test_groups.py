@@ -17,8 +17,8 @@ from tpl_lightning.data.cache.groups import (
     usable_groups,
     warn_of_still,
 )
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.cache.shards import open_cache
+from tpl_lightning.data.cache.reader import EmbeddingCache, open_cache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 
 GROUPS = [FeatureGroup("a", 2), FeatureGroup("b", 3), FeatureGroup("c", 1)]

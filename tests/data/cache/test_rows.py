@@ -52,7 +52,7 @@ CASES = {  # how it is written, options of the file, whether its rows lie plainl
     "one axis": (lambda f, _: f.create_dataset("x", data=VALUES[:, 0]), {}, True),
     "soft link": (lambda f, _: (f.create_dataset("y/x", data=VALUES), f.update(x=h5py.SoftLink("/y/x"))), {}, True),
     "another file": (_elsewhere, {}, True),
-    "user block": (lambda f, _: f.create_dataset("x", data=VALUES), {"userblock_size": 512}, None),
+    "user block": (lambda f, _: f.create_dataset("x", data=VALUES), {"userblock_size": 512}, False),
     "chunks": (lambda f, _: f.create_dataset("x", data=VALUES, chunks=(64, 6)), {}, False),
     "half rows a chunk": (lambda f, _: f.create_dataset("x", data=VALUES, chunks=(64, 3)), {}, False),
     "compressed": (lambda f, _: f.create_dataset("x", data=VALUES, compression="gzip"), {}, False),
@@ -73,30 +73,12 @@ def test_rows_are_those_that_hdf5_reads(tmp_path, write, options, is_plain):
     with h5py.File(path) as file:
         dataset = file["x"]
         reader = RowReader(dataset)
-        assert is_plain is None or reader.is_plain == is_plain
+        assert reader.is_plain == is_plain
         for dtype in {dataset.dtype.newbyteorder("="), np.dtype(np.float32)}:
             for start, stop in [(0, 500), (0, 1), (499, 500), (100, 300), (7, 7)]:
                 out = np.empty((stop - start, *dataset.shape[1:]), dtype)
-                reader.announce(np.array([start]), np.array([len(out)]))
                 reader.read_into(out, start)
                 np.testing.assert_array_equal(out, dataset[start:stop].astype(dtype))
-
-
-@pytest.mark.parametrize("row", [0, 250, 499])
-def test_a_place_that_does_not_hold_is_left_to_hdf5(tmp_path, monkeypatch, row):
-    """As where HDF5 counts from behind a user block: what lies at that place is something else."""
-    values = np.zeros_like(VALUES)
-    values[row] = 1
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("x", data=values)
-    with h5py.File(tmp_path / "a.h5") as file:
-        place = file["x"].id.get_offset()
-        assert RowReader(file["x"]).is_plain
-        monkeypatch.setattr("tpl_lightning.data.cache.rows._place", lambda _: (place - 24, np.dtype("<f4")))
-        reader, out = RowReader(file["x"]), np.empty_like(values)
-        assert not reader.is_plain
-        reader.read_into(out, 0)
-        np.testing.assert_array_equal(out, values)
 
 
 def test_a_file_that_is_cut_is_no_data(tmp_path):

@@ -14,12 +14,9 @@ from torch.utils.data import DataLoader
 from tests.conftest import write_cache
 from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.training_videos import enough_videos
-from tpl_lightning.config.runs import DataConfig
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
-from tpl_lightning.data.cache.shards import ShardedCache, open_cache
-from tpl_lightning.data.loading import preprocessing as preprocess
+from tpl_lightning.data.cache.reader import EmbeddingCache, open_cache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.loading.datamodule import EmbeddingDataset
-from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
@@ -55,7 +52,6 @@ def sharded(whole, tmp_path):
 
 
 def test_shards_are_the_whole(whole, sharded):
-    assert isinstance(sharded, ShardedCache)
     assert [path.name for path in sharded.files] == ["part-0.h5", "part-1.h5", "part-2.h5"]
     for name in ("video_id", "action", "split", "lengths", "offsets", "fps"):
         np.testing.assert_array_equal(getattr(sharded, name), getattr(whole, name))
@@ -141,29 +137,6 @@ def test_shards_embedded_with_other_parameters_are_refused(whole, tmp_path):
         open_cache(tmp_path / "s-*.h5")
 
 
-def test_preprocessing_of_a_large_set_is_fitted_on_a_part(whole, monkeypatch):
-    train, read = VideoSet(whole), []
-    full = Preprocessor.fit(train, DataConfig(pca=3))
-    monkeypatch.setattr(preprocess, "_READ", int(train.lengths.sum()) // 2)
-    read_batch = VideoSet.read_batch
-    monkeypatch.setattr(
-        VideoSet, "read_batch", lambda self, i, *to: read.extend(i.tolist()) or read_batch(self, i, *to)
-    )
-    part = Preprocessor.fit(train, DataConfig(pca=3))
-    assert read == [0, 2, 5, 8, 10]
-    assert part.scale == pytest.approx(full.scale, rel=0.2)
-
-
-def test_every_third_frame_tells_the_components_too(whole, monkeypatch):
-    train = VideoSet(whole)
-    full = Preprocessor.fit(train, DataConfig(pca=3))
-    monkeypatch.setattr(preprocess, "_COUNTED", int(train.lengths.sum()) // 3)
-    part = Preprocessor.fit(train, DataConfig(pca=3))
-    assert part.scale == pytest.approx(full.scale, rel=0.05)
-    assert not np.array_equal(part.components, full.components)
-    np.testing.assert_allclose(np.abs(part.components @ full.components.T), np.eye(3), atol=0.3)
-
-
 def test_large_caches_are_checked_in_part_and_the_rest_when_read(tmp_path):
     path = write_cache(tmp_path / "c.h5", videos=12)
     cache = EmbeddingCache(path)
@@ -201,13 +174,6 @@ def test_a_joint_fit_takes_evenly_spread_videos(tmp_path):
     assert some.indices[-1] == 39
     place = [f"data.cache={tmp_path / 'c.h5'}", f"run.dir={tmp_path / 'runs'}", "run.name=r", "run.figures=false"]
     assert main(["fit", *place, "method=direct", "direct.max_videos=10", "data.pca=4"]) == 0
-
-
-def test_a_few_frames_of_each_video_keep_its_variance(whole, monkeypatch):
-    train = VideoSet(whole)
-    full = Preprocessor.fit(train, DataConfig(pca=None))
-    monkeypatch.setattr(preprocess, "_COUNTED", int(train.lengths.sum()) // 12)  # two or three frames of each video
-    assert Preprocessor.fit(train, DataConfig(pca=None)).scale == pytest.approx(full.scale, rel=0.1)
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts what /proc lists")
@@ -255,7 +221,8 @@ def test_shards_beyond_the_usual_number_of_open_files(tmp_path):
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= few + 30
         # Where the system allows no more, the way out is said, and the cache is not called damaged.
         resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
-        shards = ShardedCache(pattern, [EmbeddingCache(path) for path in cache.files])
+        shards = EmbeddingCache(pattern)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
         with pytest.raises(UserError, match=r"part-\d+\.h5: cannot be opened \(Too many open files\); .*ulimit -n"):
             [shards.read(i) for i in range(60)]
     finally:

@@ -5,7 +5,8 @@ import pytest
 
 from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.groups import FeatureGroup
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.loading.group_gains import signal_shares
 from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet

@@ -7,9 +7,10 @@ from sklearn.decomposition import PCA
 
 from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.groups import FeatureGroup
-from tpl_lightning.data.cache.reader import EmbeddingCache, EmbeddingCacheWriter
+from tpl_lightning.data.cache.reader import EmbeddingCache
+from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.loading.batch import PackedBatch
-from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor, _largest_eigenpairs
+from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
@@ -106,6 +107,28 @@ def test_components_have_a_fixed_sign_and_reading_order_hardly_matters(cache):
     np.testing.assert_allclose(again.components, fitted.components, atol=1e-5)
 
 
+def _long(path, videos, length):
+    """Write videos of slow waves in three channels out of six."""
+    rng, about = np.random.default_rng(3), {"dataset": "d", "extractor": "e", "source": "s", "phase_names": {}}
+    with EmbeddingCacheWriter(path, **about) as writer:
+        for number in range(videos):
+            waves = np.sin(np.linspace(0, 40, length)[:, None] * [1, 2, 3] + rng.uniform(0, 6, 3)) * [3, 2, 1]
+            frames = np.concatenate([waves, rng.normal(scale=0.1, size=(length, 3))], axis=1)
+            writer.append(video_id=f"v{number}", action="x", split="train", embeddings=frames)
+    return VideoSet(EmbeddingCache(path))
+
+
+def test_a_large_set_is_fitted_on_videos_evenly_spread(tmp_path, monkeypatch):
+    train, read, read_batch = _long(tmp_path / "long.h5", 9, 6000), [], VideoSet.read_batch
+    whole = Preprocessor.fit(train.select(np.arange(4)), DataConfig(pca=3))
+    monkeypatch.setattr(VideoSet, "read_batch", lambda self, i, *to: read.extend(i) or read_batch(self, i, *to))
+    part = Preprocessor.fit(train, DataConfig(pca=3))
+    assert read == [0, 3, 5, 8]
+    np.testing.assert_allclose(np.abs(part.components), np.eye(3, 6), atol=0.02)  # every third frame
+    assert part.scale == pytest.approx(np.sqrt((9 + 4 + 1) / 2), rel=0.01)
+    assert part.scale == pytest.approx(whole.scale, rel=0.01)
+
+
 def test_constant_embeddings_are_refused(tmp_path):
     path = tmp_path / "flat.h5"
     with EmbeddingCacheWriter(path, dataset="d", extractor="e", source="s", phase_names={}) as writer:
@@ -141,31 +164,20 @@ def test_a_batch_is_preprocessed_as_its_videos_are(cache, options, dtype):
         assert not found[length:].any()
 
 
-@pytest.mark.parametrize("count", [3, 30, 200])
-def test_the_largest_eigenpairs_of_a_matrix_of_low_rank(count):
-    factor = np.random.default_rng(1).normal(size=(300, 20))
-    factor -= factor.mean(0)  # a vector of ones is sent to 0
-    values, vectors = _largest_eigenpairs(factor @ factor.T, count)
-    expected = np.linalg.eigvalsh(factor @ factor.T)[::-1][:count]
-    np.testing.assert_allclose(values, expected, atol=1e-9 * expected[0])
-    np.testing.assert_allclose(vectors.T @ vectors, np.eye(count), atol=1e-9)
-    np.testing.assert_allclose(factor @ (factor.T @ vectors), vectors * values, atol=1e-8 * expected[0])
-
-
-def test_few_of_many_eigenpairs_are_iterated_for():
-    factor = np.random.default_rng(2).normal(size=(600, 120)) * np.arange(1, 121) ** -0.75
-    covariance = factor @ factor.T
-    before = torch.random.get_rng_state()
-    values, vectors = _largest_eigenpairs(covariance, 20)
-    assert torch.equal(before, torch.random.get_rng_state())
-    expected, axes = np.linalg.eigh(covariance)
-    np.testing.assert_allclose(values, expected[::-1][:20], rtol=1e-4)
-    np.testing.assert_allclose(vectors.T @ vectors, np.eye(20), atol=1e-5)
-    assert np.linalg.svd(axes[:, -20:].T @ vectors)[1].min() > 0.9999  # the cosine of the largest angle between them
-    again = _largest_eigenpairs(covariance, 20)
-    np.testing.assert_array_equal(vectors, again[1])
-    low_rank = factor[:, :5] @ factor[:, :5].T
-    np.testing.assert_allclose(_largest_eigenpairs(low_rank, 20)[0][5:], 0, atol=1e-4 * expected[-1])
+def test_a_few_components_of_many_channels_are_those_of_scikit_learn(tmp_path):
+    rng = np.random.default_rng(2)
+    path, mixing = tmp_path / "wide.h5", rng.normal(size=(30, 600)) * np.arange(1, 31)[:, None] ** -0.75
+    videos = [rng.normal(size=(80, 30)) @ mixing for _ in range(4)]
+    about = {"dataset": "d", "extractor": "e", "source": "s", "phase_names": {}}
+    with EmbeddingCacheWriter(path, **about, dtype="float32") as writer:
+        for number, frames in enumerate(videos):
+            writer.append(video_id=f"v{number}", action="x", split="train", embeddings=frames)
+    fitted = Preprocessor.fit(VideoSet(EmbeddingCache(path)), DataConfig(pca=20))
+    reference = PCA(20).fit(np.concatenate([frames - frames.mean(0) for frames in videos]))
+    np.testing.assert_allclose(np.abs(fitted.components @ reference.components_.T), np.eye(20), atol=1e-3)
+    assert fitted.scale == pytest.approx(
+        np.sqrt(reference.singular_values_ @ reference.singular_values_ / 320), rel=1e-4
+    )
 
 
 def _grouped(path, scales, channels, *, still=False):

@@ -13,15 +13,20 @@ from tests.signal_factory import (
     write_sleap_h5,
 )
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.datasets.signals.deeplabcut import read_deeplabcut
-from tpl_lightning.datasets.signals.keypoints import never_seen, on_the_body
-from tpl_lightning.datasets.signals.mediapipe import read_mediapipe
-from tpl_lightning.datasets.signals.registry import import_signals
-from tpl_lightning.datasets.signals.sleap import read_sleap
+from tpl_lightning.datasets.signals.keypoints import read_on_the_body
+from tpl_lightning.datasets.signals.registry import SIGNALS, import_signals
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.body import Points
 
 LENGTHS = {"one": 12, "two": 15}
+
+
+def read(layout, root, *, gaps="refuse"):
+    return SIGNALS[layout].read(root, None, gaps=gaps, fps=25)
+
+
+def on_the_body(points, path, *, gaps="refuse"):
+    return read_on_the_body(path, gaps, read=lambda path: points, least=0.5)
 
 
 def expected(length):
@@ -33,14 +38,14 @@ def expected(length):
 def check(recordings, *, names=("one", "two"), axes=2):
     assert [(r.video_id, r.action) for r in recordings] == [(name, "reach") for name in names]
     for recording, length in zip(recordings, LENGTHS.values(), strict=True):
-        values = recording.values.reshape(length, 4, axes)[..., :2].reshape(length, -1)
+        values = recording.table.values.reshape(length, 4, axes)[..., :2].reshape(length, -1)
         np.testing.assert_allclose(values, expected(length), atol=1e-4)
 
 
 def test_place_and_size_of_the_body_do_not_count(tmp_path):
     def values(**options):
         points = body(20, 0.3, **options)
-        return on_the_body(Points(PARTS, points, np.ones((20, 4))), tmp_path, least=0.5, gaps="refuse")
+        return on_the_body(Points(PARTS, points, np.ones((20, 4))), tmp_path).values
 
     np.testing.assert_allclose(values(), values(place=(10, 900), size=7.0), atol=1e-9)
 
@@ -48,20 +53,21 @@ def test_place_and_size_of_the_body_do_not_count(tmp_path):
 def test_doubtful_points_are_gaps_and_unseen_ones_lie_at_the_centre(tmp_path):
     points, sure = body(21, 0.0), np.ones((21, 4))
     points[:, 1, 1] = points[:, 0, 1] + 3 * np.arange(21)  # rises evenly, so that interpolation is exact
-    truth = on_the_body(Points(PARTS, points, sure), tmp_path, least=0.5, gaps="refuse")
+    truth = on_the_body(Points(PARTS, points, sure), tmp_path)
+    assert not truth.doubt
     wild = points.copy()
     wild[5:8, 1] = -999
     sure[5:8, 1] = 0.1
     found = Points(PARTS, wild, sure)
-    np.testing.assert_allclose(on_the_body(found, tmp_path, least=0.5, gaps="interpolate"), truth, atol=1e-9)
+    np.testing.assert_allclose(on_the_body(found, tmp_path, gaps="interpolate").values, truth.values, atol=1e-9)
     with pytest.raises(UserError, match="gaps, most in column 'left hand'"):
-        on_the_body(found, tmp_path, least=0.5, gaps="refuse")
+        on_the_body(found, tmp_path)
     sure[:, 3] = 0.0
-    assert never_seen(Points(PARTS, points, sure), 0.5) == ["feet"]
-    values = on_the_body(Points(PARTS, points, sure), tmp_path, least=0.5, gaps="interpolate")
-    assert not values[:, 6:].any()
+    table = on_the_body(Points(PARTS, points, sure), tmp_path, gaps="interpolate")
+    assert table.doubt == "points that are never seen, and count as lying at the centre (feet)"
+    assert not table.values[:, 6:].any()
     with pytest.raises(UserError, match=r"no point has a confidence of 0.5"):
-        on_the_body(Points(PARTS, points, np.zeros((21, 4))), tmp_path, least=0.5, gaps="interpolate")
+        on_the_body(Points(PARTS, points, np.zeros((21, 4))), tmp_path, gaps="interpolate")
 
 
 @pytest.mark.parametrize("kind", ["csv", "h5", "h5 by position", "both", "animals"])
@@ -83,9 +89,11 @@ def test_deeplabcut(tmp_path, kind):
 
             with h5py.File(stem.with_suffix(".h5"), "a") as file:
                 del file["df_with_missing"].attrs["non_index_axes"]
-    recordings = read_deeplabcut(tmp_path, None, gaps="interpolate", fps=25)
+    recordings = read("deeplabcut", tmp_path, gaps="interpolate")
     check(recordings)
-    assert recordings[0].columns[:2] == (("point 1.x", "point 1.y") if "position" in kind else ("head.x", "head.y"))
+    assert recordings[0].table.columns[:2] == (
+        ("point 1.x", "point 1.y") if "position" in kind else ("head.x", "head.y")
+    )
 
 
 def test_a_pickle_in_a_file_runs_no_code(tmp_path):
@@ -104,7 +112,7 @@ def test_a_pickle_in_a_file_runs_no_code(tmp_path):
         write_deeplabcut_h5(path, with_likelihood(body(length, 0.3)))
         with h5py.File(path, "a") as file:
             file["df_with_missing"].attrs["non_index_axes"] = np.void(pickle.dumps(Evil(), 0))
-    check(read_deeplabcut(tmp_path / "set", None, gaps="interpolate", fps=25))
+    check(read("deeplabcut", tmp_path / "set", gaps="interpolate"))
     assert not (tmp_path / "made").exists()
 
 
@@ -116,9 +124,9 @@ def test_sleap_h5_takes_the_track_that_is_seen_most(tmp_path, standard):
         points[0, 4:6] = 5.0
         scores = np.where(np.isnan(points[..., 0]), 0, 0.9)
         write_sleap_h5(tmp_path / "reach" / f"{name}.analysis.h5", points, scores, standard=standard)
-    recordings = read_sleap(tmp_path, None, gaps="refuse", fps=25)
+    recordings = read("sleap", tmp_path)
     check(recordings)
-    assert recordings[0].first_row == 3
+    assert recordings[0].table.first_row == 3
 
 
 def test_sleap_csv(tmp_path):
@@ -127,9 +135,9 @@ def test_sleap_csv(tmp_path):
         rows = with_likelihood(body(length, 0.3))
         kept = [["track_0", k + 2, 0.9, *row] for k, row in enumerate(rows)]
         write_rows(tmp_path / "reach" / f"{name}.csv", [header], kept)
-    recordings = read_sleap(tmp_path, None, gaps="refuse", fps=25)
+    recordings = read("sleap", tmp_path)
     check(recordings)
-    assert recordings[0].first_row == 2
+    assert recordings[0].table.first_row == 2
 
 
 @pytest.mark.parametrize("kind", ["nose_x", "x0", "long", "h5", "flat h5"])
@@ -154,19 +162,19 @@ def test_mediapipe(tmp_path, kind):
             path.parent.mkdir(exist_ok=True)
             with h5py.File(path.with_suffix(".h5"), "w") as file:
                 file["pose_landmarks"] = rows if kind == "h5" else rows.reshape(length, -1)
-    check(read_mediapipe(tmp_path, None, gaps="refuse", fps=25), axes=3)
+    check(read("mediapipe", tmp_path), axes=3)
 
 
 def test_another_layout_is_refused_by_name(tmp_path):
     for name in ("one", "two"):
         write_rows(tmp_path / "reach" / f"{name}.csv", [["a", "b"]], [[1, 2], [3, 4], [5, 6]])
-    for reader, said in (
-        (read_deeplabcut, "scorer, bodyparts and coords"),
-        (read_sleap, "frame_idx"),
-        (read_mediapipe, "<point>_x"),
+    for layout, said in (
+        ("deeplabcut", "scorer, bodyparts and coords"),
+        ("sleap", "frame_idx"),
+        ("mediapipe", "<point>_x"),
     ):
         with pytest.raises(UserError, match=f"one.csv: .*{said}"):
-            reader(tmp_path, None, gaps="interpolate", fps=25)
+            read(layout, tmp_path)
 
 
 def test_names_labels_and_rate_in_the_cache(tmp_path):

@@ -36,7 +36,7 @@ def test_episodes_of_tasks(tmp_path, version):
 def test_names_of_channels_and_refusals(tmp_path):
     write_lerobot(tmp_path, EPISODES[:2])
     (first, _) = read_lerobot(tmp_path, gaps="refuse")
-    assert first.columns == (
+    assert first.table.columns == (
         "observation.state.a",
         "observation.state.b",
         "observation.state.c",
@@ -91,9 +91,9 @@ def test_a_camera_beside_the_signals(tmp_path, version):
     found = with_camera(plain, tmp_path, "top", Brightness(), progress=False)
     energy = np.mean([shade.var() for shade in shades])
     for recording, shade in zip(found, shades, strict=True):
-        assert recording.columns[-1] == "observation.images.top.0"
-        np.testing.assert_allclose(recording.values[:, -1] * np.sqrt(energy), shade, rtol=0.05, atol=4)
-    variance = np.mean([recording.values.var(axis=0) for recording in found], axis=0)
+        assert recording.table.columns[-1] == "observation.images.top.0"
+        np.testing.assert_allclose(recording.table.values[:, -1] * np.sqrt(energy), shade, rtol=0.05, atol=4)
+    variance = np.mean([recording.table.values.var(axis=0) for recording in found], axis=0)
     assert variance[:-1].sum() == pytest.approx(1, rel=1e-6)
     assert variance[-1] == pytest.approx(1, rel=1e-6)
     with pytest.raises(UserError, match=r"camera=side: .* there are: observation.images.top"):

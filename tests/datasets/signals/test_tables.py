@@ -9,7 +9,7 @@ from tests.signal_factory import progress, waves, write_parquet, write_rows
 from tpl_lightning.__main__ import main
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.datasets.signals.registry import import_signals
-from tpl_lightning.datasets.signals.tables import read_table_file
+from tpl_lightning.datasets.signals.tables import read_channels
 from tpl_lightning.errors import UserError
 
 
@@ -87,7 +87,7 @@ def test_gaps_are_interpolated_in_time_or_refused(tmp_path):
 def test_time_columns(tmp_path, header, cells, times):
     path = tmp_path / "a.csv"
     path.write_text(f"frame;{header};x;note\n" + "".join(f"{k};{c};{k},5;hm\n" for k, c in enumerate(cells)))
-    table = read_table_file(path)
+    table = read_channels(path, "refuse")
     assert table.columns == ("x",)
     np.testing.assert_allclose(table.values[:, 0], [0.5, 1.5, 2.5])
     shift = table.times_s[0] if header == "timestamp" else 0

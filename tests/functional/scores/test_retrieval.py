@@ -15,7 +15,7 @@ from tpl_lightning.functional.scores.retrieval import frames_on_prototype, looku
 def test_search_finds_the_nearest_row(backend, monkeypatch):
     if backend == "faiss":
         pytest.importorskip("faiss")
-    monkeypatch.setattr(retrieval, "_BLOCK", 1000)  # several blocks
+    monkeypatch.setattr(retrieval, "BLOCK", 1000)  # several blocks
     generator = torch.Generator().manual_seed(0)
     queries, rows = (torch.randn(n, 5, generator=generator) + 30 for n in (70, 211))
     expected = [int(np.argmin([float((q - r).square().sum()) for r in rows.double()])) for q in queries.double()]

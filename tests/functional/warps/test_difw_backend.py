@@ -63,7 +63,7 @@ def test_a_wrong_build_is_refused(tmp_path):
             return points[None] * 3
 
     with pytest.raises(UserError, match="a known warp comes out"):
-        difw_backend._check_known_warp(Wrong, tmp_path / "x.so")
+        difw_backend.check_known_warp(Wrong, tmp_path / "x.so")
 
 
 def test_self_test_passes():

@@ -1,5 +1,1 @@
-"""The file format: reader, writer, shards that are read as one."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+"""The file format: its layout, the writer, and the reader of one file or of several that are read as one."""

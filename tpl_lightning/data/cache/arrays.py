@@ -3,10 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tpl_lightning.data.cache.file import CacheFile
 from tpl_lightning.data.cache.groups import FeatureGroup
+from tpl_lightning.data.cache.layout import COLUMNS
 from tpl_lightning.data.cache.reader import EmbeddingCache
 
 __all__ = ["ArrayCache"]
@@ -37,49 +40,52 @@ class ArrayCache(EmbeddingCache):
         phase_names: dict[str, list[str]] | None = None,
     ) -> None:
         """Keep the arrays, in float32."""
-        self.path, self.dataset, self.extractor = Path("embeddings"), "arrays", "arrays"
-        self.source = "arrays in memory"
         self._videos = [np.ascontiguousarray(video, dtype=np.float32) for video in videos]
-        self._frame_labels = None if labels is None else [np.asarray(own, dtype=np.int16) for own in labels]
-        self.phase_names = dict(phase_names or {})
-        count = len(self._videos)
-        self.num_channels, self.dtype = self._videos[0].shape[1], np.dtype(np.float32)
-        self.feature_groups = self._stored_groups = [FeatureGroup(self.extractor, self.num_channels)]
-        self.still_groups = {}
-        self.has_labels, self.has_progress, self.has_frame_times = labels is not None, False, False
-        self.video_id = np.array([str(i) for i in range(count)])
-        self.action, self.split = np.asarray(action, dtype=str), np.full(count, "train")
-        self.lengths = np.array([len(video) for video in self._videos], dtype=np.int64)
-        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        self.fps, self.file_bytes = np.full(count, 24.0, np.float32), np.zeros(count, np.int64)
-        self._is_finite = np.ones(count, dtype=bool)
+        known = {} if labels is None else {"labels": np.concatenate(labels).astype(np.int16)}
+        self._serve(Path("embeddings"), [_Arrays(self._videos, action, known, dict(phase_names or {}))])
 
     @property
     def files(self) -> list[Path]:
         """Return no file."""
         return []
 
-    def _rows(self, index: int) -> np.ndarray:
-        return self._videos[index]
-
-    def _read_into(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray | None, at: np.ndarray) -> None:
-        for index, first in zip(indices.tolist(), at.tolist(), strict=True):
-            part = slice(first, first + len(self._videos[index]))
-            frames[part] = self._videos[index]
-            if labels is not None:
-                labels[part] = self.labels(index)
-
-    def labels(self, index: int) -> np.ndarray:
-        """Return the phase of each frame (L_i,) int16, -1 where unlabelled."""
-        if self._frame_labels is None:
-            return np.full(self.lengths[index], -1, dtype=np.int16)
-        return self._frame_labels[index]
-
-    def extractor_state(self) -> None:
-        """Return None: nobody knows what made the arrays."""
-
-    def _hashed(self) -> str:
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that change with the actions or the embeddings, not with the labels."""
         digest = hashlib.sha256("\0".join([*self.video_id, *self.action]).encode())
         for video in self._videos:
             digest.update(video.tobytes())
         return digest.hexdigest()[:16]
+
+
+class _Arrays(CacheFile):
+    """Arrays as if a file held them."""
+
+    def __init__(
+        self,
+        videos: Sequence[np.ndarray],
+        action: Sequence[str],
+        known: dict[str, np.ndarray],
+        phase_names: dict[str, list[str]],
+    ) -> None:
+        count = len(videos)
+        self.path, self.dataset, self.extractor = Path("embeddings"), "arrays", "arrays"
+        self.source, self.phase_names = "arrays in memory", phase_names
+        self.video_id, self.action = np.array([str(i) for i in range(count)]), np.asarray(action, dtype=str)
+        self.split, self.has = np.full(count, "train"), frozenset(known)
+        self.fps, self.file_bytes = (COLUMNS[name].filled(count) for name in ("fps", "file_bytes"))
+        self.lengths = np.array([len(video) for video in videos], dtype=np.int64)
+        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        self.num_channels, self.dtype = videos[0].shape[1], np.dtype(np.float32)
+        self.feature_groups = [FeatureGroup(self.extractor, self.num_channels)]
+        self._at, self._known = dict(zip(self.offsets.tolist(), videos, strict=False)), known
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave nothing behind."""
+        return self.__dict__
+
+    def read_rows(self, out: np.ndarray, start: int) -> None:
+        """Fill ``out`` (L, C) with the video that begins at row ``start``."""
+        out[...] = self._at[start]
+
+    def extractor_state(self) -> None:
+        """Return None: nobody knows what made the arrays."""

@@ -1,1 +1,1 @@
-"""."""
+"""What a training reads: splits, preprocessing, samplers, batches, and the LightningDataModule that serves them."""

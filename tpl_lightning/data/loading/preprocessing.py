@@ -26,7 +26,6 @@ KEPT_BYTES = 2**29
 
 _READ = 24_576  # frames read to fit on; more would not move the result
 _COUNTED = 8192  # of them in the covariance, evenly spread: neighbours say much the same
-_MANY, _WIDE = 8, 512  # channels per component, and in all, from which on components are iterated for
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,8 @@ class Preprocessor:
         Raises:
             UserError: If the embeddings or a feature group do not vary, or the weights do not fit the groups.
         """
+        from scipy.linalg import eigh  # slow to import
+
         channels = train.num_channels
         mean, second, square, frames = np.zeros(channels), np.zeros((channels, channels)), np.zeros(channels), 0
         total = int(train.lengths.sum())
@@ -101,8 +102,8 @@ class Preprocessor:
         variance = float(np.trace(covariance))
         if data.pca is not None:
             kept = min(data.pca, channels, frames)
-            variances, vectors = _largest_eigenpairs(covariance, kept)
-            components = vectors.T
+            variances, vectors = eigh(covariance, subset_by_index=[channels - kept, channels - 1])
+            components = vectors.T[::-1]
             # The sign of an eigenvector is free; fixed here, so that machines agree.
             largest = np.abs(components).argmax(axis=1)
             components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
@@ -157,24 +158,6 @@ class Preprocessor:
             components=None if components is None else components.cpu().numpy(),
             scale=state["scale"],
         )
-
-
-def _largest_eigenpairs(covariance: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the largest eigenvalues (count,), falling, and their vectors (C, count).
-
-    Of a few among many, by subspace iteration (Halko et al. 2011): with as many vectors again and seven products, the
-    last of 64 of image embeddings is off by an angle of .001; in a third of the time.
-    """
-    size = len(covariance)
-    if size < max(_MANY * count, _WIDE):
-        from scipy.linalg import eigh
-
-        variances, vectors = eigh(covariance, subset_by_index=[size - count, size - 1], overwrite_a=True)
-        return variances[::-1], vectors[:, ::-1]
-    with torch.random.fork_rng(devices=[]):  # the iteration starts at random: always at the same place
-        torch.default_generator.manual_seed(0)  # of the CPU alone
-        found, variance, _ = torch.svd_lowrank(torch.from_numpy(covariance).float(), q=2 * count, niter=3)
-    return variance[:count].double().numpy(), found[:, :count].double().numpy()
 
 
 class BatchPreprocessor(nn.Module):

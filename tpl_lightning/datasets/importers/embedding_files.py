@@ -1,7 +1,6 @@
 """Embeddings that someone else has computed: one .npy, .npz or .pt file per video, and a CSV list of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,10 @@ import numpy as np
 from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.features import Clip, annotate, choose_splits, read_list
-from tpl_lightning.labels import read_annotations, read_fps
+from tpl_lightning.labels import TableRow, numbered_phases, read_annotations, read_fps
 from tpl_lightning.video import VideoClock
 
 __all__ = ["import_embeddings"]
-
-
-@dataclass(frozen=True)
-class _Video:
-    embeddings: np.ndarray
-    labels: np.ndarray | None
 
 
 def import_embeddings(
@@ -51,43 +44,35 @@ def import_embeddings(
     """
     listed = Path(listed)
     rows = read_list(listed)
-    clips = [
-        Clip(row.get("video_id", Path(row["path"]).stem), row["action"], row.get("split", ""), Path(row["path"]))
-        for row in rows
-    ]
     rates = [read_fps(row.get("fps", "24"), listed, row.line) for row in rows]
-    clips = choose_splits(clips)
-    names: dict[str, list[str]] = {}
-    if annotations is not None:
-        clips, names = annotate(clips, read_annotations(annotations))
+    clips = choose_splits([_clip(row) for row in rows])
     videos = [_read(clip.path, row.get("labels"), listed.parent) for clip, row in zip(clips, rows, strict=True)]
-    for clip, video in zip(clips, videos, strict=True):
-        if video.labels is not None and annotations is None:
-            known = len(names.get(clip.action, ()))
-            count = max(known, int(video.labels.max()) + 1)
-            names[clip.action] = [f"phase {number + 1}" for number in range(count)]
+    if annotations is None:
+        labelled = zip(clips, (labels for _, labels in videos), strict=True)
+        names = numbered_phases((clip.action, int(own.max()) + 1) for clip, own in labelled if own is not None)
+    else:
+        clips, names = annotate(clips, read_annotations(annotations))
     source = f"embeddings: {len(clips)} files of {listed.name}"
     with EmbeddingCacheWriter(
         out, dataset=dataset, extractor=extractor, source=source, phase_names=names, dtype=dtype
     ) as writer:
-        for clip, video, fps in zip(clips, videos, rates, strict=True):
-            labels = video.labels
+        for clip, (embeddings, labels), fps in zip(clips, videos, rates, strict=True):
             if clip.phases is not None:
-                labels = clip.phases.labels(VideoClock.even(len(video.embeddings), fps))
+                labels = clip.phases.labels(VideoClock.even(len(embeddings), fps))
             writer.append(
                 video_id=clip.video_id,
                 action=clip.action,
                 split=clip.split,
-                embeddings=video.embeddings[: clip.num_frames],
+                embeddings=embeddings[: clip.num_frames],
                 labels=None if labels is None else labels[: clip.num_frames],
                 fps=fps,
             )
     return Path(out)
 
 
-def _load_npz(path: Path) -> Any:
-    with np.load(path, allow_pickle=False) as content:
-        return dict(content)
+def _clip(row: TableRow) -> Clip:
+    path = Path(row["path"])
+    return Clip(row.get("video_id", path.stem), row["action"], row.get("split", ""), path)
 
 
 def _load_pt(path: Path) -> Any:
@@ -104,7 +89,7 @@ def _load_pt(path: Path) -> Any:
 
 _LOADERS: dict[str, Callable[[Path], Any]] = {
     ".npy": lambda path: np.load(path, allow_pickle=False),
-    ".npz": _load_npz,
+    ".npz": lambda path: dict(np.load(path, allow_pickle=False)),
     ".pt": _load_pt,
     ".pth": _load_pt,
     ".txt": np.loadtxt,
@@ -121,9 +106,9 @@ def _load(path: Path) -> Any:
         raise UserError(f"{path}: expected numbers that can be read, but could not ({first_line(error)}).") from error
 
 
-def _read(path: Path, labels: str | None, folder: Path) -> _Video:
-    content = _load(path)
-    own = None
+def _read(path: Path, labels: str | None, folder: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the embeddings in a file, and labels: of a file of their own, else those beside them, if any."""
+    content, own = _load(path), None
     if isinstance(content, dict):
         arrays = {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
         own = arrays.pop("labels", None)
@@ -133,8 +118,7 @@ def _read(path: Path, labels: str | None, folder: Path) -> _Video:
             )
         content = arrays.get("embeddings", next(iter(arrays.values())))
     if not isinstance(content, np.ndarray) or content.ndim != 2 or content.dtype.kind not in "fiu":
-        found = (
-            f"shape {content.shape} of {content.dtype}" if isinstance(content, np.ndarray) else type(content).__name__
-        )
+        is_array = isinstance(content, np.ndarray)
+        found = f"shape {content.shape} of {content.dtype}" if is_array else type(content).__name__
         raise UserError(f"{path}: expected embeddings of shape (frames, channels), but found {found}.")
-    return _Video(content, own if labels is None else np.asarray(_load(folder / labels)))
+    return content, own if labels is None else np.asarray(_load(folder / labels))

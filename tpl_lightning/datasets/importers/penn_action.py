@@ -5,22 +5,20 @@ handed out as one .npy of phase indices per sequence, or as TFRecords; with them
 in that paper and its followers.
 """
 
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from tpl_lightning.datasets.importers.splits import SPLIT_NAMES, split_of_name, without_val
+from tpl_lightning.datasets.importers.tcc import read_sequences, split_of_name, without_val
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip
-from tpl_lightning.files import iter_records
-from tpl_lightning.labels import PhaseSpans, spans_of_labels
+from tpl_lightning.labels import PhaseSpans, numbered_phases, spans_of_labels
 
 __all__ = ["read_penn_action"]
 
-_IMAGE_FPS = 30.0
-"""The data set does not state a rate."""
+_IMAGE_FPS = 30.0  # the data set does not state a rate
+_SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 def read_penn_action(root: Path, annotations: Path | None = None) -> tuple[list[Clip], dict[str, list[str]]]:
@@ -48,13 +46,11 @@ def read_penn_action(root: Path, annotations: Path | None = None) -> tuple[list[
     clips = [_clip(folder, root / "labels" / f"{folder.name}.mat") for folder in folders]
     if not clips:
         raise UserError(f"{annotations}: expected phases of sequences in {root / 'frames'}, but found none of them.")
-    counts: dict[str, int] = defaultdict(int)
     for index, clip in enumerate(clips):
         if clip.video_id in phases:
             split, spans = phases[clip.video_id]
             clips[index] = replace(clip, split=split or clip.split, phases=spans)
-            counts[clip.action] = max([counts[clip.action], *(1 + span[2] for span in spans.spans)])
-    names = {action: [f"phase {number + 1}" for number in range(count)] for action, count in counts.items()}
+    names = numbered_phases((clip.action, clip.phases.num_phases) for clip in clips if clip.phases is not None)
     return without_val(clips), names
 
 
@@ -78,16 +74,12 @@ def _read_phases(folder: Path) -> dict[str, tuple[str, PhaseSpans]]:
     phases: dict[str, tuple[str, PhaseSpans]] = {}
     for path in sorted(folder.rglob("*.npy")):
         inside = {part.lower() for part in path.relative_to(folder).parts}
-        split = next((SPLIT_NAMES[part] for part in inside if part in SPLIT_NAMES), "")
+        split = next((_SPLITS[part] for part in inside if part in _SPLITS), "")
         phases[path.stem[:4]] = (split, _spans(_load(path), path))
     for path in sorted(folder.rglob("*.tfrecord*")):
-        for record in iter_records(path):
-            name = record.context.get("name")
-            labels = record.steps.get("frame_labels")
-            if not isinstance(name, list) or not labels:
-                raise UserError(f"{path}: expected `name` and `frame_labels` in each record, but found others.")
-            numbers = np.array([int(step[0]) for step in labels])
-            phases[name[0].decode()[:4]] = (split_of_name(path.name), _spans(numbers, path))
+        for name, labels, _ in read_sequences(path, needs="frame_labels"):
+            assert labels is not None
+            phases[name[:4]] = (split_of_name(path.name), _spans(labels, path))
     if not phases:
         raise UserError(
             f"{folder}: expected phases <split>/<action>/NNNN*.npy or *.tfrecord, but found none; remove the folder to "

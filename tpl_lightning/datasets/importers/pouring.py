@@ -5,14 +5,10 @@ Handed out as TFRecords with the frames as JPEG and a phase per frame (google-re
 
 from pathlib import Path
 
-import numpy as np
-
-from tpl_lightning.datasets.importers.splits import split_of_name, without_val
+from tpl_lightning.datasets.importers.tcc import read_sequences, split_of_name, without_val
 from tpl_lightning.datasets.importers.video_tree import read_video_tree
-from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip, choose_splits
-from tpl_lightning.files import iter_records
-from tpl_lightning.labels import spans_of_labels
+from tpl_lightning.labels import numbered_phases, spans_of_labels
 
 __all__ = ["read_pouring"]
 
@@ -40,31 +36,14 @@ def read_pouring(root: Path, annotations: Path | None = None) -> tuple[list[Clip
         return read_video_tree(root, annotations)
     clips: list[Clip] = []
     names: list[str] = []
-    count = 0
     for path in files:
-        for record in iter_records(path):
-            name, labels = record.context.get("name"), record.steps.get("frame_labels")
-            if not isinstance(name, list) or not record.steps.get("video"):
-                raise UserError(
-                    f"{path}: expected `name` and `video` in the record at byte {record.offset}, "
-                    f"but found {', '.join([*record.context, *record.steps]) or 'nothing'}."
-                )
-            numbers = np.array([int(step[0]) for step in labels]) if labels else None
-            if numbers is not None:
-                count = max(count, int(numbers.max()) + 1)
+        for name, labels, record in read_sequences(path, needs="video"):
             listed = record.context.get("framelabels_string")
             names = listed[0].decode().split(",") if isinstance(listed, list) and listed else names
-            clips.append(
-                Clip(
-                    name[0].decode(),
-                    _ACTION,
-                    split_of_name(path.name),
-                    path,
-                    kind="tfrecord",
-                    offset=record.offset,
-                    phases=None if numbers is None else spans_of_labels(numbers),
-                )
-            )
-    if len(names) < count:
-        names = [f"phase {number + 1}" for number in range(count)]
-    return choose_splits(without_val(clips)), {_ACTION: names} if count else {}
+            phases = None if labels is None else spans_of_labels(labels)
+            split = split_of_name(path.name)
+            clips.append(Clip(name, _ACTION, split, path, kind="tfrecord", offset=record.offset, phases=phases))
+    numbered = numbered_phases((_ACTION, clip.phases.num_phases) for clip in clips if clip.phases is not None)
+    if len(names) >= len(numbered.get(_ACTION, ())):
+        numbered = dict.fromkeys(numbered, names)
+    return choose_splits(without_val(clips)), numbered

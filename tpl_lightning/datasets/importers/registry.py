@@ -11,6 +11,7 @@ from tpl_lightning.datasets.importers.penn_action import read_penn_action
 from tpl_lightning.datasets.importers.pouring import read_pouring
 from tpl_lightning.datasets.importers.video_tree import read_video_tree
 from tpl_lightning.features import Clip
+from tpl_lightning.video import find_videos
 
 __all__ = ["IMPORTERS", "Importer"]
 
@@ -24,12 +25,14 @@ class Importer:
     the names of each action's phases. Raises UserError where the tree is another."""
     expected: str
     """The tree, in a line."""
-    marks: tuple[str, ...]
-    """Patterns of which a folder of this data set has at least one."""
+    mark: str = ""
+    """Pattern of the files by which a folder of this data set is told; empty: by videos."""
 
     def is_at(self, root: Path) -> bool:
         """Tell whether a folder looks like this data set."""
-        return root.is_dir() and any(next(iter(root.glob(mark)), None) is not None for mark in self.marks)
+        if not root.is_dir():
+            return False
+        return any(True for _ in root.glob(self.mark)) if self.mark else bool(find_videos(root)[0])
 
 
 _VIDEOS = "<action>/<video>.mp4, and optionally annotations.json, .csv or annotations/<video>.eaf"
@@ -38,12 +41,10 @@ IMPORTERS: dict[str, Importer] = {
     "penn_action": Importer(
         read_penn_action,
         "frames/NNNN/*.jpg and labels/NNNN.mat as released, and optionally phase_labels/<split>/<action>/NNNN*.npy",
-        ("frames/*/*.jpg",),
+        "frames/*/*.jpg",
     ),
-    "pouring": Importer(
-        read_pouring, "pouring_train-*.tfrecord and pouring_val-*.tfrecord as released", ("*.tfrecord*",)
-    ),
-    "internet": Importer(read_video_tree, _VIDEOS, ("*/*.*",)),
-    "genai": Importer(read_video_tree, _VIDEOS, ("*/*.*",)),
+    "pouring": Importer(read_pouring, "pouring_train-*.tfrecord and pouring_val-*.tfrecord as released", "*.tfrecord*"),
+    "internet": Importer(read_video_tree, _VIDEOS),
+    "genai": Importer(read_video_tree, _VIDEOS),
 }
 """Importers by the name of the data set."""

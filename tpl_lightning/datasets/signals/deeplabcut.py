@@ -8,54 +8,44 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tpl_lightning.datasets.signals.keypoints import H5_ENDINGS, best_body, padded, read_keypoints, to_float
-from tpl_lightning.datasets.signals.recordings import Recording
+from tpl_lightning.datasets.signals.keypoints import floats, is_hdf5, points_of_columns
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Points
 from tpl_lightning.labels import read_cells
 
 __all__ = ["read_deeplabcut"]
 
+_AXES = {"x": "x", "y": "y", "z": "z", "likelihood": "sure"}
+_Keys = list[tuple[str, ...]]
+"""Of each column the scorer, of several animals which, the body part and the coordinate."""
 
-def read_deeplabcut(root: Path, annotations: Path | None, *, gaps: str, fps: float | None) -> list[Recording]:
-    """Read ``<root>/<action>/<video>DLC_<network>.csv`` or ``.h5``; with several animals the one that is seen most.
+
+def read_deeplabcut(path: Path) -> Points:
+    """Read ``<video>DLC_<network>.csv`` or ``.h5``; with several animals the one that is seen most.
 
     Raises:
-        UserError: If a file is of another layout.
+        UserError: If it is of another layout.
     """
-    return read_keypoints(root, annotations, _deeplabcut, least=0.6, gaps=gaps, fps=fps)
-
-
-def _deeplabcut(path: Path) -> Points:
-    keys, numbers = _deeplabcut_h5(path) if path.suffix.lower() in H5_ENDINGS else _deeplabcut_csv(path)
-    bodies = list(dict.fromkeys(key[:-2] for key in keys))  # scorer, and of several animals which
-    parts: dict[Any, list[str]] = {body: list(dict.fromkeys(k[-2] for k in keys if k[:-2] == body)) for body in bodies}
-    names = parts[bodies[0]]
-    bodies = [body for body in bodies if parts[body] == names]  # not the points that animals share
-    axes = [axis for axis in "xyz" if (*bodies[0], names[0], axis) in keys]
-    if len(axes) < 2:
+    keys, numbers = _of_h5(path) if is_hdf5(path) else _of_csv(path)
+    columns = zip(keys, numbers.T, strict=True)
+    points = points_of_columns({(key[:-2], key[-2], _AXES.get(key[-1], key[-1])): own for key, own in columns})
+    if points is None:
         raise UserError(f"{path}: expected columns x, y and likelihood of each body part, but found {keys[0]}.")
-    column = dict(zip(keys, numbers.T, strict=True))
-    certain = np.ones(len(numbers))  # files that people have labelled state none
-    places = np.array(
-        [[[column.get((*body, name, axis), certain) for axis in axes] for name in names] for body in bodies]
-    )
-    sure = np.array([[column.get((*body, name, "likelihood"), certain) for name in names] for body in bodies])
-    return Points(tuple(names), *best_body(places.transpose(0, 3, 1, 2), sure.transpose(0, 2, 1)))
+    return points
 
 
-def _deeplabcut_csv(path: Path) -> tuple[list[tuple[str, ...]], np.ndarray]:
+def _of_csv(path: Path) -> tuple[_Keys, np.ndarray]:
     rows = [cells for _, cells in read_cells(path)]
-    heads = next((i for i, cells in enumerate(rows) if cells[0].lower() == "coords"), None)
-    if heads is None or heads < 1 or rows[heads - 1][0].lower() != "bodyparts":
+    heads = next((i for i, cells in enumerate(rows) if cells[0].lower() == "coords"), 0)
+    if not heads or rows[heads - 1][0].lower() != "bodyparts":
         raise UserError(
             f"{path}: expected the header rows scorer, bodyparts and coords of DeepLabCut, but found "
             f"{', '.join(rows[0][:3]) if rows else 'nothing'}."
         )
-    first = next((i for i, cell in enumerate(rows[heads]) if i and cell.lower() in ("x", "y", "z")), 1)
-    keys = list(zip(*(row[first:] for row in rows[: heads + 1]), strict=True))
-    keys = [(*key[:-1], key[-1].lower()) for key in keys]
-    return keys, np.array([[to_float(cell) for cell in padded(row[first:], len(keys))] for row in rows[heads + 1 :]])
+    first = next((i for i, cell in enumerate(rows[heads]) if i and cell.lower() in _AXES), 1)
+    keys = [(*key[:-1], key[-1].lower()) for key in zip(*(row[first:] for row in rows[: heads + 1]), strict=True)]
+    padded = [(row[first:] + [""] * len(keys))[: len(keys)] for row in rows[heads + 1 :]]
+    return keys, np.array([floats(row) for row in padded])
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -65,7 +55,7 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} is no plain value")
 
 
-def _deeplabcut_h5(path: Path) -> tuple[list[tuple[str, ...]], np.ndarray]:
+def _of_h5(path: Path) -> tuple[_Keys, np.ndarray]:
     """Read what pandas writes with ``to_hdf(format="table")``, without pandas and PyTables."""
     with h5py.File(path, "r") as file:
         group = next((g for g in file.values() if isinstance(g, h5py.Group) and "table" in g), None)
@@ -76,23 +66,23 @@ def _deeplabcut_h5(path: Path) -> tuple[list[tuple[str, ...]], np.ndarray]:
         table = group["table"][:]
         blocks = [name for name in table.dtype.names or () if name.startswith("values_block_")]
         numbers = np.concatenate([table[name].reshape(len(table), -1) for name in blocks], axis=1).astype(np.float64)
-        stored = group.attrs.get("non_index_axes")
-    keys = _pickled_columns(stored)
-    if keys is None or len(keys) != numbers.shape[1]:  # as all versions order them
-        count, rest = divmod(numbers.shape[1], 3)
-        if rest:
-            raise UserError(
-                f"{path}: expected x, y and likelihood of each body part, but found {numbers.shape[1]} columns."
-            )
-        keys = [("", f"point {k + 1}", axis) for k in range(count) for axis in ("x", "y", "likelihood")]
-    return keys, numbers
+        keys = _pickled_keys(group.attrs.get("non_index_axes"))
+    if len(keys) == numbers.shape[1]:
+        return keys, numbers
+    count, rest = divmod(numbers.shape[1], 3)
+    if rest:
+        raise UserError(
+            f"{path}: expected x, y and likelihood of each body part, but found {numbers.shape[1]} columns."
+        )
+    # As all versions order them.
+    return [("", f"point {k + 1}", axis) for k in range(count) for axis in ("x", "y", "likelihood")], numbers
 
 
-def _pickled_columns(stored: Any) -> list[tuple[str, ...]] | None:
+def _pickled_keys(stored: Any) -> _Keys:
     content = stored.tobytes() if isinstance(stored, np.void | np.ndarray) else stored
     content = content.encode() if isinstance(content, str) else content
     try:
         axes = _PlainUnpickler(io.BytesIO(bytes(content)), encoding="latin1").load()
         return [tuple(str(part) for part in key) for key in axes[0][1]]
     except Exception:  # damaged pickles raise anything
-        return None
+        return []

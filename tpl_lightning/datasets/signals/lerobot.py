@@ -1,6 +1,7 @@
 """LeRobot data sets, v2.0, v2.1 and v3: episodes of tasks as recordings of state and action, and of a camera."""
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tpl_lightning.datasets.signals.recordings import Recording, fill_gaps, ordered
-from tpl_lightning.datasets.signals.tables import read_parquet
+from tpl_lightning.datasets.signals.recordings import Recording, Table, fill_gaps
+from tpl_lightning.datasets.signals.tables import open_parquet
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Progress
 
@@ -22,83 +23,144 @@ __all__ = ["read_lerobot", "with_camera"]
 
 @dataclass(frozen=True)
 class _Episode:
+    """An episode: its name and task, and what the metadata hold of it."""
+
     index: int
     task: str
-    data: Path
     facts: Mapping[str, Any]
-    """What the metadata hold of it."""
+
+    @property
+    def name(self) -> str:
+        return f"episode_{self.index:06d}"
 
 
-def read_lerobot(root: Path, *, gaps: str) -> list[Recording]:
+@dataclass(frozen=True)
+class _DataSet:
+    """A data set by its ``meta/info.json``."""
+
+    root: Path
+    info: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, root: Path) -> "_DataSet":
+        path = root / "meta" / "info.json"
+        if not path.is_file():
+            raise UserError(
+                f"{path}: missing; expected the folder of a LeRobot data set, which holds meta/, data/ and videos/."
+            )
+        try:
+            info = json.loads(path.read_text(encoding="utf-8"))
+            version = str(info["codebase_version"])
+            is_known = version.startswith(("v2.", "v3.")) and info["features"] and float(info["fps"]) > 0
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: expected LeRobot's codebase_version, fps and features, but got {error!r}."
+            ) from error
+        if not is_known:
+            raise UserError(f"{path}: version {version}; LeRobot's v2.0, v2.1 and v3.0 are read, convert the data set.")
+        return cls(root, info)
+
+    @property
+    def features(self) -> Mapping[str, Mapping[str, Any]]:
+        """What is known of each column and video."""
+        return self.info["features"]  # type: ignore[no-any-return]
+
+    @property
+    def fps(self) -> float:
+        """Rows and frames per second."""
+        return float(self.info["fps"])
+
+    def episodes(self) -> list[_Episode]:
+        """Return the episodes in order."""
+        meta = self.root / "meta"
+        if str(self.info["codebase_version"]).startswith("v3."):
+            files = sorted((meta / "episodes").rglob("*.parquet"))
+            if not files:
+                raise UserError(f"{meta / 'episodes'}: expected Parquet files of the episodes, but found none.")
+            lines = [facts for file in files for facts in _without_stats(open_parquet(file)).to_pylist()]
+        else:
+            path = meta / "episodes.jsonl"
+            try:
+                lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+                lines = [{**facts, "episode_index": int(facts["episode_index"])} for facts in lines]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise UserError(f"{path}: expected a line per episode, but it cannot be read ({error}).") from error
+        result = []
+        for facts in sorted(lines, key=lambda facts: int(facts["episode_index"])):
+            tasks = facts.get("tasks") or ["task"]
+            task = str(tasks[0] if isinstance(tasks, list) else tasks)
+            result.append(_Episode(int(facts["episode_index"]), task, facts))
+        return result
+
+    def file(self, template: str, episode: _Episode, *, prefix: str, key: str = "") -> Path:
+        """Return the file of an episode as the template of the data set names it."""
+        try:
+            place = str(self.info[template]).format(
+                episode_index=episode.index,
+                episode_chunk=episode.index // int(self.info.get("chunks_size") or 1000),
+                chunk_index=int(episode.facts.get(f"{prefix}/chunk_index", 0)),
+                file_index=int(episode.facts.get(f"{prefix}/file_index", 0)),
+                video_key=key,
+            )
+        except (KeyError, IndexError, ValueError) as error:
+            raise UserError(
+                f"{self.root / 'meta' / 'info.json'}: cannot make a path of {template} ({error!r})."
+            ) from error
+        if not (self.root / place).is_file():
+            raise UserError(f"{self.root / place}: missing, but the metadata name it; fetch the data set again.")
+        return self.root / place
+
+
+def _without_stats(table: Any) -> Any:
+    return table.select([name for name in table.column_names if not name.startswith("stats/")])
+
+
+def read_lerobot(
+    root: Path, annotations: Path | None = None, *, gaps: str, fps: float | None = None
+) -> list[Recording]:
     """Read the state and action columns of each episode; the action is the task, in words.
 
     Args:
         root: The data set, with ``meta/info.json``.
+        annotations: Are not looked at, as the data set names its files.
         gaps: ``interpolate`` or ``refuse``.
+        fps: Is not looked at, as the data set states it.
 
     Raises:
         UserError: If a file is missing, or of another layout or version.
     """
-    info = _info(root)
-    keys = [key for key, feature in info["features"].items() if _is_signal(key, feature)]
+    data = _DataSet.of(root)
+    keys = [key for key, feature in data.features.items() if _is_signal(key, feature)]
     if not keys:
         raise UserError(
             f"{root / 'meta' / 'info.json'}: expected observation.state or action among the features, but found "
-            f"{', '.join(info['features'])}."
+            f"{', '.join(data.features)}."
         )
     result = []
-    tables: dict[Path, dict[str, Any]] = {}
-    for episode in _episodes(root, info):
-        if episode.data not in tables:
-            tables = {episode.data: _table(episode.data, [*keys, "episode_index", "timestamp"])}
-        table = tables[episode.data]
-        rows = np.flatnonzero(np.asarray(table["episode_index"]) == episode.index)
+    path, columns = None, {}
+    for episode in data.episodes():
+        if (own := data.file("data_path", episode, prefix="data")) != path:  # v3 has many in one file
+            path, columns = own, _columns(own, [*keys, "episode_index"])
+        rows = np.flatnonzero(np.asarray(columns["episode_index"]) == episode.index)
         if len(rows) < 2:
-            raise UserError(
-                f"{episode.data}: expected at least 2 rows of episode {episode.index}, but found {len(rows)}."
-            )
-        channels, names = [], []
-        for key in keys:
-            values = np.array([table[key][row] for row in rows], dtype=np.float64).reshape(len(rows), -1)
-            channels.append(values)
-            names += _names(key, info["features"][key], values.shape[1])
-        values = fill_gaps(np.concatenate(channels, axis=1), names, episode.data, gaps=gaps)
-        name = f"episode_{episode.index:06d}"
-        fps = float(info["fps"])
-        result.append(Recording(name, episode.task, episode.data, values, tuple(names), fps=fps))
-    return _of_common_tasks(ordered(result), root)
+            raise UserError(f"{path}: expected at least 2 rows of episode {episode.index}, but found {len(rows)}.")
+        channels = [np.array([columns[key][row] for row in rows], np.float64).reshape(len(rows), -1) for key in keys]
+        widths = [own.shape[1] for own in channels]
+        names = [n for key, width in zip(keys, widths, strict=True) for n in _names(key, data.features[key], width)]
+        values = fill_gaps(np.concatenate(channels, axis=1), names, own, gaps=gaps)
+        result.append(Recording(episode.name, episode.task, own, Table(tuple(names), values), data.fps))
+    return _of_common_tasks(result, root)
 
 
 def _of_common_tasks(recordings: list[Recording], root: Path) -> list[Recording]:
     """Leave out episodes that are the only one of their task."""
     tasks = [recording.action for recording in recordings]
-    kept = [recording for recording in recordings if tasks.count(recording.action) > 1]
-    if not kept:
+    alone = [task for task in tasks if tasks.count(task) == 1]
+    if len(alone) == len(tasks):
         raise UserError(f"{root}: expected at least 2 episodes of a task, but found {len(tasks)} of as many tasks.")
-    if len(kept) < len(tasks):
-        import warnings
-
-        alone = [recording.action for recording in recordings if recording not in kept]
+    if alone:
         warnings.warn(f"{root}: left out, the only episode of its task: {', '.join(alone[:3])}", stacklevel=2)
-    return kept
-
-
-def _info(root: Path) -> dict[str, Any]:
-    path = root / "meta" / "info.json"
-    if not path.is_file():
-        raise UserError(
-            f"{path}: missing; expected the folder of a LeRobot data set, which holds meta/, data/ and videos/."
-        )
-    try:
-        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = str(info["codebase_version"])
-        if not (version.startswith(("v2.", "v3.")) and info["features"] and float(info["fps"]) > 0):
-            raise UserError(f"{path}: version {version}; LeRobot's v2.0, v2.1 and v3.0 are read, convert the data set.")
-    except UserError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: expected LeRobot's codebase_version, fps and features, but got {error!r}.") from error
-    return info
+    return [recording for recording in recordings if recording.action not in alone]
 
 
 def _is_signal(key: str, feature: Mapping[str, Any]) -> bool:
@@ -117,69 +179,12 @@ def _names(key: str, feature: Mapping[str, Any], width: int) -> list[str]:
     return [f"{key}.{name}" for name in flat]
 
 
-def _table(path: Path, columns: list[str]) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path}: missing, but the metadata name it; fetch the data set again.")
-    table = read_parquet(path)
-    missing = [name for name in columns if name not in table and name != "timestamp"]
+def _columns(path: Path, wanted: list[str]) -> dict[str, Any]:
+    table = open_parquet(path)
+    missing = [name for name in wanted if name not in table.column_names]
     if missing:
-        raise UserError(f"{path}: expected the columns {', '.join(columns)}, but {', '.join(missing)} is missing.")
-    return table
-
-
-def _episodes(root: Path, info: Mapping[str, Any]) -> Iterator[_Episode]:
-    is_v3 = str(info["codebase_version"]).startswith("v3.")
-    for facts in _facts_v3(root) if is_v3 else _json_lines(root / "meta" / "episodes.jsonl"):
-        index = int(facts["episode_index"])
-        tasks = facts.get("tasks") or ["task"]
-        path = _path(root, info, "data_path", index, facts, prefix="data")
-        yield _Episode(index, str(tasks[0] if isinstance(tasks, list) else tasks), path, facts)
-
-
-def _path(
-    root: Path,
-    info: Mapping[str, Any],
-    template: str,
-    index: int,
-    facts: Mapping[str, Any],
-    *,
-    prefix: str,
-    key: str = "",
-) -> Path:
-    """Return the file of an episode as the template of the data set names it."""
-    try:
-        place = str(info[template]).format(
-            episode_index=index,
-            episode_chunk=index // int(info.get("chunks_size") or 1000),
-            chunk_index=int(facts.get(f"{prefix}/chunk_index", 0)),
-            file_index=int(facts.get(f"{prefix}/file_index", 0)),
-            video_key=key,
-        )
-    except (KeyError, IndexError, ValueError) as error:
-        raise UserError(f"{root / 'meta' / 'info.json'}: cannot make a path of {template} ({error!r}).") from error
-    return root / place
-
-
-def _facts_v3(root: Path) -> list[dict[str, Any]]:
-    files = sorted((root / "meta" / "episodes").rglob("*.parquet"))
-    if not files:
-        raise UserError(f"{root / 'meta' / 'episodes'}: expected Parquet files of the episodes, but found none.")
-    result = []
-    for file in files:
-        table = read_parquet(file)
-        names = [name for name in table if not name.startswith("stats/")]
-        result += [dict(zip(names, row, strict=True)) for row in zip(*(table[name] for name in names), strict=True)]
-    return sorted(result, key=lambda facts: int(facts["episode_index"]))
-
-
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return sorted(
-            (json.loads(line) for line in lines if line.strip()), key=lambda facts: int(facts["episode_index"])
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: expected a line per episode, but it cannot be read ({error}).") from error
+        raise UserError(f"{path}: expected the columns {', '.join(wanted)}, but {', '.join(missing)} is missing.")
+    return table.select(wanted).to_pydict()  # type: ignore[no-any-return]
 
 
 def with_camera(
@@ -198,64 +203,54 @@ def with_camera(
     Raises:
         UserError: If there is no such camera, or a video cannot be read.
     """
-    info = _info(root)
-    cameras = [key for key, feature in info["features"].items() if feature.get("dtype") == "video"]
+    data = _DataSet.of(root)
+    cameras = [key for key, feature in data.features.items() if feature.get("dtype") == "video"]
     key = next((name for name in cameras if camera in (name, name.rpartition(".")[2])), None)
     if key is None:
         raise UserError(f"camera={camera}: {root} has no such video; there are: {', '.join(cameras) or 'none'}.")
-    wanted = {recording.video_id for recording in recordings}
-    episodes = [e for e in _episodes(root, info) if f"episode_{e.index:06d}" in wanted]
-    lengths = [len(recording.values) for recording in recordings]
-    raw = _features(root, info, key, episodes, lengths, extractor, progress=progress)
+    signals = [recording.table.values for recording in recordings]
+    wanted = {r.video_id: len(own) for r, own in zip(recordings, signals, strict=True)}
+    with Progress(f"Embedding {key}", len(recordings), enabled=progress) as bar:
+        raw = []
+        for features in _camera_features(data, key, wanted, extractor):
+            raw.append(features)
+            bar.advance(frames=len(features))
     if not extractor.is_fitted:
         extractor.fit(raw)
-    seen = [extractor.transform(features).astype(np.float64) for features in raw]
-    energy = np.mean([views.var(axis=0).sum() for views in seen])
-    energy = energy if energy > 0 else 1.0
+    views = [extractor.transform(features).astype(np.float64) for features in raw]
+    energy = np.mean([own.var(axis=0).sum() for own in views])
+    spread = np.mean([own.var(axis=0) for own in signals], axis=0)
+    signal_scale = np.sqrt(np.where(spread > 0, spread, 1.0) * max(int((spread > 0).sum()), 1))
     result = []
-    spread = np.mean([r.values.var(axis=0) for r in recordings], axis=0)
-    flat = np.where(spread > 0, spread, 1.0)
-    for recording, views in zip(recordings, seen, strict=True):
-        count = len(recording.values)
-        at = np.linspace(0, len(views) - 1, count)
-        even = np.stack([np.interp(at, np.arange(len(views)), channel) for channel in views.T], axis=1)
-        signals = recording.values / np.sqrt(flat * max(int((spread > 0).sum()), 1))
-        columns = (*recording.columns, *(f"{key}.{number}" for number in range(even.shape[1])))
-        values = np.concatenate([signals, even / np.sqrt(energy)], axis=1)
-        result.append(replace(recording, values=values, columns=columns))
+    for recording, own, seen in zip(recordings, signals, views, strict=True):
+        at = np.linspace(0, len(seen) - 1, len(own))
+        even = np.stack([np.interp(at, np.arange(len(seen)), channel) for channel in seen.T], axis=1)
+        columns = (*recording.table.columns, *(f"{key}.{number}" for number in range(even.shape[1])))
+        values = np.concatenate([own / signal_scale, even / np.sqrt(energy if energy > 0 else 1.0)], axis=1)
+        result.append(replace(recording, table=Table(columns, values)))
     return result
 
 
-def _features(
-    root: Path,
-    info: Mapping[str, Any],
-    key: str,
-    episodes: list[_Episode],
-    lengths: list[int],
-    extractor: "Extractor",
-    *,
-    progress: bool,
-) -> list[np.ndarray]:
-    """Return what the extractor makes of each episode's frames; a video of v3 holds many episodes in a row."""
+def _camera_features(
+    data: _DataSet, key: str, wanted: Mapping[str, int], extractor: "Extractor"
+) -> Iterator[np.ndarray]:
+    """Yield what the extractor makes of the frames of each episode that is wanted, of so many rows.
+
+    A video of v3 holds many episodes in a row.
+    """
     from tpl_lightning.video import VideoReader
 
-    result = []
     frames: Iterator[np.ndarray] = iter(())
     now, place = None, 0
-    with Progress(f"Embedding {key}", len(episodes), enabled=progress) as bar:
-        for episode, count in zip(episodes, lengths, strict=True):
-            path = _path(root, info, "video_path", episode.index, episode.facts, prefix=f"videos/{key}", key=key)
-            start = round(float(episode.facts.get(f"videos/{key}/from_timestamp") or 0.0) * float(info["fps"]))
-            if not path.is_file():
-                raise UserError(f"{path}: missing, but the metadata name it; fetch the data set with its videos.")
-            if path != now or start < place:
-                frames, now, place = iter(VideoReader(path, size=extractor.decode_size)), path, 0
-            for _ in islice(frames, start - place):
-                pass
-            features = extractor.features(islice(frames, count))
-            if len(features) < 2:
-                raise UserError(f"{path}: ends before the frames of episode {episode.index}.")
-            place = start + len(features)
-            result.append(features)
-            bar.advance(frames=len(features))
-    return result
+    for episode in data.episodes():
+        if episode.name not in wanted:
+            continue
+        path = data.file("video_path", episode, prefix=f"videos/{key}", key=key)
+        start = round(float(episode.facts.get(f"videos/{key}/from_timestamp") or 0.0) * data.fps)
+        if path != now or start < place:
+            frames, now, place = iter(VideoReader(path, size=extractor.decode_size)), path, 0
+        features = extractor.features(islice(frames, start - place, start - place + wanted[episode.name]))
+        if len(features) < 2:
+            raise UserError(f"{path}: ends before the frames of episode {episode.index}.")
+        place = start + len(features)
+        yield features

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tpl_lightning.datasets.importers.video_tree import find_annotations
 from tpl_lightning.datasets.signals.deeplabcut import read_deeplabcut
+from tpl_lightning.datasets.signals.keypoints import DEFAULT_FPS, KEYPOINT_ENDINGS, read_on_the_body, tracked_video
 from tpl_lightning.datasets.signals.lerobot import read_lerobot, with_camera
 from tpl_lightning.datasets.signals.mediapipe import read_mediapipe
-from tpl_lightning.datasets.signals.recordings import Recording, write_recordings
+from tpl_lightning.datasets.signals.recordings import Recording, read_folder
 from tpl_lightning.datasets.signals.sleap import read_sleap
-from tpl_lightning.datasets.signals.tables import read_recordings
+from tpl_lightning.datasets.signals.tables import TABLE_ENDINGS, read_channels
+from tpl_lightning.datasets.signals.writing import write_recordings
 from tpl_lightning.errors import UserError
+from tpl_lightning.features import Points
 
 if TYPE_CHECKING:
     from tpl_lightning.features import Extractor
@@ -32,19 +36,27 @@ class SignalLayout:
     """Whether channels have units of their own."""
 
 
-def _lerobot(root: Path, annotations: Path | None, *, gaps: str, fps: float | None) -> list[Recording]:
-    return read_lerobot(root, gaps=gaps)
+def _keypoints(read: Callable[[Path], Points], expected: str, *, least: float) -> SignalLayout:
+    own = partial(read_on_the_body, read=read, least=least)
+    files = partial(read_folder, read=own, endings=KEYPOINT_ENDINGS, name=tracked_video, default_fps=DEFAULT_FPS)
+    return SignalLayout(files, expected)
 
 
 SIGNALS: dict[str, SignalLayout] = {
     "csv": SignalLayout(
-        read_recordings, "<action>/<name>.csv or .parquet, a column per channel and one of the time", standardise=True
+        partial(read_folder, read=read_channels, endings=TABLE_ENDINGS),
+        "<action>/<name>.csv or .parquet, a column per channel and one of the time",
+        standardise=True,
     ),
-    "deeplabcut": SignalLayout(read_deeplabcut, "<action>/<video>DLC_<network>.csv or .h5 as DeepLabCut writes them"),
-    "sleap": SignalLayout(read_sleap, "<action>/<video>.analysis.h5 or .csv as SLEAP exports them"),
-    "mediapipe": SignalLayout(read_mediapipe, "<action>/<video>.csv or .h5 with x, y, z, visibility of each landmark"),
+    "deeplabcut": _keypoints(
+        read_deeplabcut, "<action>/<video>DLC_<network>.csv or .h5 as DeepLabCut writes them", least=0.6
+    ),
+    "sleap": _keypoints(read_sleap, "<action>/<video>.analysis.h5 or .csv as SLEAP exports them", least=0.2),
+    "mediapipe": _keypoints(
+        read_mediapipe, "<action>/<video>.csv or .h5 with x, y, z, visibility of each landmark", least=0.5
+    ),
     "lerobot": SignalLayout(
-        _lerobot, "meta/info.json, meta/episodes* and data/*/*.parquet of LeRobot v2.1 or v3", standardise=True
+        read_lerobot, "meta/info.json, meta/episodes* and data/*/*.parquet of LeRobot v2.1 or v3", standardise=True
     ),
 }
 """Layouts by name."""
@@ -85,26 +97,19 @@ def import_signals(
     Raises:
         UserError: If the folder holds something else.
     """
-    known = SIGNALS[layout]
+    known, name = SIGNALS[layout], layout
     if not root.is_dir():
         raise UserError(f"{root}: expected a folder of recordings ({known.expected}), but there is none.")
     if camera is not None and layout != "lerobot":
         raise UserError(f"camera={camera}: only lerobot has cameras; leave it out.")
     annotations = annotations or find_annotations(root)
     recordings = known.read(root, annotations, gaps=gaps, fps=fps)
-    name = layout
     if camera is not None and extractor is not None:
         recordings = with_camera(recordings, root, camera, extractor, progress=progress)
         name = f"{layout}+{extractor.name}"
+    source = f"{layout}: {len(recordings)} recordings of {root.name}"
+    about = {"dataset": dataset, "extractor": name, "source": source, "dtype": dtype}
+    standardise = known.standardise and camera is None
     return write_recordings(
-        recordings,
-        out,
-        dataset=dataset,
-        extractor=name,
-        source=f"{layout}: {len(recordings)} recordings of {root.name}",
-        fps=fps,
-        annotations=annotations,
-        dtype=dtype,
-        standardise=known.standardise and camera is None,
-        progress=progress,
+        recordings, out, about=about, fps=fps, annotations=annotations, standardise=standardise, progress=progress
     )

@@ -1,19 +1,17 @@
 """One CSV or Parquet file per recording: columns are channels, one of them may be the time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tpl_lightning.datasets.importers.video_tree import find_annotations
-from tpl_lightning.datasets.signals.recordings import Recording, fill_gaps, find_recordings, ordered
+from tpl_lightning.datasets.signals.recordings import Table, fill_gaps
 from tpl_lightning.errors import UserError
-from tpl_lightning.labels import column_name, read_cells, read_seconds, warn_of_names
+from tpl_lightning.labels import column_name, read_cells, read_seconds
 
-__all__ = ["TABLE_ENDINGS", "Table", "read_parquet", "read_recordings", "read_table_file"]
+__all__ = ["TABLE_ENDINGS", "open_parquet", "read_channels"]
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 
@@ -25,78 +23,37 @@ _INDEX = {"", "index", "frame", "frame_index", "frame_number", "row", "sample", 
 _GAPS = {"", "nan", "na", "n/a", "null", "none", "-", "?", "inf", "-inf"}
 
 
-@dataclass(frozen=True)
-class Table:
-    """Numbers by the names of columns; what is missing is NaN."""
-
-    columns: tuple[str, ...]
-    values: np.ndarray
-    """(T, C)."""
-    times_s: np.ndarray | None
-
-
-def read_recordings(root: Path, annotations: Path | None, *, gaps: str, fps: float | None) -> list[Recording]:
-    """Read ``<root>/<action>/<name>.csv`` (or .tsv, .txt, .parquet).
+def read_channels(path: Path, gaps: str) -> Table:
+    """Read a table of numbers; of several rows at one time the first.
 
     Args:
-        root: The folder.
-        annotations: Of phases; it is no recording.
+        path: The file.
         gaps: ``interpolate`` or ``refuse``.
-        fps: Rows per second of tables without a time column.
 
     Raises:
-        UserError: If a table cannot be read, has no times and no rate is given, or a time goes back.
+        UserError: If it holds no numbers, or text among them, or a time goes back.
     """
-    result = []
-    slow = []
-    for file in find_recordings(root, TABLE_ENDINGS, leave=[annotations, find_annotations(root)]):
-        table = read_table_file(file.path)
-        if table.times_s is None and fps is None:
-            raise UserError(
-                f"{file.path}: expected a time column (time_s, time_ms, timestamp ...), but found "
-                f"{', '.join(table.columns[:5])}; name it so, or say the rows per second with fps=NUMBER."
-            )
-        values, times = table.values, table.times_s
-        if times is not None:
-            values, times = _in_order(values, times, file.path)
-            if len(times) > 1 and np.median(np.diff(times)) >= _SLOW_S:
-                slow.append(file.video_id)
-        values = fill_gaps(values, table.columns, file.path, gaps=gaps, times_s=times)
-        result.append(Recording(file.video_id, file.action, file.path, values, table.columns, times_s=times))
-    if slow:
-        warn_of_names(root, "rows are seconds apart; call the time column time_ms if these are milliseconds", slow)
-    return ordered(result)
-
-
-def read_table_file(path: Path) -> Table:
-    """Read a table of numbers.
-
-    Raises:
-        UserError: If it holds none, or text among them.
-    """
-    columns, cells = _read_parquet_cells(path) if path.suffix.lower() == ".parquet" else _read_csv_cells(path)
-    names = [column_name(name) for name in columns]
-    clock = next((i for i, name in enumerate(names) if _unit(name) is not None), None)
-    times = None if clock is None else _times(cells[clock], _unit(names[clock]) or 1.0, path, columns[clock])
-    if times is not None and len(times):
-        # Seconds since 1970 have ten digits; thirteen, sixteen or nineteen are those of smaller units.
-        size = float(np.median(np.abs(times)))
-        times = times * next((unit for above, unit in _EPOCHS if size > above), 1.0)
-    kept: dict[str, np.ndarray] = {}
-    for i, name in enumerate(names):
-        if i == clock or name in _INDEX:
-            continue
-        numbers = cells[i] if isinstance(cells[i], np.ndarray) else _numbers(cells[i], path, columns[i])
-        if numbers is None:
-            continue  # words throughout: a note, not a channel
-        if columns[i] in kept:
-            raise UserError(f"{path}: two columns {columns[i]!r}; rename one.")
-        kept[columns[i]] = numbers
-    if not kept:
-        raise UserError(
-            f"{path}: expected columns of numbers beside the time, but found {', '.join(columns) or 'none'}."
-        )
-    return Table(tuple(kept), np.stack(list(kept.values()), axis=1), times)
+    cells = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    times, channels = None, {}
+    for title, column in cells:
+        name = column_name(title)
+        if times is None and (unit := _unit(name)) is not None:
+            times = _times(column, unit, path, title)
+        elif name not in _INDEX and (numbers := _numbers(column, path, title)) is not None:
+            if title in channels:
+                raise UserError(f"{path}: two columns {title!r}; rename one.")
+            channels[title] = numbers
+    if not channels:
+        found = ", ".join(title for title, _ in cells) or "none"
+        raise UserError(f"{path}: expected columns of numbers beside the time, but found {found}.")
+    values, doubt = np.stack(list(channels.values()), axis=1), ""
+    if times is not None:
+        kept = np.diff(times, prepend=-np.inf) > 0
+        values, times = values[kept], times[kept]
+        if len(times) > 1 and np.median(np.diff(times)) >= _SLOW_S:
+            doubt = "rows are seconds apart; call the time column time_ms if these are milliseconds"
+    filled = fill_gaps(values, list(channels), path, gaps=gaps, times_s=times)
+    return Table(tuple(channels), filled, times, doubt=doubt)
 
 
 def _unit(name: str) -> float | None:
@@ -105,90 +62,88 @@ def _unit(name: str) -> float | None:
     words = [word for word in bare.split("_") if word]
     if bare in _SECONDS:
         return 1.0
-    if len(words) > 1 and words[-1] in _UNITS and "_".join(words[:-1]) in _SECONDS:
-        return _UNITS[words[-1]]
+    if len(words) > 1 and "_".join(words[:-1]) in _SECONDS:
+        return _UNITS.get(words[-1])
     return None
 
 
-def _read_csv_cells(path: Path) -> tuple[list[str], list[Any]]:
+def _read_csv(path: Path) -> list[tuple[str, list[Any]]]:
     rows = read_cells(path)
     if not rows:
         raise UserError(f"{path}: is empty; expected a header and a row per instant.")
     first = rows[0][1]
-    has_header = any(_number(cell) is None and cell.lower() not in _GAPS for cell in first)
+    has_header = any(_number(cell) is None for cell in first)
     columns = first if has_header else [f"channel {number + 1}" for number in range(len(first))]
     body = rows[has_header:]
     for line, cells in body:
-        if len(cells) != len(columns) and any(cells[len(columns) :]):
+        if any(cells[len(columns) :]):
             raise UserError(f"{path}: line {line}: {len(cells)} cells under {len(columns)} columns; mend the line.")
-    wide = [[cells[i] if i < len(cells) else "" for _, cells in body] for i in range(len(columns))]
-    return list(columns), wide
+    return [(name, [cells[i] if i < len(cells) else "" for _, cells in body]) for i, name in enumerate(columns)]
 
 
-def _number(text: str) -> float | None:
+def _number(cell: Any) -> float | None:
+    """Return the number in a cell, NaN for a gap, seconds since 1970 for a date; None of words."""
+    if cell is None or isinstance(cell, int | float):
+        return np.nan if cell is None else float(cell)
+    if isinstance(cell, datetime):
+        return cell.timestamp()
+    text = str(cell)
     try:
         return float(text.replace(",", ".") if "." not in text else text)
     except ValueError:
-        return None
+        return np.nan if text.lower() in _GAPS else None
 
 
-def _numbers(cells: Sequence[str], path: Path, column: str) -> np.ndarray | None:
-    """Return a column's numbers, NaN for gaps; None where all of it is words.
+def _numbers(cells: Sequence[Any], path: Path, column: str) -> np.ndarray | None:
+    """Return a column's numbers, NaN for gaps; None where all of it is words, which is a note and no channel.
 
     Raises:
         UserError: If it has words among numbers.
     """
-    values = np.full(len(cells), np.nan)
-    words = []
-    for row, text in enumerate(cells):
-        number = _number(text)
-        if number is not None:
-            values[row] = number
-        elif text.lower() not in _GAPS:
-            words.append(row)
-    if words and np.isfinite(values).any():
+    found = [_number(cell) for cell in cells]
+    words = [row for row, number in enumerate(found) if number is None]
+    if not words:
+        return np.array(found, dtype=np.float64)
+    if any(number is not None and np.isfinite(number) for number in found):
         raise UserError(
             f"{path}: column {column!r}: expected numbers, but row {words[0] + 1} holds {cells[words[0]]!r}; mend or "
             "remove it."
         )
-    return None if words else values
+    return None
 
 
-def _times(cells: Any, unit: float, path: Path, column: str) -> np.ndarray:
-    if isinstance(cells, np.ndarray):
-        times = cells * unit
-    else:
-        try:
-            times = np.array([_seconds(text) for text in cells]) * unit
-        except ValueError as error:
-            raise UserError(f"{path}: column {column!r}: expected times, but {error}; mend it.") from error
+def _times(cells: Sequence[Any], unit: float, path: Path, column: str) -> np.ndarray:
+    """Return the seconds of a time column, which must be known and never go back."""
+    try:
+        times = np.array([_seconds(cell) for cell in cells], dtype=np.float64) * unit
+    except ValueError as error:
+        raise UserError(f"{path}: column {column!r}: expected times, but {error}; mend it.") from error
     if not np.isfinite(times).all():
         row = int((~np.isfinite(times)).argmax())
         raise UserError(f"{path}: column {column!r}: no time in row {row + 1}; mend or remove the row.")
-    return np.asarray(times, dtype=np.float64)
-
-
-def _seconds(text: str) -> float:
-    try:
-        return read_seconds(text)
-    except ValueError:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def _in_order(values: np.ndarray, times: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows at rising times: of several at one time the first."""
-    steps = np.diff(times)
-    if (steps < 0).any():
-        row = int((steps < 0).argmax()) + 2
+    # Seconds since 1970 have ten digits; thirteen, sixteen or nineteen are those of smaller units.
+    size = float(np.median(np.abs(times))) if len(times) else 0.0
+    times = times * next((unit for above, unit in _EPOCHS if size > above), 1.0)
+    if (back := np.flatnonzero(np.diff(times) < 0)).size:
+        row = int(back[0]) + 2
         raise UserError(
             f"{path}: the time goes back in row {row} (from {times[row - 2]:g} to {times[row - 1]:g}); sort it."
         )
-    kept = np.concatenate([[True], steps > 0]) if len(times) else np.zeros(0, bool)
-    return values[kept], times[kept]
+    return times
 
 
-def read_parquet(path: Path, columns: Sequence[str] | None = None) -> dict[str, Any]:
-    """Read a Parquet file; columns of lists become arrays of two axes, others of one.
+def _seconds(cell: Any) -> float:
+    number = None if isinstance(cell, str) else _number(cell)
+    if number is not None:
+        return number
+    try:
+        return read_seconds(str(cell))
+    except ValueError:
+        return datetime.fromisoformat(str(cell).replace("Z", "+00:00")).timestamp()
+
+
+def open_parquet(path: Path) -> Any:
+    """Read a Parquet file: a PyArrow table.
 
     Raises:
         UserError: If PyArrow is missing, or the file cannot be read.
@@ -198,31 +153,22 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> dict[str, 
     except ImportError as error:
         raise UserError(f'{path}: PyArrow is needed to read Parquet: pip install "tpl_lightning[signals]".') from error
     try:
-        table = parquet.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+        return parquet.read_table(path, partitioning=None)
     except (ArrowException, OSError, ValueError) as error:
         first = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"{path}: expected a Parquet file, but it cannot be read ({first}).") from error
-    return {name: table.column(name).to_pylist() for name in table.column_names}
 
 
-def _read_parquet_cells(path: Path) -> tuple[list[str], list[Any]]:
-    names: list[str] = []
-    cells: list[Any] = []
-    for name, values in read_parquet(path).items():
-        kinds = {type(value) for value in values if value is not None}
-        if kinds <= {int, float, bool} and kinds:
-            names, cells = [*names, name], [*cells, np.array([np.nan if v is None else float(v) for v in values])]
-        elif kinds == {list}:
-            lists = [value for value in values if value is not None]
-            width = len(lists[0])
-            if any(len(value) != width for value in lists):
-                raise UserError(f"{path}: column {name!r}: lists of several lengths; expected one length.")
-            blank = [np.nan] * width
-            rows = np.array([blank if v is None else v for v in values], dtype=np.float64)
-            names += [f"{name}.{number}" for number in range(width)]
-            cells += list(rows.T)
-        elif kinds and all(hasattr(value, "timestamp") for value in values if value is not None):
-            names, cells = [*names, name], [*cells, np.array([np.nan if v is None else v.timestamp() for v in values])]
-        else:
-            names, cells = [*names, name], [*cells, ["" if v is None else str(v) for v in values]]
-    return names, cells
+def _read_parquet(path: Path) -> list[tuple[str, list[Any]]]:
+    """Return the cells of each column; a column of lists is one for each of their places."""
+    result: list[tuple[str, list[Any]]] = []
+    for name, cells in open_parquet(path).to_pydict().items():
+        widths = {len(cell) for cell in cells if isinstance(cell, list)}
+        if not widths:
+            result.append((name, cells))
+            continue
+        if len(widths) > 1:
+            raise UserError(f"{path}: column {name!r}: lists of several lengths; expected one length.")
+        for place in range(widths.pop()):
+            result.append((f"{name}.{place}", [None if cell is None else cell[place] for cell in cells]))
+    return result

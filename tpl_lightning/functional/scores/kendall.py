@@ -27,7 +27,7 @@ __all__ = [
 Distance = Literal["l2", "sqeuclidean", "cosine"]
 TauVariant = Literal["a", "b"]
 
-_BLOCK = 2**24  # distances, or matches, held at once (64 MB in float32); bounds the memory, changes no figure
+BLOCK = 2**24  # distances, or matches, held at once (64 MB in float32); bounds the memory, changes no figure
 
 
 def order_counts(index: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,8 +127,8 @@ def nearest_frames(embeddings: Tensor, lengths: Tensor, first: int, last: int, *
 
 
 def _blocks(rows: int, width: int) -> Iterator[slice]:
-    """Yield the rows of a table in blocks of at most ``_BLOCK`` values: the one bound of the memory."""
-    step = max(_BLOCK // max(width, 1), 1)
+    """Yield the rows of a table in blocks of at most ``BLOCK`` values: the one bound of the memory."""
+    step = max(BLOCK // max(width, 1), 1)
     return (slice(first, min(first + step, rows)) for first in range(0, max(rows, 1), step))
 
 

@@ -1,4 +1,4 @@
-"""Scores by phase labels: labels of the prototype [8], cycle-back consistency, key-event spread.
+"""Scores by phase labels: labels of the prototype [8] and cycle-back consistency.
 
 Every score is split into sums over videos (histograms, moments) and a closing formula over those sums. The sums
 of two sets of videos add up, so batches and processes can be joined exactly, whatever the number of videos in each.
@@ -14,14 +14,12 @@ from tpl_lightning.shapes import Float, Int
 __all__ = [
     "agreement_sum",
     "cycle_back_consistency",
-    "key_event_moments",
-    "key_event_spread",
-    "key_events",
+    "histogram",
     "label_shares",
+    "labelled_frames",
     "prototype_index",
     "prototype_labels",
     "prototype_votes",
-    "spread_from_moments",
 ]
 
 
@@ -32,12 +30,12 @@ def _nearest_index(times: Tensor, lengths: Tensor) -> Tensor:
     return index.clamp(min=0).minimum(last)
 
 
-def _labelled(labels: Tensor, lengths: Tensor) -> Tensor:
+def labelled_frames(labels: Tensor, lengths: Tensor) -> Tensor:
     """Return which frames exist and have a label, (B, T) bool."""
     return length_mask(lengths, labels.shape[1]) & (labels >= 0)
 
 
-def _histogram(index: Tensor, weights: Tensor, shape: tuple[int, ...]) -> Tensor:
+def histogram(index: Tensor, weights: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Add up ``weights`` by flat ``index``; a weight of 0 may stand at any valid index."""
     flat = torch.zeros(shape, dtype=weights.dtype, device=weights.device).flatten()
     return flat.index_add_(0, index.flatten(), weights.flatten()).view(shape)
@@ -108,7 +106,7 @@ def prototype_votes(
     votes = length_mask(prototype_length, points) & within_ends(source) & (label >= 0)
     point = torch.arange(points, device=labels.device)
     index = (action.unsqueeze(1) * max_length + point) * num_phases + label
-    return _histogram(index.where(votes, 0), votes.long(), (num_actions, max_length, num_phases))
+    return histogram(index.where(votes, 0), votes.long(), (num_actions, max_length, num_phases))
 
 
 def prototype_labels(votes: Int[Tensor, "A P K"]) -> Int[Tensor, "A P"]:
@@ -160,7 +158,7 @@ def cycle_back_consistency(
         >>> cycle_back_consistency(line, labels, one, action, one, torch.tensor([[0, 1, 1, 1]])).tolist()
         [0.75]
     """
-    labelled = _labelled(labels, lengths)
+    labelled = labelled_frames(labels, lengths)
     transferred = prototype_labels[action.unsqueeze(1), prototype_index(position, prototype_length)]
     right = (transferred == labels) & labelled & within_ends(position)
     return right.sum(1).double() / labelled.sum(1)
@@ -204,12 +202,12 @@ def label_shares(
         >>> shares.tolist(), videos.tolist()
         ([[[0.25, 0.0], [0.25, 0.0], [0.0, 0.25], [0.0, 0.25]]], [1])
     """
-    labelled = _labelled(labels, lengths)
+    labelled = labelled_frames(labels, lengths)
     frames = labelled.sum(1)
     index = (action.unsqueeze(1) * max_length + prototype_index(position, prototype_length)) * num_phases + labels
     weights = (labelled & within_ends(position)).double() / frames.clamp(min=1).unsqueeze(1)
-    shares = _histogram(index.where(labelled, 0), weights, (num_actions, max_length, num_phases))
-    return shares, _histogram(action, (frames > 0).long(), (num_actions,))
+    shares = histogram(index.where(labelled, 0), weights, (num_actions, max_length, num_phases))
+    return shares, histogram(action, (frames > 0).long(), (num_actions,))
 
 
 def agreement_sum(shares: Float[Tensor, "A P K"], prototype_labels: Int[Tensor, "A P"]) -> Float[Tensor, "A"]:
@@ -229,114 +227,3 @@ def agreement_sum(shares: Float[Tensor, "A P K"], prototype_labels: Int[Tensor, 
     """
     share = shares.gather(-1, prototype_labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     return share.where(prototype_labels >= 0, 0.0).sum(-1)
-
-
-def key_events(position: Tensor, labels: Tensor, lengths: Tensor, *, num_phases: int) -> tuple[Tensor, Tensor]:
-    """Find when each phase begins: the prototype time of the first frame with that label.
-
-    Phase 0 begins with the video and is no event, nor is a phase whose first frame faces no prototype point.
-
-    Args:
-        position: (B, T) prototype time of each frame; below 0 or above 1 where it faces no point.
-        labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
-        lengths: (B,) frames of each video.
-        num_phases: K.
-
-    Returns:
-        prototype times (B, K) float64, and (B, K) bool: whether the video has this event. Times without an event
-        are 0.
-    """
-    size = labels.shape[1]
-    labelled = _labelled(labels, lengths)
-    frame = torch.arange(size, device=labels.device).where(labelled, size)
-    first = torch.full((len(labels), num_phases), size, device=labels.device)
-    first = first.scatter_reduce(1, labels.where(labelled, 0), frame, "amin")
-    happens = (first < size) & (torch.arange(num_phases, device=labels.device) > 0)
-    times = position.double().gather(1, first.clamp(max=size - 1))
-    happens &= within_ends(times)
-    return times.where(happens, 0.0), happens
-
-
-def key_event_moments(
-    position: Float[Tensor, "B T"],
-    labels: Int[Tensor, "B T"],
-    lengths: Int[Tensor, "B"],
-    action: Int[Tensor, "B"],
-    *,
-    num_actions: int,
-    num_phases: int,
-) -> tuple[
-    Int[Tensor, "{num_actions} {num_phases}"],
-    Float[Tensor, "{num_actions} {num_phases}"],
-    Float[Tensor, "{num_actions} {num_phases}"],
-]:
-    """Return number, sum and sum of squares of the event times of each action and phase.
-
-    Args:
-        position: (B, T) prototype time of each frame.
-        labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
-        lengths: (B,) frames of each video.
-        action: (B,) index of each video's action in [0, num_actions).
-        num_actions: A.
-        num_phases: K.
-
-    Returns:
-        count (A, K) int64, sum (A, K) float64, sum of squares (A, K) float64.
-
-    Example:
-        >>> one, line = torch.tensor([4]), torch.tensor([[0.0, 1 / 3, 2 / 3, 1.0]])
-        >>> labels, action = torch.tensor([[0, 0, 1, 1]]), torch.tensor([0])
-        >>> count, total, squares = key_event_moments(line, labels, one, action, num_actions=1, num_phases=2)
-        >>> count.tolist(), total.round(decimals=3).tolist()  # phase 1 begins at 2/3
-        ([[0, 1]], [[0.0, 0.667]])
-    """
-    times, happens = key_events(position, labels, lengths, num_phases=num_phases)
-    index = action.unsqueeze(1) * num_phases + torch.arange(num_phases, device=labels.device)
-    shape = (num_actions, num_phases)
-    return _histogram(index, happens.long(), shape), _histogram(index, times, shape), _histogram(index, times**2, shape)
-
-
-def spread_from_moments(
-    count: Int[Tensor, "A K"], total: Float[Tensor, "A K"], squares: Float[Tensor, "A K"]
-) -> Float[Tensor, "A K"]:
-    """Return the population standard deviation (ddof 0) from :func:`key_event_moments`.
-
-    Args:
-        count: (A, K) number of videos with the event.
-        total: (A, K) sum of their times.
-        squares: (A, K) sum of the squares.
-
-    Returns:
-        (A, K) float64; NaN where fewer than two videos have the event.
-
-    Example:
-        >>> spread_from_moments(torch.tensor([[2]]), torch.tensor([[1.0]]), torch.tensor([[0.58]]))
-        tensor([[0.2000]])
-    """
-    mean = total / count
-    # Rounding can push the variance of equal times below 0 (by 1e-16, so a spread below 1e-8 is noise).
-    deviation = (squares / count - mean**2).clamp(min=0.0).sqrt()
-    return deviation.where(count >= 2, torch.nan)
-
-
-def key_event_spread(
-    position: Tensor, labels: Tensor, lengths: Tensor, action: Tensor, *, num_actions: int, num_phases: int
-) -> Tensor:
-    """Return how far apart on the prototype timeline equal key events fall; lower is better.
-
-    The population standard deviation over the videos of the prototype time at which phase k >= 1 begins, averaged
-    over all (action, k) that at least two videos have.
-
-    Args:
-        position: (B, T) prototype time of each frame.
-        labels: (B, T) phase of each frame in [0, num_phases), -1 unlabelled.
-        lengths: (B,) frames of each video.
-        action: (B,) index of each video's action in [0, num_actions).
-        num_actions: A.
-        num_phases: K.
-
-    Returns:
-        Scalar float64 in [0, 1/2]; NaN where no event is shared by two videos.
-    """
-    moments = key_event_moments(position, labels, lengths, action, num_actions=num_actions, num_phases=num_phases)
-    return spread_from_moments(*moments).nanmean()

@@ -19,7 +19,7 @@ __all__ = ["SearchBackend", "frames_on_prototype", "lookup_matches", "nearest_ro
 
 SearchBackend = Literal["auto", "faiss", "torch"]
 
-_BLOCK = 2**22  # distances held at once (16 MB in float32); bounds the memory, changes no figure
+BLOCK = 2**22  # distances held at once (16 MB in float32); bounds the memory, changes no figure
 
 
 def nearest_rows(
@@ -55,7 +55,7 @@ def nearest_rows(
         index.add(rows.contiguous().numpy())
         return torch.from_numpy(index.search(queries.contiguous().numpy(), 1)[1][:, 0])
     offset = rows.square().sum(1) / 2  # |x - y|^2 / 2 without |x|^2
-    blocks = queries.split(max(1, _BLOCK // len(rows)))
+    blocks = queries.split(max(1, BLOCK // len(rows)))
     return torch.cat([torch.addmm(offset, block, rows.T, alpha=-1).argmin(1) for block in blocks])
 
 

@@ -99,11 +99,11 @@ def load_difw() -> ModuleType:
         raise UserError(
             f"{target}: cannot be loaded ({error}); delete it to have it built anew, or {_WAY_OUT}."
         ) from error
-    _check_known_warp(module, target)
+    check_known_warp(module, target)
     return module
 
 
-def _check_known_warp(module: ModuleType, target: Path) -> None:
+def check_known_warp(module: ModuleType, target: Path) -> None:
     """With 2 cells and v(1/2) = -1/4 a point x <= 1/2 moves to x e^(-1/2); the ends stay."""
     points = torch.tensor([0.0, 0.1, 0.25, 0.5, 1.0])
     expected = points * torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]) * torch.exp(torch.tensor(-0.5))
