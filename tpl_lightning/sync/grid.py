@@ -68,13 +68,7 @@ def draw_cell(
     """Draw a picture into its cell, and below it a bar and its time."""
     x, below = corner[0], corner[1] + layout.cell_height
     top = below - (layout.cell_height + picture.shape[0]) // 2
-    paste(
-        canvas,
-        picture,
-        x + layout.cell_width // 2,
-        below - (layout.cell_height + picture.shape[0]) // 2,
-        align="middle",
-    )
+    paste(canvas, picture, x + layout.cell_width // 2, top, align="middle")
     canvas[below : below + BAR, x : x + layout.cell_width] = color
     if layout.cell_width >= 90:
         paste(canvas, text(f"{seconds:.2f} s", 12, MUTED), x + layout.cell_width, below + BAR + 4, align="right")
