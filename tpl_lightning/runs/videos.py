@@ -2,6 +2,7 @@
 
 import glob
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -104,6 +105,26 @@ class Run:
         return recognition.ActionModel(
             self.videos_of(rows), [self.alignment.source(row) for row in rows.tolist()], self.config.data
         )
+
+    def recognise(self, names: Sequence[str | Path], embeddings: Sequence[np.ndarray]) -> list[str]:
+        """Return the action that each of some videos shows, and say it; empty where it is none of the run's.
+
+        Args:
+            names: Of the videos.
+            embeddings: (L_i, C) of each.
+        """
+        verdicts = self.action_model.verdicts(self.action_model.errors(embeddings)) if embeddings else []
+        for name, verdict in zip(names, verdicts, strict=True):
+            print(f"note: {name}: {verdict.words()}", file=sys.stderr)
+        return [verdict.action or "" for verdict in verdicts]
+
+    def refuse_none(self, actions: Sequence[str]) -> None:
+        """Raise UserError if none of some videos shows an action of the run: all are empty."""
+        if not any(actions):
+            raise UserError(
+                f"none of the {len(actions)} videos shows an action of the run {self.folder} "
+                f"({', '.join(self.actions)}); name their action (action=NAME) if they do."
+            )
 
     def videos_of(self, rows: np.ndarray) -> VideoSet:
         """Return videos of the run, as its cache has them, by their rows in the alignment."""
