@@ -79,7 +79,14 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"{name}: unknown command{near_miss(name, COMMANDS)}; there are: {', '.join(COMMANDS)}.")
     # Imported here, so that help and a typo are answered without loading torch.
-    code: int = import_module(f"tpl_lightning.commands.{name}").main(rest)
+    module = import_module(f"tpl_lightning.commands.{name}")
+    given = [argument for argument in rest if argument not in ("-h", "--help")]
+    if given != rest:
+        from tpl_lightning.commands.options import command_help
+
+        print(command_help(name, module, given).rstrip())
+        return 0
+    code: int = module.main(rest)
     return code
 
 

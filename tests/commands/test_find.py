@@ -97,7 +97,8 @@ def test_test_names_videos_of_unknown_actions(made, tmp_path, capsys):
     assert (other.alignment.video_id.tolist(), other.alignment.action.tolist()) == (["u_0"], ["c"])
     only = write_cache(tmp_path / "none.h5", videos[1:])
     assert main([*arguments, f"data.cache={only}"]) == 2
-    assert "none of the 1 videos shows an action of the run (a, b, c)" in capsys.readouterr().err
+    assert "none of the 1 videos shows an action of the run" in (said := capsys.readouterr().err)
+    assert "(a, b, c); name their action" in said
 
 
 def test_test_asks_for_all_with_action_auto(made, tmp_path):

@@ -9,6 +9,7 @@ from PIL import Image
 from tests.run_factory import inverse_warp, make_run, read_code, warp
 from tpl_lightning.__main__ import main
 from tpl_lightning.files.outputs import MANIFEST
+from tpl_lightning.sync.layout import Layout
 
 pytest.importorskip("av")
 
@@ -41,7 +42,7 @@ def test_sheet_and_table_show_the_matching_frames(run, tmp_path, instant):
         assert float(row["time_s"]) == pytest.approx(int(row["frame"]) / 24, abs=1e-3)
     sheet = np.asarray(Image.open(out))
     # Cells of 160 x 80 below the header; the query comes first.
-    corners = [(24, 84), (24 + 174, 84), (24, 84 + 126), (24 + 174, 84 + 126)]
+    corners = [Layout(2, 2, 1, 160, 80).cell(0, index) for index in range(4)]
     shown = [read_code(sheet[y : y + 80, x : x + 160]) for x, y in corners]
     assert shown == [int(row["frame"]) for row in rows]
 

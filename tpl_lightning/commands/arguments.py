@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tpl_lightning.commands.options import option_lines, usage_of
 from tpl_lightning.config import field_type, near_miss, read_typed
 from tpl_lightning.errors import UserError, plain_warnings
 
@@ -55,27 +54,22 @@ def parse_options(command: str, arguments: Sequence[str], options: type[Options]
 def run_command(
     command: str,
     arguments: Sequence[str],
-    doc: str | None,
     options: type[Options],
     run: Callable[[Path, list[str], Options], int],
 ) -> int:
-    """Run a command that takes a run, or clips, and other names; or print its help.
+    """Run a command that takes a run, or clips, and other names.
 
     Options are read before anything heavy is imported.
 
     Args:
         command: Its name.
         arguments: What was typed.
-        doc: Docstring of its module, see :func:`usage_of`.
         options: Dataclass of the options, see :func:`parse_options`.
         run: Given the first name, the others in order, and the options.
 
     Raises:
         UserError: If the first name is missing, a key unknown, or a value of the wrong type.
     """
-    if set(arguments) & {"-h", "--help"}:
-        print(usage_of(doc) + option_lines(options), end="")
-        return 0
     with plain_warnings():
         names, parsed = parse_options(command, arguments, options)
         if not names:

@@ -22,13 +22,12 @@ from typing import Any
 from tpl_lightning import data, reports, runs
 from tpl_lightning.commands.bench_rows import BenchRow, bench_rows
 from tpl_lightning.commands.bench_table import COLUMNS, draw_table, markdown_table, summarise
-from tpl_lightning.commands.options import options_help, usage_of
 from tpl_lightning.commands.shared import open_data
-from tpl_lightning.config import Config, config_to_dict, differences, flattened, load_config, to_yaml
+from tpl_lightning.config import Config, config_to_dict, differences, flattened, load_config, nested, to_yaml
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.files import Outputs
 
-__all__ = ["main", "table_command", "wait"]
+__all__ = ["OPTIONS", "main", "table_command", "wait"]
 
 
 def wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, float]:
@@ -53,16 +52,11 @@ def wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, 
 
 def _row_tree(config: Config, row: BenchRow, seed: int) -> dict[str, Any]:
     """Return the whole configuration of one fit as nested dictionaries, without where it runs."""
-    from omegaconf import OmegaConf
-
     # What was given, not what its method sets beside: another method has its own.
-    base = {k: v for k, v in differences(config).items() if k not in ("bench", "run")}
-    merged = OmegaConf.merge(OmegaConf.create(base), OmegaConf.create({**row.overrides, "seed": seed}))
-    tree = OmegaConf.to_container(merged)
-    assert isinstance(tree, dict)
-    named = {str(key): value for key, value in tree.items()}
+    base = {key: value for key, value in differences(config).items() if key not in ("bench", "run")}
+    given = flattened(base) | flattened(row.overrides) | {"seed": seed}
     try:
-        whole = config_to_dict(load_config(defaults=named))
+        whole = config_to_dict(load_config(defaults=nested(given)))
     except UserError as error:
         raise UserError(f"bench.methods: {row.name}: {error}") from error
     return {key: value for key, value in whole.items() if key not in ("bench", "run")}
@@ -178,10 +172,9 @@ def run(config: Config) -> int:
     return 0
 
 
+OPTIONS = Config
+
+
 def main(arguments: list[str]) -> int:
     """Read the configuration and run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(usage_of(__doc__))
-        print(options_help([given for given in arguments if given not in ("-h", "--help")], row="bench"))
-        return 0
     return run(load_config(arguments))

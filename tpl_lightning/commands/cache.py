@@ -14,16 +14,19 @@ usage: tpl cache info PATH       what it holds: videos, frames, channels, length
        tpl cache join A.h5 B.h5 ... out=AB.h5 [missing=drop] [overwrite=true]
                                  caches of the same videos by different extractors side by side; the first gives
                                  order, splits, labels and clock; missing=drop leaves out videos that not all hold
+The options below are those of embed and import.
 """
 
 from pathlib import Path
 
 from tpl_lightning import data
 from tpl_lightning.commands import embedding, joining
-from tpl_lightning.commands.options import option_lines, usage_of
 from tpl_lightning.errors import UserError, plain_warnings
 
-__all__ = ["main"]
+__all__ = ["OPTIONS", "main"]
+
+OPTIONS = embedding.EmbedOptions
+"""Those of embed and import."""
 
 
 def _print_summary(cache: "data.EmbeddingCache") -> None:
@@ -69,16 +72,14 @@ def _print_summary(cache: "data.EmbeddingCache") -> None:
 
 def main(arguments: list[str]) -> int:
     """Show or check a cache."""
-    if not arguments or set(arguments) & {"-h", "--help"}:
-        print(f"{usage_of(__doc__)}\nembed and import, {option_lines(embedding.EmbedOptions)}", end="")
-        return 0
-    name, *rest = arguments
+    name, *rest = arguments or [""]
     makers = {"embed": embedding.embed, "import": embedding.import_data, "merge": embedding.merge, "join": joining.join}
     if name in makers:
         with plain_warnings():
             return makers[name](rest)
     if name not in ("info", "validate"):
-        raise UserError(f"tpl cache {name}: unknown; there are: info, validate, {', '.join(makers)}.")
+        what = f"{name}: unknown" if name else "expected what to do"
+        raise UserError(f"tpl cache {what}; there are: info, validate, {', '.join(makers)}; see tpl cache --help.")
     if len(rest) == 1 and not Path(rest[0]).exists():
         rest = [rest[0].removeprefix("data.").removeprefix("cache=")]
     if len(rest) != 1:

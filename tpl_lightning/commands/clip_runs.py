@@ -189,7 +189,6 @@ def _fingerprint(clips: Sequence["features.Clip"]) -> str:
 
 
 def _embed(clips: "Sequence[features.Clip]", cache: Path, dataset: str, options: ClipOptions) -> None:
-
     try:
         features.embed_clips(
             clips,

@@ -1,4 +1,8 @@
-"""``tpl doctor``: what works on this machine."""
+"""``tpl doctor``: what works on this machine.
+
+usage: tpl doctor
+Versions, devices, W&B login and a one-second self-test of the warps.
+"""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -33,9 +37,6 @@ def _devices() -> dict[str, str]:
 
 def main(arguments: list[str]) -> int:
     """Print versions, devices, W&B state and the self-test of the warps; exit code 1 if the test fails."""
-    if set(arguments) & {"-h", "--help"}:
-        print("usage: tpl doctor\nVersions, devices, W&B login and a one-second self-test of the warps.")
-        return 0
     if arguments:
         raise UserError(f"tpl doctor: takes no arguments, but got {arguments[0]!r}.")
     import time

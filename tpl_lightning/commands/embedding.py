@@ -111,7 +111,6 @@ def import_data(arguments: list[str]) -> int:
 
 
 def _import_signals(layout: str, place: Path, out: Path, dataset: str, options: EmbedOptions) -> int:
-
     inputs = [path for path in place.rglob("*") if path.is_file()] if place.is_dir() else []
     with writing_cache(out, options.overwrite, Outputs("cache import", [*inputs, options.annotations])):
         datasets.import_signals(
@@ -131,7 +130,6 @@ def _import_signals(layout: str, place: Path, out: Path, dataset: str, options: 
 
 
 def _extractor(options: EmbedOptions) -> "features.Extractor":
-
     size = {"channels": options.channels, "batch_size": options.batch_size}
     return features.make_extractor(options.extractor, device=options.device, **size)
 
@@ -163,7 +161,6 @@ def _run(
     source: str,
     outputs: Outputs,
 ) -> int:
-
     with plain_warnings(), writing_cache(out, options.overwrite, outputs):
         made = features.embed_clips(
             clips,

@@ -18,7 +18,7 @@ from tpl_lightning.commands.arguments import RunOptions, check_ending, run_comma
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
-__all__ = ["FindOptions", "main"]
+__all__ = ["OPTIONS", "FindOptions", "main"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,9 @@ def _write_clips(
     print(f"{folder}: {count} clips")
 
 
+OPTIONS = FindOptions
+
+
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("find", arguments, __doc__, FindOptions, run)
+    return run_command("find", arguments, FindOptions, run)

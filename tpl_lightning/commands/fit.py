@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning import aligners, data, evaluation, functional, lit, reports, runs, sync, tracking
-from tpl_lightning.commands.options import options_help, usage_of
+from tpl_lightning.commands.ranks import joined_ranks
 from tpl_lightning.commands.resume import load_fit_config
 from tpl_lightning.commands.shared import flat_scores, open_data
 from tpl_lightning.config import Config
 from tpl_lightning.errors import best_effort
 
-__all__ = ["main"]
+__all__ = ["OPTIONS", "main"]
 
 # Read before a fit; of larger caches the rest is checked as it is read (`tpl cache validate` reads all).
 _CHECKED_FRAMES = 5_000_000
@@ -193,14 +193,11 @@ def _tell(
     print(f"RESULT test/plp={plp:.4f} train/cbc={cbc:.4f} run={run_dir}")
 
 
+OPTIONS = Config
+
+
 def main(arguments: list[str]) -> int:
     """Read the configuration before anything heavy is imported, then run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(usage_of(__doc__))
-        print(options_help([given for given in arguments if given not in ("-h", "--help")]))
-        return 0
-    from tpl_lightning.commands.ranks import joined_ranks
-
     config = load_fit_config(arguments)
     with joined_ranks(config):
         return run(config)

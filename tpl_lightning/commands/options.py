@@ -3,12 +3,13 @@
 import ast
 import inspect
 import textwrap
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from tpl_lightning.config import load_config
+from tpl_lightning.config import Config, load_config
 
-__all__ = ["field_docs", "option_lines", "options_help", "usage_of"]
+__all__ = ["command_help", "field_docs", "option_lines", "options_help"]
 
 _NETWORK_SIZES = ("hidden", "kernel_size", "aligner_filters", "aligner_depth", "dropout", "prototype_length")
 # Options that some rows of the benchmark alone have: the methods that read them.
@@ -20,13 +21,21 @@ _ROWS: dict[str, tuple[str, ...]] = {
     "bench": ("bench",),
 }
 
+_WIDTH, _WIDEST = 22, 32  # of an option and its value
 
-_INDENT = 25  # columns ahead of what an option means
 
+def command_help(name: str, module: Any, arguments: Sequence[str]) -> str:
+    """Return the help of a command: what follows the first paragraph of its docstring, and a line per option.
 
-def usage_of(doc: str | None) -> str:
-    """Return how a command is called: what follows the first paragraph of the docstring of its module."""
-    return (doc or "").partition("\n\n")[2]
+    Args:
+        name: The command.
+        module: Its module, which may have a dataclass ``OPTIONS``.
+        arguments: What was typed beside ``--help``.
+    """
+    usage, options = module.__doc__.partition("\n\n")[2], getattr(module, "OPTIONS", None)
+    if options is Config:
+        return str(usage + "\n" + options_help(arguments, row="bench" if name == "bench" else None))
+    return str(usage if options is None else usage + option_lines(options))
 
 
 def field_docs(cls: type) -> dict[str, str]:
@@ -42,16 +51,20 @@ def field_docs(cls: type) -> dict[str, str]:
     return docs
 
 
+def _line(key: str, value: Any, text: str, width: int) -> list[str]:
+    shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    first, indent = f"  {f'{key}={shown}':<{width}} ", " " * (width + 3)
+    if len(first) > 2 * len(indent):  # a long list
+        return [first.rstrip(), *textwrap.wrap(text, 120, initial_indent=indent, subsequent_indent=indent)]
+    return textwrap.wrap(text, 120, initial_indent=first, subsequent_indent=indent)
+
+
 def option_lines(options: type) -> str:
     """Return a line per option of a command, ``key=default`` and what it means; its own before those that it shares."""
     docs = {name: text for cls in options.__mro__ if is_dataclass(cls) for name, text in field_docs(cls).items()}
     known, lines = {item.name: item for item in fields(options)}, ["options (key=default):"]
     for name, text in docs.items():
-        item = known[name]
-        default = "null" if item.default is None else str(item.default)
-        key = f"{item.metadata.get('key', name)}={default.lower() if item.type is bool else default}"
-        indent = " " * _INDENT
-        lines += textwrap.wrap(text, 120, initial_indent=f"  {key:<{_INDENT - 3}} ", subsequent_indent=indent)
+        lines += _line(known[name].metadata.get("key", name), known[name].default, text, _WIDTH)
     return "\n".join(lines) + "\n"
 
 
@@ -59,17 +72,13 @@ def _lines(group: Any, prefix: str, row: str) -> list[str]:
     docs, lines = field_docs(type(group)), []
     for item in fields(group):
         key, value = f"{prefix}{item.name}", getattr(group, item.name)
-        if row not in _ROWS.get(key, (row,)):
-            continue
-        if is_dataclass(value):
-            lines += _lines(value, f"{key}.", row)
-        else:
-            shown = f"{key}={'null' if value is None else value}"
-            lines.append(f"  {shown:<32} {docs.get(item.name, '')}")
+        if row in _ROWS.get(key, (row,)):
+            is_group = is_dataclass(value)
+            lines += _lines(value, f"{key}.", row) if is_group else _line(key, value, docs.get(item.name, ""), _WIDEST)
     return lines
 
 
-def options_help(arguments: list[str], row: str | None = None) -> str:
+def options_help(arguments: Sequence[str], row: str | None = None) -> str:
     """Return one line per key: name, value, meaning.
 
     Args:

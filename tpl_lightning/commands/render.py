@@ -12,16 +12,16 @@ example: tpl render out=data/procedural/genai600.h5 num_clips=600 seed=1
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tpl_lightning import data, synthetic
 from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.commands.embedding import check_out, writing_cache
-from tpl_lightning.commands.options import option_lines, usage_of
 from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
-__all__ = ["RenderOptions", "main"]
+__all__ = ["OPTIONS", "RenderOptions", "main"]
 
 _MOST_TRIMMED, _LONGEST_LEAD = 0.4, 2.0
 
@@ -67,26 +67,28 @@ class RenderOptions:
         check_limits(self, trim=(0, _MOST_TRIMMED), lead=(0, _LONGEST_LEAD))
 
 
+def _drawn(options: RenderOptions) -> dict[str, Any]:
+    """Return what clips and recordings are drawn by."""
+    return {
+        "seed": options.seed,
+        "tempo_strength": options.tempo_strength,
+        "actions": synthetic.ACTIONS if options.actions is None else options.actions,
+        "size": options.size,
+        "num_workers": options.num_workers,
+        "progress": options.progress,
+    }
+
+
 def _run_recordings(options: RenderOptions) -> int:
     """Draw recordings and write the truth beside them."""
-    folder = Path(options.out)
+    folder, count = Path(options.out), options.recordings
     if folder.suffix.lower() in {".h5", ".hdf5"} or folder.is_file():
         raise UserError(
-            f"tpl render: expected `out` to be a folder for recordings={options.recordings}, but got {folder}: "
-            "out=data/recordings."
+            f"tpl render: expected `out` to be a folder for recordings={count}, but got {folder}: out=data/recordings."
         )
-    Outputs("render").check(synthetic.recording_paths(folder, options.recordings))
-    occurrences, frames = synthetic.build_recordings(
-        folder,
-        options.recordings,
-        seed=options.seed,
-        tempo_strength=options.tempo_strength,
-        actions=synthetic.ACTIONS if options.actions is None else options.actions,
-        size=options.size,
-        num_workers=options.num_workers,
-        progress=options.progress,
-    )
-    print(f"{folder}: {options.recordings} recordings, {occurrences} occurrences in {frames} frames")
+    Outputs("render").check(synthetic.recording_paths(folder, count))
+    occurrences, frames = synthetic.build_recordings(folder, count, **_drawn(options))
+    print(f"{folder}: {count} recordings, {occurrences} occurrences in {frames} frames")
     return 0
 
 
@@ -94,37 +96,29 @@ def run(options: RenderOptions) -> int:
     """Draw, embed and write."""
     if options.recordings:
         return _run_recordings(options)
-
-    out, outputs = Path(options.out), Outputs("render")
+    out, outputs, drawn = Path(options.out), Outputs("render"), _drawn(options)
     check_out(out, options.overwrite, outputs)
     videos = Path(options.videos) if options.videos is not None else out.with_suffix("")
-    actions = synthetic.ACTIONS if options.actions is None else options.actions
-    outputs.check(synthetic.video_paths(videos, options.num_clips, seed=options.seed, actions=actions))
+    paths = synthetic.video_paths(videos, options.num_clips, seed=options.seed, actions=drawn["actions"])
+    outputs.check(paths)
+    clips: Any = {
+        "num_clips": options.num_clips,
+        "trim": options.trim,
+        "lead": options.lead,
+        "channels": options.channels,
+    }
     with writing_cache(out, options.overwrite, outputs):
-        synthetic.build_procedural_set(
-            out,
-            video_dir=videos,
-            num_clips=options.num_clips,
-            seed=options.seed,
-            tempo_strength=options.tempo_strength,
-            actions=actions,
-            trim=options.trim,
-            lead=options.lead,
-            size=options.size,
-            num_workers=options.num_workers,
-            channels=options.channels,
-            progress=options.progress,
-        )
+        synthetic.build_procedural_set(out, video_dir=videos, **clips, **drawn)
     cache = data.EmbeddingCache(out)
     print(f"{out}: {len(cache)} clips, {int(cache.offsets[-1])} frames, {cache.extractor}; videos in {videos}")
     return 0
 
 
+OPTIONS = RenderOptions
+
+
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(usage_of(__doc__) + option_lines(RenderOptions), end="")
-        return 0
     names, options = parse_options("render", arguments, RenderOptions)
     if names:
         raise UserError(f"tpl render: {names[0]}: expected key=value, as out={names[0]}.")

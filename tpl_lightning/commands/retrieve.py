@@ -13,9 +13,9 @@ from tpl_lightning import runs, sync
 from tpl_lightning.commands.arguments import RunOptions, check_ending, run_command
 from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import Outputs, canonical
+from tpl_lightning.files import Outputs
 
-__all__ = ["RetrieveOptions", "main"]
+__all__ = ["OPTIONS", "RetrieveOptions", "main"]
 
 _COLUMNS = ("video_id", "split", "frame", "time_s", "exact_time_s", "prototype_time", "phase", "path")
 
@@ -71,17 +71,9 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     outputs, out = Outputs("retrieve", [*own, *(f.path for f in files), *source.cache.files]), Path(options.out)
     outputs.check([out, out.with_suffix(".csv")])
     videos = source.open(files)
-    asked = options.video
-    if Path(asked).is_file():
-        here = [video for video in videos if video.path is not None and video.path.samefile(asked)]
-        extra = here[0] if here else source.videos([asked], action=options.action)[0]
-        asked = extra.video_id
-        if asked not in {video.video_id for video in videos}:
-            videos.insert(0, extra)
-    query = next((video for video in videos if canonical(video.video_id) == canonical(asked)), None)
-    if query is None:
-        known = ", ".join(video.video_id for video in videos)
-        raise UserError(f"video={asked}: not among the videos ({known}); give its name or its file.")
+    query = source.video("video", options.video, videos, action=options.action)
+    if not any(video is query for video in videos):
+        videos.insert(0, query)
     clips = sync.open_clips([video for video in videos if video.action == query.action])
     chosen = next(clip for clip in clips if clip.video is query)
     time, matches = sync.find_matches(clips, chosen, _instant(chosen, options))
@@ -90,24 +82,18 @@ def run(folder: Path, names: list[str], options: RetrieveOptions) -> int:
     note = source.data_source if source.cache.is_procedural else ""
     sheet = sync.draw_sheet(matches, time, phases, columns=options.columns, height=options.height, note=note)
     outputs.write_bytes(out, sheet)
-    common = (f"{time:.6f}", phase)
-    rows = [
-        (
-            m.clip.video.video_id,
-            m.clip.video.split,
-            m.frame,
-            f"{m.time_s:.4f}",
-            f"{m.exact_s:.4f}",
-            *common,
-            m.clip.path,
-        )
-        for m in matches
-    ]
+    rows = []
+    for match in matches:
+        video, instant = match.clip.video, (match.frame, f"{match.time_s:.4f}", f"{match.exact_s:.4f}")
+        rows.append((video.video_id, video.split, *instant, f"{time:.6f}", phase, match.clip.path))
     table = outputs.write_csv(out.with_suffix(".csv"), _COLUMNS, rows)
     print(f"{out}, {table}: {len(matches)} matching frames at prototype time {time:.3f}")
     return 0
 
 
+OPTIONS = RetrieveOptions
+
+
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("retrieve", arguments, __doc__, RetrieveOptions, run)
+    return run_command("retrieve", arguments, RetrieveOptions, run)

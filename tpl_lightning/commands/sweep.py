@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from tpl_lightning import runs, sweep, tracking
-from tpl_lightning.commands.options import usage_of
 from tpl_lightning.config import Config, is_file, split_argument
 from tpl_lightning.errors import UserError, best_effort, first_line
 from tpl_lightning.files import Outputs
@@ -113,9 +112,6 @@ def _stop(*_: object) -> None:
 
 def main(arguments: list[str]) -> int:
     """Check the file and every value that it lists before anything heavy is imported, then run."""
-    if not arguments or set(arguments) & {"-h", "--help"}:
-        print(usage_of(__doc__), end="")
-        return 0 if arguments else 2
     path, count, server, overrides = _split(arguments)
     if server:
         asked = sweep.read_sweep(path)

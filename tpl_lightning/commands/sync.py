@@ -20,7 +20,7 @@ from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, unique_stems
 
-__all__ = ["SyncOptions", "main"]
+__all__ = ["OPTIONS", "SyncOptions", "main"]
 
 _MAX_FPS = 240.0  # slow motion of phones
 
@@ -112,6 +112,9 @@ def run(folder: Path, names: list[str], options: SyncOptions) -> int:
     return 0
 
 
+OPTIONS = SyncOptions
+
+
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("sync", arguments, __doc__, SyncOptions, run)
+    return run_command("sync", arguments, SyncOptions, run)

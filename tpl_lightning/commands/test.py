@@ -7,14 +7,12 @@ none of the run's are compared with all of these, with action=auto all videos; t
 example: tpl test runs/first data.cache=data/more.h5
 """
 
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tpl_lightning import aligners, data, evaluation, reports, runs
-from tpl_lightning.commands.options import usage_of
 from tpl_lightning.commands.shared import flat_scores, open_data
 from tpl_lightning.config import Config, changed, config_to_dict, load_config
 from tpl_lightning.errors import UserError, best_effort
@@ -79,22 +77,15 @@ def _recognised(videos: "data.VideoSet", folder: Path, *, every: bool) -> "tuple
     asked = np.flatnonzero(~known | every)
     if not len(asked):
         return videos, None
-    model = source.action_model
     if videos.num_channels != source.cache.num_channels:
         return videos, None  # which is refused in words of its own
-    verdicts = model.verdicts(model.errors([videos.read(row) for row in asked.tolist()]))
-    action = [str(name) for name in videos.action]
-    for row, verdict in zip(asked.tolist(), verdicts, strict=True):
-        print(f"note: {videos.video_id[row]}: {verdict.words()}", file=sys.stderr)
-        action[row] = verdict.action or ""
-    named = [action[row] == videos.action[row] for row in asked.tolist() if known[row]]
-    kept = np.array([bool(name) for name in action])
-    if not kept.any():
-        raise UserError(
-            f"{videos.cache.path}: none of the {len(videos)} videos shows an action of the run "
-            f"({', '.join(source.actions)})."
-        )
-    return videos.with_action(np.array(action)).select(kept), float(np.mean(named)) if named else None
+    shown = source.recognise(videos.video_id[asked].tolist(), [videos.read(row) for row in asked.tolist()])
+    action = videos.action.astype(object)
+    action[asked] = shown
+    source.refuse_none(action.tolist())
+    named = action[asked][known[asked]] == videos.action[asked][known[asked]]
+    kept = action != ""
+    return videos.with_action(action.astype(str)).select(kept), float(named.mean()) if len(named) else None
 
 
 def _labels_of_prototypes(
@@ -164,9 +155,6 @@ def run(path: Path, arguments: list[str]) -> int:
 
 def main(arguments: list[str]) -> int:
     """Take the checkpoint from the first argument and run."""
-    if set(arguments) & {"-h", "--help"}:
-        print(usage_of(__doc__))
-        return 0
     if not arguments or ("=" in arguments[0] and not Path(arguments[0]).exists()):
         raise UserError("tpl test: expected a run directory or a checkpoint first: tpl test RUN [key=value ...].")
     return run(checkpoint_path(arguments[0]), arguments[1:])

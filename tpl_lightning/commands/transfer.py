@@ -18,7 +18,7 @@ from tpl_lightning.commands.arguments import RunOptions, check_ending, run_comma
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical
 
-__all__ = ["TransferOptions", "main"]
+__all__ = ["OPTIONS", "TransferOptions", "main"]
 
 _ENDINGS = {"labels": (".csv", ".json", ".eaf"), "progress": (".csv", ".parquet")}
 
@@ -47,14 +47,6 @@ class TransferOptions(RunOptions):
             raise UserError("tpl transfer: from=VIDEO says whose labels=FILE are; give both.")
 
 
-def _find_source(run: "runs.Run", name: str, known: "dict[str, runs.RunVideo]", action: str | None) -> "runs.RunVideo":
-    if canonical(name) in known:
-        return known[canonical(name)]
-    if Path(name).is_file():
-        return run.videos([name], action=action)[0]
-    raise UserError(f"from={name}: neither a video of the run {run.folder}, nor one of those given, nor a file.")
-
-
 def _label_files(options: TransferOptions) -> list[Path]:
     """Return the files that labels=, and the video that from= names."""
     labels = Path(options.labels) if options.labels else None
@@ -76,12 +68,13 @@ def _phases(run: "runs.Run", videos: "list[runs.RunVideo]", options: TransferOpt
 
     known = {canonical(video.video_id): video for action in run.actions for video in run.known_videos(action)}
     known |= {canonical(video.video_id): video for video in videos}
-    only = None if options.source is None else _find_source(run, options.source, known, options.action)
+    only = None
+    if options.source is not None:
+        only = run.video("from", options.source, list(known.values()), action=options.action)
     return sync.phases_of_annotations(run, labels.read_annotations(options.labels), list(known.values()), only=only)
 
 
 def _write_progress(out: Path, videos: "Callable[[], list[runs.RunVideo]]", outputs: Outputs) -> int:
-
     sync.check_progress_target(out)
     outputs.check([out])
     found = videos()
@@ -115,6 +108,9 @@ def run(folder: Path, names: list[str], options: TransferOptions) -> int:
     return 0
 
 
+OPTIONS = TransferOptions
+
+
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("transfer", arguments, __doc__, TransferOptions, run)
+    return run_command("transfer", arguments, TransferOptions, run)

@@ -19,7 +19,7 @@ from tpl_lightning.commands.clip_runs import open_run_clips
 from tpl_lightning.config import check_limits
 from tpl_lightning.files import Outputs
 
-__all__ = ["ViewOptions", "main"]
+__all__ = ["OPTIONS", "ViewOptions", "main"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ def run(folder: Path, names: list[str], options: ViewOptions) -> int:
     return 0
 
 
+OPTIONS = ViewOptions
+
+
 def main(arguments: list[str]) -> int:
     """Read the options before anything heavy is imported, then run."""
-    return run_command("view", arguments, __doc__, ViewOptions, run)
+    return run_command("view", arguments, ViewOptions, run)

@@ -1,6 +1,5 @@
 """Videos that a run has not seen: embedded as its own were, told apart by what they show, and aligned by its model."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tpl_lightning import features
-from tpl_lightning.errors import UserError
 from tpl_lightning.runs.file_search import UNNAMED
 from tpl_lightning.runs.run_video import NEW, RunFile, RunVideo, Unreadable, clock_of
 from tpl_lightning.video import VideoClock, probe_video
@@ -42,22 +40,11 @@ class NewVideos:
         if not unnamed:
             return files
         unnamed = self._embed(unnamed, unreadable, len(files))
-        shown: dict[str, str] = {}
-        if unnamed:
-            model = self.run.action_model
-            verdicts = model.verdicts(model.errors([self._embedded[file.path][0] for file in unnamed]))
-            for file, verdict in zip(unnamed, verdicts, strict=True):
-                print(f"note: {file.path}: {verdict.words()}", file=sys.stderr)
-                if verdict.action is not None:
-                    shown[file.video_id] = verdict.action
-        found = [replace(file, action=file.action or shown.get(file.video_id, UNNAMED)) for file in files]
-        found = [file for file in found if file.action != UNNAMED]
-        if not found:
-            raise UserError(
-                f"none of the {len(files)} videos shows an action of the run {self.run.folder} "
-                f"({', '.join(self.run.actions)}); say action=NAME if they do."
-            )
-        return found
+        actions = self.run.recognise([file.path for file in unnamed], [self._embedded[f.path][0] for f in unnamed])
+        shown = dict(zip((file.path for file in unnamed), actions, strict=True))
+        found = [replace(file, action=file.action or shown.get(file.path, UNNAMED)) for file in files]
+        self.run.refuse_none([file.action for file in found])
+        return [file for file in found if file.action != UNNAMED]
 
     def thinned_fps(self, path: Path) -> float | None:
         """Return the frame rate at which a file is embedded where its own is much higher than the run's, else None."""

@@ -2,6 +2,7 @@
 
 import glob
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -14,6 +15,7 @@ from tpl_lightning.config import Config, load_run_config
 from tpl_lightning.data import EmbeddingCache, EmbeddingCacheWriter, VideoSet, open_cache
 from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.evaluation import Alignment
+from tpl_lightning.files import canonical
 from tpl_lightning.runs.directory import find_cache
 from tpl_lightning.runs.file_search import find_files
 from tpl_lightning.runs.new_videos import NewVideos
@@ -103,6 +105,26 @@ class Run:
         return recognition.ActionModel(
             self.videos_of(rows), [self.alignment.source(row) for row in rows.tolist()], self.config.data
         )
+
+    def recognise(self, names: Sequence[str | Path], embeddings: Sequence[np.ndarray]) -> list[str]:
+        """Return the action that each of some videos shows, and say it; empty where it is none of the run's.
+
+        Args:
+            names: Of the videos.
+            embeddings: (L_i, C) of each.
+        """
+        verdicts = self.action_model.verdicts(self.action_model.errors(embeddings)) if embeddings else []
+        for name, verdict in zip(names, verdicts, strict=True):
+            print(f"note: {name}: {verdict.words()}", file=sys.stderr)
+        return [verdict.action or "" for verdict in verdicts]
+
+    def refuse_none(self, actions: Sequence[str]) -> None:
+        """Raise UserError if none of some videos shows an action of the run: all are empty."""
+        if not any(actions):
+            raise UserError(
+                f"none of the {len(actions)} videos shows an action of the run {self.folder} "
+                f"({', '.join(self.actions)}); name their action (action=NAME) if they do."
+            )
 
     def videos_of(self, rows: np.ndarray) -> VideoSet:
         """Return videos of the run, as its cache has them, by their rows in the alignment."""
@@ -199,6 +221,29 @@ class Run:
     def videos(self, names: Sequence[str | Path], *, action: str | None = None) -> list[RunVideo]:
         """Find files and their warps: :meth:`files`, then :meth:`open`."""
         return self.open(self.files(names, action=action))
+
+    def video(self, key: str, name: str, among: Sequence[RunVideo], *, action: str | None = None) -> RunVideo:
+        """Return the video that is meant by its name or its file: one of some videos, or a file beside them.
+
+        Args:
+            key: The option that names it, for the message.
+            name: Name or file.
+            among: The videos.
+            action: What the file shows.
+
+        Raises:
+            UserError: If it is neither.
+        """
+        is_file = Path(name).is_file()
+        for video in among:
+            is_it = is_file and video.path is not None and video.path.samefile(name)
+            if is_it or canonical(video.video_id) == canonical(name):
+                return video
+        if not is_file:
+            known = ", ".join(video.video_id for video in among)
+            raise UserError(f"{key}={name}: not among the videos ({known}), nor a file; give its name or its file.")
+        found = self.videos([name], action=action)[0]
+        return next((video for video in among if video.video_id == found.video_id), found)
 
     def check_action(self, action: str) -> None:
         """Raise UserError if the run has no such action."""

@@ -10,13 +10,12 @@ from PIL import Image
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.sync.clips import Clip
-from tpl_lightning.sync.grid import cell_size
+from tpl_lightning.sync.grid import cell_size, draw_cell, draw_ground
+from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, Layout, usual_aspect
 from tpl_lightning.sync.phases import Phases
-from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, UNLABELLED, paste, phase_colors, text
+from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, TEXT, UNLABELLED, paste, phase_colors, text
 
 __all__ = ["Match", "draw_sheet", "find_matches"]
-
-_MARGIN, _GAP, _HEADER, _CAPTION, _BAR = 24, 14, 84, 26, 6
 
 
 @dataclass(frozen=True)
@@ -89,31 +88,20 @@ def draw_sheet(
         A PNG file.
     """
     count = len(matches)
-    shapes = sorted(m.clip.probe.width / m.clip.probe.height for m in matches)
-    width = round(height * min(max(shapes[count // 2], 0.5), 2.0))
-    rows = math.ceil(count / (columns or math.ceil(math.sqrt(count * 1.6 * height / width))))
-    columns = min(columns or math.ceil(count / rows), count)
-    total = max(columns * width + (columns - 1) * _GAP, 480) + 2 * _MARGIN
-    sheet = np.full(
-        (_HEADER + rows * (height + _BAR + _CAPTION + _GAP) + _MARGIN - _GAP, total, 3), BACKGROUND, dtype=np.uint8
-    )
+    aspect = usual_aspect([match.clip for match in matches])
+    rows = math.ceil(count / (columns or math.ceil(math.sqrt(count * 1.6 / aspect))))
+    layout = Layout(min(columns or math.ceil(count / rows), count), rows, 1, round(height * aspect), height)
+    sheet = np.full((layout.height - FOOTER + MARGIN, layout.width, 3), BACKGROUND, dtype=np.uint8)
     label = int(phases.labels[phases.point(time)])
     color = phase_colors(len(phases.names))[label] if label >= 0 else UNLABELLED
     _draw_header(sheet, matches[0], time, phases.name(label), color, note)
     for index, match in enumerate(matches):
-        row, column = divmod(index, columns)
-        x, y = _MARGIN + column * (width + _GAP), _HEADER + row * (height + _BAR + _CAPTION + _GAP)
+        x, y = layout.cell(0, index)
         if match.is_query:
-            sheet[y - 3 : y + height + _BAR + 3, x - 3 : x + width + 3] = ACCENT
-        sheet[y : y + height, x : x + width] = PANEL
-        picture = next(match.clip.pictures(np.array([match.frame]), cell_size(width, height)))
-        paste(sheet, picture, x + width // 2, y + (height - picture.shape[0]) // 2, align="middle")
-        sheet[y + height : y + height + _BAR, x : x + width] = color
-        bottom, at = y + height + _BAR + 5, text(f"{match.time_s:.2f} s", 12, MUTED)
-        name_color = ACCENT if match.is_query else TEXT
-        name = text(match.clip.video.video_id, 12, name_color, max_width=max(width - at.shape[1] - 8, 10))
-        paste(sheet, name, x, bottom)
-        paste(sheet, at, x + width, bottom, align="right")
+            sheet[y - 3 : y + height + BAR + 3, x - 3 : x + layout.cell_width + 3] = ACCENT
+        draw_ground(sheet, layout, (x, y), match.clip.video.video_id, ACCENT if match.is_query else TEXT)
+        picture = next(match.clip.pictures(np.array([match.frame]), cell_size(layout.cell_width, height)))
+        draw_cell(sheet, layout, (x, y), picture, color, match.time_s)
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "png")
     return buffer.getvalue()
@@ -122,9 +110,9 @@ def draw_sheet(
 def _draw_header(
     sheet: np.ndarray, query: Match, time: float, phase: str, color: tuple[int, int, int], note: str
 ) -> None:
-    room = sheet.shape[1] - 2 * _MARGIN
+    room = sheet.shape[1] - 2 * MARGIN
     title = f"{query.clip.video.action.replace('_', ' ')}: like {query.clip.video.video_id} at {query.time_s:.2f} s"
-    paste(sheet, text(title, 20, bold=True, max_width=room), _MARGIN, 16)
-    sheet[51:65, _MARGIN : _MARGIN + 14] = color
+    paste(sheet, text(title, 20, bold=True, max_width=room), MARGIN, 16)
+    sheet[51:65, MARGIN : MARGIN + 14] = color
     words = " · ".join(part for part in (phase, f"prototype time {time:.3f}", note) if part)
-    paste(sheet, text(words, 13, MUTED, max_width=room - 24), _MARGIN + 24, 50)
+    paste(sheet, text(words, 13, MUTED, max_width=room - 24), MARGIN + 24, 50)

@@ -16,7 +16,7 @@ from tpl_lightning.sync.phases import phases_of_run
 from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, UNLABELLED, mix, paste, phase_colors, text
 from tpl_lightning.video import FrameSize, prefetched, write_video
 
-__all__ = ["Grid", "cell_size", "counted", "dimmed", "elapsed"]
+__all__ = ["Grid", "cell_size", "counted", "dimmed", "draw_cell", "draw_ground", "elapsed"]
 
 _TRACK = 12  # height of the timeline
 _STILL = 0.35  # brightness of a picture that stands still, as its video has not begun or is over
@@ -45,6 +45,33 @@ def cell_size(width: int, height: int) -> FrameSize:
         return max(1, round(own_width * scale)), max(1, round(own_height * scale))
 
     return fit
+
+
+def draw_ground(
+    canvas: np.ndarray, layout: Layout, corner: tuple[int, int], name: str, color: tuple[int, int, int]
+) -> None:
+    """Draw what never changes of a cell: its ground, and a name below it."""
+    x, y = corner
+    canvas[y : y + layout.cell_height, x : x + layout.cell_width] = PANEL
+    label = text(name, 12, color, max_width=max(layout.cell_width - 52, 10))
+    paste(canvas, label, x, y + layout.cell_height + BAR + 4)
+
+
+def draw_cell(
+    canvas: np.ndarray,
+    layout: Layout,
+    corner: tuple[int, int],
+    picture: np.ndarray,
+    color: tuple[int, int, int],
+    seconds: float,
+) -> None:
+    """Draw a picture into its cell, and below it a bar and its time."""
+    x, below = corner[0], corner[1] + layout.cell_height
+    top = below - (layout.cell_height + picture.shape[0]) // 2
+    paste(canvas, picture, x + layout.cell_width // 2, top, align="middle")
+    canvas[below : below + BAR, x : x + layout.cell_width] = color
+    if layout.cell_width >= 90:
+        paste(canvas, text(f"{seconds:.2f} s", 12, MUTED), x + layout.cell_width, below + BAR + 4, align="right")
 
 
 def dimmed(picture: np.ndarray) -> np.ndarray:
@@ -148,11 +175,8 @@ class Grid:
             paste(self.base, heading, left, top + PANEL_TITLE - 26)
             paste(self.base, text(detail, 13, MUTED), left + heading.shape[1] + 12, top + PANEL_TITLE - 26)
             for index, clip in enumerate(self.clips):
-                x, y = layout.cell(panel, index)
-                self.base[y : y + layout.cell_height, x : x + layout.cell_width] = PANEL
                 color = ACCENT if clip is reference else MUTED
-                label = text(clip.video.video_id, 12, color, max_width=max(layout.cell_width - 52, 10))
-                paste(self.base, label, x, y + layout.cell_height + BAR + 4)
+                draw_ground(self.base, layout, layout.cell(panel, index), clip.video.video_id, color)
 
     def _draw_track(self) -> np.ndarray:
         """Draw the timeline, dim onto the base; return it bright."""
@@ -169,18 +193,11 @@ class Grid:
         return bright
 
     def _draw_cell(self, canvas: np.ndarray, panel: int, index: int, picture: np.ndarray, row: _Row, k: int) -> None:
-        layout = self.layout
-        x, y = layout.cell(panel, index)
         label = int(self.phases.labels[self.phases.point(row.prototype_time[k])]) if row.faces[k] else -1
-        color, shown = self._color(label), picture
+        color = self._color(label)
         if row.still[k]:
-            color, shown = mix(color, BACKGROUND, 0.6), dimmed(picture)
-        paste(canvas, shown, x + layout.cell_width // 2, y + (layout.cell_height - shown.shape[0]) // 2, align="middle")
-        bottom = y + layout.cell_height
-        canvas[bottom : bottom + BAR, x : x + layout.cell_width] = color
-        if layout.cell_width >= 90:
-            time = text(f"{row.seconds[k]:.2f} s", 12, MUTED)
-            paste(canvas, time, x + layout.cell_width, bottom + BAR + 4, align="right")
+            color, picture = mix(color, BACKGROUND, 0.6), dimmed(picture)
+        draw_cell(canvas, self.layout, self.layout.cell(panel, index), picture, color, row.seconds[k])
 
     def _draw_footer(self, canvas: np.ndarray, k: int) -> None:
         layout, time = self.layout, float(self.time[k])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tpl_lightning.errors import UserError
 from tpl_lightning.sync.clips import Clip
 
-__all__ = ["BAR", "CAPTION", "FOOTER", "HEADER", "MARGIN", "PANEL_TITLE", "Layout", "plan_layout"]
+__all__ = ["BAR", "CAPTION", "FOOTER", "HEADER", "MARGIN", "PANEL_TITLE", "Layout", "plan_layout", "usual_aspect"]
 
 MARGIN, GAP = 24, 12
 HEADER, FOOTER = 64, 104
@@ -70,6 +70,12 @@ class Layout:
         return left + column * (self.cell_width + GAP), top + row * (self.cell_height + BAR + CAPTION + GAP)
 
 
+def usual_aspect(clips: Sequence[Clip]) -> float:
+    """Return the median of the videos' widths by their heights, within limits."""
+    shapes = sorted(clip.probe.width / clip.probe.height for clip in clips)
+    return min(max(shapes[len(shapes) // 2], 0.5), 2.0)
+
+
 def plan_layout(
     clips: Sequence[Clip], *, panels: int, columns: int | None, height: int | None, width: int | None
 ) -> Layout:
@@ -85,9 +91,7 @@ def plan_layout(
     Raises:
         UserError: If the picture would be larger than H.264 players take.
     """
-    count = len(clips)
-    shapes = sorted(clip.probe.width / clip.probe.height for clip in clips)
-    aspect = min(max(shapes[count // 2], 0.5), 2.0)
+    count, aspect = len(clips), usual_aspect(clips)
     if height is not None and width is not None:
         aspect = width / height
     elif width is not None:

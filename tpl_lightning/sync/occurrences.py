@@ -1,6 +1,7 @@
 """Occurrences of a run's actions in long recordings: searched for, fitted, and cut out as clips."""
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,25 +174,12 @@ def write_segments(
                 now.append(number)
                 end = found[number].end_s
         spans = [(clock.first_after(found[i].start_s), clock.first_after(found[i].end_s)) for i in now]
-        frames = _Cutter(recording.path)
+        frames, at = (picture for _, picture in read_timed_frames(FrameDecoder(recording.path), size=None)), 0
         for number, (first, last) in zip(now, spans, strict=True):
+            pictures, at = itertools.islice(frames, first - at, last - at), last
             times = clock.times_s[first:last] - clock.times_s[first]
             even = None if clock.is_even else times.tolist()
-            write_video(targets[number], frames.between(first, last), clock.usual_fps, times_s=even)
+            write_video(targets[number], pictures, clock.usual_fps, times_s=even)
             advance()
         left = [number for number in left if number not in now]
     return targets
-
-
-class _Cutter:
-    """Reads a video once, and gives out stretches of it in order."""
-
-    def __init__(self, path: Path) -> None:
-        self._frames = enumerate(picture for _, picture in read_timed_frames(FrameDecoder(path), size=None))
-
-    def between(self, first: int, last: int) -> Iterator[np.ndarray]:
-        for index, picture in self._frames:
-            if index >= first:
-                yield picture
-            if index >= last - 1:
-                return
