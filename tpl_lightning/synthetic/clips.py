@@ -38,7 +38,6 @@ class ClipSpec:
     seed: tuple[int, int, int]
     """Entropy of everything random in the clip: seed of the set, action, index within the action."""
     tempo_strength: float
-    fps: float = FPS
     cut: tuple[int, int] = (0, 0)
     """Frames of the ``num_frames`` that the clip misses at its begin and at its end."""
     idle: tuple[int, int] = (0, 0)
