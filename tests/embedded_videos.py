@@ -1,9 +1,7 @@
-"""Videos of labelled frames with embeddings, padded into batches, and scikit-learn's classifier of their phases."""
+"""Videos of labelled frames with embeddings, padded into batches."""
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 CHANNELS, ACTIONS = 4, 2
 SIZES = {"num_actions": ACTIONS, "num_channels": CHANNELS}
@@ -41,25 +39,3 @@ def parts(batch):
         (x[:n].double().numpy(), y[:n].numpy(), int(a))
         for x, y, n, a in zip(*(batch[k] for k in ("embeddings", "labels", "lengths", "action")), strict=True)
     ]
-
-
-def slow_classifier(train, strengths):
-    """scikit-learn's own pipeline, cold starts and no rotation."""
-    x, y, video = train
-
-    def fit(keep, strength):
-        model = LogisticRegression(C=strength, tol=1e-8, max_iter=5000)
-        scaler = StandardScaler().fit(x)
-        return scaler, model.fit(scaler.transform(x[keep]), y[keep])
-
-    fold = np.unique(video, return_inverse=True)[1] % 3
-    scores = []
-    for strength in strengths:
-        right = np.zeros(len(y))
-        for held_out in range(3):
-            scaler, model = fit(fold != held_out, strength)
-            at = fold == held_out
-            right[at] = model.predict(scaler.transform(x[at])) == y[at]
-        scores.append(np.mean([right[video == v].mean() for v in np.unique(video)]))
-    strength = strengths[int(np.argmax(scores))]
-    return strength, *fit(np.ones(len(y), bool), strength)
