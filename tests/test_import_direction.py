@@ -10,7 +10,6 @@ PACKAGE = Path(__file__).parent.parent / "tpl_lightning"
 LEVELS = {
     "__init__": 0,
     "errors": 0,
-    "shapes": 0,
     "files": 1,
     "config": 1,
     "functional": 2,

@@ -15,11 +15,16 @@ from .expected_paths import expected_path, path_posterior
 from .masks import frame_times, length_mask, within_ends
 from .prototypes import LEAST_WEIGHT, PrototypeAccumulator, group_mean, leave_one_out_mean, mean_of_others
 from .resampling import resample, resample_nearest, resample_to_size
+from .shapes import Bool, Float, Int, Shaped
 from .smoothing import sample_each, sample_rows, smoothed, stage_size, time_slope
 
 __all__ = [
     "LEAST_WEIGHT",
+    "Bool",
+    "Float",
+    "Int",
     "PrototypeAccumulator",
+    "Shaped",
     "all_reduce_sum",
     "compute_device",
     "dtw_positions",

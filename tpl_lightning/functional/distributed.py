@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.shapes import Float, Shaped
+from tpl_lightning.functional.shapes import Float, Shaped
 
 __all__ = [
     "all_reduce_sum",

@@ -7,7 +7,7 @@ of the table of costs do not need one another, so each is a handful of tensor op
 import torch
 from torch import Tensor
 
-from tpl_lightning.shapes import Float
+from tpl_lightning.functional.shapes import Float
 
 __all__ = ["dtw_positions", "open_costs"]
 

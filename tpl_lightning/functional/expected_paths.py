@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tpl_lightning.shapes import Float
+from tpl_lightning.functional.shapes import Float
 
 __all__ = ["expected_path", "path_posterior"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tpl_lightning.shapes import Bool, Float, Int
+from tpl_lightning.functional.shapes import Bool, Float, Int
 
 __all__ = ["frame_times", "length_mask", "within_ends"]
 

@@ -5,7 +5,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from tpl_lightning.functional.distributed import all_reduce_sum, is_distributed
-from tpl_lightning.shapes import Bool, Float, Int
+from tpl_lightning.functional.shapes import Bool, Float, Int
 
 __all__ = ["LEAST_WEIGHT", "PrototypeAccumulator", "group_mean", "leave_one_out_mean", "mean_of_others"]
 

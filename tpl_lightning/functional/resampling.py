@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tpl_lightning.shapes import Float, Int, Shaped
+from tpl_lightning.functional.shapes import Float, Int, Shaped
 
 __all__ = ["resample", "resample_nearest", "resample_to_size"]
 

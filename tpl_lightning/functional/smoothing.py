@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tpl_lightning.shapes import Float
+from tpl_lightning.functional.shapes import Float
 
 __all__ = ["gaussian_smoother", "sample_each", "sample_rows", "smoothed", "stage_size", "time_slope"]
 

@@ -5,10 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import frame_times, length_mask, resample
+from tpl_lightning.functional import Bool, Float, Int, frame_times, length_mask, resample
 from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
 from tpl_lightning.metrics.base import SumMetric
-from tpl_lightning.shapes import Bool, Float, Int
 
 __all__ = ["AlignmentScore"]
 

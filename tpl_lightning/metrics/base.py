@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import Module
 from torchmetrics import Metric
 
+from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores import agreement_sum, label_shares, prototype_labels, prototype_votes
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PrototypeLabelMetric", "SumMetric"]
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from tpl_lightning.functional import Float, Int
 from tpl_lightning.metrics.base import PrototypeLabelMetric
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["CycleBackConsistency"]
 

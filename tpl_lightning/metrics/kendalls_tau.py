@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import Tensor
 
+from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores import Distance, TauVariant, kendall_tau_sums
 from tpl_lightning.metrics.rows import VideoMetric
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["KendallsTau"]
 

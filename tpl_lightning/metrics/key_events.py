@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores import key_event_moments, spread_from_moments
 from tpl_lightning.metrics.base import SumMetric
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["KeyEventSpread"]
 

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores import phase_accuracy_sums
 from tpl_lightning.metrics.rows import VideoMetric
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PhaseAccuracy"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tpl_lightning.functional import Float, Int
 from tpl_lightning.metrics.base import PrototypeLabelMetric
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PhaseLabelPropagation"]
 

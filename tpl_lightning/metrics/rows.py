@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
-from tpl_lightning.functional import length_mask
+from tpl_lightning.functional import Float, Int, length_mask
 from tpl_lightning.functional.scores import VideoRows
 from tpl_lightning.metrics.base import SumMetric
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["VideoMetric"]
 

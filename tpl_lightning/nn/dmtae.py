@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from tpl_lightning.functional import resample
+from tpl_lightning.functional import Float, Int, resample
 from tpl_lightning.nn.autoencoder import Autoencoder
 from tpl_lightning.nn.inception import InceptionTime
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["DMTAE", "DMTAEOutput"]
 

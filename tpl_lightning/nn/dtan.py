@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from tpl_lightning.functional import resample
+from tpl_lightning.functional import Float, Int, resample
 from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["DTAN", "DTANOutput"]
 

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional import length_mask
-from tpl_lightning.shapes import Float, Int
+from tpl_lightning.functional import Float, Int, length_mask
 
 __all__ = ["LinearEncoder", "PerAction"]
 

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from tpl_lightning.functional import Float, Int
 from tpl_lightning.nn.tcn import TCN
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["EmbeddingHead"]
 

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional import length_mask
+from tpl_lightning.functional import Float, Int, length_mask
 from tpl_lightning.nn.frame_conv import FrameConv, max_pool_frames
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["InceptionTime"]
 

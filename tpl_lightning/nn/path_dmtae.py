@@ -5,12 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import frame_times, resample, resample_to_size, sample_rows
+from tpl_lightning.functional import Float, Int, frame_times, resample, resample_to_size, sample_rows
 from tpl_lightning.functional.warps import has_open_ends, prototype_times, video_times
 from tpl_lightning.nn.autoencoder import Autoencoder
 from tpl_lightning.nn.dmtae import DMTAEOutput
 from tpl_lightning.nn.path_aligner import ComparisonSpace, PathAligner, PathOptions
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PathDMTAE"]
 

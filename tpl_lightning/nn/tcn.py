@@ -5,9 +5,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from tpl_lightning.functional import length_mask
+from tpl_lightning.functional import Float, Int, length_mask
 from tpl_lightning.nn.frame_conv import FrameConv
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["TCN"]
 

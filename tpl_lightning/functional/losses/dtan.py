@@ -7,9 +7,8 @@ here, ICAE, is :func:`tpl_lightning.functional.losses.tpl.icae_loss`.
 
 from torch import Tensor
 
-from tpl_lightning.functional import global_mean
+from tpl_lightning.functional import Float, Int, global_mean
 from tpl_lightning.functional.losses.tpl import video_errors
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["wcss_loss"]
 

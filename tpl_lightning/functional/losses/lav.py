@@ -8,7 +8,7 @@ videos: Haresh et al., "Learning by aligning videos in time" (LAV), CVPR 2021; H
 import torch
 from torch import Tensor
 
-from tpl_lightning.shapes import Float
+from tpl_lightning.functional import Float
 
 __all__ = ["contrastive_idm", "soft_dtw"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tpl_lightning.shapes import Float
+from tpl_lightning.functional import Float
 
 __all__ = ["cycle_back_regression"]
 

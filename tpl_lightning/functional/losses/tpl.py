@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tpl_lightning.functional import global_mean, length_mask, resample
-from tpl_lightning.shapes import Float, Int
+from tpl_lightning.functional import Float, Int, global_mean, length_mask, resample
 
 __all__ = [
     "annealed_weight",

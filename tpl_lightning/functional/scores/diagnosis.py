@@ -8,8 +8,7 @@ rather than measure their timing. See docs/lab_notes/networks.md, "Why TPL as wr
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import sample_rows
-from tpl_lightning.shapes import Float, Int
+from tpl_lightning.functional import Float, Int, sample_rows
 
 __all__ = ["ROUGHNESS_WEIGHT", "clock_share", "left_over", "relative_icae"]
 

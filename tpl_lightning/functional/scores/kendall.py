@@ -10,9 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import length_mask
+from tpl_lightning.functional import Float, Int, length_mask
 from tpl_lightning.functional.scores.video_rows import VideoRows
-from tpl_lightning.shapes import Float, Int
 
 __all__ = [
     "Distance",

@@ -7,9 +7,8 @@ so batches and processes can be joined exactly.
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import within_ends
+from tpl_lightning.functional import Float, Int, within_ends
 from tpl_lightning.functional.scores.phases import histogram, labelled_frames
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["key_event_moments", "key_event_spread", "key_events", "spread_from_moments"]
 

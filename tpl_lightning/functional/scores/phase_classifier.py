@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores.video_rows import VideoRows
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["PhaseClassifier", "fit_phase_classifier", "phase_accuracy_sums"]
 

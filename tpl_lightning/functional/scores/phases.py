@@ -8,8 +8,7 @@ All sums are float64 or int64. Nothing here waits for the device.
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import length_mask, within_ends
-from tpl_lightning.shapes import Float, Int
+from tpl_lightning.functional import Float, Int, length_mask, within_ends
 
 __all__ = [
     "agreement_sum",

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores.phases import prototype_index
-from tpl_lightning.shapes import Float, Int
 
 __all__ = ["SearchBackend", "frames_on_prototype", "lookup_matches", "nearest_rows", "typical_videos"]
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tpl_lightning.functional import Float
 from tpl_lightning.functional.warps.flow import (
     CPABFlow,
     Field,
@@ -20,7 +21,6 @@ from tpl_lightning.functional.warps.flow import (
     trajectory_jacobian,
 )
 from tpl_lightning.functional.warps.tessellation import num_parameters, velocity_basis
-from tpl_lightning.shapes import Float
 
 __all__ = [
     "cell_slopes",

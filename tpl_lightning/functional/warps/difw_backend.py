@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.functional import Float
 from tpl_lightning.functional.warps.tessellation import velocity_basis
-from tpl_lightning.shapes import Float
 
 __all__ = ["build_folder", "cpab_warp_difw", "load_difw"]
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from tpl_lightning.functional import Float
 from tpl_lightning.functional.warps.cpab import cell_slopes, velocity_basis
 from tpl_lightning.functional.warps.ends import between_ends, first_ends, prototype_times_jacobian
-from tpl_lightning.shapes import Float
 
 __all__ = ["least_squares_warps"]
 

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tpl_lightning.functional import Float
 from tpl_lightning.functional.warps.tessellation import num_parameters, velocity_basis
-from tpl_lightning.shapes import Float
 
 __all__ = ["LENGTH_SCALE", "VARIANCE", "cpa_covariance", "prior_energy", "sample_warps"]
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from tpl_lightning.functional import Float
 from tpl_lightning.functional.warps.cpab import cell_slopes, num_parameters
-from tpl_lightning.shapes import Float
 
 __all__ = ["random_theta"]
 
