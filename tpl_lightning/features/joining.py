@@ -14,7 +14,7 @@ from tpl_lightning.data import (
     part_states,
     unique_names,
 )
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, first_few
 from tpl_lightning.features.pool import Progress
 from tpl_lightning.video import VideoClock
 
@@ -166,5 +166,5 @@ def _interpolated(values: np.ndarray, times: np.ndarray, wanted: np.ndarray) -> 
     return (1 - weight) * values[low] + weight * values[low + 1]
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+def _some(videos: Sequence[str]) -> str:
+    return first_few([repr(video) for video in videos])
