@@ -14,12 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tpl_lightning.config import config_to_dict, load_config
-from tpl_lightning.data import BatchPreprocessor, PackedBatch, Preprocessor
+from tpl_lightning.data import PackedBatch, Preprocessor
 from tpl_lightning.functional import resample
 from tpl_lightning.lit import TPLModule
 from tpl_lightning.nn import dmtae
@@ -79,7 +78,7 @@ def make_step(batch: int, frames: int, channels: int, phases: Phases) -> Callabl
     module = TPLModule(config_to_dict(load_config(["method=tpl"])), metadata)
     module.icae_weight = 0.5
     module.log_losses = lambda losses: None  # there is no Trainer
-    prepare = BatchPreprocessor(Preprocessor(True, np.zeros(channels, np.float32), None, 1.0))
+    prepare = Preprocessor(True, torch.zeros(channels), None, 1.0).padded
     count = int(lengths.sum()) + 1
     data = PackedBatch(
         frames=torch.randn(count, channels).half().index_fill_(0, torch.tensor([count - 1]), 0),

@@ -3,10 +3,10 @@
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-__all__ = ["FileError", "UserError", "best_effort", "first_line", "plain_warnings"]
+__all__ = ["FileError", "UserError", "best_effort", "first_few", "first_line", "plain_warnings"]
 
 _OF_HDF5 = re.compile("error message = '([^']*)'")
 
@@ -41,6 +41,16 @@ def first_line(error: BaseException) -> str:
         return found[1]
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return (said.strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+
+
+def first_few(names: Sequence[str]) -> str:
+    """Return the first three names, and dots where there are more.
+
+    Example:
+        >>> first_few(["a", "b"]), first_few("abcd")
+        ('a, b', 'a, b, c, ...')
+    """
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from tpl_lightning.config.loading import load_config
 from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.datamodule import EmbeddingDataset
-from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
+from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional.losses import contrastive_idm, cycle_back_regression, soft_dtw
@@ -26,7 +26,7 @@ def _module_and_batch(path, *options):
     config = load_config([f"data.cache={path}", *SMALL, *options])
     train = split_videos(VideoSet(EmbeddingCache(path)), config.data).train
     preprocessor = Preprocessor.fit(train, config.data)
-    batch = BatchPreprocessor(preprocessor)(EmbeddingDataset(train, train.actions).__getitems__(range(4)))
+    batch = preprocessor.padded(EmbeddingDataset(train, train.actions).__getitems__(range(4)))
     torch.manual_seed(0)
     return HeadModule(config_to_dict(config), preprocessor.num_channels), batch
 

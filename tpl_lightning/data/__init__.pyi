@@ -15,7 +15,7 @@ from .cache.reader import EmbeddingCache, open_cache
 from .cache.writer import EmbeddingCacheWriter
 from .loading.batch import COMPILED_STEP, Batch, PackedBatch
 from .loading.datamodule import EmbeddingDataModule, EmbeddingDataset
-from .loading.preprocessing import KEPT_BYTES, BatchPreprocessor, Preprocessor
+from .loading.preprocessing import KEPT_BYTES, Preprocessor
 from .loading.splits import Splits, select_evaluation, split_videos
 from .video_set import VideoSet
 
@@ -27,7 +27,6 @@ __all__ = [
     "SPLITS",
     "ArrayCache",
     "Batch",
-    "BatchPreprocessor",
     "EmbeddingCache",
     "EmbeddingCacheWriter",
     "EmbeddingDataModule",

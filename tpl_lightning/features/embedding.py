@@ -76,25 +76,38 @@ def embed_clips(
     shards.drop_old()
     write_manifest(shards.path, clips, keys, extractor, names)
     # The share of a process does not depend on what is done, which processes may see at different times.
-    mine, done = range(rank, len(clips), world), shards.done()
-    left = [index for index in mine if keys[index] not in done]
-    with (
-        shards.locked(rank),
-        Progress("Embedding videos", len(mine), done=len(mine) - len(left), enabled=progress) as bar,
-    ):
-        for position, (found, messages) in _embedded([clips[i] for i in left], extractor, fps, num_workers):
-            for message in messages:
-                warnings.warn(message, stacklevel=2)
-            if isinstance(found, str):
-                shards.fail(keys[left[position]], found)
-                bar.advance()
-            else:
-                shards.add(keys[left[position]], found)
-                bar.advance(frames=len(found.frames))
+    share = {keys[index]: clips[index] for index in range(rank, len(clips), world)}
+    with shards.locked(rank):
+        _embed_share(share, shards, extractor, fps=fps, num_workers=num_workers, progress=progress)
     _wait_for_others(world)
     if rank != 0 or (world > 1 and not set(keys) <= shards.done() | shards.failed().keys()):
         return None
     return merge_shards(out, extractor=extractor, skip_broken=skip_broken)
+
+
+def _embed_share(
+    share: dict[str, Clip],
+    shards: ShardFolder,
+    extractor: Extractor,
+    *,
+    fps: float | None,
+    num_workers: int | None,
+    progress: bool,
+) -> None:
+    """Embed what is not done yet of some clips by key."""
+    done = shards.done()
+    left = [key for key in share if key not in done]
+    clips = [share[key] for key in left]
+    with Progress("Embedding videos", len(share), done=len(share) - len(left), enabled=progress) as bar:
+        for position, (found, messages) in _embedded(clips, extractor, fps, num_workers):
+            for message in messages:
+                warnings.warn(message, stacklevel=2)
+            if isinstance(found, str):
+                shards.fail(left[position], found)
+                bar.advance()
+            else:
+                shards.add(left[position], found)
+                bar.advance(frames=len(found.frames))
 
 
 def _embedded(

@@ -14,7 +14,7 @@ from tpl_lightning.data import (
     part_states,
     unique_names,
 )
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, first_few
 from tpl_lightning.features.pool import Progress
 from tpl_lightning.video import VideoClock
 
@@ -50,9 +50,6 @@ def join_caches(
     rows = [{str(video): i for i, video in enumerate(cache.video_id)} for cache in caches]
     videos = _common(caches, rows, drop_missing=drop_missing)
     _note_actions(caches, rows, videos)
-    groups = [group for cache in caches for group in cache.feature_groups]
-    names = unique_names([group.name for group in groups])
-    states = [s for cache in caches for s in part_states(cache.extractor_state(), len(cache.feature_groups))]
     longer: dict[str, str] = {}
     with (
         EmbeddingCacheWriter(
@@ -62,20 +59,19 @@ def join_caches(
             source=first.source,
             phase_names=first.phase_names,
             dtype="float16" if all(cache.dtype == np.float16 for cache in caches) else "float32",
-            feature_groups=[FeatureGroup(name, g.channels) for name, g in zip(names, groups, strict=True)],
+            feature_groups=_groups(caches),
         ) as writer,
         Progress("Joining videos", len(videos), enabled=progress) as bar,
     ):
         for video in videos:
             row = rows[0][video]
-            clock, parts = _clock(first, row), [first.read(row)]
-            for cache, others in zip(caches[1:], rows[1:], strict=True):
-                parts.append(_at(clock, cache, others[video], first, longer))
+            clock, others = _clock(first, row), zip(caches[1:], rows[1:], strict=True)
+            parts = [_at(clock, cache, known[video], first, longer) for cache, known in others]
             writer.append(
                 video_id=video,
                 action=str(first.action[row]),
                 split=str(first.split[row]),
-                embeddings=np.concatenate(parts, axis=1),
+                embeddings=np.concatenate([first.read(row), *parts], axis=1),
                 labels=first.labels(row) if first.has_labels else None,
                 fps=float(first.fps[row]),
                 progress=first.progress(row),
@@ -83,10 +79,17 @@ def join_caches(
                 file_bytes=int(first.file_bytes[row]),
             )
             bar.advance(frames=clock.num_frames)
-        writer.set_extractor_state(*join_states(states))
+        states = [part_states(cache.extractor_state(), len(cache.feature_groups)) for cache in caches]
+        writer.set_extractor_state(*join_states([state for own in states for state in own]))
     for path, text in longer.items():
         warnings.warn(f"{path}: {text}", stacklevel=2)
     return out
+
+
+def _groups(caches: Sequence[EmbeddingCache]) -> list[FeatureGroup]:
+    groups = [group for cache in caches for group in cache.feature_groups]
+    names = unique_names([group.name for group in groups])
+    return [FeatureGroup(name, group.channels) for name, group in zip(names, groups, strict=True)]
 
 
 def _common(caches: Sequence[EmbeddingCache], rows: Sequence[dict[str, int]], *, drop_missing: bool) -> list[str]:
@@ -166,5 +169,5 @@ def _interpolated(values: np.ndarray, times: np.ndarray, wanted: np.ndarray) -> 
     return (1 - weight) * values[low] + weight * values[low + 1]
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+def _some(videos: Sequence[str]) -> str:
+    return first_few([repr(video) for video in videos])

@@ -3,7 +3,9 @@
 What an extractor does to a whole clip, such as taking out the drift of its camera, has no meaning across a cut.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -57,43 +59,28 @@ def _counted(frames: Iterable[np.ndarray], advance: Callable[[int], None]) -> It
 
 def scenes(frames: Iterable[np.ndarray]) -> Iterator[Iterator[np.ndarray]]:
     """Yield the frames of each scene; one must be read before the next is asked for."""
-    source = _Scenes(iter(frames))
-    while source.has_more():
-        yield source.scene()
+    for _, scene in groupby(frames, _SceneNumber()):
+        yield scene
 
 
-class _Scenes:
-    """Frames, and whether the next one begins a scene."""
+class _SceneNumber:
+    """Called with each frame in order, returns the number of its scene."""
 
-    def __init__(self, frames: Iterator[np.ndarray]) -> None:
-        self._frames = frames
-        self._next = next(frames, None)
-        self._last = None if self._next is None else _thumbnail(self._next)
-        self._usual: list[float] = []
+    def __init__(self) -> None:
+        self._last: np.ndarray | None = None
+        self._changes: deque[float] = deque(maxlen=_REMEMBERED)
+        self._number = self._count = 0
 
-    def has_more(self) -> bool:
-        return self._next is not None
-
-    def scene(self) -> Iterator[np.ndarray]:
-        count = 0
-        while self._next is not None:
-            yield self._next
-            count += 1
-            if self._advance() and count >= _SHORTEST:
-                return
-
-    def _advance(self) -> bool:
-        """Read a frame; tell whether it is of another scene than the one before."""
-        self._next = next(self._frames, None)
-        if self._next is None:
-            return False
-        thumbnail = _thumbnail(self._next)
-        assert self._last is not None
-        change = float(np.abs(thumbnail - self._last).mean())
-        self._last = thumbnail
-        usual = float(np.median(self._usual)) if self._usual else 0.0
-        self._usual = [*self._usual[1 - _REMEMBERED :], change]
-        return change > _CUT and change > _TIMES * usual
+    def __call__(self, frame: np.ndarray) -> int:
+        thumbnail = _thumbnail(frame)
+        if self._last is not None:
+            change = float(np.abs(thumbnail - self._last).mean())
+            usual = float(np.median(self._changes)) if self._changes else 0.0
+            self._changes.append(change)
+            if change > max(_CUT, _TIMES * usual) and self._count >= _SHORTEST:
+                self._number, self._count = self._number + 1, 0
+        self._last, self._count = thumbnail, self._count + 1
+        return self._number
 
 
 def _thumbnail(frame: np.ndarray) -> np.ndarray:

@@ -174,7 +174,7 @@ def test_a_stand_in_counts_in_no_score(cache):
     plp.update(position, batch.labels, batch.lengths, batch.action, length)
     spread.update(position, batch.labels, batch.lengths, batch.action)
     for metric in (cbc, plp, spread):
-        assert all(not getattr(metric, state).any() for state in metric._defaults if state != "apart")
+        assert not any(state.any() for name, state in metric.metric_state.items() if name != "apart")
 
 
 def test_what_does_not_fit_is_named(cache):

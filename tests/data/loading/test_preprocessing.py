@@ -10,7 +10,7 @@ from tpl_lightning.data.cache.groups import FeatureGroup
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.loading.batch import PackedBatch
-from tpl_lightning.data.loading.preprocessing import BatchPreprocessor, Preprocessor
+from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
@@ -101,7 +101,7 @@ def test_the_unit_of_the_embeddings_does_not_matter(tmp_path, cache, size):
 def test_components_have_a_fixed_sign_and_reading_order_hardly_matters(cache):
     train = _train(cache)
     fitted = Preprocessor.fit(train, DataConfig(pca=4))
-    largest = np.abs(fitted.components).argmax(axis=1)
+    largest = np.abs(fitted.components.numpy()).argmax(axis=1)
     assert (fitted.components[np.arange(4), largest] > 0).all()
     again = Preprocessor.fit(train.select(np.arange(len(train))[::-1]), DataConfig(pca=4))
     np.testing.assert_allclose(again.components, fitted.components, atol=1e-5)
@@ -124,7 +124,7 @@ def test_a_large_set_is_fitted_on_videos_evenly_spread(tmp_path, monkeypatch):
     monkeypatch.setattr(VideoSet, "read_batch", lambda self, i, *to: read.extend(i) or read_batch(self, i, *to))
     part = Preprocessor.fit(train, DataConfig(pca=3))
     assert read == [0, 3, 5, 8]
-    np.testing.assert_allclose(np.abs(part.components), np.eye(3, 6), atol=0.02)  # every third frame
+    np.testing.assert_allclose(part.components.abs().numpy(), np.eye(3, 6), atol=0.02)  # every third frame
     assert part.scale == pytest.approx(np.sqrt((9 + 4 + 1) / 2), rel=0.01)
     assert part.scale == pytest.approx(whole.scale, rel=0.01)
 
@@ -151,7 +151,7 @@ def test_a_batch_is_preprocessed_as_its_videos_are(cache, options, dtype):
     labels = torch.arange(len(frames), dtype=torch.int16)
     size = int(lengths.max()) + 2
     packed = PackedBatch(frames.clone(), labels, lengths, torch.arange(4), torch.arange(4), size, points=9)
-    batch = BatchPreprocessor(preprocess)(packed)
+    batch = preprocess.padded(packed)
     done = batch.embeddings
     assert done.dtype == torch.float32
     assert done.shape[:2] == batch.labels.shape == (4, size)
@@ -174,7 +174,7 @@ def test_a_few_components_of_many_channels_are_those_of_scikit_learn(tmp_path):
             writer.append(video_id=f"v{number}", action="x", split="train", embeddings=frames)
     fitted = Preprocessor.fit(VideoSet(EmbeddingCache(path)), DataConfig(pca=20))
     reference = PCA(20).fit(np.concatenate([frames - frames.mean(0) for frames in videos]))
-    np.testing.assert_allclose(np.abs(fitted.components @ reference.components_.T), np.eye(20), atol=1e-3)
+    np.testing.assert_allclose(np.abs(fitted.components.numpy() @ reference.components_.T), np.eye(20), atol=1e-3)
     assert fitted.scale == pytest.approx(
         np.sqrt(reference.singular_values_ @ reference.singular_values_ / 320), rel=1e-4
     )
@@ -231,7 +231,7 @@ def test_the_scale_of_a_group_changes_nothing_after_pca(tmp_path):
             video_index=torch.zeros(1, dtype=torch.long),
             size=30,
         )
-        np.testing.assert_allclose(BatchPreprocessor(fitted)(batch).embeddings[0].numpy(), values, atol=2e-4)
+        np.testing.assert_allclose(fitted.padded(batch).embeddings[0].numpy(), values, atol=2e-4)
     np.testing.assert_allclose(found[0], found[1], atol=2e-3)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tpl_lightning.config import DataConfig
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.errors import UserError, first_few, plain_warnings
 
 if TYPE_CHECKING:
     from tpl_lightning.data.cache.reader import EmbeddingCache
@@ -158,11 +158,11 @@ def part_states(state: State | None, count: int) -> list[State | None]:
     arrays, parts = state[0], state[1].get("parts", [])
     if len(parts) != count:
         return [None] * count
-    found: list[State | None] = []
-    for i, parameters in enumerate(parts):
-        own = {name.partition(".")[2]: values for name, values in arrays.items() if name.partition(".")[0] == str(i)}
-        found.append(None if parameters is None else (own, parameters))
-    return found
+    own: list[dict[str, np.ndarray]] = [{} for _ in parts]
+    for name, values in arrays.items():
+        number, _, rest = name.partition(".")
+        own[int(number)][rest] = values
+    return [None if parameters is None else (own[i], parameters) for i, parameters in enumerate(parts)]
 
 
 def warn_of_still(cache: "EmbeddingCache") -> None:
@@ -210,11 +210,10 @@ _WAYS = "embed these videos anew or leave them out"
 
 
 def _still_text(cache: "EmbeddingCache") -> str:
-    texts = []
-    for name, videos in cache.still_groups.items():
-        named = ", ".join(map(repr, videos[:3])) + (", ..." if len(videos) > 3 else "")
-        texts.append(f"feature group {name!r} does not change over time in {len(videos)} videos ({named})")
-    return "; ".join(texts)
+    return "; ".join(
+        f"feature group {name!r} does not change over time in {len(videos)} videos ({first_few([*map(repr, videos)])})"
+        for name, videos in cache.still_groups.items()
+    )
 
 
 def _warn(text: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tpl_lightning.data.cache.groups import split_columns
 from tpl_lightning.data.cache.layout import value_faults
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.errors import UserError, first_few, plain_warnings
 
 if TYPE_CHECKING:
     from tpl_lightning.data.cache.reader import EmbeddingCache
@@ -47,11 +47,10 @@ def check_videos(cache: "EmbeddingCache", most_frames: int | None) -> dict[str, 
         for name in groups:
             still_groups.setdefault(name, []).append(video)
     if still:
-        named = ", ".join(still[:3]) + (", ..." if len(still) > 3 else "")
         with plain_warnings():
             warnings.warn(
-                f"{cache.path}: the embeddings of {len(still)} of {count} videos do not change over time: {named}. "
-                "An extractor that failed makes such; embed these videos anew or leave them out.",
+                f"{cache.path}: the embeddings of {len(still)} of {count} videos do not change over time: "
+                f"{first_few(still)}. An extractor that failed makes such; embed these videos anew or leave them out.",
                 stacklevel=3,
             )
     return still_groups

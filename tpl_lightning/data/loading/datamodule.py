@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.loading.batch import COMPILED_STEP, Batch, PackedBatch
-from tpl_lightning.data.loading.preprocessing import KEPT_BYTES, BatchPreprocessor, Preprocessor
+from tpl_lightning.data.loading.preprocessing import KEPT_BYTES, Preprocessor
 from tpl_lightning.data.loading.read_ahead import ReadAheadLoader
 from tpl_lightning.data.loading.samplers import STAND_IN, LengthBucketSampler, OrderedShardSampler, rank_and_world
 from tpl_lightning.data.loading.splits import Splits
@@ -147,7 +147,7 @@ class EmbeddingDataModule(LightningDataModule):
         super().__init__()
         self.data, self.seed, self.splits = data, seed, splits
         self.preprocessor, self.actions, self.few_sizes = preprocessor, actions, few_sizes
-        self._preprocess = BatchPreprocessor(preprocessor)
+        self._on_device = preprocessor
         self._resume = (0, 0)
         self.train, self.val, self.test = (self._dataset(part) for part in (splits.train, splits.val, splits.test))
 
@@ -172,8 +172,8 @@ class EmbeddingDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: PackedBatch, dataloader_idx: int) -> Batch:
         """Pad and preprocess a batch where it is used; the Trainer calls this for every batch."""
-        padded: Batch = self._preprocess.to(batch.frames.device)(batch)
-        return padded
+        self._on_device = self._on_device.to(batch.frames.device)
+        return self._on_device.padded(batch)
 
     def batches(self, loader: Iterable[PackedBatch], module: LightningModule) -> Iterator[Batch]:
         """Yield the batches of a loader as the Trainer would: on the module's device, preprocessed."""

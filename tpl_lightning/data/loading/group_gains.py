@@ -79,22 +79,22 @@ def signal_shares(train: VideoSet, chosen: np.ndarray) -> np.ndarray:
         chosen: Positions of those that are compared.
     """
     parts = split_columns(train.cache.feature_groups)
-    sums: dict[str, torch.Tensor] = {}
-    squares: dict[str, np.ndarray] = {}
-    counts: dict[str, int] = {}
+    actions, counts = np.unique(train.action[chosen], return_counts=True)
+    sums = torch.zeros(len(actions), _POINTS, train.num_channels)
+    squares = np.zeros((len(actions), len(parts)))
     for positions in train.in_blocks(chosen):
         lengths = torch.from_numpy(train.lengths[positions])
         values = resample_to_size(train.read_block(positions), lengths, _POINTS)
         values -= values.mean(1, keepdim=True)
-        for action, video in zip(train.action[positions].tolist(), values, strict=True):
-            sums[action] = sums.get(action, 0) + video
-            squares[action] = squares.get(action, 0) + _energies(video, parts)
-            counts[action] = counts.get(action, 0) + 1
-    several = [action for action, count in counts.items() if count > 1]
-    if not several:
+        for action, video in zip(np.searchsorted(actions, train.action[positions]), values, strict=True):
+            sums[action] += video
+            squares[action] += _energies(video, parts)
+    several = counts > 1
+    if not several.any():
         return np.ones(len(parts))
-    alike = sum((_energies(sums[a], parts) - squares[a]) / (counts[a] - 1) for a in several)
-    return np.asarray(alike / sum(squares[a] for a in several)).clip(0, 1)
+    all_together = np.array([_energies(total, parts) for total in sums])
+    alike = (all_together - squares)[several] / (counts[several, None] - 1)
+    return np.asarray(alike.sum(0) / squares[several].sum(0)).clip(0, 1)
 
 
 def _energies(values: torch.Tensor, parts: list[slice]) -> np.ndarray:

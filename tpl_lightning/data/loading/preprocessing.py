@@ -2,16 +2,14 @@
 
 Feature groups of several extractors get their shares of the energy first, so that none drowns another by many channels
 or large numbers. What is fitted then sees one vector per frame.
-
-One formula, twice: :class:`Preprocessor` for a video in NumPy, :class:`BatchPreprocessor` for a batch on its device.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tpl_lightning.config import DataConfig
 from tpl_lightning.data.loading.batch import Batch, PackedBatch
@@ -19,7 +17,7 @@ from tpl_lightning.data.loading.group_gains import group_gains
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional import length_mask
 
-__all__ = ["KEPT_BYTES", "BatchPreprocessor", "Preprocessor"]
+__all__ = ["KEPT_BYTES", "Preprocessor"]
 
 KEPT_BYTES = 2**29
 """Preprocessed frames that a fit keeps in memory rather than reads again."""
@@ -51,8 +49,8 @@ class Preprocessor:
     """
 
     center: bool
-    mean: np.ndarray
-    components: np.ndarray | None
+    mean: Tensor
+    components: Tensor | None
     scale: float | None
 
     @property
@@ -112,8 +110,8 @@ class Preprocessor:
         scale = {"set": float(np.sqrt(variance)), "video": None, "none": 1.0}[data.scale]
         return cls(
             center=data.center,
-            mean=mean.astype(np.float32),
-            components=None if components is None else components.astype(np.float32),
+            mean=torch.from_numpy(mean).float(),
+            components=None if components is None else torch.from_numpy(components).float(),
             scale=scale,
         )
 
@@ -126,87 +124,40 @@ class Preprocessor:
     def packed(self, frames: Tensor, lengths: list[int]) -> Tensor:
         """Return preprocessed videos, one behind the other, (F, C) -> (F, ``num_channels``), float32."""
         # Projected before centring: there are fewer channels afterwards.
-        values = frames.clone() if self.components is None else frames @ torch.from_numpy(self.components).T
+        values = frames.clone() if self.components is None else frames @ self.components.T
         if self.center:
             for video in values.split(lengths):
                 video -= video.mean(0)
         elif self.components is not None:
-            values -= torch.from_numpy(self.components @ self.mean)
+            values -= self.components @ self.mean
         if self.scale is not None:
             return values.div_(self.scale)
         for video in values.split(lengths):
             video /= video.double().var(0, correction=0).sum().sqrt().clamp(min=1e-6).float()
         return values
 
-    def state(self) -> dict[str, Any]:
-        """Return tensors and primitives that a checkpoint can hold."""
-        components = None if self.components is None else torch.from_numpy(self.components.copy())
-        return {
-            "center": self.center,
-            "mean": torch.from_numpy(self.mean.copy()),
-            "components": components,
-            "scale": self.scale,
-        }
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> "Preprocessor":
-        """Rebuild from :meth:`state`."""
-        components = state["components"]
-        return cls(
-            center=state["center"],
-            mean=state["mean"].cpu().numpy(),
-            components=None if components is None else components.cpu().numpy(),
-            scale=state["scale"],
-        )
-
-
-class BatchPreprocessor(nn.Module):
-    """A :class:`Preprocessor` for batches, which it pads, on the device of its buffers.
-
-    Args:
-        preprocessor: The fitted preprocessing.
-
-    Example:
-        >>> from tpl_lightning.data import ArrayCache
-        >>> videos = VideoSet(ArrayCache([np.eye(4), 2 * np.eye(4)], action=["jump", "jump"]))
-        >>> prepare = BatchPreprocessor(Preprocessor.fit(videos, DataConfig(pca=2)))
-        >>> frames, one = torch.cat([torch.eye(4), torch.zeros(1, 4)]), torch.tensor([0])
-        >>> prepare(PackedBatch(frames, torch.zeros(5), torch.tensor([4]), one, one, size=4)).embeddings.shape
-        torch.Size([1, 4, 2])
-    """
-
-    mean: Tensor
-    components: Tensor | None
-
-    def __init__(self, preprocessor: Preprocessor) -> None:
-        """Make buffers of what was fitted."""
-        super().__init__()
-        state = preprocessor.state()
-        self.center, self.scale = state["center"], state["scale"]
-        self.register_buffer("mean", state["mean"])
-        self.register_buffer("components", state["components"])
-
-    @torch.no_grad()
-    def forward(self, packed: PackedBatch) -> Batch:
-        """Return the batch padded, its embeddings (B, T, ``num_channels``) preprocessed, in float32."""
-        places = packed.places()
-        ready = packed.frames.index_select(0, places.flatten()).view(*places.shape, -1) if packed.is_ready else None
+    def padded(self, packed: PackedBatch) -> Batch:
+        """Return a batch padded, its embeddings (B, T, ``num_channels``) preprocessed in float32."""
+        rows = packed.places()
+        ready = packed.frames.index_select(0, rows.flatten()).view(*rows.shape, -1) if packed.is_ready else None
         return Batch(
-            embeddings=self._embeddings(packed, places) if ready is None else ready,
+            embeddings=self._embeddings(packed, rows) if ready is None else ready,
             lengths=packed.lengths,
-            labels=packed.labels[places].long(),
+            labels=packed.labels[rows].long(),
             action=packed.action,
             video_index=packed.video_index,
             points=packed.points,
         )
 
-    def _embeddings(self, packed: PackedBatch, places: Tensor) -> Tensor:
-        with torch.autocast(places.device.type, enabled=False):
+    @torch.no_grad()
+    def _embeddings(self, packed: PackedBatch, rows: Tensor) -> Tensor:
+        """Return what :meth:`packed` does, for many videos at a time."""
+        with torch.autocast(rows.device.type, enabled=False):
             frames, own = packed.frames, self.mean
             if self.components is not None:  # before padding, which would be multiplied, too
                 frames, own = frames.float() @ self.components.T, self.components @ own
             # Fresh memory, which is then written over: touching it costs more than the arithmetic.
-            values = frames.index_select(0, places.flatten()).float().view(*places.shape, -1)
+            values = frames.index_select(0, rows.flatten()).float().view(*rows.shape, -1)
             count = packed.lengths.view(-1, 1, 1)
             mask = length_mask(packed.lengths, packed.size).unsqueeze(-1).float()
             if self.center:
@@ -218,3 +169,19 @@ class BatchPreprocessor(nn.Module):
             deviation = torch.addcmul(values, mask, values.sum(1, keepdim=True) / count, value=-1)
             norm = torch.linalg.vector_norm(deviation, dim=(1, 2), keepdim=True)
             return values.div_((norm / count.sqrt()).clamp_(min=1e-6))
+
+    def to(self, device: torch.device) -> "Preprocessor":
+        """Return it on a device."""
+        if self.mean.device == device:
+            return self
+        components = None if self.components is None else self.components.to(device)
+        return replace(self, mean=self.mean.to(device), components=components)
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors and primitives that a checkpoint can hold."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Preprocessor":
+        """Rebuild from :meth:`state`, on the CPU."""
+        return cls(**state).to(torch.device("cpu"))
