@@ -21,7 +21,37 @@ from tpl_lightning.config.tree import Config, config_to_dict, flattened, nested
 from tpl_lightning.config.typed import escaped, field_type, read_typed
 from tpl_lightning.errors import FileError, UserError, first_line
 
-__all__ = ["is_file", "load_config", "read_yaml", "split_argument"]
+__all__ = ["is_file", "load_config", "load_yaml", "read_yaml", "split_argument"]
+
+
+def load_yaml(path: Path, kind: str = ".") -> dict[str, Any]:
+    """Return what a YAML file, or a packaged one of a kind, holds; what refers to the environment stays so.
+
+    Raises:
+        UserError: If it is missing or unreadable, or holds no ``key: value`` lines.
+    """
+    from omegaconf import DictConfig, OmegaConf
+
+    found = find_yaml(path, kind)
+    if not found.is_file():
+        raise FileError(
+            f"{path}: no such configuration file; give an existing YAML, or one of the package: {packaged_names(kind)}."
+        )
+    try:
+        loaded = OmegaConf.load(found)
+    except Exception as error:  # yaml raises several unrelated classes
+        raise FileError(f"{path}: not a readable YAML file ({first_line(error)}); mend it.") from error
+    if not isinstance(loaded, DictConfig):
+        raise UserError(f"{path}: expected `key: value` lines at the top level, but got a list; mend it.")
+    return _container(loaded)
+
+
+def _container(tree: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    container = OmegaConf.to_container(tree)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -30,36 +60,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     ``data.cache`` is read from the file's own folder where there is none from the working directory.
 
     Raises:
-        UserError: If it is missing or unreadable, or holds no options.
+        UserError: As :func:`load_yaml`.
     """
-    from omegaconf import DictConfig, OmegaConf
-
-    found = find_yaml(path)
-    if not found.is_file():
-        raise FileError(
-            f"{path}: no such configuration file; give an existing YAML, one of the package ({packaged_names()}), or "
-            "key=value arguments."
-        )
-    try:
-        loaded = OmegaConf.load(found)
-    except Exception as error:  # yaml raises several unrelated classes
-        raise FileError(f"{path}: not a readable YAML file ({first_line(error)}); mend it.") from error
-    if not isinstance(loaded, DictConfig):
-        raise UserError(f"{path}: expected `key: value` lines at the top level, but got a list; mend it.")
-    options = _flat(loaded)
+    options, folder = flattened(load_yaml(path)), find_yaml(path).parent
     cache = options.get("data.cache")
-    if isinstance(cache, str) and not glob.glob(cache) and glob.glob(str(found.parent / cache)):
-        options["data.cache"] = str(found.parent / cache)
+    if isinstance(cache, str) and not glob.glob(cache) and glob.glob(str(folder / cache)):
+        options["data.cache"] = str(folder / cache)
     return options
-
-
-def _flat(tree: Any) -> dict[str, Any]:
-    """Return an OmegaConf tree by dotted keys; what refers to others or to the environment stays so."""
-    from omegaconf import OmegaConf
-
-    container = OmegaConf.to_container(tree)
-    assert isinstance(container, dict)
-    return flattened({str(key): value for key, value in container.items()})
 
 
 def _merge(base: Any, update: dict[str, Any], origin: str) -> Any:
@@ -106,7 +113,7 @@ def _typed(argument: str) -> dict[str, Any]:
         is_group = is_dataclass(kind) and value.lstrip().startswith("{")
         # Of the options of Lightning the types are not known.
         if kind in (None, Any) or is_group or key.partition(".")[0] == "trainer":
-            return _flat(OmegaConf.from_dotlist([f"{key}={'null' if value == 'None' else value}"]))
+            return flattened(_container(OmegaConf.from_dotlist([f"{key}={'null' if value == 'None' else value}"])))
         found = read_typed(value, kind, null=key not in _NEVER_EMPTY)
     except UserError:
         raise
