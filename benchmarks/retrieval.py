@@ -37,7 +37,7 @@ CHANNELS, ACTIONS, DIRECTIONS = 128, 15, 40
 SHARED, OWN, JITTER = 0.29, 0.63, 0.08
 # The warp fit: one stage, as the question. Samples of a video, principal components, prototype points.
 GRID, COMPONENTS, POINTS = 48, 24, 200
-OPTIONS = JointOptions(num_cells=8, scales=(0.07,), smoothness=0.1, level_freedom=0.0)
+OPTIONS = JointOptions(num_cells=8, scales=(0.07,), smoothness=0.1, offset_shrinkage=0.0)
 STEPS = 2
 
 

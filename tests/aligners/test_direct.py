@@ -1,4 +1,4 @@
-"""method=direct and refine=true on small caches: accuracy, checkpoint, independence of the batch, bad input."""
+"""method=direct on small caches: accuracy, checkpoint, independence of the batch, bad input."""
 
 import json
 import shutil
@@ -10,7 +10,6 @@ import torch
 
 from tests.aligners.fitting import fit
 from tpl_lightning.__main__ import main
-from tpl_lightning.aligners.label_targets import label_channels
 from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.reader import EmbeddingCache
@@ -20,14 +19,6 @@ from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation.scores import evaluate
 from tpl_lightning.groupwise import model as joint_model
-
-SMALL = [
-    "train.max_epochs=2",
-    "model.hidden=8",
-    "model.aligner_filters=2",
-    "model.aligner_depth=3",
-    "run.progress=false",
-]
 
 
 def _fit(path, run_dir, *options):
@@ -64,20 +55,6 @@ def test_no_video_changes_the_result_of_another(tmp_path, make_cache):
     for i in range(len(splits.test)):
         alone = aligner.align(splits.test.select(np.array([i])))
         np.testing.assert_allclose(alone.position(0), together.position(i), atol=1e-3)
-
-
-def test_refinement_starts_from_the_network_and_is_stored(tmp_path, make_cache):
-    path = make_cache(tmp_path / "c.h5", videos=16)
-    aligner, splits, config = _fit(path, tmp_path, "method=tpl", "refine=true", *SMALL)
-    assert (tmp_path / "checkpoints" / "refinement.ckpt").is_file()
-    videos = splits.all()
-    refined = evaluate(aligner.align(videos), videos).overall["warp_error"]
-    one_shot = evaluate(aligner.base.align(videos), videos).overall["warp_error"]
-    assert refined < 0.5 * one_shot
-    again = load_aligner(tmp_path / "checkpoints" / "last.ckpt", config)
-    np.testing.assert_allclose(
-        again.align(videos).prototype_position, aligner.align(videos).prototype_position, atol=1e-5
-    )
 
 
 @pytest.mark.parametrize(
@@ -183,25 +160,6 @@ def test_labels_of_training_videos_steer_their_warps_and_those_of_test_videos_no
         file["labels"][file["offsets"][18] :] = 0  # those of the test videos
     aligner, splits, _ = _fit(other, tmp_path / "again", "method=direct", "direct.labels=2")
     np.testing.assert_array_equal(aligner.align(splits.test).prototype_position, positions[2])
-
-
-def test_labels_on_the_grid_are_those_of_the_nearest_labelled_frame(tmp_path, make_cache):
-    path = make_cache(tmp_path / "c.h5", videos=4)
-    with h5py.File(path, "r+") as file:
-        offsets = file["offsets"][:]
-        file["labels"][offsets[0] + 5 : offsets[0] + 12] = -1
-        file["labels"][offsets[2] : offsets[3]] = -1
-    videos = VideoSet(EmbeddingCache(path))
-    channels = label_channels(videos, 50, 2.0)
-    assert (~channels.isnan().any(1).any(1)).tolist() == [True, True, False, True]
-    assert channels[2].isnan().all()
-    assert label_channels(videos, 50, 0.0) is None
-    for i in (0, 1, 3):
-        labels = videos.labels(i)
-        for j, time in enumerate(np.linspace(0, len(labels) - 1, 50)):
-            apart = np.where(labels >= 0, np.abs(np.arange(len(labels)) - time), np.inf)
-            near = {int(labels[u]) for u in np.flatnonzero(apart < apart.min() + 1e-6)}
-            assert int(channels[i, j].sum() / 2) in near
 
 
 @pytest.mark.parametrize(("channels", "changing"), [(1, 1), (3, 1), (3, 2), (3, 3)])

@@ -1,11 +1,12 @@
 """Frames read in blocks, kept or read again, against each video preprocessed on its own."""
 
+from functools import partialmethod
+
 import numpy as np
 import torch
 
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.config.runs import DataConfig
-from tpl_lightning.data import video_set
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.video_set import VideoSet
@@ -13,7 +14,7 @@ from tpl_lightning.functional.resampling import resample_to_size
 
 
 def test_frames_are_the_same_whether_kept_or_read_again(tmp_path, make_cache, monkeypatch):
-    monkeypatch.setattr(video_set, "_BLOCK", 70)  # two videos or three
+    monkeypatch.setattr(VideoSet, "in_blocks", partialmethod(VideoSet.in_blocks, num_frames=70))  # two videos or three
     videos = VideoSet(EmbeddingCache(make_cache(tmp_path / "c.h5", videos=9)))
     preprocessor = Preprocessor.fit(videos, DataConfig(pca=3))
     alone = [torch.from_numpy(preprocessor(videos.read(i))) for i in range(9)]

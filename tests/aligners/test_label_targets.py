@@ -1,10 +1,11 @@
-"""Where actions begin and end by their labels."""
+"""Where actions begin and end by their labels, and labels as channels on the shared grid."""
 
+import h5py
 import numpy as np
 import pytest
 
-from tpl_lightning.aligners.label_targets import labelled_bounds
-from tpl_lightning.data import ArrayCache, VideoSet
+from tpl_lightning.aligners.label_targets import label_channels, labelled_bounds
+from tpl_lightning.data import ArrayCache, EmbeddingCache, VideoSet
 
 
 def _videos(labels):
@@ -39,3 +40,22 @@ def test_gaps_within_an_action_do_not_count():
 
 def test_labels_of_one_video_say_nothing():
     assert np.isnan(_bounds([_waits(20, 90), np.full(101, -1, dtype=np.int16)])).all()
+
+
+def test_labels_on_the_grid_are_those_of_the_nearest_labelled_frame(tmp_path, make_cache):
+    path = make_cache(tmp_path / "c.h5", videos=4)
+    with h5py.File(path, "r+") as file:
+        offsets = file["offsets"][:]
+        file["labels"][offsets[0] + 5 : offsets[0] + 12] = -1
+        file["labels"][offsets[2] : offsets[3]] = -1
+    videos = VideoSet(EmbeddingCache(path))
+    channels = label_channels(videos, 50, 2.0)
+    assert (~channels.isnan().any(1).any(1)).tolist() == [True, True, False, True]
+    assert channels[2].isnan().all()
+    assert label_channels(videos, 50, 0.0) is None
+    for i in (0, 1, 3):
+        labels = videos.labels(i)
+        for j, time in enumerate(np.linspace(0, len(labels) - 1, 50)):
+            apart = np.where(labels >= 0, np.abs(np.arange(len(labels)) - time), np.inf)
+            near = {int(labels[u]) for u in np.flatnonzero(apart < apart.min() + 1e-6)}
+            assert int(channels[i, j].sum() / 2) in near

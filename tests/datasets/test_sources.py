@@ -70,3 +70,17 @@ def test_rendered_clips_stand_in_for_genai_and_are_rendered_once(tmp_path, monke
         assert found == tmp_path / "new" / "procedural" / "genai.h5"
         assert len(EmbeddingCache(found)) == 8
     assert calls == [tmp_path / "new" / "procedural" / "videos"]
+
+
+def test_training_finds_a_data_set_as_it_is_handed_out(pouring, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "tpl_lightning.features.hog.HogExtractor.__init__.__kwdefaults__", {"params": None, "channels": 3}
+    )
+    data = _data(tmp_path, dataset="pouring")
+    path = find_or_make_cache(data, progress=False)
+    assert path.parent == tmp_path / "embedded"
+    cache = EmbeddingCache(path)
+    assert (len(cache), cache.dataset, cache.has_labels) == (4, "pouring", True)
+    changed = path.stat().st_mtime_ns
+    assert find_or_make_cache(data, progress=False) == path
+    assert path.stat().st_mtime_ns == changed

@@ -1,17 +1,18 @@
 """Several extractors side by side: each as it would be alone, of one decoding."""
 
 import threading
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
-from tpl_lightning.features import embed_clips, merge_shards
-from tpl_lightning.features.clips import Clip, clips_of_folder
+from tpl_lightning.features import Clip, clips_of_folder, embed_clips, merge_shards
 from tpl_lightning.features.combined import CombinedExtractor
 from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
-from tpl_lightning.features.hog import HogExtractor, HogParams
+from tpl_lightning.features.gradients import HogParams
+from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.video.decoding import FrameDecoder
 from tpl_lightning.video.files import write_video
 
@@ -148,9 +149,7 @@ def test_a_part_that_fails_ends_all_and_leaves_no_thread(tmp_path, dinov2):
 def test_without_weights_the_others_go_on_with_a_note(monkeypatch, tmp_path, dinov2):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setattr(
-        "tpl_lightning.features.pretrained._ask_hub", lambda *_: (_ for _ in ()).throw(OSError("no network"))
-    )
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", mock.Mock(side_effect=OSError("no network")))
     with pytest.warns(UserWarning, match="dinov2 is left out, embedding by hog alone"):
         extractor = make_extractor("hog+dinov2")
     assert isinstance(extractor, HogExtractor)

@@ -18,9 +18,9 @@ from tests.video_factory import embed_folder
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import embed_clips, merge_shards
-from tpl_lightning.features.clips import clips_of_folder, clips_of_list
 from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
 from tpl_lightning.features.hog import HogExtractor
+from tpl_lightning.features.listing import clips_of_folder, clips_of_list
 from tpl_lightning.video.files import write_video
 from tpl_lightning.video.prefetch import prefetched
 

@@ -8,7 +8,8 @@ import pytest
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.hog import HogExtractor, HogParams, fit_square, hog_features
+from tpl_lightning.features.gradients import HogParams, fit_square, hog_features
+from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.features.motion import cell_motion
 
 SMALL = HogParams(size=32, cell=8, block=2, orientations=6)
@@ -142,7 +143,7 @@ def test_state_survives_a_cache(tmp_path):
         writer.append(video_id="a", action="b", split="train", embeddings=extractor.transform(features[0]), fps=24.0)
         writer.set_extractor_state(*extractor.state())
     again = HogExtractor.from_state(*EmbeddingCache(path).extractor_state())
-    assert (again.params, again.channels, again.name) == (SMALL, 5, "hog-pca5")
+    assert (again.params, again.num_channels, again.name) == (SMALL, 5, "hog-pca5")
     frames = _blobs(4, seed=7)
     np.testing.assert_array_equal(again(frames), extractor(frames))
 
@@ -171,7 +172,7 @@ def test_few_frames_have_few_components():
     features = HogExtractor(params=SMALL).features(_blobs(12))
     with pytest.warns(UserWarning, match="12 training frames in 1 videos have 11 components"):
         fitted = HogExtractor(params=SMALL, channels=64).fit([features])
-    assert (fitted.channels, fitted.num_channels, fitted.name) == (11, 11, "hog-pca11")
+    assert (fitted.num_channels, fitted.name) == (11, "hog-pca11")
     assert fitted.transform(features).shape == (12, 11)
     with pytest.raises(UserError, match="more than one frame"):
         HogExtractor(params=SMALL).fit([features[:1]])

@@ -8,7 +8,8 @@ from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.extractors import extractor_of_cache
-from tpl_lightning.features.hog import HogExtractor, HogParams
+from tpl_lightning.features.gradients import HogParams
+from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.features.joining import join_caches
 
 

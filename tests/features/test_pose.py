@@ -40,9 +40,9 @@ class Dots(torch.nn.Module):
 def dots(vitpose):
     """An extractor whose network sees dots, in pictures of 96 x 72."""
     extractor = make_extractor(vitpose, batch_size=10)
-    extractor._height, extractor._width = 96, 72
-    extractor._mean[:], extractor._std[:] = 255 * 0.449, 255 * 0.225
-    extractor._loaded.network = Dots(extractor._loaded.network.config)
+    extractor.picture_size = 96, 72
+    extractor.mean[:], extractor.deviation[:] = 255 * 0.449, 255 * 0.225
+    extractor.network = Dots(extractor.network.config)
     return extractor
 
 
@@ -70,8 +70,8 @@ def test_the_person_is_found_and_followed(dots):
     assert sure.min() > 0.3
     assert np.abs(found - np.rint(places)).max() < 3  # of dots of 11 pixels
     # The same whatever the batches, and little more than a look at each frame.
-    assert sum(dots._loaded.network.looks) < 1.7 * 80
-    dots._loaded.batch_size = 64
+    assert sum(dots.network.looks) < 1.7 * 80
+    dots.batch_size = 64
     np.testing.assert_allclose(dots(drawn(places)), limb_features(found, sure), atol=1e-3)
 
 
@@ -109,7 +109,7 @@ def test_a_folder_that_holds_a_pose_model_is_one(vitpose):
     assert (found.shape, found.dtype) == ((5, NUM_FEATURES), np.float32)
     assert extractor([]).shape == (0, NUM_FEATURES)
     assert extractor.decode_size(1920, 1080) == (768, 432)
-    with pytest.raises(UserError, match="at frame 0 of a batch"):
+    with pytest.raises(UserError, match="at frame 0"):
         extractor([frames[0].astype(float)])
 
 
@@ -124,7 +124,7 @@ def test_a_look_is_what_transformers_sees(vitpose):
         output = model(**processor([picture], boxes=boxes, return_tensors="pt"))
     (pose,) = processor.post_process_pose_estimation(output, boxes=boxes)[0]
     pictures = torch.from_numpy(picture).permute(2, 0, 1)[None]
-    _, scores = extractor._look(pictures, np.array([[45.0, 55.0, 50.0, 60.0]]))
+    _, scores = extractor.look(pictures, np.array([[45.0, 55.0, 50.0, 60.0]]))
     np.testing.assert_allclose(scores[0], pose["scores"], atol=1e-2)
 
 

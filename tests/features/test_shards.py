@@ -1,108 +1,104 @@
 """Shards: what is complete survives a kill, whatever else does not."""
 
-import json
-
 import numpy as np
 import pytest
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.shards import ShardWriter, read_shards, shard_folder
-from tpl_lightning.video.clock import VideoClock
-
-
-def rows(seed, count=5, columns=3):
-    return np.random.default_rng(seed).normal(size=(count, columns)).astype(np.float32)
-
+from tpl_lightning.features.shards import ShardFolder, VideoFeatures
 
 TIMES = np.array([0.0, 0.1, 0.4, 0.5, 0.75, 1.0, 2.0, 3.0])
 
 
-def append(shard, key, features):
-    clock, frames = VideoClock(TIMES[: len(features)]), 2 * np.arange(len(features))
-    shard.append(key, features, fps=12.0, clock=clock, frames=frames)
+def video(seed, count=5, columns=3):
+    features = np.random.default_rng(seed).normal(size=(count, columns)).astype(np.float32)
+    return VideoFeatures(features, TIMES[:count], 2 * np.arange(count), fps=12.0)
 
 
-def size(features):
-    """Bytes of the numbers of a video: features, the time and the frame of each row."""
-    return features.nbytes + 16 * len(features)
+@pytest.fixture
+def shards(tmp_path):
+    return ShardFolder(tmp_path / "sub" / "x.h5")
 
 
-def test_shards_of_several_processes_are_read_together(tmp_path):
-    folder = shard_folder(tmp_path / "sub" / "x.h5")
-    assert folder == tmp_path / "sub" / "x.h5.shards"
-    with ShardWriter(folder, 0) as a, ShardWriter(folder, 1) as b:
-        append(a, "k0", rows(0))
-        append(b, "k1", rows(1, 7))
-        append(a, "k2", rows(2, 2))
-        b.fail("k3", "cannot be read")
-        done, failed = read_shards(folder)  # while they are written
-    assert {key: features.read().tolist() for key, features in done.items()} == {
-        "k0": rows(0).tolist(),
-        "k1": rows(1, 7).tolist(),
-        "k2": rows(2, 2).tolist(),
-    }
-    assert done["k0"].fps == 12.0
-    clock, frames = done["k1"].read_rows()
-    np.testing.assert_array_equal(clock.times_s, TIMES[:7])
-    assert frames.tolist() == [0, 2, 4, 6, 8, 10, 12]
-    assert failed == {"k3": "cannot be read"}
+def test_videos_of_several_processes_are_read_together(shards, tmp_path):
+    assert shards.path == tmp_path / "sub" / "x.h5.shards"
+    with shards.locked(0), ShardFolder(tmp_path / "sub" / "x.h5").locked(1):
+        shards.add("k0", video(0))
+        ShardFolder(tmp_path / "sub" / "x.h5").add("k1", video(1, 7))
+        shards.fail("k3", "cannot be read: ö")
+    assert shards.done() == {"k0", "k1"}
+    assert shards.failed() == {"k3": "cannot be read: ö"}
+    found = shards.read("k1")
+    np.testing.assert_array_equal(found.features, video(1, 7).features)
+    np.testing.assert_array_equal(found.clock.times_s, TIMES[:7])
+    assert found.frames.tolist() == [0, 2, 4, 6, 8, 10, 12]
+    assert (found.features.dtype, found.fps) == (np.float32, 12.0)
 
 
-def test_a_killed_process_loses_what_was_not_finished_only(tmp_path):
-    with ShardWriter(tmp_path, 0) as shard:
-        append(shard, "k0", rows(0))
-        append(shard, "k1", rows(1))
-    journal, data = tmp_path / "shard-0.jsonl", tmp_path / "shard-0.f32"
-    # Killed once while numbers were written, once in the middle of a line of the journal.
-    data.write_bytes(data.read_bytes() + b"half a video")
-    journal.write_text(journal.read_text() + '{"key": "k2", "offset": 12')
-    assert set(read_shards(tmp_path)[0]) == {"k0", "k1"}
-    with ShardWriter(tmp_path, 0) as shard:
-        append(shard, "k2", rows(2))
-    done, _ = read_shards(tmp_path)
-    for number in range(3):
-        np.testing.assert_array_equal(done[f"k{number}"].read(), rows(number))
-    assert data.stat().st_size == 3 * size(rows(0))
-    assert [json.loads(line)["key"] for line in journal.read_text().splitlines()] == ["k0", "k1", "k2"]
+def test_a_killed_process_loses_what_was_not_finished_only(shards, monkeypatch):
+    shards.add("k0", video(0))
+
+    def killed(file, **arrays):
+        file.write_bytes(b"half a video")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", killed)
+        with pytest.raises(KeyboardInterrupt):
+            shards.add("k1", video(1))
+    assert shards.done() == {"k0"}
+    shards.add("k1", video(2))
+    np.testing.assert_array_equal(shards.read("k1").features, video(2).features)
 
 
-def test_lost_numbers_are_noticed(tmp_path):
-    with ShardWriter(tmp_path, 0) as shard:
-        append(shard, "k0", rows(0))
-        append(shard, "k1", rows(1))
-    data = tmp_path / "shard-0.f32"
-    data.write_bytes(data.read_bytes()[:-4])
-    assert set(read_shards(tmp_path)[0]) == {"k0"}
-    data.write_bytes(bytes(size(rows(0))))
-    with pytest.raises(UserError, match=r"shard-0\.f32: the features at byte 0 are damaged"):
-        read_shards(tmp_path)[0]["k0"].read()
+@pytest.mark.parametrize("size", [0, 100, -1])
+def test_lost_numbers_are_noticed(shards, size):
+    shards.add("k0", video(0))
+    path = shards.path / "k0.npz"
+    content = bytearray(path.read_bytes())
+    if size < 0:  # a bit that has changed
+        place = content.index(video(0).features.tobytes())
+        content[place + 7] ^= 1
+    path.write_bytes(content[: size if size >= 0 else None])
+    with pytest.raises(UserError, match=r"k0\.npz: the features are damaged; delete it"):
+        shards.read("k0")
 
 
-def test_a_video_that_works_now_is_no_failure(tmp_path):
-    with ShardWriter(tmp_path, 0) as shard:
-        shard.fail("k0", "no such file")
-        append(shard, "k0", rows(0))
-    done, failed = read_shards(tmp_path)
-    assert (set(done), failed) == ({"k0"}, {})
+def test_a_video_that_works_now_is_no_failure(shards):
+    shards.fail("k0", "no such file")
+    shards.add("k0", video(0))
+    assert (shards.done(), shards.failed()) == ({"k0"}, {})
 
 
-def test_two_processes_cannot_write_one_shard(tmp_path):
+def test_two_processes_cannot_have_one_rank(shards):
     pytest.importorskip("fcntl")
-    with ShardWriter(tmp_path, 0), pytest.raises(UserError, match="another process is writing it"):
-        ShardWriter(tmp_path, 0)
-    with ShardWriter(tmp_path, 0):
+    with shards.locked(0), pytest.raises(UserError, match="another process is writing these"), shards.locked(0):
+        pass
+    with shards.locked(0):
         pass
 
 
-def test_nothing_is_read_where_nothing_is(tmp_path):
-    assert read_shards(tmp_path / "none") == ({}, {})
+def test_nothing_is_read_where_nothing_is(shards):
+    assert (shards.done(), shards.failed()) == (set(), {})
 
 
-def test_shards_without_times_are_made_anew(tmp_path):
-    (tmp_path / "shard-0.f32").write_bytes(rows(0).tobytes())
-    line = {"key": "k0", "offset": 0, "rows": 5, "columns": 3, "crc": 0, "fps": 24.0, "native_fps": 24.0}
-    (tmp_path / "shard-0.jsonl").write_text(json.dumps(line) + "\n")
-    assert read_shards(tmp_path) == ({}, {})
-    with ShardWriter(tmp_path, 0) as shard:
-        append(shard, "k0", rows(1))
-    np.testing.assert_array_equal(read_shards(tmp_path)[0]["k0"].read(), rows(1))
+def test_what_somebody_else_has_put_there_stays(shards):
+    with shards.locked(0):
+        shards.add("k0", video(0))
+        shards.fail("k1", "broken")
+    (shards.path / "mine.txt").touch()
+    shards.remove()
+    assert [path.name for path in shards.path.iterdir()] == ["mine.txt"]
+    (shards.path / "mine.txt").unlink()
+    shards.remove()
+    assert not shards.path.exists()
+
+
+def test_what_an_earlier_version_left_is_dropped_with_one_line(shards):
+    shards.add("k0", video(0))
+    shards.drop_old()  # nothing to say
+    for name in ("shard-0.f32", "shard-0.jsonl"):
+        (shards.path / name).touch()
+    with pytest.warns(UserWarning, match=r"x\.h5\.shards: an earlier version .* are embedded anew") as caught:
+        shards.drop_old()
+    assert len(caught) == 1
+    assert [path.name for path in shards.path.iterdir()] == ["k0.npz"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tslearn.metrics import dtw_path_from_metric
 
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.dtw import dtw_positions, open_costs
 
 
@@ -92,3 +93,12 @@ def test_the_border_of_open_ends_costs_what_skipping_does():
 def test_of_equal_paths_the_most_diagonal_is_taken():
     positions = dtw_positions(torch.zeros(2, 4, 4))
     torch.testing.assert_close(positions, torch.linspace(0, 1, 4).expand(2, -1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("skip", [None, 2.0])
+def test_costs_that_lower_precision_can_add_up_have_the_same_paths(dtype, skip):
+    cost = torch.randint(0, 6, (5, 12, 9), generator=torch.Generator().manual_seed(6)).to(dtype)
+    skip = None if skip is None else torch.full((5,), skip)
+    expected = dtw_positions(cost.double(), skip)
+    torch.testing.assert_close(dtw_positions(cost, skip).double(), expected, **TOLERANCES[dtype])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.dtw import dtw_positions
 from tpl_lightning.functional.expected_paths import expected_path, path_posterior
 from tpl_lightning.functional.losses.lav import soft_dtw
@@ -79,3 +80,10 @@ def test_no_video_changes_the_path_of_another():
     together = expected_path(cost, 0.2)[0]
     for i in range(3):
         torch.testing.assert_close(expected_path(cost[i : i + 1], 0.2)[0][0], together[i], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_lower_precision_is_near_double(dtype):
+    cost = torch.rand(3, 12, 9, generator=torch.Generator().manual_seed(6)).to(dtype)
+    for found, expected in zip(expected_path(cost, 0.3), expected_path(cost.double(), 0.3), strict=True):
+        torch.testing.assert_close(found.double(), expected, **TOLERANCES[dtype])

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.integrate import trapezoid
 
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.resampling import resample, resample_nearest, resample_to_size
 
 
@@ -92,3 +93,18 @@ def test_the_nearest_frame_is_read_and_of_two_the_even_one():
         [30, 30, 30, 30, 31, 31, 32, 32, 32, 32, 34, 34],
     ]
     assert resample_nearest(values.bool(), times, lengths).dtype == torch.bool
+
+
+@pytest.mark.parametrize("size", [4, 9])
+def test_gradients_of_sampling_to_size_equal_finite_differences(size):
+    lengths = torch.tensor([6, 1, 7])
+    signal = torch.randn(14, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: resample_to_size(s, lengths, size), (signal,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_sampling_to_size_in_lower_precision_is_near_double(dtype):
+    signal = torch.randn(49, 3, generator=torch.Generator().manual_seed(2)).to(dtype)
+    lengths = torch.tensor([40, 9])
+    found, expected = (resample_to_size(x, lengths, 12) for x in (signal, signal.double()))
+    torch.testing.assert_close(found.double(), expected, **TOLERANCES[dtype])

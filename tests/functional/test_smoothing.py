@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.smoothing import gaussian_smoother, sample_each, sample_rows, smoothed, time_slope
 
 
@@ -47,3 +48,45 @@ def test_samples_of_several_are_those_of_each():
 def test_slopes_by_time_are_those_of_torch(size, dtype):
     signal = torch.randn(3, size, 4, generator=torch.Generator().manual_seed(4), dtype=dtype)
     torch.testing.assert_close(time_slope(signal), torch.gradient(signal, dim=1)[0] * (size - 1))
+
+
+OPS = {
+    "smoothed": lambda signal, times: smoothed(signal, 0.05, 9),
+    "slope": lambda signal, times: smoothed(signal, 0.05, 9, slope=True) / 9,
+    "sample_rows": sample_rows,
+    "sample_each": lambda signal, times: torch.cat(sample_each([signal, 2 * signal], times)) / 2,
+    "time_slope": lambda signal, times: time_slope(signal) / 9,
+}
+
+
+def _signal_and_times(count=2):
+    """Times between the samples, where linear interpolation has no kinks."""
+    generator = torch.Generator().manual_seed(5)
+    signal = torch.randn(count, 9, 3, generator=generator, dtype=torch.float64)
+    times = (torch.arange(5) + 0.2 + 0.6 * torch.rand(count, 5, generator=generator)).double() / 8
+    return signal, times
+
+
+@pytest.mark.parametrize("name", ["smoothed", "slope", "sample_rows", "sample_each"])
+def test_gradients_equal_finite_differences(name):
+    signal, times = _signal_and_times()
+    inputs = (signal.requires_grad_(), times.requires_grad_("sample" in name))  # others look at no times
+    assert torch.autograd.gradcheck(OPS[name], inputs)
+
+
+@pytest.mark.parametrize("name", ["smoothed", "slope", "sample_rows", "time_slope"])
+def test_a_video_alone_comes_out_as_among_others(name):
+    signal, times = _signal_and_times(4)
+    together = OPS[name](signal, times)
+    for i in range(4):
+        alone = OPS[name](signal[i : i + 1], times[i : i + 1])
+        torch.testing.assert_close(alone[0], together[i], **TOLERANCES[torch.float64])
+
+
+@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_lower_precision_is_near_double(name, dtype):
+    inputs = [x.to(dtype) for x in _signal_and_times()]
+    found = OPS[name](*inputs)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), OPS[name](*(x.double() for x in inputs)), **TOLERANCES[dtype])

@@ -92,7 +92,7 @@ def test_videos_in_step_are_kept_there():
     signal, action, _ = _videos(0.05, noise=1.0, seed=2)
     size = {}
     for adapt in (0.0, 0.05):
-        model, theta = JointModel.fit(signal, action, num_actions=2, options=JointOptions(adapt=adapt))
+        model, theta = JointModel.fit(signal, action, num_actions=2, options=JointOptions(empirical_bayes=adapt))
         size[adapt] = float((cpab_warp(theta, GRID) - GRID).abs().mean())
         assert (model.precision > 2) == (adapt > 0)
         assert model.options.smoothness == pytest.approx(model.precision * JointOptions().smoothness)

@@ -57,7 +57,7 @@ def test_known_warps_are_found_between_the_points_of_paths(num_cells, monkeypatc
     for sharpen in (True, False):
         if not sharpen:
             monkeypatch.setattr(paths, "sub_sample_positions", lambda position, *_: position)
-        found = path_warps(signal, target, JointOptions(num_cells=num_cells, level_freedom=0.0))
+        found = path_warps(signal, target, JointOptions(num_cells=num_cells, offset_shrinkage=0.0))
         error.append((cpab_warp(-found, grid, num_cells=num_cells) - truth).abs().mean())
     assert error[0] < 0.15 / (4 * num_cells)  # of the distance between points
     assert error[0] < 0.7 * error[1]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tpl_lightning.features.clips import Clip, annotate
+from tpl_lightning.features import Clip, annotate
 from tpl_lightning.labels.reading import read_annotations
 
 

@@ -80,6 +80,7 @@ def test_points_of_boris_open_phases(tmp_path):
         ("video_id,phase,start_s,end_s\n,up,0,1\n", "line 2: expected a video_id"),
         ("video_id,phase,start_s,end_s\n,,,\na,up,0,nan\n", "line 3: expected numbers, but found end_s = 'nan'"),
         ("Begin Time - msec,End Time - msec,x,y\n0,1,a,b\n", "found x, y"),
+        ("Begin Time - msec,End Time - msec,x,x\n0,1,a,b\n", "found x, x"),
         (
             "Tier,Begin Time - msec,End Time - msec,Annotation\nleft,0,700,up\nright,0,700,down\n",
             "one tier named 'phases', or one alone, but found left, right",

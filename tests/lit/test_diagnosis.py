@@ -1,8 +1,8 @@
-"""Which videos a look takes."""
+"""Which videos a look takes, and what it says."""
 
 import pytest
 
-from tpl_lightning.lit.diagnosis import spread_batches
+from tpl_lightning.lit.diagnosis import in_words, spread_batches
 
 
 class _Numbers:
@@ -28,3 +28,8 @@ class _Numbers:
 )
 def test_a_look_takes_a_few_videos_evenly_spread_in_batches(count, size, expected):
     assert list(spread_batches(_Numbers(count), size)) == expected
+
+
+def test_advice_names_no_option_that_is_set():
+    assert "model.aligner=path" in in_words({"left_over_train": 1.0}, aligner="inception")[0]
+    assert "model.aligner" not in in_words({"left_over_train": 1.0}, aligner="path")[0]

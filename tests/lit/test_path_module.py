@@ -1,47 +1,11 @@
-"""A step of TPL+: two processes against one, batches against the whole set, annealing by parts of an epoch."""
+"""A step of TPL+: two processes against one, batches against the whole set, gradients of both losses."""
 
 import pytest
 import torch
 import torch.distributed as dist
 
+from tests.lit.path_training import path_batch, path_module
 from tests.ranks import on_two_ranks
-from tpl_lightning.config.loading import load_config
-from tpl_lightning.config.tree import config_to_dict
-from tpl_lightning.data.loading.batch import Batch
-from tpl_lightning.functional.losses.tpl import annealed_weight
-from tpl_lightning.lit.callbacks import IcaeWeightAnnealing
-from tpl_lightning.lit.path_module import PathTPLModule
-
-CATALOGUE = {"actions": ["jump", "turn"], "prototype_lengths": [30, 26], "num_channels": 3, "phase_names": {}}
-LENGTHS, ACTION = torch.tensor([30, 22, 28, 25, 34, 27]), torch.tensor([0, 1, 0, 1, 0, 0])
-
-
-def path_batch(rows):
-    """Videos of one curve at paces of their own, in float64."""
-    videos = torch.zeros(6, 34, 3, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(0)
-    for i, n in enumerate(LENGTHS.tolist()):
-        pace = 0.5 + torch.rand(1, generator=generator, dtype=torch.float64)
-        progress = torch.linspace(0, 1, n, dtype=torch.float64) ** pace
-        waves = torch.stack([torch.cos((2 + k + ACTION[i]) * 3 * progress) for k in range(3)], -1)
-        videos[i, :n] = waves + 0.1 * torch.randn(n, 3, generator=generator, dtype=torch.float64)
-    return Batch(
-        embeddings=videos[rows],
-        lengths=LENGTHS[rows],
-        labels=torch.full((len(rows), 34), -1),
-        action=ACTION[rows],
-        video_index=torch.tensor(rows),
-        points=30,
-    )
-
-
-def path_module(*options):
-    torch.manual_seed(1)
-    config = config_to_dict(load_config(["model.hidden=6", "model.kernel_size=3", *options]))
-    module = PathTPLModule(config, CATALOGUE).double()
-    module.log_losses = lambda losses: None
-    module.icae_weight = 0.7
-    return module
 
 
 def _step(rows, *options):
@@ -106,19 +70,3 @@ def test_weights_learn_from_both_losses():
         assert module.model.encoder.map.weight.grad.abs().max() > 1e-6
         decoder = max(float(p.grad.abs().max()) for p in module.model.decoder.parameters())
         assert (decoder == 0) == (silent == "decoder")
-
-
-class _Trainer:
-    max_epochs, current_epoch, num_training_batches = 4, 1, 8
-
-
-def test_the_weight_of_the_icae_counts_parts_of_an_epoch():
-    module = path_module()
-    logged = []
-    module.log = lambda name, value, **_: logged.append((name, value))
-    callback = IcaeWeightAnnealing(2.0, None, fractional=True)
-    for step in (0, 7):
-        callback.on_train_batch_start(_Trainer(), module, None, step)
-        assert module.icae_weight == pytest.approx(annealed_weight(1 + (step + 0.5) / 8, 2.0, 2.0))
-    assert [name for name, _ in logged] == ["train/icae_weight"] * 2
-    assert logged[0][1] < logged[1][1] < 0.5

@@ -2,7 +2,7 @@
 
 import torch
 
-from tests.lit.test_path_module import path_batch, path_module
+from tests.lit.path_training import path_batch, path_module
 from tpl_lightning.lit import settling
 
 ALL = [0, 1, 2, 3, 4, 5]

@@ -132,27 +132,3 @@ def test_2000_steps_at_ten_times_the_learning_rate_end_soundly(tmp_path, capsys,
         assert np.isfinite(position).all()
         assert (np.diff(position) >= 0).all()
     assert 0 <= json.loads((tmp_path / "runs" / "r" / "metrics.json").read_text())["test/plp"] <= 1
-
-
-@pytest.mark.parametrize(
-    ("option", "words"),
-    [
-        ("trainer.accelerator=tpu", "trainer options"),
-        ("trainer.precision=17-mixed", "trainer options"),
-        ("trainer.devices=[0,0]", "trainer options"),
-        ("trainer.max_epochs=3", "train.max_epochs"),
-    ],
-)
-def test_what_lightning_cannot_set_up_is_one_line_before_a_folder_is_made(tmp_path, option, words, capsys):
-    write_cache(tmp_path / "c.h5")
-    assert _fit(tmp_path, option) == 2
-    error = capsys.readouterr().err
-    assert words in error.splitlines()[-1]
-    assert "Traceback" not in error
-    assert not (tmp_path / "runs").exists()
-
-
-def test_options_that_have_a_default_of_ours_can_be_given(tmp_path):
-    write_cache(tmp_path / "c.h5")
-    given = ["trainer.log_every_n_steps=5", "trainer.num_sanity_val_steps=1", "trainer.enable_model_summary=false"]
-    assert _fit(tmp_path, "train.max_epochs=1", *given) == 0

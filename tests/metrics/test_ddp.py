@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from tests.metrics.test_embedding_metrics import SIZES as EMBEDDING_SIZES
-from tests.metrics.test_embedding_metrics import make_batch as make_embeddings
-from tests.metrics.test_embedding_metrics import without_labels
+from tests.embedded_videos import SIZES as EMBEDDING_SIZES
+from tests.embedded_videos import make_batch as make_embeddings
+from tests.embedded_videos import without_labels
+from tests.labelled_videos import event_arguments, without
 from tests.ranks import on_two_ranks
 from tpl_lightning.metrics import (
     CycleBackConsistency,
@@ -40,10 +41,6 @@ def rank_batches(counts, rank):
     return [make_batch(count, seed=100 * rank + i) for i, count in enumerate(counts)]
 
 
-def without(batch, *names):
-    return {k: v for k, v in batch.items() if k not in names}
-
-
 def fill(train, test):
     """Feed train batches to CBC and as prototypes to PLP, test batches to the rest."""
     cbc, plp, fixed = CycleBackConsistency(**SIZES), PhaseLabelPropagation(**SIZES), PhaseLabelPropagation(**SIZES)
@@ -57,7 +54,7 @@ def fill(train, test):
             fixed.set_prototype_labels(labels)
         plp.update(**without(batch, "source_position"))
         fixed.update(**without(batch, "source_position"))
-        spread.update(**without(batch, "source_position", "prototype_length"))
+        spread.update(**event_arguments(batch))
     return cbc, plp, fixed, spread
 
 
@@ -143,13 +140,3 @@ def test_two_processes_equal_one_on_embeddings(found, case):
     for rank in range(2):
         for name, value in expected.items():
             assert torch.equal(found[rank][case]["embeddings"][name], value), name
-
-
-def test_sync_if_needed_does_nothing_in_a_single_process():
-    metric = CycleBackConsistency(**SIZES)
-    metric.update(**make_batch(4, seed=0))
-    votes = metric.votes.clone()
-    metric.sync_if_needed()
-    assert torch.equal(metric.votes, votes)
-    metric.update(**make_batch(4, seed=0))
-    assert torch.equal(metric.votes, 2 * votes)

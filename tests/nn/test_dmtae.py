@@ -7,8 +7,9 @@ from tpl_lightning.functional.losses.tpl import icae_loss, reconstruction_loss
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
 from tpl_lightning.functional.resampling import resample
-from tpl_lightning.functional.warps.cpab import cpab_warp
+from tpl_lightning.functional.warps.cpab import cpab_warp, warp_time
 from tpl_lightning.nn import DMTAE
+from tpl_lightning.nn.autoencoder import standardise
 
 LENGTHS, POINTS, ACTION = torch.tensor([30, 12, 21]), torch.tensor([18, 10, 18]), torch.tensor([0, 1, 0])
 
@@ -146,3 +147,35 @@ def test_videos_and_prototypes_of_one_frame():
     assert all(torch.isfinite(x).all() for x in out)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
     assert out.position[1, 0] == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"latent_dim": 3, "recurrences": 3}, {"num_cells": [4, 8]}])
+def test_nothing_depends_on_padding_or_other_videos(options):
+    model = _model(**options).double()  # in float32 three warps in a row blow rounding up to 3e-5
+    videos = _videos(torch.float64)  # padding holds noise
+    lengths, points = torch.tensor([30, 17, 2]), torch.tensor([20, 25, 20])
+    together = model(videos, lengths, points)
+    for i, (length, size) in enumerate(zip(lengths.tolist(), points.tolist(), strict=True)):
+        alone = model(videos[i : i + 1, :length], lengths[i : i + 1], points[i : i + 1])
+        torch.testing.assert_close(together.theta[i], alone.theta[0], atol=1e-8, rtol=1e-8)
+        torch.testing.assert_close(together.position[i, :length], alone.position[0], atol=1e-8, rtol=1e-8)
+        torch.testing.assert_close(together.source_position[i, :size], alone.source_position[0], atol=1e-8, rtol=1e-8)
+        torch.testing.assert_close(together.hidden[i, :length], alone.hidden[0], atol=1e-7, rtol=1e-7)
+
+
+def test_it_follows_its_equations():
+    model = _model(latent_dim=2, recurrences=2).eval()
+    video, length, points = _videos()[:1], LENGTHS[:1], torch.tensor([25])
+    out = model(video, length, points)
+    grid, frames = torch.linspace(0, 1, 25)[None], torch.linspace(0, 1, 30)[None]
+    latent = standardise(model.encoder(video, length), length)
+    first = model.aligner(resample(latent, grid, length), points)
+    seen = resample(latent, warp_time(first[:, None], grid), length)
+    theta = torch.stack([first, model.aligner(seen, points)], 1)
+    torch.testing.assert_close(out.theta, theta)
+    torch.testing.assert_close(out.source_position, warp_time(theta, grid))
+    torch.testing.assert_close(out.position, warp_time(theta, frames, inverse=True))
+    torch.testing.assert_close(out.aligned_latent, resample(latent, out.source_position, length))
+    decoded = model.decoder(out.aligned_latent, points)
+    torch.testing.assert_close(model.reconstruct(out.hidden), resample(decoded, out.position, points))
+    torch.testing.assert_close(warp_time(theta, out.position), frames, atol=1e-4, rtol=0)

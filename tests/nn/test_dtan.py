@@ -1,11 +1,10 @@
-"""DTAN and the embedding head: shapes, starts, independence of batch and padding, gradients."""
+"""DTAN: shapes, starts, independence of batch and padding, gradients, half precision."""
 
 import pytest
 import torch
 
 from tpl_lightning.functional.resampling import resample
 from tpl_lightning.nn.dtan import DTAN
-from tpl_lightning.nn.heads import EmbeddingHead
 
 LENGTHS, POINTS = torch.tensor([30, 12, 21]), torch.tensor([18, 10, 18])
 
@@ -49,31 +48,18 @@ def test_the_aligned_videos_train_every_weight():
         assert parameter.grad.abs().max() > 0, name
 
 
-@pytest.mark.parametrize("network", ["dtan", "head"])
-def test_neither_batch_nor_padding_changes_a_video(network):
-    torch.manual_seed(0)
-    model = _dtan() if network == "dtan" else EmbeddingHead(4, channels=5, hidden=6).eval()
-    videos = _videos()
-
-    def run(values, rows):
-        if network == "dtan":
-            return model(values, LENGTHS[rows], POINTS[rows]).position
-        return model(values, LENGTHS[rows])
-
-    together = run(videos, slice(None))
+def test_neither_batch_nor_padding_changes_a_video():
+    model, videos = _dtan(), _videos()
+    together = model(videos, LENGTHS, POINTS).position
     changed = videos.clone()
     changed[1, 12:] = 1e3
     for values in (videos[1:2], changed[1:2], videos[1:2, :12]):
-        torch.testing.assert_close(run(values, slice(1, 2))[0, :12], together[1, :12], atol=1e-5, rtol=1e-5)
+        alone = model(values, LENGTHS[1:2], POINTS[1:2]).position
+        torch.testing.assert_close(alone[0, :12], together[1, :12], atol=1e-5, rtol=1e-5)
 
 
-def test_the_head_yields_unit_vectors_and_zeros():
-    out = EmbeddingHead(4, channels=5, hidden=6)(_videos(), LENGTHS)
-    assert out.shape == (3, 30, 5)
-    for i, length in enumerate(LENGTHS.tolist()):
-        torch.testing.assert_close(out[i, :length].norm(dim=-1), torch.ones(length))
-        assert (out[i, length:] == 0).all()
-    # Zeros have no direction, and their gradient must still be finite.
-    model = EmbeddingHead(4, channels=5, hidden=6)
-    model(torch.zeros(1, 3, 4), torch.tensor([2])).sum().backward()
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+def test_times_stay_in_float32_under_autocast():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = _dtan()(_videos(), LENGTHS, POINTS)
+    assert {out.theta.dtype, out.position.dtype, out.source_position.dtype} == {torch.float32}
+    torch.testing.assert_close(out.position, _dtan()(_videos(), LENGTHS, POINTS).position, atol=0.05, rtol=0)

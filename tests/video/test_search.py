@@ -3,7 +3,7 @@
 import pytest
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.clips import clips_of_folder
+from tpl_lightning.features.listing import clips_of_folder
 from tpl_lightning.files.outputs import Outputs
 from tpl_lightning.video.search import find_videos, is_video, note_left_out, search_videos
 

@@ -46,7 +46,7 @@ def needs_detail(train: TrainingVideos) -> bool:
     if features.shape[2] < 2:
         return False
     # The prior of few videos is not updated: a weaker one flatters warps too coarse for what is there.
-    coarse, fine = (replace(train.options(fine=it), adapt=0.0) for it in (False, True))
+    coarse, fine = (replace(train.options(fine=it), empirical_bayes=0.0) for it in (False, True))
     gains: list[float] = []
     for fitted, held_out in ((0, 1), (1, 0)):
         half, other = features[..., fitted::2].contiguous(), features[..., held_out::2]

@@ -124,9 +124,9 @@ class TrainingVideos:
         options = JointOptions(
             num_cells=max(cells) if isinstance(cells, list) else cells,
             smoothness=direct.smoothness,
-            level_freedom=direct.offset_shrinkage,
+            offset_shrinkage=direct.offset_shrinkage,
             derivative=direct.derivative,
-            adapt=direct.empirical_bayes,
+            empirical_bayes=direct.empirical_bayes,
             ends=ends,
         )
         return in_detail(options) if fine else options

@@ -1,18 +1,12 @@
+from .annotating import annotate, choose_splits, video_names
 from .body import Points, body_size, centred_on_body, fill_in
-from .clips import (
-    IMAGE_EXTENSIONS,
-    Clip,
-    annotate,
-    choose_splits,
-    clips_of_folder,
-    clips_of_list,
-    read_list,
-    video_names,
-)
+from .clips import IMAGE_EXTENSIONS, Clip
 from .embedding import embed_clips
 from .extractors import Extractor, embed_video, extractor_of_cache, make_extractor
-from .hog import HogExtractor, fit_square, hog_features
+from .gradients import fit_square, hog_features
+from .hog import HogExtractor
 from .joining import join_caches
+from .listing import clips_of_folder, clips_of_list, read_list
 from .merging import merge_shards
 from .pool import Progress, parallel_map, usable_cores
 from .recordings import embed_recording

@@ -1,15 +1,14 @@
 """Embedding clips: resumable, shared among processes and machines, merged into one cache.
 
-Each process writes the features of the videos it has finished to a shard of its own beside the cache; a command that
-was killed goes on where it was. A video is done again if its file, the extractor or ``fps`` changes.
+Each process keeps the features of every video that it has finished in a folder beside the cache; a command that was
+killed goes on where it was. A video is done again if its file, the extractor or ``fps`` changes.
 """
 
-import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,33 +16,15 @@ import numpy as np
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip, ClipReader
 from tpl_lightning.features.extractors import Extractor
-from tpl_lightning.features.manifest import MANIFEST, make_manifest, shard_key
+from tpl_lightning.features.manifest import shard_key, write_manifest
 from tpl_lightning.features.merging import merge_shards
 from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores
-from tpl_lightning.features.shards import ShardWriter, read_shards, shard_folder
-from tpl_lightning.files import write_atomically
-from tpl_lightning.video import VideoClock, check_fps, prefetched
+from tpl_lightning.features.shards import ShardFolder, VideoFeatures
+from tpl_lightning.video import check_fps, prefetched
 
 __all__ = ["embed_clips"]
 
-
-@dataclass(frozen=True)
-class _Job:
-    clip: Clip
-    extractor: Extractor
-    fps: float | None
-
-
-@dataclass(frozen=True)
-class _Result:
-    features: np.ndarray
-    fps: float
-    clock: VideoClock
-    """When each row is shown."""
-    frames: np.ndarray
-    """The frame of the file that each row is."""
-    problem: str = ""
-    warnings: tuple[str, ...] = ()
+_Found = tuple[VideoFeatures | str, list[str]]  # the features or what is wrong, and warnings
 
 
 def embed_clips(
@@ -89,65 +70,70 @@ def embed_clips(
     """
     check_fps(fps)
     _check_names(clips)
-    out, folder = Path(out), shard_folder(out)
     rank, world = (0, 1) if alone else _rank_and_world()
-    keys = [shard_key(clip, extractor, fps) for clip in clips]
-    manifest = make_manifest(clips, keys, extractor, dataset, source, phase_names or {}, dtype)
-    write_atomically(folder / MANIFEST, json.dumps(manifest))
-    done, _ = read_shards(folder)
+    shards, keys = ShardFolder(out), [shard_key(clip, extractor, fps) for clip in clips]
+    names = {"dataset": dataset, "source": source, "phase_names": phase_names or {}, "dtype": dtype}
+    shards.drop_old()
+    write_manifest(shards.path, clips, keys, extractor, names)
     # The share of a process does not depend on what is done, which processes may see at different times.
-    mine = [index for index in range(len(clips)) if index % world == rank]
+    mine, done = range(rank, len(clips), world), shards.done()
     left = [index for index in mine if keys[index] not in done]
     with (
-        ShardWriter(folder, rank) as shard,
+        shards.locked(rank),
         Progress("Embedding videos", len(mine), done=len(mine) - len(left), enabled=progress) as bar,
     ):
-        for position, result in _results([_Job(clips[i], extractor, fps) for i in left], num_workers):
-            key = keys[left[position]]
-            for message in result.warnings:
+        for position, (found, messages) in _embedded([clips[i] for i in left], extractor, fps, num_workers):
+            for message in messages:
                 warnings.warn(message, stacklevel=2)
-            if result.problem:
-                shard.fail(key, result.problem)
+            if isinstance(found, str):
+                shards.fail(keys[left[position]], found)
+                bar.advance()
             else:
-                shard.append(key, result.features, fps=result.fps, clock=result.clock, frames=result.frames)
-            bar.advance(frames=len(result.features))
+                shards.add(keys[left[position]], found)
+                bar.advance(frames=len(found.frames))
     _wait_for_others(world)
-    if rank != 0:
-        return None
-    if world > 1 and _is_unfinished(folder, keys):
+    if rank != 0 or (world > 1 and not set(keys) <= shards.done() | shards.failed().keys()):
         return None
     return merge_shards(out, extractor=extractor, skip_broken=skip_broken)
 
 
-def _results(jobs: list[_Job], num_workers: int | None) -> Iterator[tuple[int, _Result]]:
-    if jobs and jobs[0].extractor.on_device:
-        # One network on one device: the videos ahead are decoded while it works.
-        ahead = max(1, usable_cores() if num_workers is None else num_workers)
-        extractor, size = jobs[0].extractor, 2 * jobs[0].extractor.frames_at_once
-        readers = [job.clip.reader(size=extractor.decode_size, fps=job.fps) for job in jobs]
-        openers = [lambda reader=reader: iter(reader) for reader in readers]
-        for position, frames in enumerate(prefetched(openers, ahead=min(ahead, 8), size=size)):
-            yield position, _embed(jobs[position], readers[position], frames)
-    else:
-        yield from parallel_imap(_decode_and_embed, jobs, num_workers=num_workers)
+def _embedded(
+    clips: list[Clip], extractor: Extractor, fps: float | None, num_workers: int | None
+) -> Iterator[tuple[int, _Found]]:
+    """Yield the position of each clip and what came of it, as they are done."""
+    if not extractor.on_device:
+        work = partial(_decode_and_embed, extractor=extractor, fps=fps)
+        yield from parallel_imap(work, clips, num_workers=num_workers)
+        return
+    # One network on one device: the videos ahead are decoded while it works.
+    ahead = max(1, usable_cores() if num_workers is None else num_workers)
+    readers = [clip.reader(size=extractor.decode_size, fps=fps) for clip in clips]
+    openers = [lambda reader=reader: iter(reader) for reader in readers]
+    streams = prefetched(openers, ahead=min(ahead, 8), size=2 * extractor.frames_at_once)
+    for position, frames in enumerate(streams):
+        yield position, (_features(clips[position], readers[position], frames, extractor, fps), [])
 
 
-def _decode_and_embed(job: _Job) -> _Result:
+def _decode_and_embed(clip: Clip, *, extractor: Extractor, fps: float | None) -> _Found:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        reader = job.clip.reader(size=job.extractor.decode_size, fps=job.fps)
-        result = _embed(job, reader, iter(reader))
-    return replace(result, warnings=tuple(str(warning.message) for warning in caught))
+        reader = clip.reader(size=extractor.decode_size, fps=fps)
+        found = _features(clip, reader, iter(reader), extractor, fps)
+    return found, [str(warning.message) for warning in caught]
 
 
-def _embed(job: _Job, reader: ClipReader, frames: Iterator[np.ndarray]) -> _Result:
+def _features(
+    clip: Clip, reader: ClipReader, frames: Iterator[np.ndarray], extractor: Extractor, fps: float | None
+) -> VideoFeatures | str:
+    """Return the features of a clip, or what is wrong with it."""
     try:
-        features = job.extractor.features(frames)
-        if len(features) < 2:
-            raise UserError(f"Expected at least 2 frames in {job.clip.path}, but found {len(features)}.")
-        return _Result(features, job.fps or reader.clock.fps, reader.clock, np.array(reader.frames, dtype=np.int64))
+        features = extractor.features(frames)
     except UserError as error:
-        return _Result(np.zeros((0, 1), np.float32), 0.0, VideoClock(np.zeros(0)), np.zeros(0, np.int64), str(error))
+        return str(error)
+    if len(features) < 2:
+        return f"Expected at least 2 frames in {clip.path}, but found {len(features)}."
+    numbers, clock = np.array(reader.frames, dtype=np.int64), reader.clock
+    return VideoFeatures(np.asarray(features, np.float32), clock.times_s, numbers, fps or clock.fps)
 
 
 def _check_names(clips: Sequence[Clip]) -> None:
@@ -160,11 +146,6 @@ def _check_names(clips: Sequence[Clip]) -> None:
                 "both in a CSV list with names of their own in the column video_id."
             )
         paths[clip.video_id] = clip.path
-
-
-def _is_unfinished(folder: Path, keys: Sequence[str]) -> bool:
-    done, failed = read_shards(folder)
-    return any(key not in done and key not in failed for key in keys)
 
 
 def _rank_and_world() -> tuple[int, int]:

@@ -84,11 +84,16 @@ class Extractor(Projector, Protocol):
 
 
 class StoredExtractor:
-    """What is known of a network when only features that it has made are at hand, not its weights."""
+    """A network's second step: it learns nothing, and its features are embeddings.
+
+    Alone it is what is known of a network when only features that it has made are at hand, not its weights.
+    """
+
+    is_fitted = True
 
     def __init__(self, name: str, num_channels: int, parameters: dict[str, Any]) -> None:
-        """Take what the network's ``state()`` gave."""
-        self.name, self.num_channels, self.is_fitted, self._parameters = name, num_channels, True, parameters
+        """Take what a cache says of the network."""
+        self.name, self.num_channels, self._parameters = name, num_channels, parameters
         self.num_features = num_channels
 
     def fit(self, videos: Sequence[np.ndarray]) -> "StoredExtractor":
@@ -99,8 +104,8 @@ class StoredExtractor:
         """Return the features, which are the embeddings."""
         return features
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return the state of the network."""
+    def state(self) -> State:
+        """Return what a cache must hold to embed new videos alike: which model, and what tells its weights."""
         return {}, self._parameters
 
 

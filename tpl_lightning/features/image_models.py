@@ -6,9 +6,8 @@ al., CVPR 2023), convolutional ones the pooled last layer.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ import torch
 from PIL import Image
 
 from tpl_lightning.errors import UserError, first_line
-from tpl_lightning.features.pretrained import PretrainedExtractor
+from tpl_lightning.features.frames import frame_batches
+from tpl_lightning.features.pretrained import PretrainedExtractor, scaling
 
 __all__ = ["ImageModelExtractor"]
 
@@ -42,17 +42,14 @@ class _Preparation:
         options = processor.to_dict()
         size = dict(options.get("size") or {}) if options.get("do_resize", True) else {}
         crop = dict(options.get("crop_size") or {}) if options.get("do_center_crop") else {}
-        scale = options.get("rescale_factor", 1 / 255) if options.get("do_rescale", True) else 1.0
-        normalise = options.get("do_normalize", True)
-        mean = np.asarray(options["image_mean"] if normalise else [0.0] * 3, dtype=np.float32)
-        std = np.asarray(options["image_std"] if normalise else [1.0] * 3, dtype=np.float32)
+        mean, std = scaling(processor)
         return cls(
             shortest_edge=size.get("shortest_edge"),
             fixed=(size["width"], size["height"]) if size.get("height") else None,
             crop=(crop["width"], crop["height"]) if crop.get("height") else None,
             resample=Image.Resampling(options.get("resample") or Image.Resampling.BICUBIC),
-            mean=mean / scale,
-            std=std / scale,
+            mean=mean,
+            std=std,
         )
 
     def size(self, width: int, height: int) -> tuple[int, int]:
@@ -100,20 +97,10 @@ class ImageModelExtractor(PretrainedExtractor):
 
     kind = "image-model"
 
-    def __init__(self, model: str, *, device: str = "auto", batch_size: int = 64, revision: str | None = None) -> None:
-        """Load the model."""
-        super().__init__(model, device=device, batch_size=batch_size, revision=revision)
-        self._preparation, self._num_channels = self._probe()
-
-    @property
-    def num_channels(self) -> int:
-        """Channels of an embedding."""
-        return self._num_channels
-
     @property
     def frames_at_once(self) -> int:
         """Frames per batch."""
-        return self._loaded.batch_size
+        return self.batch_size
 
     def decode_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which frames are best decoded: that which the model wants before cropping."""
@@ -121,16 +108,10 @@ class ImageModelExtractor(PretrainedExtractor):
 
     def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Embed RGB frames, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, C), float32."""
-        parts = [self._embed(batch) for batch in _batches(frames, self._loaded.batch_size)]
-        return np.concatenate(parts) if parts else np.zeros((0, self._num_channels), dtype=np.float32)
+        parts = [self._embed(batch) for batch in frame_batches(frames, self.batch_size)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.num_channels), dtype=np.float32)
 
     def _embed(self, frames: list[np.ndarray]) -> np.ndarray:
-        for index, frame in enumerate(frames):
-            if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
-                raise UserError(
-                    f"Expected RGB frames of shape (H, W, 3) and type uint8, "
-                    f"but got {frame.shape} and {frame.dtype} at frame {index} of a batch."
-                )
         with torch.inference_mode():
             output: np.ndarray = self._pooled(self._pixels(frames)).float().cpu().numpy()
         return output
@@ -138,22 +119,22 @@ class ImageModelExtractor(PretrainedExtractor):
     def _pixels(self, frames: list[np.ndarray]) -> torch.Tensor:
         """Normalised pixels (B, 3, h, w) on the device."""
         if self._preparation is None:
-            pixels: torch.Tensor = self._loaded.processor(images=frames, return_tensors="pt")["pixel_values"]
-            return pixels.to(self._loaded.device, self._loaded.dtype)
+            pixels: torch.Tensor = self.processor(images=frames, return_tensors="pt")["pixel_values"]
+            return pixels.to(self.device, self.dtype)
         prepared = torch.from_numpy(np.stack([self._preparation(frame) for frame in frames]))
-        if self._loaded.device.type == "cuda":
+        if self.device.type == "cuda":
             prepared = prepared.pin_memory()
         # Bytes go to the device, a quarter of the float32 pixels.
-        raw = prepared.to(self._loaded.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        raw = prepared.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
         mean, std = (
-            torch.from_numpy(values).to(self._loaded.device)[:, None, None]
+            torch.from_numpy(values).to(self.device)[:, None, None]
             for values in (self._preparation.mean, self._preparation.std)
         )
-        return ((raw - mean) / std).to(self._loaded.dtype)
+        return ((raw - mean) / std).to(self.dtype)
 
     def _pooled(self, pixels: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, C) of normalised pixels."""
-        network = self._loaded.network
+        network = self.network
         if hasattr(network, "get_image_features"):
             output = network.get_image_features(pixel_values=pixels)
             pooled = output if isinstance(output, torch.Tensor) else output.pooler_output
@@ -170,11 +151,9 @@ class ImageModelExtractor(PretrainedExtractor):
 
     def _check_preparation(self) -> _Preparation | None:
         picture = _probe_picture()
-        expected = np.asarray(
-            self._loaded.processor(images=[picture], return_tensors="np")["pixel_values"], dtype=np.float32
-        )
+        expected = np.asarray(self.processor(images=[picture], return_tensors="np")["pixel_values"], dtype=np.float32)
         try:
-            preparation = _Preparation.of(self._loaded.processor)
+            preparation = _Preparation.of(self.processor)
             prepared = preparation(picture)
         except (KeyError, TypeError, ValueError):
             prepared, preparation = picture[:0], None
@@ -182,18 +161,18 @@ class ImageModelExtractor(PretrainedExtractor):
             found = ((prepared - preparation.mean) / preparation.std).transpose(2, 0, 1)
             if np.abs(found - expected[0]).mean() < _PROBE_TOLERANCE:
                 return preparation
-        logger.info("%s: its own image processor prepares the frames.", self._loaded.model_name)
+        logger.info("%s: its own image processor prepares the frames.", self.model_name)
         return None
 
-    def _probe(self) -> tuple[_Preparation | None, int]:
-        """How frames are prepared, and the channels of an embedding."""
+    def _measure(self) -> int:
+        """Find out how frames are prepared, and how many channels come out."""
         try:
             self._preparation = self._check_preparation()
-            return self._preparation, int(self._embed([_probe_picture()]).shape[1])
+            return int(self._embed([_probe_picture()]).shape[1])
         except (AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(
-                f"Expected an image model, but {self._loaded.model_name} ({type(self._loaded.network).__name__}) "
-                f"cannot embed a picture: {first_line(error)}; give a DINOv2, CLIP or ViT model."
+                f"Expected an image model, but {self.model_name} ({type(self.network).__name__}) cannot embed a "
+                f"picture: {first_line(error)}; give a DINOv2, CLIP or ViT model."
             ) from error
 
 
@@ -202,9 +181,3 @@ def _probe_picture() -> np.ndarray:
     y, x = np.mgrid[0:240, 0:320].astype(np.float32)
     waves = [np.sin(x / 37 + y / 53), np.cos(x / 41 - y / 29), np.sin(x / 67) * np.cos(y / 31)]
     return (127.5 + 100 * np.stack(waves, axis=-1)).astype(np.uint8)
-
-
-def _batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    iterator = iter(frames)
-    while batch := list(islice(iterator, size)):
-        yield batch

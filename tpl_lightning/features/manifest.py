@@ -1,8 +1,10 @@
 """What the shards of a set of clips are to become: the manifest beside them."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,13 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip
 from tpl_lightning.features.combined import CombinedExtractor
 from tpl_lightning.features.extractors import Extractor, Projector, StoredExtractor
-from tpl_lightning.features.hog import KIND, HogExtractor, HogParams
+from tpl_lightning.features.gradients import HogParams
+from tpl_lightning.features.hog import KIND, HogExtractor
+from tpl_lightning.features.shards import MANIFEST
+from tpl_lightning.files import write_atomically
+from tpl_lightning.labels import PhaseSpans
 
-__all__ = ["MANIFEST", "make_manifest", "shard_key", "stored_extractor"]
-
-MANIFEST = "manifest.json"
-"""File in the folder of shards."""
+__all__ = ["read_manifest", "shard_key", "stored_extractor", "write_manifest"]
 
 
 def shard_key(clip: Clip, extractor: Extractor, fps: float | None) -> str:
@@ -29,31 +32,47 @@ def shard_key(clip: Clip, extractor: Extractor, fps: float | None) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:24]
 
 
-def make_manifest(
-    clips: Sequence[Clip],
-    keys: Sequence[str],
-    extractor: Extractor,
-    dataset: str,
-    source: str,
-    phase_names: dict[str, list[str]],
-    dtype: str,
-) -> dict[str, Any]:
-    """Return the manifest: what embeds, and of each clip its place in the cache."""
+def write_manifest(
+    folder: Path, clips: Sequence[Clip], keys: Sequence[str], extractor: Extractor, names: dict[str, Any]
+) -> None:
+    """Write what embeds, and of each clip its place in the cache.
+
+    Args:
+        folder: Of the shards.
+        clips: What is embedded.
+        keys: Of the clips' features, see :func:`shard_key`.
+        extractor: What embeds.
+        names: What else the cache holds, as :class:`EmbeddingCacheWriter` takes it.
+    """
     entries = [
         {
-            "key": key,
-            "video_id": clip.video_id,
-            "action": clip.action,
-            "split": clip.split,
+            **asdict(clip),
             "path": str(clip.path),
-            "phases": None if clip.phases is None else [clip.phases.unit, *clip.phases.spans],
-            "num_frames": clip.num_frames,
+            "key": key,
             "file_bytes": clip.path.stat().st_size if clip.kind == "video" else 0,
         }
         for clip, key in zip(clips, keys, strict=True)
     ]
-    names = {"dataset": dataset, "source": source, "phase_names": phase_names, "dtype": dtype}
-    return {**names, "extractor": _to_store(extractor), "clips": entries}
+    manifest = {"names": names, "extractor": _to_store(extractor), "clips": entries}
+    write_atomically(folder / MANIFEST, json.dumps(manifest))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return ``names``, ``extractor`` (see :func:`stored_extractor`) and ``clips`` as they were written.
+
+    Raises:
+        UserError: If there is none.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        for entry in manifest["clips"]:
+            entry["phases"] = None if entry["phases"] is None else PhaseSpans(**entry["phases"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        out = str(folder).removesuffix(".shards")
+        raise UserError(
+            f"{folder}: expected the shards of tpl cache embed out={out}, but there are none; run that first."
+        ) from error
+    return manifest
 
 
 def _to_store(extractor: Projector) -> dict[str, Any]:
@@ -61,7 +80,7 @@ def _to_store(extractor: Projector) -> dict[str, Any]:
     if isinstance(extractor, CombinedExtractor):
         return {"parts": [_to_store(part) for part in extractor.parts], "names": extractor.names}
     if isinstance(extractor, HogExtractor):
-        stored: dict[str, Any] = {"hog": asdict(extractor.params), "channels": extractor.channels}
+        stored: dict[str, Any] = {"hog": asdict(extractor.params), "channels": extractor.num_channels}
         if extractor.is_fitted:
             stored["arrays"] = {name: values.tolist() for name, values in extractor.state()[0].items()}
         return stored

@@ -7,15 +7,15 @@ between.
 """
 
 from collections.abc import Iterable
-from itertools import islice
 
 import numpy as np
 import torch
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.features.frames import frame_batches
 from tpl_lightning.features.heatmaps import cut_out, network_boxes, read_heatmaps
 from tpl_lightning.features.limbs import COCO_POINTS, LEAST_CONFIDENCE, NUM_FEATURES, limb_features
-from tpl_lightning.features.pretrained import PretrainedExtractor
+from tpl_lightning.features.pretrained import PretrainedExtractor, scaling
 from tpl_lightning.video import shrink_to
 
 __all__ = ["PoseExtractor", "body_boxes"]
@@ -46,34 +46,22 @@ class PoseExtractor(PretrainedExtractor):
 
     kind = "pose"
 
-    def __init__(self, model: str, *, device: str = "auto", batch_size: int = 64, revision: str | None = None) -> None:
-        """Load the model."""
-        super().__init__(model, device=device, batch_size=batch_size, revision=revision)
-        config, options = self._loaded.network.config, self._loaded.processor.to_dict()
+    frames_at_once = _RUN
+
+    def _measure(self) -> int:
+        """Take the size and scale of the network's pictures; return the channels of an embedding."""
+        config, size = self.network.config, self.processor.to_dict()["size"]
         if getattr(config, "num_labels", None) != len(COCO_POINTS):
             raise UserError(
-                f"Expected a pose model of the {len(COCO_POINTS)} key points of COCO, but {model} has "
+                f"Expected a pose model of the {len(COCO_POINTS)} key points of COCO, but {self.model_name} has "
                 f"{getattr(config, 'num_labels', 'none')}; use extractor=pose, or another ViTPose model of persons."
             )
-        self._height, self._width = int(options["size"]["height"]), int(options["size"]["width"])
-        scale = options.get("rescale_factor", 1 / 255) if options.get("do_rescale", True) else 1.0
-        normalise = options.get("do_normalize", True)
-        mean, std = (options["image_mean"], options["image_std"]) if normalise else ([0.0] * 3, [1.0] * 3)
-        self._mean, self._std = (
-            (torch.tensor(values, dtype=torch.float32) / scale).view(3, 1, 1).to(self._loaded.device)
-            for values in (mean, std)
+        self.picture_size = int(size["height"]), int(size["width"])
+        self.mean, self.deviation = (
+            torch.from_numpy(values).view(3, 1, 1).to(self.device) for values in scaling(self.processor)
         )
         self._has_experts = getattr(config.backbone_config, "num_experts", 1) > 1
-
-    @property
-    def num_channels(self) -> int:
-        """Channels of an embedding."""
         return NUM_FEATURES
-
-    @property
-    def frames_at_once(self) -> int:
-        """Frames that are looked at together."""
-        return _RUN
 
     def decode_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which frames are best decoded: a person may be a small part of them."""
@@ -85,12 +73,12 @@ class PoseExtractor(PretrainedExtractor):
 
     def keypoints(self, frames: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the person's key points (T, 17, 2) in pixels of the frames, and how sure they are (T, 17)."""
-        iterator, last = iter(frames), None
+        last = None
         found = [(np.zeros((0, len(COCO_POINTS), 2)), np.zeros((0, len(COCO_POINTS))))]
-        while run := list(islice(iterator, _RUN)):
+        for run in frame_batches(frames, _RUN):
             pictures = _stacked(run)
             boxes = self._boxes(pictures, last)
-            found.append(self._look(pictures, boxes))
+            found.append(self.look(pictures, boxes))
             own = body_boxes(*found[-1])
             seen = np.flatnonzero(np.isfinite(own[:, 0]))
             last = own[seen[-1]] if len(seen) else None
@@ -109,7 +97,7 @@ class PoseExtractor(PretrainedExtractor):
         boxes = np.tile(whole if last is None else last * [1, 1, _ROOM, _ROOM], (len(some), 1))
         is_seen = np.zeros(len(some), dtype=bool)
         for _ in range(_LOOKS):
-            found = body_boxes(*self._look(pictures[some], boxes))
+            found = body_boxes(*self.look(pictures[some], boxes))
             is_seen = np.isfinite(found[:, 0])
             if not is_seen.any():  # lost; look everywhere
                 boxes[:] = whole
@@ -123,19 +111,19 @@ class PoseExtractor(PretrainedExtractor):
             return np.tile(whole, (count, 1))
         return np.stack([np.interp(np.arange(count), some[is_seen], side) for side in boxes[is_seen].T], axis=1)
 
-    def _look(self, pictures: torch.Tensor, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def look(self, pictures: torch.Tensor, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return key points (N, 17, 2) in pixels of pictures (N, 3, H, W), each seen in a box, and their scores."""
-        loaded, size = self._loaded, (self._height, self._width)
+        size = self.picture_size
         places, scores = [], []
         with torch.inference_mode():
-            for first in range(0, len(pictures), loaded.batch_size):
-                part = slice(first, first + loaded.batch_size)
-                shown = network_boxes(torch.from_numpy(boxes[part]).float(), *size).to(loaded.device)
-                cuts = cut_out(pictures[part].to(loaded.device).float(), shown, *size)
-                pixels = ((cuts - self._mean) / self._std).to(loaded.dtype)
+            for first in range(0, len(pictures), self.batch_size):
+                part = slice(first, first + self.batch_size)
+                shown = network_boxes(torch.from_numpy(boxes[part]).float(), *size).to(self.device)
+                cuts = cut_out(pictures[part].to(self.device).float(), shown, *size)
+                pixels = ((cuts - self.mean) / self.deviation).to(self.dtype)
                 # Of a mixture of experts the first is that of COCO.
-                expert = {"dataset_index": torch.zeros(len(pixels), dtype=torch.long, device=loaded.device)}
-                output = loaded.network(pixel_values=pixels, **(expert if self._has_experts else {}))
+                expert = {"dataset_index": torch.zeros(len(pixels), dtype=torch.long, device=self.device)}
+                output = self.network(pixel_values=pixels, **(expert if self._has_experts else {}))
                 place, score = read_heatmaps(output.heatmaps.float(), shown)
                 places.append(place.double().cpu().numpy())
                 scores.append(score.double().cpu().numpy())
@@ -146,14 +134,11 @@ def _stacked(frames: list[np.ndarray]) -> torch.Tensor:
     """Return pictures (T, 3, H, W), uint8.
 
     Raises:
-        UserError: If they are no RGB frames of one size.
+        UserError: If they are not of one size.
     """
-    for index, frame in enumerate(frames):
-        if frame.shape != (*frames[0].shape[:2], 3) or frame.dtype != np.uint8:
-            raise UserError(
-                f"Expected RGB frames of one shape (H, W, 3) and type uint8, but got {frame.shape} and {frame.dtype} "
-                f"at frame {index} of a batch."
-            )
+    for frame in frames:
+        if frame.shape != frames[0].shape:
+            raise UserError(f"Expected frames of one shape, but got {frames[0].shape} and {frame.shape}.")
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
 
 

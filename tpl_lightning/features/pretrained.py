@@ -3,7 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from tpl_lightning.errors import UserError, first_line
+from tpl_lightning.features.extractors import StoredExtractor
 
-__all__ = ["LoadedModel", "PretrainedExtractor", "WeightsMissing", "is_pose_model"]
+__all__ = ["PretrainedExtractor", "WeightsMissing", "is_pose_model", "scaling"]
 
 Found = TypeVar("Found")
 Own = TypeVar("Own", bound="PretrainedExtractor")
@@ -24,8 +25,8 @@ class WeightsMissing(UserError):
     """Weights are not on this machine, and the hub could not be asked for them."""
 
 
-class LoadedModel:
-    """A network on its device, with what prepares its pictures.
+class PretrainedExtractor(StoredExtractor, ABC):
+    """An extractor that is one pretrained network: it learns nothing, and its features are embeddings.
 
     Networks run in bfloat16 on a GPU (float16 on older ones), in float32 on a CPU.
 
@@ -37,61 +38,8 @@ class LoadedModel:
 
     Attributes:
         processor: The image processor that its checkpoint names.
-        network: The network.
+        network: The network, on its device.
         fingerprint: What tells its weights.
-
-    Raises:
-        UserError: If transformers is missing, or the model is not to be had.
-    """
-
-    def __init__(self, model: str, *, device: str, batch_size: int, revision: str | None) -> None:
-        """Load the model."""
-        if batch_size < 1:
-            raise UserError(f"Expected batch_size >= 1, but got {batch_size}.")
-        self.model_name, self.batch_size, self.device = model, batch_size, _device(device)
-        self.processor, network, untrained = _load(model, revision)
-        self.revision: str | None = getattr(network.config, "_commit_hash", None)
-        self.fingerprint = _fingerprint(network, untrained)
-        if self.device.type == "cuda":
-            network = network.to(torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
-        self.network = network.to(self.device).eval()
-        self.dtype = next(network.parameters()).dtype
-
-    @property
-    def name(self) -> str:
-        """The hub's id, or the name of the local folder."""
-        return Path(self.model_name).resolve().name if Path(self.model_name).is_dir() else self.model_name
-
-    def state(self) -> dict[str, Any]:
-        """Return what a cache must hold to load it again: which model, and what tells its weights."""
-        local = Path(self.model_name).is_dir()
-        model = str(Path(self.model_name).resolve()) if local else self.model_name
-        revision = None if local else self.revision
-        return {"model": model, "revision": revision, "fingerprint": self.fingerprint}
-
-    def check(self, state: Mapping[str, Any]) -> None:
-        """Check that it is the model of a state.
-
-        Raises:
-            UserError: If its weights are other ones.
-        """
-        expected = state.get("fingerprint")
-        if expected is not None and self.fingerprint != expected:
-            raise UserError(
-                f"Expected the weights of {self.model_name} with which the cache was made (fingerprint "
-                f"{expected}), but found others ({self.fingerprint}); put the old weights back, or embed all "
-                "videos anew."
-            )
-
-
-class PretrainedExtractor(ABC):
-    """What extractors that are one pretrained network share: they learn nothing, and their features are embeddings.
-
-    Args:
-        model: Id on the Hugging Face hub, or local folder.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
-        batch_size: Pictures per batch.
-        revision: Commit on the hub; None takes the newest.
 
     Raises:
         UserError: If transformers is missing, or the model is not to be had.
@@ -100,39 +48,33 @@ class PretrainedExtractor(ABC):
     kind: ClassVar[str]
     """What caches call extractors of this class."""
 
+    on_device = True
+
     def __init__(self, model: str, *, device: str = "auto", batch_size: int = 64, revision: str | None = None) -> None:
         """Load the model."""
-        self._loaded = LoadedModel(model, device=device, batch_size=batch_size, revision=revision)
+        if batch_size < 1:
+            raise UserError(f"Expected batch_size >= 1, but got {batch_size}.")
+        self.model_name, self.batch_size, self.device = model, batch_size, _device(device)
+        self.processor, network, untrained = _load(model, revision)
+        self.fingerprint = _fingerprint(network, untrained)
+        if self.device.type == "cuda":
+            network = network.to(torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
+        self.network = network.to(self.device).eval()
+        self.dtype = next(network.parameters()).dtype
+        commit: str | None = getattr(network.config, "_commit_hash", None)
+        folder = Path(model).resolve() if Path(model).is_dir() else None
+        stored = {"model": model if folder is None else str(folder), "revision": commit if folder is None else None}
+        state = {"kind": self.kind, **stored, "fingerprint": self.fingerprint}
+        super().__init__(model if folder is None else folder.name, self._measure(), state)
 
-    @property
-    def name(self) -> str:
-        """Name for the ``extractor`` attribute of a cache: the hub's id, or the name of the local folder."""
-        return self._loaded.name
-
-    @property
     @abstractmethod
-    def num_channels(self) -> int:
-        """Channels of an embedding."""
-
-    @property
-    def num_features(self) -> int:
-        """Length of the feature vector of a frame, which is its embedding."""
-        return self.num_channels
-
-    @property
-    def on_device(self) -> bool:
-        """One network stays in one process, on one device."""
-        return True
+    def _measure(self) -> int:
+        """Get ready to embed, once the network is there; return the channels of an embedding."""
 
     @property
     def identity(self) -> str:
         """What decides the embedding of a frame."""
-        return f"{self.kind} {self.name} {self._loaded.fingerprint}"
-
-    @property
-    def is_fitted(self) -> bool:
-        """A network learns nothing here."""
-        return True
+        return f"{self.kind} {self.name} {self.fingerprint}"
 
     @abstractmethod
     def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
@@ -141,18 +83,6 @@ class PretrainedExtractor(ABC):
     def __call__(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Return :meth:`features`."""
         return self.features(frames)
-
-    def fit(self: Own, videos: Sequence[np.ndarray]) -> Own:
-        """Learn nothing; return the extractor itself."""
-        return self
-
-    def transform(self, features: np.ndarray) -> np.ndarray:
-        """Return the features, which are the embeddings."""
-        return features
-
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what a cache must hold to embed new videos alike: which model, and what tells its weights."""
-        return {}, {"kind": self.kind, **self._loaded.state()}
 
     @classmethod
     def from_state(cls: type[Own], parameters: Mapping[str, Any], *, device: str = "auto", batch_size: int = 64) -> Own:
@@ -163,10 +93,24 @@ class PretrainedExtractor(ABC):
         """
         if "model" not in parameters:
             raise UserError("Expected the state of an image model, but it does not name the model.")
-        revision = parameters.get("revision")
+        revision, expected = parameters.get("revision"), parameters.get("fingerprint")
         extractor = cls(str(parameters["model"]), device=device, batch_size=batch_size, revision=revision)
-        extractor._loaded.check(parameters)
+        if expected is not None and extractor.fingerprint != expected:
+            raise UserError(
+                f"Expected the weights of {extractor.model_name} with which the cache was made (fingerprint "
+                f"{expected}), but found others ({extractor.fingerprint}); put the old weights back, or embed all "
+                "videos anew."
+            )
         return extractor
+
+
+def scaling(processor: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and deviation (3,), of pixels in 0..255, by which an image processor normalises."""
+    options = processor.to_dict()
+    scale = options.get("rescale_factor", 1 / 255) if options.get("do_rescale", True) else 1.0
+    normalise = options.get("do_normalize", True)
+    mean, deviation = (options["image_mean"], options["image_std"]) if normalise else ([0.0] * 3, [1.0] * 3)
+    return np.asarray(mean, np.float32) / np.float32(scale), np.asarray(deviation, np.float32) / np.float32(scale)
 
 
 def _device(name: str) -> torch.device:
@@ -237,7 +181,10 @@ def _attempt(model: str, revision: str | None, load: Callable[[dict[str, Any]], 
     for options in attempts:
         try:
             if options and "local_files_only" not in options:
-                _ask_hub(model, revision)
+                from huggingface_hub import HfApi
+
+                # Fails at once where the hub cannot be reached, which transformers takes minutes to find out.
+                HfApi().model_info(model, revision=revision, timeout=10)
             return load(options)
         except Exception as error:  # the hub's client, its transport and transformers share no class of errors
             problem = error
@@ -247,13 +194,6 @@ def _attempt(model: str, revision: str | None, load: Callable[[dict[str, Any]], 
 def _is_path(model: str) -> bool:
     """Tell whether a name can only be that of a folder; ids on the hub are NAME or OWNER/NAME."""
     return Path(model).is_absolute() or model.startswith(".") or model.count("/") > 1
-
-
-def _ask_hub(model: str, revision: str | None) -> None:
-    """Fail at once where the hub cannot be reached, which transformers takes minutes to find out."""
-    from huggingface_hub import HfApi
-
-    HfApi().model_info(model, revision=revision, timeout=10)
 
 
 def _not_to_be_had(model: str, problem: BaseException) -> UserError:

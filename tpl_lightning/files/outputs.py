@@ -63,6 +63,17 @@ def made_here(folder: Path) -> dict[tuple[str, int], str]:
     return {(str(e.get("file")), int(e.get("size", -1))): str(e.get("command")) for e in _entries(folder)}
 
 
+@contextmanager
+def _written(target: Path, kind: str) -> Iterator[None]:
+    """Say that something cannot be written where the system says so."""
+    try:
+        yield
+    except UserError:  # of what the block reads
+        raise
+    except OSError as error:
+        raise FileError(f"{target}: cannot be written ({first_line(error)}); give another out={kind}.") from error
+
+
 class Outputs:
     """What a command writes.
 
@@ -128,16 +139,11 @@ class Outputs:
         target = Path(target)
         if target not in self._checked:
             self.check([target])
-        try:
-            with whole_file(target) as part:
-                yield part
-                if part.exists():  # there was something to write
-                    # Noted first: a file that a killed process leaves behind is known as ours.
-                    self._note(target.parent, {target.name: part})
-        except UserError:  # of what the block reads
-            raise
-        except OSError as error:
-            raise FileError(f"{target}: cannot be written ({first_line(error)}); give another out=PATH.") from error
+        with _written(target, "PATH"), whole_file(target) as part:
+            yield part
+            if part.exists():  # there was something to write
+                # Noted first: a file that a killed process leaves behind is known as ours.
+                self._note(target.parent, {target.name: part})
 
     @contextmanager
     def writing_folder(self, target: Path) -> Iterator[Path]:
@@ -150,17 +156,15 @@ class Outputs:
         target = target.resolve()  # a link stays, and what it leads to is replaced
         part, old = (temporary_name(target.with_name(f"{target.name}.{kind}")) for kind in ("part", "old"))
         try:
-            part.mkdir(parents=True)
-            yield part
-            self._note(part, {path.relative_to(part).as_posix(): path for path in part.rglob("*") if path.is_file()})
-            if target.exists():
-                target.rename(old)
-            part.rename(target)
-            remove_left(target.parent)
-        except UserError:  # of what the block reads
-            raise
-        except OSError as error:
-            raise FileError(f"{target}: cannot be written ({first_line(error)}); give another out=FOLDER.") from error
+            with _written(target, "FOLDER"):
+                part.mkdir(parents=True)
+                yield part
+                files = {path.relative_to(part).as_posix(): path for path in part.rglob("*") if path.is_file()}
+                self._note(part, files)
+                if target.exists():
+                    target.rename(old)
+                part.rename(target)
+                remove_left(target.parent)
         finally:
             shutil.rmtree(part, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)

@@ -87,7 +87,7 @@ def regularised(
     """Return options with the prior that suits what a fit has found.
 
     With independent noise of variance s in n samples of the residual and slopes of variance v, the most likely warp has
-    a prior of weight s / (n v). ``options.adapt`` stands for 1 / n: residuals change about 20 times in a video.
+    a prior of weight s / (n v). ``options.empirical_bayes`` is 1 / n: residuals change about 20 times in a video.
 
     Args:
         theta: (N, d) what a fit with ``options`` has found.
@@ -98,14 +98,14 @@ def regularised(
     """
     warp = theta[:, : num_parameters(options.num_cells)].double()
     slope = cell_slopes(warp, num_cells=options.num_cells).square().mean()
-    if options.adapt == 0 or slope == 0:
+    if options.empirical_bayes == 0 or slope == 0:
         return options
     grid = torch.linspace(0, 1, signal.shape[1], dtype=signal.dtype, device=signal.device)
     times, back = (way(theta, grid, num_cells=options.num_cells) for way in (video_times, prototype_times))
     cover = coverage(times) if options.ends else None
-    aligned = less_offset(sample_rows(signal, times), options.level_freedom, cover)
+    aligned = less_offset(sample_rows(signal, times), options.offset_shrinkage, cover)
     residual = sample_rows(barycenters(aligned, action, num_actions=num_actions, cover=cover)[0], back) - signal
     # As the last stage will see it, whatever stage the fit has reached: smoother signals hide some of the noise.
     seen = smoothed(residual, options.scales[-1], stage_size(options.scales[-1], residual.shape[1]))
-    error = (seen.square().mean(1) - options.level_freedom * seen.mean(1).square()).sum(-1).mean()
-    return replace(options, smoothness=min(options.adapt * float(error / slope), options.smoothness))
+    error = (seen.square().mean(1) - options.offset_shrinkage * seen.mean(1).square()).sum(-1).mean()
+    return replace(options, smoothness=min(options.empirical_bayes * float(error / slope), options.smoothness))

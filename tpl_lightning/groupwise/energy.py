@@ -37,7 +37,7 @@ class JointOptions:
     """Scales: standard deviation of the Gaussian smoothing in each stage, as a share of the video."""
     rounds: int = 6
     """Updates of the barycenters in a stage, one Levenberg-Marquardt step each."""
-    level_freedom: float = 0.4
+    offset_shrinkage: float = 0.4
     """Shrinkage of a video's random offset, 0 to 1: 1 / (1 + rho) for an offset with a Gaussian prior of precision
     rho, profiled out. A video's mean tells what it shows longest, so removing the mean, as is usual, moves a video that
     lingers in one phase away from the others; this takes that back."""
@@ -49,7 +49,7 @@ class JointOptions:
     """Weight of the identity in the noise that the projection whitens; the rougher the first fit, the more it pays."""
     path_rounds: int = 1
     """Rounds of dynamic time warping to the barycenters, between the first fit and the last."""
-    adapt: float = 0.05
+    empirical_bayes: float = 0.05
     """1 / effective sample size of a residual, for the empirical-Bayes update of the prior (see
     ``groupwise.empirical_bayes``); 0: the prior is as set, for clips in step, too."""
     ends: bool = False
@@ -58,8 +58,6 @@ class JointOptions:
     """Precision of the prior on open ends: weight of the squared offset from those of the action's other videos."""
     idle_cost: float = 0.5
     """Cost of a video that idles for as long as the action takes, in proportion: it frees frames of a prior."""
-    leave_one_out: bool = True
-    """Not read; ``lit.matcher`` names it, and it goes with it."""
 
 
 def in_detail(options: JointOptions) -> JointOptions:
@@ -75,7 +73,7 @@ def in_detail(options: JointOptions) -> JointOptions:
         num_cells=FINE_CELLS,
         smoothness=0.03 * options.smoothness,
         scales=(0.0125, 0.003),
-        level_freedom=1.0,
+        offset_shrinkage=1.0,
         derivative=min(options.derivative, 0.15),
         derivative_sigma=0.002,
         shrinkage=0.3,
@@ -135,7 +133,9 @@ class JointProblem:
         aligned = torch.empty_like(self.signal)
         for rows in chunks(len(aligned)):
             level = None if cover is None else cover[rows]
-            aligned[rows] = less_offset(sample_rows(self.signal[rows], times[rows]), self.options.level_freedom, level)
+            aligned[rows] = less_offset(
+                sample_rows(self.signal[rows], times[rows]), self.options.offset_shrinkage, level
+            )
         return aligned, cover
 
     def energy(self, signal: Tensor, prototype: Tensor, theta: Tensor, rows: slice = slice(None)) -> Tensor:
@@ -147,7 +147,7 @@ class JointProblem:
         """Return the first two terms of the energy (N,), and the levels of the residual (N, 1, C)."""
         flat, level = residual.flatten(1).unsqueeze(1), residual.mean(1, keepdim=True)
         error = torch.bmm(flat, flat.transpose(1, 2)).view(-1).double() / residual.shape[1]
-        return error - self.options.level_freedom * level.square().sum((1, 2)).double(), level
+        return error - self.options.offset_shrinkage * level.square().sum((1, 2)).double(), level
 
     def linearise(
         self, signal: Tensor, prototype: Tensor, slope: Tensor, theta: Tensor, rows: slice = slice(None)
@@ -160,7 +160,7 @@ class JointProblem:
         times, jacobian = prototype_times_jacobian(theta, self.grid, num_cells=self.options.num_cells)
         residual, slope = sample_each([prototype, slope], times)
         residual = residual.sub_(signal)
-        size, free = signal.shape[1], self.options.level_freedom
+        size, free = signal.shape[1], self.options.offset_shrinkage
         error, level = self._mismatch(residual)
         residual = residual.sub_(level, alpha=free)
         along = torch.einsum("ngc,ngc->ng", residual, slope) / size
@@ -173,8 +173,9 @@ class JointProblem:
             matrix = matrix - free * torch.bmm(mean, mean.transpose(1, 2)).double()
         if has_open_ends(theta, self.options.num_cells):
             idle, length = self._idle(theta)
-            gradient[:, -2:] += self.options.idle_cost * idle / length * idle.new_tensor([-1.0, 1.0])
-            matrix.diagonal(dim1=1, dim2=2)[:, -2:] += self.options.idle_cost / length * (idle > 0)
+            cost = self.options.idle_cost / 2 / length  # half, as of all that the gradient holds
+            gradient[:, -2:] += cost * idle * idle.new_tensor([-1.0, 1.0])
+            matrix.diagonal(dim1=1, dim2=2)[:, -2:] += cost * (idle > 0)
         return error + self.prior_energy(theta, rows), gradient, matrix
 
     def minimise(self, target: Callable[[slice], Tensor], steps: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 Each video is compared with the leave-one-out barycenter of its action, brought back to the video's own time:
 
-    E_i(theta) = mean_t || r_i(t) ||^2 - level_freedom || mean_t r_i(t) ||^2 + smoothness * mean_c a_c^2,
+    E_i(theta) = mean_t || r_i(t) ||^2 - offset_shrinkage || mean_t r_i(t) ||^2 + smoothness * mean_c a_c^2,
     r_i(t) = P_i(T^-theta(t)) - U_i(t),
 
 a_c the slope of the velocity field in cell c. The first term is the inverse-consistency averaging error [3] of Naaman
@@ -265,7 +265,7 @@ def warps_from_positions(
         theta (N, d), or (N, d + 2) with open ends.
     """
     options = JointOptions(
-        num_cells=num_cells, smoothness=smoothness, level_freedom=0.0, ends=ends, ends_precision=1e-6, idle_cost=0.0
+        num_cells=num_cells, smoothness=smoothness, offset_shrinkage=0.0, ends=ends, ends_precision=1e-6, idle_cost=0.0
     )
     problem = JointProblem(position.unsqueeze(-1), options, still_warps(position, options))
     place, weight = position, torch.ones_like(position)

@@ -31,7 +31,13 @@ from tpl_lightning.groupwise.rests import moving_ends
 __all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
 _FIRST_STAGES, _FIRST_PRIOR, _FIRST_CELLS = (0.1, 0.025), 1.5, 16  # of the rough fit, whose features are noisier
-_FORMER = {"stages": "scales", "stiffness": "precision"}  # names in states of earlier versions
+# Names in states of earlier versions.
+_FORMER = {
+    "stages": "scales",
+    "stiffness": "precision",
+    "level_freedom": "offset_shrinkage",
+    "adapt": "empirical_bayes",
+}
 _AXES = 64  # of the projection; more bring nothing
 
 
@@ -209,12 +215,12 @@ class JointStart:
             )
             signal = space.in_metric(plain)
             beside, weight = _with_labels(signal, labels, action)
-            aligned = less_offset(sample_rows(beside, times), options.level_freedom, cover)
+            aligned = less_offset(sample_rows(beside, times), options.offset_shrinkage, cover)
             target = barycenters(aligned, action, num_actions=num_actions, weight=weight, cover=cover)[0]
             theta = path_warps(beside, target, options)
             theta = gauge_fixed(theta, action, num_actions=num_actions, num_cells=options.num_cells)
             times = video_times(theta, grid, num_cells=options.num_cells)
-        precision = precision_factor(signal, action, num_actions=num_actions) if options.adapt > 0 else 1.0
+        precision = precision_factor(signal, action, num_actions=num_actions) if options.empirical_bayes > 0 else 1.0
         return cls(space, options, signal, beside, weight, action, num_actions, theta, precision)
 
     def fit(self, strength: float = 1.0) -> tuple[JointModel, Tensor]:
@@ -257,7 +263,7 @@ class JointStart:
         grid = torch.linspace(0, 1, self.signal.shape[1], device=theta.device)
         times = video_times(theta, grid, num_cells=options.num_cells)
         cover = coverage(times) if options.ends else None
-        aligned = less_offset(sample_rows(self.signal, times), options.level_freedom, cover)
+        aligned = less_offset(sample_rows(self.signal, times), options.offset_shrinkage, cover)
         prototype = barycenters(aligned, action, num_actions=num_actions, cover=cover)[1]
         ends = expected_ends(theta, action, num_actions=num_actions) if options.ends else None
         return JointModel(self.space, options, prototype, precision, ends)

@@ -29,10 +29,10 @@ def path_warps(signal: Tensor, target: Tensor, options: JointOptions) -> Tensor:
     Args:
         signal: (N, G, K).
         target: (N, G, K).
-        options: ``num_cells`` and ``level_freedom`` are read.
+        options: ``num_cells`` and ``offset_shrinkage`` are read.
     """
     signal, target = (_thinned(x, _POINTS * options.num_cells) for x in (signal, target))
-    signal = less_offset(signal, options.level_freedom)
+    signal = less_offset(signal, options.offset_shrinkage)
     found = []
     for rows in chunks(len(signal), max(_COSTS // signal.shape[1] ** 2, 1)):
         found.append(path_positions(signal[rows], target[rows], ends=options.ends))

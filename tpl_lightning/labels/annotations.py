@@ -13,10 +13,16 @@ from tpl_lightning.labels.spans import PhaseSpans, Unit, warn_of_names
 from tpl_lightning.labels.tables import wrong_layout
 from tpl_lightning.video import VIDEO_EXTENSIONS
 
-__all__ = ["Annotations", "Stretch"]
+__all__ = ["Annotations", "Stretch", "between"]
 
 Stretch = tuple[float, float, str]
 """Start, end and name of a phase."""
+
+
+def between(times: Sequence[float], names: Sequence[str]) -> list[Stretch]:
+    """Return the stretches before, between and after times of events, by their names in order."""
+    bounds = [0.0, *map(float, times), float("inf")]
+    return list(zip(bounds[:-1], bounds[1:], names, strict=True))
 
 
 @dataclass(frozen=True)
@@ -72,14 +78,11 @@ class Annotations:
             spans = sorted(self.named.get(video, ()))
             for place, (_, _, name) in enumerate(spans):
                 places[action][name].append(place / len(spans))
-        names = {
-            action: sorted(found, key=lambda name, found=found: (float(np.mean(found[name])), name))  # type: ignore[misc]
+        order = {
+            action: [name for _, name in sorted((float(np.mean(at)), name) for name, at in found.items())]
             for action, found in places.items()
         }
-        return {
-            action: list(self.phase_names.get(action, names.get(action, ())))
-            for action in dict.fromkeys([*names, *self.phase_names])
-        }
+        return {**order, **{action: list(names) for action, names in self.phase_names.items()}}
 
     def spans(self, video: str, names: Sequence[str]) -> PhaseSpans | None:
         """Return the stretches of a video, None if it has none.

@@ -23,7 +23,7 @@ def _one_tier(path: Path, names: Iterable[str]) -> str:
     Raises:
         UserError: if it is not clear which is meant.
     """
-    tiers = list(dict.fromkeys(names))
+    tiers = list(names)
     chosen = [name for name in tiers if name.lower() == _TIER] or tiers
     if len(chosen) != 1:
         found = ", ".join(tiers) or "none"
@@ -94,7 +94,7 @@ def read_elan_table(path: Path, columns: list[str], rows: list[TableRow]) -> Ann
     value = _one_tier(path, (name for name in columns if name and not name.startswith(_BESIDE)))
     column = next((name for name in columns if name in ("tier", "tier_name")), None)
     if column is not None and rows:
-        tier = _one_tier(path, (row[column] for row in rows))
+        tier = _one_tier(path, dict.fromkeys(row[column] for row in rows))
         rows = [row for row in rows if row[column] == tier]
     named: dict[str, list[Stretch]] = defaultdict(list)
     for row in rows:
@@ -122,7 +122,7 @@ def is_elan_line(cells: list[str]) -> bool:
 
 def read_elan_lines(path: Path, rows: list[tuple[int, list[str]]]) -> Annotations:
     """Read an export without header: tier, participant, begin, end, duration, value, and maybe the file."""
-    tier = _one_tier(path, (cells[0] for _, cells in rows))
+    tier = _one_tier(path, dict.fromkeys(cells[0] for _, cells in rows))
     named: dict[str, list[Stretch]] = defaultdict(list)
     for line, cells in rows:
         places = _places(cells)

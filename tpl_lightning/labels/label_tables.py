@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tpl_lightning.labels.annotations import Annotations, Stretch
+from tpl_lightning.labels.annotations import Annotations, Stretch, between
 from tpl_lightning.labels.elan import is_elan_line, read_elan_lines, read_elan_table
 from tpl_lightning.labels.tables import (
     TableRow,
@@ -34,10 +34,8 @@ class _Found:
         """Return the stretches of each video; one that an event opens is named after it."""
         named = dict(self.stretches)
         for video, events in self.events.items():
-            opened = sorted(events)
-            bounds = [0.0, *(time for time, _ in opened), float("inf")]
-            names = ["start", *(name for _, name in opened)]
-            named.setdefault(video, list(zip(bounds[:-1], bounds[1:], names, strict=True)))
+            times, names = zip(*sorted(events), strict=True)
+            named.setdefault(video, between(times, ["start", *names]))
         return named
 
 

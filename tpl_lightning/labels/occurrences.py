@@ -34,16 +34,10 @@ class Occurrence:
 
 def write_occurrences(path: Path, occurrences: Sequence[Occurrence], outputs: Outputs) -> Path:
     """Write a table of occurrences: a header alone where there are none."""
-    rows = [
-        (
-            f"{found.start_s:.3f}",
-            f"{found.end_s:.3f}",
-            found.action,
-            f"{found.score:.3f}",
-            ";".join(f"{second:.3f}" for second in found.phase_starts_s),
-        )
-        for found in occurrences
-    ]
+    rows = []
+    for found in occurrences:
+        phases = ";".join(f"{second:.3f}" for second in found.phase_starts_s)
+        rows.append((f"{found.start_s:.3f}", f"{found.end_s:.3f}", found.action, f"{found.score:.3f}", phases))
     return outputs.write_csv(path, OCCURRENCE_COLUMNS, rows)
 
 

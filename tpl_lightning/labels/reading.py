@@ -8,7 +8,7 @@ from typing import Any
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import canonical
-from tpl_lightning.labels.annotations import Annotations, Stretch
+from tpl_lightning.labels.annotations import Annotations, Stretch, between
 from tpl_lightning.labels.elan import read_eaf
 from tpl_lightning.labels.label_tables import read_label_table
 from tpl_lightning.labels.tables import wrong_layout
@@ -93,8 +93,7 @@ def _read_json(path: Path) -> Annotations:
                 raise wrong_layout(
                     path, f"video {video!r}: expected {len(names) - 1} rising events, but found {events}"
                 )
-            bounds = [0.0, *map(float, events), float("inf")]
-            named[video] = list(zip(bounds[:-1], bounds[1:], names, strict=True))
+            named[video] = between(events, names)
     except UserError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -82,7 +82,7 @@ def spread_batches(dataset: EmbeddingDataset, size: int) -> Iterator[PackedBatch
 
 
 def diagnose(train: Look, val: Look | None, *, num_actions: int) -> dict[str, float]:
-    """Return the figures of ``functional.diagnosis``; training videos make the prototypes.
+    """Return the figures of ``functional.scores.diagnosis``; training videos make the prototypes.
 
     Returns:
         ``icae``, ``icae_identity``, ``left_over`` and ``clock`` with ``_train`` or ``_val`` behind.

@@ -81,7 +81,7 @@ class ComparisonSpace(nn.Module):
     Args:
         latent_dim: D.
         derivative: Share of the energy that the time derivatives get; 0: none.
-        discriminant: Whether noise is whitened and axes are weighted by signal (``functional.timing_space``).
+        discriminant: Whether noise is whitened and axes are weighted by signal (``groupwise.discriminant``).
     """
 
     derivative_scale: Tensor

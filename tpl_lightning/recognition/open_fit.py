@@ -18,7 +18,7 @@ from tpl_lightning.recognition.actions import ActionModel
 __all__ = ["OpenFit", "fit_open_ends"]
 
 _MARGIN = 0.15  # of an occurrence, on either side
-_OPTIONS = JointOptions(level_freedom=1.0, ends=True, idle_cost=0.0)  # a margin is ours, and costs nothing
+_OPTIONS = JointOptions(offset_shrinkage=1.0, ends=True, idle_cost=0.0)  # a margin is ours, and costs nothing
 
 
 @dataclass(frozen=True)

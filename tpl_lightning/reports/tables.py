@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -53,20 +54,14 @@ def data_source(cache: EmbeddingCache) -> str:
 
 def _cells(rows: Mapping[str, dict[str, float]], columns: Mapping[str, tuple[str, bool]]) -> list[list[str]]:
     """Format the scores of several methods, the best of each column in bold."""
-    best: dict[str, float] = {}
-    for name, (_, higher) in columns.items():
-        values = [row.get(name, math.nan) for row in rows.values()]
-        known = [v for v in values if not math.isnan(v)]
-        best[name] = (max if higher else min)(known) if known else math.nan
-    table = []
-    for row in rows.values():
-        cells = []
-        for name in columns:
-            value = row.get(name, math.nan)
-            text = "-" if math.isnan(value) else f"{value:.3f}"
-            cells.append(f"[bold]{text}[/bold]" if value == best[name] and len(rows) > 1 else text)
-        table.append(cells)
-    return table
+    values = np.array([[row.get(name, math.nan) for name in columns] for row in rows.values()])
+    worth = values * [1 if higher else -1 for _, higher in columns.values()]
+    is_best = (worth == np.nan_to_num(worth, nan=-math.inf).max(axis=0)) & (len(rows) > 1)
+    texts = [["-" if math.isnan(value) else f"{value:.3f}" for value in row] for row in values]
+    return [
+        [f"[bold]{text}[/bold]" if best else text for text, best in zip(*row, strict=True)]
+        for row in zip(texts, is_best, strict=True)
+    ]
 
 
 def _embedding_line(scores: dict[str, float]) -> str:

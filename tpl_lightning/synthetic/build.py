@@ -12,7 +12,7 @@ from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.features import HogExtractor, parallel_map
 from tpl_lightning.files import Outputs
 from tpl_lightning.synthetic.actions import ACTIONS, PHASE_NAMES
-from tpl_lightning.synthetic.clips import PROCEDURAL_VERSION, SIZE, ClipSpec, clip_specs, render_clip
+from tpl_lightning.synthetic.clips import FPS, PROCEDURAL_VERSION, SIZE, ClipSpec, clip_specs, render_clip
 from tpl_lightning.video import has_pyav, write_video
 
 logger = logging.getLogger(__name__)
@@ -96,9 +96,9 @@ def _write_cache(out: Path, specs: list[ClipSpec], clips: list[_Drawn], extracto
                 split=spec.split,
                 embeddings=extractor.transform(features),
                 labels=phases,
-                fps=spec.fps,
+                fps=FPS,
                 progress=progress,
-                frame_times=np.arange(len(phases)) / spec.fps,
+                frame_times=np.arange(len(phases)) / FPS,
             )
         writer.set_extractor_state(*extractor.state())
     return out
@@ -109,7 +109,7 @@ def _render_and_embed(video_dir: str | Path | None, size: int, spec: ClipSpec) -
     clip = render_clip(spec, size=size)
     if video_dir is not None:
         with Outputs("render").writing(video_path(video_dir, spec)) as part:
-            write_video(part, clip.frames, spec.fps)
+            write_video(part, clip.frames, FPS)
     return HogExtractor().features(clip.frames), clip.progress, clip.phases
 
 

@@ -17,7 +17,8 @@ SUPERSAMPLING = 3
 
 Colour = tuple[int, int, int]
 
-_DIRECTIONS = 20
+_DIRECTIONS = 20  # corners of an outline
+_OUTLINE = 0.55  # brightness of the lines around parts
 
 
 def shade(colour: Colour, factor: float) -> Colour:
@@ -96,10 +97,6 @@ class Part:
     """World points whose depth decides what hides what, shape (T, M, 3)."""
     bias: float = 0.0
     """Metres by which the part counts as nearer."""
-    outline: float = 0.55
-    """Brightness of the outline; 1 leaves it out."""
-    shadow: bool = True
-    """Whether it casts a shadow on the floor."""
 
 
 def limb(points: list[np.ndarray], radii: list[float], colour: Colour, *, lit: float = 1.0) -> Blob:
@@ -114,12 +111,12 @@ def box(low: tuple[float, float, float], high: tuple[float, float, float], colou
     return Blob(np.broadcast_to(corners, (num_frames, 8, 3)), np.full(8, 0.004), colour, 0.0)
 
 
-def disc(middle: np.ndarray, radius: float, half_width: float, colour: Colour, *, lit: float = 0.0) -> Blob:
+def disc(middle: np.ndarray, radius: float, half_width: float, colour: Colour) -> Blob:
     """Cylinder with its axis along z around a point of shape (T, 3)."""
     angle = np.linspace(0.0, 2 * np.pi, 14, endpoint=False)
     rim = np.stack([radius * np.cos(angle), radius * np.sin(angle), 0 * angle], -1)
     offsets = np.concatenate([rim + side(half_width), rim - side(half_width)])
-    return Blob(middle[:, None] + offsets, np.full(len(offsets), 0.002), colour, lit)
+    return Blob(middle[:, None] + offsets, np.full(len(offsets), 0.002), colour, 0.0)
 
 
 def hull_outline(pixels: np.ndarray, radii: np.ndarray) -> np.ndarray:
@@ -169,8 +166,7 @@ class Painter:
             pixels, scale = self.camera.project(blob.centres)
             radii = scale * blob.radii
             colour = shade(blob.colour, self.ambient)
-            if part.outline < 1:
-                outlines.append((hull_outline(pixels, radii + line), shade(colour, part.outline)))
+            outlines.append((hull_outline(pixels, radii + line), shade(colour, _OUTLINE)))
             fillings.append((hull_outline(pixels, radii), shade(colour, 1 - 0.16 * blob.lit)))
             if blob.lit > 0:
                 for shrink, move, bright in ((0.80, 0.20, 1.0), (0.45, 0.42, 1 + 0.20 * blob.lit)):

@@ -12,7 +12,8 @@ from tpl_lightning.features import parallel_map
 from tpl_lightning.files import Outputs
 from tpl_lightning.labels import Occurrence, write_occurrences
 from tpl_lightning.synthetic.actions import ACTION_TABLE, ACTIONS, FOREIGN, check_actions
-from tpl_lightning.synthetic.clips import FPS, FRAMES, SIZE, draw_take
+from tpl_lightning.synthetic.clips import FPS, FRAMES, SIZE
+from tpl_lightning.synthetic.take import draw_take
 from tpl_lightning.synthetic.tempo import random_progress
 from tpl_lightning.video import write_video
 

@@ -1,4 +1,4 @@
-"""Logging of runs to Weights & Biases; the run directory stays the source of truth."""
+"""Mirroring of runs to Weights & Biases; the run directory stays the source of truth."""
 
 import lazy_loader
 

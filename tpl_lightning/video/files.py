@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from importlib.util import find_spec
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,7 @@ _TICKS = 90_000  # per second, of files whose frames come at times of their own
 
 def has_pyav() -> bool:
     """Return whether PyAV can be imported."""
-    try:
-        pyav()
-    except UserError:
-        return False
-    return True
+    return find_spec("av") is not None
 
 
 class VideoReader:

@@ -115,19 +115,19 @@ def deinterlaced(timed: Iterable[tuple[float, Any]]) -> Iterator[tuple[float, An
     Yields:
         The same, a frame late where the video is interlaced.
     """
-    graph: _Joiner | None = None
+    joiner: _Joiner | None = None
     for time, frame in timed:
-        if graph is not None and not graph.takes(frame):
-            yield from graph.rest()
-            graph = None
-        if graph is None and frame.interlaced_frame:
-            graph = _Joiner(frame)
-        if graph is None:
+        if joiner is not None and not joiner.takes(frame):
+            yield from joiner.push(None)
+            joiner = None
+        if joiner is None and frame.interlaced_frame:
+            joiner = _Joiner(frame)
+        if joiner is None:
             yield time, frame
         else:
-            yield from graph.push(time, frame)
-    if graph is not None:
-        yield from graph.rest()
+            yield from joiner.push(frame, time)
+    if joiner is not None:
+        yield from joiner.push(None)
 
 
 class _Joiner:
@@ -149,20 +149,15 @@ class _Joiner:
     def takes(self, frame: Any) -> bool:
         return (frame.width, frame.height, frame.format.name) == self._shape
 
-    def push(self, time: float, frame: Any) -> Iterator[tuple[float, Any]]:
-        self._times.append(time)
-        frame.pts, frame.time_base = self._count, self._unit
-        self._count += 1
-        self._graph.vpush(frame)
-        yield from self._pulled()
-
-    def rest(self) -> Iterator[tuple[float, Any]]:
-        self._graph.vpush(None)
-        yield from self._pulled()
-
-    def _pulled(self) -> Iterator[tuple[float, Any]]:
+    def push(self, frame: Any, time: float = 0.0) -> Iterator[tuple[float, Any]]:
+        """Take a frame, or None for the end; yield those that are ready."""
         from av.error import BlockingIOError, EOFError
 
+        if frame is not None:
+            self._times.append(time)
+            frame.pts, frame.time_base = self._count, self._unit
+            self._count += 1
+        self._graph.vpush(frame)
         while self._times:
             try:
                 yield self._times[0], self._graph.vpull()

@@ -177,6 +177,14 @@ def test_another_layout_is_refused_by_name(tmp_path):
             read(layout, tmp_path)
 
 
+def test_a_frame_far_away_is_refused(tmp_path):
+    for name in ("one", "two"):
+        rows = [[k, "hand", k, 1] for k in (1, 2, 10**9)]
+        write_rows(tmp_path / "reach" / f"{name}.csv", [["frame", "landmark", "x", "y"]], rows)
+    with pytest.raises(UserError, match=r"one\.csv: .*frames go from 1 to 1000000000"):
+        read("mediapipe", tmp_path)
+
+
 def test_names_labels_and_rate_in_the_cache(tmp_path):
     for name, length in LENGTHS.items():
         write_deeplabcut_csv(tmp_path / "s" / "reach" / f"{name}DLC_net.csv", with_likelihood(body(length, 0.3)))

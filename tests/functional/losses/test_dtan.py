@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.losses.dtan import wcss_loss
 from tpl_lightning.functional.masks import length_mask
 from tpl_lightning.functional.prototypes import group_mean
@@ -41,3 +42,11 @@ def test_gradient():
 
 def test_videos_in_step_cost_nothing():
     assert float(_loss(_aligned()[:1].expand(5, -1, -1))) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_lower_precision_is_added_up_in_single(dtype):
+    aligned = _aligned().to(dtype)
+    found = _loss(aligned)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), _loss(aligned.double()), **TOLERANCES[torch.float32])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tslearn.metrics import soft_dtw as tslearn_soft_dtw
 
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.losses.lav import contrastive_idm, soft_dtw
 
 
@@ -92,3 +93,15 @@ def test_contrast_by_default_is_that_of_the_paper():
     times = torch.linspace(0, 1, 12, dtype=torch.float64).expand(2, -1)
     by_default = contrastive_idm(embedding, times)
     torch.testing.assert_close(by_default, contrastive_idm(embedding, times, window=0.15, margin=2.0), rtol=0, atol=0)
+
+
+def test_a_video_alone_costs_what_it_does_among_others():
+    cost = _cost(6, 8)
+    embedding = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    times = torch.linspace(0, 1, 9, dtype=torch.float64).expand(2, -1)
+    for i in range(2):
+        torch.testing.assert_close(soft_dtw(cost[i : i + 1], 0.1)[0], soft_dtw(cost, 0.1)[i])
+        alone = contrastive_idm(embedding[i : i + 1], times[i : i + 1])[0]
+        torch.testing.assert_close(alone, contrastive_idm(embedding, times)[i])
+    single = contrastive_idm(embedding.float(), times.float())
+    torch.testing.assert_close(single.double(), contrastive_idm(embedding, times), **TOLERANCES[torch.float32])

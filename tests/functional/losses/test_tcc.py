@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.losses.tcc import cycle_back_regression
 
 
@@ -60,3 +61,13 @@ def test_videos_in_step_cost_less_than_others():
     assert cycle_back_regression(walk, walk, times, temperature=0.01) < 0.2
     # With nothing to tell frames apart every frame cycles back to the middle.
     assert cycle_back_regression(still, walk, times, temperature=0.01) > 0.8
+
+
+def test_a_pair_alone_costs_what_it_does_among_others_and_single_precision_suffices():
+    query, other, times = _videos(7, 0), _videos(5, 1), _times(7)
+    together = cycle_back_regression(query, other, times, temperature=1.0)
+    for i in range(3):
+        alone = cycle_back_regression(query[i : i + 1], other[i : i + 1], times[i : i + 1], temperature=1.0)
+        torch.testing.assert_close(alone[0], together[i], **TOLERANCES[torch.float64])
+    single = cycle_back_regression(query.float(), other.float(), times.float(), temperature=1.0)
+    torch.testing.assert_close(single.double(), together, **TOLERANCES[torch.float32])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import random_tensor
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.losses.tpl import annealed_weight, icae_loss, reconstruction_loss, tpl_loss, video_errors
 from tpl_lightning.functional.masks import frame_times, length_mask
 from tpl_lightning.functional.resampling import resample, resample_nearest
@@ -162,3 +163,13 @@ def test_icae_is_0_where_every_video_is_the_warped_prototype():
     assert float(icae_loss(latent, position, prototype, zeros, LENGTHS, six)) == 0.0
     moved = icae_loss(latent, position.square(), prototype, zeros, LENGTHS, six)
     assert float(moved) > 0.01
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_the_icae_of_lower_precision_is_near_double(dtype):
+    position = random_tensor(4, 9).abs().clamp(max=1)
+    inputs = [x.to(dtype) for x in (random_tensor(4, 9, 2), position, random_tensor(3, 6, 2, seed=1))]
+    found = icae_loss(*inputs, ACTION, LENGTHS, POINTS)
+    assert found.dtype == torch.float32
+    expected = icae_loss(*(x.double() for x in inputs), ACTION, LENGTHS, POINTS)
+    torch.testing.assert_close(found.double(), expected, **TOLERANCES[dtype])

@@ -1,7 +1,5 @@
 """The CPAB flow against scipy's ODE solver, finite differences and its own properties."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -9,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
+from tests.functional.warps.fields import theta_of_speed
 from tpl_lightning.functional.warps.cpab import (
     cell_slopes,
     cpab_warp,
@@ -16,11 +15,8 @@ from tpl_lightning.functional.warps.cpab import (
     cpab_warp_jacobian,
     knot_velocity,
     num_parameters,
-    velocity_basis,
     warp_time,
 )
-from tpl_lightning.functional.warps.flow import CPABFlow, knots_in_cells
-from tpl_lightning.functional.warps.tessellation import load_difw_tessellation
 
 
 def _ode(velocity, points):
@@ -65,14 +61,6 @@ def _ode(velocity, points):
     return np.array(results)
 
 
-def _random_theta(cells, size, zero_boundary=True, batch=4, seed=0):
-    """Coefficients whose largest velocity is ``size``."""
-    generator = torch.Generator().manual_seed(seed)
-    d = num_parameters(cells, zero_boundary=zero_boundary)
-    theta = torch.randn(batch, d, generator=generator, dtype=torch.float64)
-    return theta / theta.abs().amax(1, keepdim=True) * size * cells
-
-
 def _points(cells, count=9):
     return torch.cat(
         [torch.linspace(0, 1, count, dtype=torch.float64), torch.arange(cells + 1, dtype=torch.float64) / cells]
@@ -85,7 +73,7 @@ def _points(cells, count=9):
 def test_matches_an_ode_solver(cells, zero_boundary, size):
     if not zero_boundary and size > 1.0:
         size = 4.0 / cells  # beyond the ends the field grows without bound
-    theta = _random_theta(cells, size, zero_boundary, batch=2, seed=cells)
+    theta = theta_of_speed(cells, size, zero_boundary, batch=2, seed=cells)
     points = _points(min(cells, 8), 7)
     velocity = knot_velocity(theta, num_cells=cells, zero_boundary=zero_boundary)
     expected = np.stack([_ode(v, points.numpy()) for v in velocity.numpy()])
@@ -134,37 +122,13 @@ def test_free_ends_follow_an_affine_field_at_any_speed(cells, slope, origin):
     torch.testing.assert_close(back, points, rtol=0, atol=1e-14 * np.exp(abs(slope)) + 1e-10)
 
 
-def test_basis_spans_difws_fields_in_difws_sparse_coordinates():
-    tessellation = load_difw_tessellation().Tessellation
-    for cells in (2, 16, 49, 64):
-        for zero_boundary in (True, False):
-            affine = tessellation(cells, zero_boundary=zero_boundary, basis="svd").B
-            knots = velocity_basis(cells, zero_boundary=zero_boundary).numpy()
-            slope, left = np.diff(knots, axis=1) * cells, knots[:, :-1]
-            ours = np.stack([slope, left - slope * np.arange(cells) / cells], -1).reshape(len(knots), -1).T
-            assert ours.shape == affine.shape
-            residual = ours - affine @ (affine.T @ ours)  # difw's columns are orthonormal
-            assert np.abs(residual).max() < 1e-9
-            if cells != 49:  # difw's own sparse basis cannot be built there
-                np.testing.assert_allclose(
-                    ours, tessellation(cells, zero_boundary=zero_boundary, basis="sparse").B / 1, atol=1e-9
-                )
-
-
-@pytest.mark.parametrize("zero_boundary", [True, False])
-def test_the_flow_counts_in_the_coordinates_of_the_basis(zero_boundary):
-    theta = _random_theta(16, 1.0, zero_boundary)
-    basis = velocity_basis(16, zero_boundary=zero_boundary)
-    torch.testing.assert_close(knots_in_cells(theta, zero_boundary), theta @ basis * 16, rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize("cells", [2, 5, 16])
 @pytest.mark.parametrize("zero_boundary", [True, False])
 @pytest.mark.parametrize("size", [0.02, 0.5, 3.0])
 def test_gradients_by_finite_differences(cells, zero_boundary, size):
     if not zero_boundary:
         size = min(size, 0.5)
-    theta = _random_theta(cells, size, zero_boundary, batch=3).requires_grad_()
+    theta = theta_of_speed(cells, size, zero_boundary, batch=3).requires_grad_()
     shared = torch.rand(7, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 0.98 + 0.01
     own = torch.rand(3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) * 0.98 + 0.01
     for points in (shared, own):
@@ -194,7 +158,7 @@ def test_gradient_at_knots_and_at_theta_zero():
 @pytest.mark.parametrize("zero_boundary", [True, False])
 def test_jacobian_equals_the_pulled_back_gradient(size, zero_boundary):
     size = size if zero_boundary else min(size, 0.4)
-    theta = _random_theta(16, size, zero_boundary).requires_grad_()
+    theta = theta_of_speed(16, size, zero_boundary).requires_grad_()
     points = torch.rand(4, 33, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     weight = torch.randn(4, 33, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     end, slope, jacobian = cpab_warp_jacobian(theta, points, zero_boundary=zero_boundary)
@@ -206,7 +170,7 @@ def test_jacobian_equals_the_pulled_back_gradient(size, zero_boundary):
 
 
 def test_slope_is_the_spatial_derivative():
-    theta = _random_theta(16, 1.0)
+    theta = theta_of_speed(16, 1.0)
     points = torch.linspace(0.003, 0.994, 77, dtype=torch.float64)
     _, slope = cpab_warp_and_slope(theta, points)
     difference = (cpab_warp(theta, points + 1e-7) - cpab_warp(theta, points - 1e-7)) / 2e-7
@@ -222,7 +186,7 @@ def test_slope_is_the_spatial_derivative():
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), cells=st.integers(2, 64), size=st.floats(0, 1.5))
 def test_properties_of_random_warps(seed, cells, size):
-    theta = _random_theta(cells, size, seed=seed).float()
+    theta = theta_of_speed(cells, size, seed=seed).float()
     points = torch.rand(50, generator=torch.Generator().manual_seed(seed)).sort().values
     warped, slope = cpab_warp_and_slope(theta, points, num_cells=cells)
     assert torch.isfinite(warped).all()
@@ -248,7 +212,7 @@ def test_identity_at_zero_is_exact():
 @pytest.mark.parametrize("zero_boundary", [True, False])
 def test_points_that_arrive_at_a_knot(zero_boundary):
     """A point sent back to the knot it came from has no time left there, or a rounding error of it."""
-    theta = _random_theta(16, 0.08, zero_boundary, batch=400)
+    theta = theta_of_speed(16, 0.08, zero_boundary, batch=400)
     knots = torch.arange(17, dtype=torch.float64) / 16
     for sign in (1, -1):
         warped = cpab_warp(sign * theta, knots, zero_boundary=zero_boundary)
@@ -265,14 +229,14 @@ def test_points_that_arrive_at_a_knot(zero_boundary):
 
 
 def test_strictly_increasing_on_a_grid():
-    warped = cpab_warp(_random_theta(16, 0.5, batch=32), torch.linspace(0, 1, 1001, dtype=torch.float64))
+    warped = cpab_warp(theta_of_speed(16, 0.5, batch=32), torch.linspace(0, 1, 1001, dtype=torch.float64))
     assert (warped.diff(dim=1) > 0).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e-8, 50.0, 1e3, 1e6, 1e12])
 def test_never_nan_at_any_size(size, dtype):
-    for theta in (_random_theta(16, size, batch=16).to(dtype), torch.full((1, 15), 16 * size, dtype=dtype)):
+    for theta in (theta_of_speed(16, size, batch=16).to(dtype), torch.full((1, 15), 16 * size, dtype=dtype)):
         theta.requires_grad_()
         points = torch.linspace(0, 1, 257, dtype=dtype).requires_grad_()
         warped = cpab_warp(theta, points)
@@ -285,7 +249,7 @@ def test_never_nan_at_any_size(size, dtype):
 
 
 def test_no_video_changes_another():
-    theta, points = _random_theta(16, 1.0, batch=8).float(), torch.rand(8, 40)
+    theta, points = theta_of_speed(16, 1.0, batch=8).float(), torch.rand(8, 40)
     together = cpab_warp(theta, points)
     for i in range(8):
         assert torch.equal(cpab_warp(theta[i : i + 1], points[i : i + 1])[0], together[i])
@@ -293,7 +257,7 @@ def test_no_video_changes_another():
 
 
 def test_composition_and_its_inverse():
-    theta = torch.stack([_random_theta(16, s, seed=s_) for s, s_ in ((0.3, 1), (0.2, 2), (0.1, 3))], 1)
+    theta = torch.stack([theta_of_speed(16, s, seed=s_) for s, s_ in ((0.3, 1), (0.2, 2), (0.1, 3))], 1)
     points = torch.rand(4, 30, dtype=torch.float64)
     expected = points
     for r in (2, 1, 0):
@@ -304,39 +268,11 @@ def test_composition_and_its_inverse():
 
 
 def test_half_precision_and_autocast_compute_in_float32():
-    theta, points = _random_theta(16, 0.5).float(), torch.rand(20)
+    theta, points = theta_of_speed(16, 0.5).float(), torch.rand(20)
     expected = cpab_warp(theta, points)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(cpab_warp(theta, points), expected)
     assert cpab_warp(theta.bfloat16(), points).dtype == torch.float32
-
-
-def test_second_derivative_is_refused():
-    theta = _random_theta(16, 0.5).requires_grad_()
-    with pytest.raises(RuntimeError, match="no second derivative"):
-        torch.autograd.grad(cpab_warp(theta, torch.rand(5).double()).sum(), theta, create_graph=True)
-
-
-def test_memory_of_the_backward_pass_does_not_grow_with_the_cells():
-    def saved_bytes(cells):
-        sizes = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.nbytes) or t, lambda t: t):
-            theta = torch.randn(4, cells - 1, requires_grad=True)
-            cpab_warp(theta, torch.rand(4, 500), num_cells=cells)
-        return sum(sizes)
-
-    assert saved_bytes(64) < 1.1 * saved_bytes(4)
-
-
-def test_memory_of_the_backward_pass_is_a_few_numbers_per_point():
-    def saved(cells):
-        sizes = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.nbytes) or t, lambda t: t):
-            cpab_warp(torch.randn(50, cells - 1, requires_grad=True), torch.rand(50, 400), num_cells=cells)
-        return sum(sizes) / (8 * 50 * 400)
-
-    assert saved(16) < 16
-    assert saved(64) < saved(16) + 1  # not a number per cell crossed
 
 
 def test_nothing_waits_for_the_device():
@@ -349,7 +285,7 @@ def test_nothing_waits_for_the_device():
 
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compiles_as_one_graph(backend):
-    theta, points = _random_theta(16, 0.5).float().requires_grad_(), torch.rand(20).requires_grad_()
+    theta, points = theta_of_speed(16, 0.5).float().requires_grad_(), torch.rand(20).requires_grad_()
     compiled = torch.compile(lambda t, x: cpab_warp(t, x).square().sum(), backend=backend, fullgraph=True)
     found = torch.autograd.grad(compiled(theta, points), (theta, points))
     expected = torch.autograd.grad(cpab_warp(theta, points).square().sum(), (theta, points))
@@ -359,7 +295,7 @@ def test_compiles_as_one_graph(backend):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_cuda_graph_replays_forward_and_backward():
-    theta, points = _random_theta(16, 0.5).float().cuda().requires_grad_(), torch.rand(4, 50).cuda()
+    theta, points = theta_of_speed(16, 0.5).float().cuda().requires_grad_(), torch.rand(4, 50).cuda()
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):  # warm up, as capturing requires
         torch.autograd.grad(cpab_warp(theta, points).sum(), theta)
@@ -378,21 +314,6 @@ def test_a_cuda_graph_replays_forward_and_backward():
     torch.testing.assert_close(warped.cpu(), on_cpu, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize("size", [0.0, 1e-30, 0.01, 0.5, 3.0, 1e3])
-@pytest.mark.parametrize("zero_boundary", [True, False])
-def test_devices_without_float64_get_a_sound_warp(size, zero_boundary):
-    size = size if zero_boundary else min(size, 0.3)
-    theta = _random_theta(16, size, zero_boundary).float().requires_grad_()
-    points = torch.linspace(0, 1, 101).requires_grad_()
-    results = []
-    for working in (torch.float32, torch.float64):
-        warped = CPABFlow.apply(theta, points, zero_boundary, working, torch.float32)
-        results.append((warped, *torch.autograd.grad(warped.mean(), (theta, points))))
-    assert all(torch.isfinite(part).all() for part in results[0])
-    if size <= 3:
-        torch.testing.assert_close(*results, atol=1e-4, rtol=1e-3)
-
-
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match="theta"):
         cpab_warp(torch.zeros(2, 16), torch.rand(5))
@@ -405,36 +326,7 @@ def test_shapes_are_checked():
 
 
 def test_cell_slopes_are_the_derivative_of_the_field():
-    theta = _random_theta(8, 1.0)
+    theta = theta_of_speed(8, 1.0)
     velocity = knot_velocity(theta, num_cells=8)
     expected = torch.stack([(velocity[:, c + 1] - velocity[:, c]) * 8 for c in range(8)], 1)
     torch.testing.assert_close(cell_slopes(theta, num_cells=8), expected)
-
-
-@pytest.mark.parametrize("slope", [0.5, 1e-3, 1e-5, 1e-8, -1e-5, -0.3])
-def test_derivatives_within_a_cell_are_exact_for_slopes_of_any_size(slope):
-    """In a cell dx/dt = a x + b, so T(x) = x + (a x + b) (e^a - 1) / a; derivatives by its series in a."""
-    start, share = 0.4, 0.2
-    theta = torch.tensor([[start, start + slope, 0.0]], dtype=torch.float64)
-    points = torch.tensor([share / 2], dtype=torch.float64)
-    warped, _, jacobian = cpab_warp_jacobian(theta, points, num_cells=2, zero_boundary=False)
-    phi = sum(slope**n / math.factorial(n + 1) for n in range(20))
-    phi_slope = sum(n * slope ** (n - 1) / math.factorial(n + 1) for n in range(1, 20))
-    velocity = start + slope * share
-    assert float(warped) == pytest.approx((share + velocity * phi) / 2, abs=1e-14)
-    by_right = share * phi + velocity * phi_slope
-    by_left = (1 - share) * phi - velocity * phi_slope
-    torch.testing.assert_close(2 * jacobian[0, 0], jacobian.new_tensor([by_left, by_right, 0.0]), rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("slope", [0.3, 1e-3, 1e-5, -1e-5, -0.2])
-def test_derivatives_across_cells_are_exact_for_slopes_of_any_size(slope):
-    theta = 2.5 + slope * torch.arange(7, dtype=torch.float64).unsqueeze(0)  # two to four cells in a unit of time
-    points = torch.tensor([0.02, 0.1, 0.21, 0.33], dtype=torch.float64)
-    options = {"num_cells": 6, "zero_boundary": False}
-    _, _, jacobian = cpab_warp_jacobian(theta, points, **options)
-    for k in range(7):
-        step = torch.zeros_like(theta)
-        step[0, k] = 1e-4
-        ahead, behind = (cpab_warp(theta + s * step, points, **options) for s in (1, -1))
-        torch.testing.assert_close(jacobian[..., k], (ahead - behind) / 2e-4, rtol=0, atol=2e-8)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.warps import cpab_warp
 from tpl_lightning.functional.warps.ends import (
     coverage,
@@ -67,3 +68,22 @@ def test_the_derivative_is_that_of_differences(ends):
 def test_coverage_is_one_in_the_video_and_next_to_nothing_far_from_it():
     weight = coverage(torch.tensor([[-0.5, -0.01, 0.0, 0.5, 1.0, 1.01, 1.5]]))[0, :, 0]
     torch.testing.assert_close(weight, torch.tensor([0.001, 0.5, 1.0, 1.0, 1.0, 0.5, 0.001]), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("ways", [(video_times, prototype_times), (prototype_times, video_times)])
+def test_gradients_equal_finite_differences(ways):
+    way, inverse = ways
+    theta, times = _theta((0.2, 0.9), (-0.3, 1.2)), torch.linspace(0.31, 0.83, 7, dtype=torch.float64).expand(2, -1)
+    assert torch.autograd.gradcheck(lambda t, x: way(t, x, num_cells=16), (theta.requires_grad_(), times), atol=1e-5)
+    torch.testing.assert_close(inverse(theta, way(theta, times, num_cells=16), num_cells=16), times)
+
+
+@pytest.mark.parametrize("way", [video_times, prototype_times])
+def test_a_video_alone_is_warped_as_among_others_and_in_single_precision_too(way):
+    theta = _theta((0.2, 0.9), (-0.3, 1.2), (0.0, 1.0))
+    together = way(theta, GRID, num_cells=16)
+    for i in range(3):
+        assert torch.equal(way(theta[i : i + 1], GRID, num_cells=16)[0], together[i])
+    single = way(theta.float(), GRID.float(), num_cells=16)
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), together, **TOLERANCES[torch.float32])

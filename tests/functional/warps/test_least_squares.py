@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
+from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.warps.cpab import cell_slopes, cpab_warp
 from tpl_lightning.functional.warps.ends import prototype_times
 from tpl_lightning.functional.warps.least_squares import least_squares_warps
@@ -94,3 +95,17 @@ def test_open_ends_and_warps_are_found_together():
     found = least_squares_warps(position, weight, num_cells=16, smoothness=1e-7, corrections=8, ends=True)
     torch.testing.assert_close(found[0, -2:], ends[0], atol=0.01, rtol=0)  # how long idle parts are is up to the warp
     torch.testing.assert_close(prototype_times(found, time, num_cells=16), position, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_lower_precision_is_near_double_and_no_video_changes_another(dtype):
+    _, position = _known(0.5)
+    position = position.to(dtype)
+
+    def solve(position):
+        return least_squares_warps(position, torch.ones_like(position), num_cells=16, smoothness=1e-3, corrections=2)
+
+    together = solve(position.double())
+    for i in range(3):
+        torch.testing.assert_close(solve(position[i : i + 1].double())[0], together[i], **TOLERANCES[torch.float64])
+    torch.testing.assert_close(solve(position).double(), together, **TOLERANCES[dtype])

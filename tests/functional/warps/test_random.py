@@ -22,3 +22,11 @@ def test_slopes_have_the_strength_asked_for(num_cells, strength):
 
 def test_no_strength_gives_the_identity():
     assert random_theta(3, strength=0.0, like=torch.zeros(())).abs().max() == 0
+
+
+def test_they_depend_on_the_generator_alone_and_have_the_type_asked_for():
+    like = torch.zeros((), dtype=torch.float64)
+    draws = [random_theta(3, strength=0.5, like=like, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert draws[0].dtype == torch.float64

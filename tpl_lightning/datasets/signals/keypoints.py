@@ -27,6 +27,7 @@ __all__ = [
 
 DEFAULT_FPS = 30.0
 KEYPOINT_ENDINGS = (".csv", ".h5", ".hdf5")
+_LONGEST = 10_000_000  # frames; more is a damaged number
 
 
 def read_on_the_body(path: Path, gaps: str, *, read: Callable[[Path], Points], least: float) -> Table:
@@ -136,6 +137,8 @@ def points_of_rows(
     """
     body, name = ({one: place for place, one in enumerate(dict.fromkeys(column))} for column in (bodies, names))
     frame = np.array([int(float(text)) for text in frames])
+    if np.ptp(frame) > _LONGEST:
+        raise ValueError(f"its frames go from {frame.min()} to {frame.max()}")
     at = [body[one] for one in bodies], frame - frame.min(), [name[one] for one in names]
     grid = np.full((len(body), int(np.ptp(frame)) + 1, len(name), places.shape[1]), np.nan)
     confidence = np.zeros(grid.shape[:3])

@@ -23,15 +23,19 @@ __all__ = ["read_lerobot", "with_camera"]
 
 @dataclass(frozen=True)
 class _Episode:
-    """An episode: its name and task, and what the metadata hold of it."""
+    """An episode, by what the metadata hold of it."""
 
     index: int
-    task: str
     facts: Mapping[str, Any]
 
     @property
     def name(self) -> str:
         return f"episode_{self.index:06d}"
+
+    @property
+    def task(self) -> str:
+        tasks = self.facts.get("tasks") or ["task"]
+        return str(tasks[0] if isinstance(tasks, list) else tasks)
 
 
 @dataclass(frozen=True)
@@ -72,25 +76,21 @@ class _DataSet:
 
     def episodes(self) -> list[_Episode]:
         """Return the episodes in order."""
-        meta = self.root / "meta"
-        if str(self.info["codebase_version"]).startswith("v3."):
-            files = sorted((meta / "episodes").rglob("*.parquet"))
-            if not files:
-                raise UserError(f"{meta / 'episodes'}: expected Parquet files of the episodes, but found none.")
-            lines = [facts for file in files for facts in _without_stats(open_parquet(file)).to_pylist()]
-        else:
-            path = meta / "episodes.jsonl"
-            try:
-                lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-                lines = [{**facts, "episode_index": int(facts["episode_index"])} for facts in lines]
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{path}: expected a line per episode, but it cannot be read ({error}).") from error
-        result = []
-        for facts in sorted(lines, key=lambda facts: int(facts["episode_index"])):
-            tasks = facts.get("tasks") or ["task"]
-            task = str(tasks[0] if isinstance(tasks, list) else tasks)
-            result.append(_Episode(int(facts["episode_index"]), task, facts))
-        return result
+        is_v3 = str(self.info["codebase_version"]).startswith("v3.")
+        place = self.root / "meta" / ("episodes" if is_v3 else "episodes.jsonl")
+        try:
+            if is_v3:
+                lines = [facts for file in sorted(place.rglob("*.parquet")) for facts in _without_stats(file)]
+            else:
+                lines = [json.loads(line) for line in place.read_text(encoding="utf-8").splitlines() if line.strip()]
+            found = [_Episode(int(facts["episode_index"]), facts) for facts in lines]
+        except UserError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{place}: expected a line per episode, but it cannot be read ({error}).") from error
+        if not found:
+            raise UserError(f"{place}: expected what is known of each episode, but found none.")
+        return sorted(found, key=lambda episode: episode.index)
 
     def file(self, template: str, episode: _Episode, *, prefix: str, key: str = "") -> Path:
         """Return the file of an episode as the template of the data set names it."""
@@ -111,8 +111,10 @@ class _DataSet:
         return self.root / place
 
 
-def _without_stats(table: Any) -> Any:
-    return table.select([name for name in table.column_names if not name.startswith("stats/")])
+def _without_stats(path: Path) -> list[dict[str, Any]]:
+    table = open_parquet(path)
+    wanted = [name for name in table.column_names if not name.startswith("stats/")]
+    return table.select(wanted).to_pylist()  # type: ignore[no-any-return]
 
 
 def read_lerobot(

@@ -83,10 +83,10 @@ def _read_csv(path: Path) -> list[tuple[str, list[Any]]]:
 
 def _number(cell: Any) -> float | None:
     """Return the number in a cell, NaN for a gap, seconds since 1970 for a date; None of words."""
-    if cell is None or isinstance(cell, int | float):
-        return np.nan if cell is None else float(cell)
     if isinstance(cell, datetime):
         return cell.timestamp()
+    if isinstance(cell, bool):
+        return float(cell)
     text = str(cell)
     try:
         return float(text.replace(",", ".") if "." not in text else text)

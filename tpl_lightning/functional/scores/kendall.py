@@ -19,7 +19,6 @@ __all__ = [
     "TauVariant",
     "kendall_tau",
     "kendall_tau_sums",
-    "nearest_frames",
     "order_counts",
     "pairwise_kendall_tau",
 ]
@@ -106,26 +105,6 @@ def _comparable(frames: Tensor, lengths: Tensor, distance: Distance) -> tuple[Te
     return frames, offset.where(mask, torch.inf)
 
 
-def nearest_frames(embeddings: Tensor, lengths: Tensor, first: int, last: int, *, distance: Distance) -> Tensor:
-    """Return, for the frames of videos ``first:last``, the nearest frame of every video.
-
-    Of equally near frames the earliest is taken. "l2" and "sqeuclidean" order frames alike.
-
-    Args:
-        embeddings: (N, T, C), padded at the end; padding is never read.
-        lengths: (N,) frames of each video, at least 1.
-        first: The first querying video.
-        last: One past the last querying video.
-        distance: "l2", "sqeuclidean" or "cosine".
-
-    Returns:
-        (last - first, N, T) int64: entry (i, b, u) is the frame of b nearest to frame u of ``first + i``. Entries at
-        padded frames mean nothing.
-    """
-    vectors, offset = _comparable(embeddings, lengths, distance)
-    return _nearest(vectors, offset, first, last)
-
-
 def _blocks(rows: int, width: int) -> Iterator[slice]:
     """Yield the rows of a table in blocks of at most ``BLOCK`` values: the one bound of the memory."""
     step = max(BLOCK // max(width, 1), 1)
@@ -133,6 +112,17 @@ def _blocks(rows: int, width: int) -> Iterator[slice]:
 
 
 def _nearest(vectors: Tensor, offset: Tensor, first: int, last: int) -> Tensor:
+    """Return the frame v of every video with the least c(v) - x(u) x(v), the earliest of equals.
+
+    Args:
+        vectors: (N, T, C) x.
+        offset: (N, T) c.
+        first: The first video whose frames u are asked for.
+        last: One past the last.
+
+    Returns:
+        (last - first, N, T) int64; at padded frames anything.
+    """
     videos, frames, _ = vectors.shape
     query, every = vectors[first:last].flatten(0, 1), vectors.flatten(0, 1).T
     index = torch.empty(len(query), videos, dtype=torch.int64, device=vectors.device)

@@ -1,9 +1,7 @@
-"""method=dtan and the ablations from the command line: objectives, stored models, options that change the network."""
+"""DTAN: the terms of its objectives, and a training of each from the command line."""
 
 import json
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,11 +9,9 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.data.loading.batch import Batch
-from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.functional.warps.prior import prior_energy
 from tpl_lightning.lit.dtan import DTANModule
 
-ABLATIONS = sorted((Path(__file__).parents[2] / "experiments" / "ablations").glob("*.yaml"))
 TINY = [
     "train.max_epochs=2",
     "train.val_every=2",
@@ -77,37 +73,3 @@ def test_terms_of_the_objective():
     torch.testing.assert_close(terms[0.5]["wcss"], terms[1.0]["wcss"])
     first, second = out.aligned_latent
     torch.testing.assert_close(terms[1.0]["wcss"], ((first - second) / 2).square().sum(-1).mean())
-
-
-def test_there_are_five_ablations():
-    names = {path.stem for path in ABLATIONS}
-    assert names == {"baseline", "no_bottleneck", "encoder_only", "decoder", "median_length"}
-
-
-@pytest.mark.parametrize("path", ABLATIONS, ids=lambda p: p.stem)
-def test_ablations_run_and_differ_where_they_should(tmp_path, cache_path, path):
-    folder = _fit(tmp_path, cache_path, "x", str(path.parents[1] / "genai.yaml"), str(path))
-    stored = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    state, alignment = stored["state_dict"], Alignment.load(folder / "alignment.h5")
-    assert all(torch.isfinite(v).all() for v in state.values() if v.is_floating_point())
-    train = alignment.split == "train"
-    lengths = alignment.lengths[train & (alignment.action == "jump")]
-    longest = path.stem in {"baseline", "encoder_only", "decoder"}
-    expected = lengths.max() if longest else int(np.median(lengths))
-    assert (alignment.prototype_length[alignment.action == "jump"] == expected).all()
-    assert state["latent_prototypes"].shape[-1] == (4 if path.stem in {"baseline", "no_bottleneck"} else 1)
-    assert any("decoder" in key for key in state) == (path.stem != "baseline")
-    rows = (folder / "metrics.csv").read_text()
-    assert ("train/reconstruction" in rows) == (path.stem != "baseline")
-
-
-def test_without_reconstruction_the_decoder_learns_nothing(tmp_path, cache_path):
-    path = next(p for p in ABLATIONS if p.stem == "encoder_only")
-    options = [str(path), "train.weight_decay=0"]
-    weights = []
-    for epochs in (1, 2):
-        folder = _fit(tmp_path, cache_path, f"e{epochs}", *options, f"train.max_epochs={epochs}")
-        weights.append(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
-    same = {k for k, v in weights[0].items() if k.startswith("model.") and torch.equal(v, weights[1][k])}
-    assert {k for k in weights[0] if k.startswith("model.decoder")} <= same
-    assert not any(k.startswith("model.aligner.head") for k in same)

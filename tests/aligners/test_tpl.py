@@ -1,6 +1,7 @@
-"""method=tpl_plus: trained end to end, one pass and refined, by itself and on its pieces."""
+"""TPL+, TPL and its ablations, trained end to end: one pass over new videos, stored models, options."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ from tpl_lightning.aligners.registry import load_aligner
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
+from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.evaluation.scores import evaluate
-from tpl_lightning.lit.diagnosis import in_words
-from tpl_lightning.lit.epochs import with_epochs
 
+ABLATIONS = sorted((Path(__file__).parents[2] / "experiments" / "ablations").glob("*.yaml"))
 QUIET = ["data.pca=5", "run.progress=false", "run.figures=false", "model.hidden=8"]
 
 
@@ -61,14 +62,6 @@ def test_batch_size_and_padding_do_not_change_a_warp(one_pass):
     for i in range(0, len(splits.all()), 5):
         alone = aligner.align(splits.all().select(np.array([i])))
         np.testing.assert_allclose(alone.position(0), together.position(i), atol=1e-4)
-
-
-def test_refinement_is_as_good_as_the_direct_fit(one_pass, tmp_path):
-    path, _, _, splits = one_pass
-    refined, _ = _fit(path, tmp_path / "plus")
-    direct, _ = _fit(path, tmp_path / "direct", "method=direct")
-    assert _warp_error(refined, splits.test) < 1.1 * _warp_error(direct, splits.test) + 1e-3
-    assert isinstance(refined, RefinedAligner)
 
 
 def test_nothing_is_learned_at_a_rate_of_0(tmp_path, one_pass):
@@ -122,22 +115,6 @@ def test_long_recordings_end_in_full_detail(tmp_path):
     assert np.isfinite(found.prototype_position).all()
     again = load_aligner(tmp_path / "checkpoints" / "last.ckpt", aligner.config)
     np.testing.assert_array_equal(again.align(splits.all()).prototype_position, found.prototype_position)
-
-
-def test_epochs_are_as_many_as_make_60_steps_unless_given(monkeypatch):
-    config = load_config(["data.batch_size=16"])
-    assert with_epochs(config, 17).train.max_epochs == 30
-    assert with_epochs(config, 1000).train.max_epochs == 1
-    assert with_epochs(load_config(["train.max_epochs=7"]), 17).train.max_epochs == 7
-    assert with_epochs(load_config(["method=tpl"]), 17).train.max_epochs == 300
-    assert with_epochs(config, 1000).train.val_every == 1
-    monkeypatch.setattr("tpl_lightning.lit.epochs.num_ranks", lambda: 4)
-    assert with_epochs(config, 1000).train.max_epochs == 4
-
-
-def test_advice_names_no_option_that_is_set():
-    assert "model.aligner=path" in in_words({"left_over_train": 1.0}, aligner="inception")[0]
-    assert "model.aligner" not in in_words({"left_over_train": 1.0}, aligner="path")[0]
 
 
 def test_more_latent_channels_than_features_are_refused(tmp_path, one_pass):
@@ -218,3 +195,55 @@ def test_the_prior_grows_where_tempos_hardly_differ(tmp_path):
     ]
     assert priors[0] == 1
     assert priors[1] > 10
+
+
+TINY = [
+    "train.max_epochs=2",
+    "train.val_every=2",
+    "model.hidden=8",
+    "model.aligner_filters=2",
+    "model.aligner_depth=3",
+    "data.pca=4",
+    "run.progress=false",
+    "run.figures=false",
+]
+
+
+def _run(tmp_path, cache_path, name, *options):
+    runs = tmp_path / "runs"
+    assert main(["fit", f"data.cache={cache_path}", f"run.dir={runs}", f"run.name={name}", *TINY, *options]) == 0
+    return runs / name
+
+
+def test_there_are_five_ablations():
+    names = {path.stem for path in ABLATIONS}
+    assert names == {"baseline", "no_bottleneck", "encoder_only", "decoder", "median_length"}
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=lambda p: p.stem)
+def test_ablations_run_and_differ_where_they_should(tmp_path, cache_path, path):
+    folder = _run(tmp_path, cache_path, "x", str(path.parents[1] / "genai.yaml"), str(path))
+    stored = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    state, alignment = stored["state_dict"], Alignment.load(folder / "alignment.h5")
+    assert all(torch.isfinite(v).all() for v in state.values() if v.is_floating_point())
+    train = alignment.split == "train"
+    lengths = alignment.lengths[train & (alignment.action == "jump")]
+    longest = path.stem in {"baseline", "encoder_only", "decoder"}
+    expected = lengths.max() if longest else int(np.median(lengths))
+    assert (alignment.prototype_length[alignment.action == "jump"] == expected).all()
+    assert state["latent_prototypes"].shape[-1] == (4 if path.stem in {"baseline", "no_bottleneck"} else 1)
+    assert any("decoder" in key for key in state) == (path.stem != "baseline")
+    rows = (folder / "metrics.csv").read_text()
+    assert ("train/reconstruction" in rows) == (path.stem != "baseline")
+
+
+def test_without_reconstruction_the_decoder_learns_nothing(tmp_path, cache_path):
+    path = next(p for p in ABLATIONS if p.stem == "encoder_only")
+    options = [str(path), "train.weight_decay=0"]
+    weights = []
+    for epochs in (1, 2):
+        folder = _run(tmp_path, cache_path, f"e{epochs}", *options, f"train.max_epochs={epochs}")
+        weights.append(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"])
+    same = {k for k, v in weights[0].items() if k.startswith("model.") and torch.equal(v, weights[1][k])}
+    assert {k for k in weights[0] if k.startswith("model.decoder")} <= same
+    assert not any(k.startswith("model.aligner.head") for k in same)
