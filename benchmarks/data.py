@@ -28,7 +28,6 @@ import numpy as np
 import torch
 from lightning import Callback
 
-from tpl_lightning.commands.fit import _CHECKED_FRAMES
 from tpl_lightning.config import Config, config_to_dict, load_config
 from tpl_lightning.data import (
     EmbeddingCacheWriter,
@@ -38,6 +37,7 @@ from tpl_lightning.data import (
     open_cache,
     split_videos,
 )
+from tpl_lightning.runs import CHECKED_FRAMES
 
 FOLDER = Path(__file__).parent
 CHANNELS, ACTIONS, SHARDS = 128, 15, 4
@@ -115,7 +115,7 @@ def serving_speed(data: EmbeddingDataModule) -> float:
 def data_module(config: Config) -> EmbeddingDataModule:
     """Return the data module of a configuration, as `tpl fit` builds it."""
     cache = open_cache(str(config.data.cache))
-    cache.validate(most_frames=_CHECKED_FRAMES)
+    cache.validate(most_frames=CHECKED_FRAMES)
     splits = split_videos(VideoSet(cache), config.data)
     preprocessor = Preprocessor.fit(splits.train, config.data)
     return EmbeddingDataModule(splits, preprocessor, splits.train.actions, config.data, config.seed)

@@ -43,7 +43,7 @@ def test_sheet_and_table_show_the_matching_frames(run, tmp_path, instant):
     sheet = np.asarray(Image.open(out))
     # Cells of 160 x 80 below the header; the query comes first.
     corners = [Layout(2, 2, 1, 160, 80).cell(0, index) for index in range(4)]
-    shown = [read_code(sheet[y : y + 80, x : x + 160]) for x, y in corners]
+    shown = [read_code(sheet[y : y + 80, x : x + 160]) for x, y, *_ in corners]
     assert shown == [int(row["frame"]) for row in rows]
 
 

@@ -40,7 +40,7 @@ def truth(k, prototype_time):
 
 def codes(frames, layout, panel, index):
     """The numbers that one cell shows over time."""
-    x, y = layout.cell(panel, index)
+    x, y, *_ = layout.cell(panel, index)
     return np.array([read_code(f[y : y + layout.cell_height, x : x + layout.cell_width]) for f in frames])
 
 

@@ -44,7 +44,7 @@ def test_what_is_no_packaged_name_is_left_as_it_is(elsewhere, name):
 def test_what_is_not_there_is_said_with_what_is(elsewhere):
     with pytest.raises(UserError, match=r"nope: no such configuration file.*genai, .*penn_action"):
         load_config(["nope"])
-    with pytest.raises(UserError, match=r"nope: no such sweep file; those of the package are genai, genai_bayes"):
+    with pytest.raises(UserError, match=r"nope: no such configuration file; .*one of the package: genai, genai_bayes"):
         read_sweep(Path("nope"))
 
 

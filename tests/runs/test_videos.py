@@ -35,3 +35,13 @@ def test_a_cache_that_has_moved_or_changed(folder, tmp_path):
     (tmp_path / "half").mkdir()
     with pytest.raises(UserError, match="no alignment there"):
         Run(tmp_path / "half")
+
+
+def test_a_video_is_meant_by_its_name_or_its_file(run, clips):
+    known = run.known_videos("jump")
+    first = str(known[0].video_id)
+    assert run.video("video", first, known) is known[0]
+    path = next(clips.rglob(f"{first.rpartition('/')[2]}*"))
+    assert run.video("video", str(path), known) is known[0]  # a file of the run is its video
+    with pytest.raises(UserError, match=rf"from=nobody: not among the videos \({first}"):
+        run.video("from", "nobody", known)

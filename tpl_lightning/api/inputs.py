@@ -10,6 +10,7 @@ import numpy as np
 from tpl_lightning.config import Config, flattened, load_config, nested
 from tpl_lightning.data import ArrayCache, EmbeddingCache, VideoSet, open_cache, split_videos
 from tpl_lightning.errors import UserError
+from tpl_lightning.runs import CHECKED_FRAMES
 
 __all__ = [
     "Labels",
@@ -23,7 +24,6 @@ __all__ = [
     "training_videos",
 ]
 
-_CHECKED_FRAMES = 5_000_000  # of a cache that are read before a fit
 _DEFAULT_ACTION = "action"  # where callers do not name one
 _ELSEWHERE = {
     "method": "Synchronizer(method=...)",
@@ -261,7 +261,7 @@ def training_videos(
     stored = stored_videos(embeddings)
     if stored is not None:
         refuse_with_cache(actions, labels)
-        stored.cache.validate(most_frames=_CHECKED_FRAMES)
+        stored.cache.validate(most_frames=CHECKED_FRAMES)
         if isinstance(embeddings, VideoSet):
             return stored.with_split(np.full(len(stored), "train")), None, Labels(stored.phase_names)
         splits = split_videos(stored, config.data)

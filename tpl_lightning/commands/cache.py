@@ -76,7 +76,12 @@ def main(arguments: list[str]) -> int:
     makers = {"embed": embedding.embed, "import": embedding.import_data, "merge": embedding.merge, "join": joining.join}
     if name in makers:
         with plain_warnings():
-            return makers[name](rest)
+            made = makers[name](rest)
+        if made is not None:
+            cache = data.EmbeddingCache(made)
+            frames = int(cache.offsets[-1])
+            print(f"{made}: {len(cache)} videos, {frames} frames, {cache.num_channels} channels, {cache.extractor}")
+        return 0
     if name not in ("info", "validate"):
         what = f"{name}: unknown" if name else "expected what to do"
         raise UserError(f"tpl cache {what}; there are: info, validate, {', '.join(makers)}; see tpl cache --help.")

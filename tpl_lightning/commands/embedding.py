@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from tpl_lightning import data, datasets, features, labels, video
 from tpl_lightning.commands.arguments import parse_options
-from tpl_lightning.errors import UserError, first_line, plain_warnings
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files import Outputs
 
-__all__ = ["EmbedOptions", "check_out", "embed", "import_data", "merge", "say", "writing_cache"]
+__all__ = ["EmbedOptions", "check_out", "embed", "import_data", "merge", "writing_cache"]
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,13 @@ class EmbedOptions:
     """Show progress."""
 
 
-def embed(arguments: list[str]) -> int:
-    """Embed folders and lists of videos."""
+def embed(arguments: list[str]) -> Path | None:
+    """Embed folders and lists of videos; return the cache, None where another process merges it."""
     inputs, options = _parse(arguments, "embed")
     if not inputs:
         raise UserError("tpl cache embed: expected videos: tpl cache embed FOLDER out=PATH.h5.")
     if options.out is None:
         raise UserError(f"tpl cache embed: expected where to write: tpl cache embed {inputs[0]} out=PATH.h5.")
-
     clips: list[features.Clip] = []
     names: dict[str, list[str]] = {}
     for path in map(Path, inputs):
@@ -71,12 +70,12 @@ def embed(arguments: list[str]) -> int:
     if options.annotations is not None:
         clips, names = features.annotate(clips, labels.read_annotations(options.annotations))
     source = f"videos: {len(clips)} files in {', '.join(Path(path).name for path in inputs)}"
-    outputs = Outputs("cache embed", [*inputs, options.annotations, *(clip.path for clip in clips)])
-    return _run(clips, names, options, Path(options.out), options.dataset or Path(options.out).stem, source, outputs)
+    out, read = Path(options.out), Outputs("cache embed", [*inputs, options.annotations, *(c.path for c in clips)])
+    return _embed_clips(clips, names, options, out, options.dataset or out.stem, source, read)
 
 
-def import_data(arguments: list[str]) -> int:
-    """Import a data set as it is handed out."""
+def import_data(arguments: list[str]) -> Path | None:
+    """Import a data set as it is handed out; return the cache."""
     inputs, options = _parse(arguments, "import")
     known = [*datasets.IMPORTERS, "npy", *datasets.SIGNALS]
     if len(inputs) != 2 or inputs[0] not in known:
@@ -85,48 +84,42 @@ def import_data(arguments: list[str]) -> int:
             f"{' '.join(inputs) or 'nothing'}: tpl cache import penn_action FOLDER."
         )
     name, place = inputs[0], Path(inputs[1])
-    is_named = name in datasets.IMPORTERS
-    dataset = options.dataset or (name if is_named else Path(options.out or os.path.abspath(place)).stem)
+    importer = datasets.IMPORTERS.get(name)
+    dataset = options.dataset or (name if importer else Path(options.out or os.path.abspath(place)).stem)
     out = Path(options.out or f"data/{dataset}.h5")
-    if name == "npy":
-        made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
-        with writing_cache(out, options.overwrite, Outputs("cache import", [place, options.annotations])):
-            datasets.import_embeddings(
+    notes = None if options.annotations is None else Path(options.annotations)
+    if importer is None:
+        return _import_arrays(name, place, out, dataset, notes, options)
+    if not place.is_dir():
+        raise UserError(f"{place}: expected the folder of {name} ({importer.expected}), but there is none.")
+    clips, names = importer.read(place, notes)
+    read = Outputs("cache import", [notes, *(clip.path for clip in clips)])
+    return _embed_clips(clips, names, options, out, dataset, f"{name}: {len(clips)} videos as handed out", read)
+
+
+def _import_arrays(name: str, place: Path, out: Path, dataset: str, notes: Path | None, options: EmbedOptions) -> Path:
+    """Import what is no video: embeddings, or signals."""
+    inputs = [path for path in place.rglob("*") if path.is_file()] if place.is_dir() else [place]
+    with writing_cache(out, options.overwrite, Outputs("cache import", [*inputs, notes])):
+        if name == "npy":
+            made_by = options.extractor if options.extractor != EmbedOptions.extractor else "imported"
+            about: Any = {"dataset": dataset, "extractor": made_by, "annotations": notes}
+            datasets.import_embeddings(place, out, **about, dtype=options.dtype or "float16")
+        else:
+            datasets.import_signals(
+                name,
                 place,
                 out,
                 dataset=dataset,
-                extractor=made_by,
-                annotations=options.annotations,
-                dtype=options.dtype or "float16",
+                annotations=notes,
+                fps=options.fps,
+                gaps=options.gaps,
+                camera=options.camera,
+                extractor=None if options.camera is None else _extractor(options),
+                dtype=options.dtype or "float32",
+                progress=options.progress,
             )
-        return say(out)
-    if name in datasets.SIGNALS:
-        return _import_signals(name, place, out, dataset, options)
-    importer = datasets.IMPORTERS[name]
-    if not place.is_dir():
-        raise UserError(f"{place}: expected the folder of {name} ({importer.expected}), but there is none.")
-    clips, names = importer.read(place, None if options.annotations is None else Path(options.annotations))
-    outputs = Outputs("cache import", [options.annotations, *(clip.path for clip in clips)])
-    return _run(clips, names, options, out, dataset, f"{name}: {len(clips)} videos as handed out", outputs)
-
-
-def _import_signals(layout: str, place: Path, out: Path, dataset: str, options: EmbedOptions) -> int:
-    inputs = [path for path in place.rglob("*") if path.is_file()] if place.is_dir() else []
-    with writing_cache(out, options.overwrite, Outputs("cache import", [*inputs, options.annotations])):
-        datasets.import_signals(
-            layout,
-            place,
-            out,
-            dataset=dataset,
-            annotations=None if options.annotations is None else Path(options.annotations),
-            fps=options.fps,
-            gaps=options.gaps,
-            camera=options.camera,
-            extractor=None if options.camera is None else _extractor(options),
-            dtype=options.dtype or "float32",
-            progress=options.progress,
-        )
-    return say(out)
+    return out
 
 
 def _extractor(options: EmbedOptions) -> "features.Extractor":
@@ -134,15 +127,14 @@ def _extractor(options: EmbedOptions) -> "features.Extractor":
     return features.make_extractor(options.extractor, device=options.device, **size)
 
 
-def merge(arguments: list[str]) -> int:
-    """Merge shards into a cache."""
+def merge(arguments: list[str]) -> Path:
+    """Merge shards into a cache, and return it."""
     paths, options = _parse(arguments, "merge")
     paths += [] if options.out is None else [options.out]
     if len(paths) != 1:
         raise UserError("tpl cache merge: expected the cache to write: tpl cache merge PATH.h5.")
-
-    with plain_warnings(), writing_cache(Path(paths[0]), True, Outputs("cache merge")):
-        return say(features.merge_shards(paths[0], skip_broken=options.skip_broken))
+    with writing_cache(Path(paths[0]), True, Outputs("cache merge")):
+        return features.merge_shards(paths[0], skip_broken=options.skip_broken)
 
 
 def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]:
@@ -152,7 +144,7 @@ def _parse(arguments: list[str], command: str) -> tuple[list[str], EmbedOptions]
     return inputs, options
 
 
-def _run(
+def _embed_clips(
     clips: list[Any],
     names: dict[str, list[str]],
     options: EmbedOptions,
@@ -160,8 +152,8 @@ def _run(
     dataset: str,
     source: str,
     outputs: Outputs,
-) -> int:
-    with plain_warnings(), writing_cache(out, options.overwrite, outputs):
+) -> Path | None:
+    with writing_cache(out, options.overwrite, outputs):
         made = features.embed_clips(
             clips,
             out,
@@ -177,8 +169,7 @@ def _run(
         )
     if made is None:
         print(f"{out}: this process is done; the cache is merged by rank 0, or by tpl cache merge {out}.")
-        return 0
-    return say(made)
+    return made
 
 
 def check_out(out: Path, overwrite: bool, outputs: Outputs) -> None:
@@ -204,14 +195,6 @@ def _is_cache(path: Path) -> bool:
             return str(file.attrs.get("format")) == data.FORMAT
     except OSError:
         return False
-
-
-def say(path: Path) -> int:
-    """Say what a cache that was written holds."""
-    cache = data.EmbeddingCache(path)
-    frames = int(cache.offsets[-1])
-    print(f"{path}: {len(cache)} videos, {frames} frames, {cache.num_channels} channels, {cache.extractor}")
-    return 0
 
 
 @contextmanager

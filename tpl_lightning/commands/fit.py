@@ -21,9 +21,6 @@ from tpl_lightning.errors import best_effort
 
 __all__ = ["OPTIONS", "main"]
 
-# Read before a fit; of larger caches the rest is checked as it is read (`tpl cache validate` reads all).
-_CHECKED_FRAMES = 5_000_000
-
 
 def _other_rows(
     config: Config,
@@ -95,7 +92,7 @@ def _log_pictures(run_dir: Path, metrics: dict[str, Any], wandb_run: "tracking.W
 
 def run(config: Config) -> int:
     """Fit, align, score and draw."""
-    cache, usable = data.usable_groups(open_data(config, most_frames=_CHECKED_FRAMES), config.data)
+    cache, usable = data.usable_groups(open_data(config, most_frames=runs.CHECKED_FRAMES), config.data)
     config = replace(config, data=replace(usable, cache=str(cache.path)))
     splits = data.split_videos(data.VideoSet(cache), config.data)
     config = lit.with_epochs(config, len(splits.train))

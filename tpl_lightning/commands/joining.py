@@ -6,8 +6,8 @@ from typing import Literal
 
 from tpl_lightning import data, features
 from tpl_lightning.commands.arguments import parse_options
-from tpl_lightning.commands.embedding import say, writing_cache
-from tpl_lightning.errors import UserError, plain_warnings
+from tpl_lightning.commands.embedding import writing_cache
+from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
 __all__ = ["join"]
@@ -27,8 +27,8 @@ class JoinOptions:
     """Show progress."""
 
 
-def join(arguments: list[str]) -> int:
-    """Join caches."""
+def join(arguments: list[str]) -> Path:
+    """Join caches, and return the new one."""
     paths, options = parse_options("cache join", arguments, JoinOptions)
     if len(paths) < 2 or options.out is None:
         raise UserError("tpl cache join: expected two caches or more: tpl cache join A.h5 B.h5 out=AB.h5.")
@@ -40,5 +40,5 @@ def join(arguments: list[str]) -> int:
     out = Path(options.out)
     caches = [data.open_cache(path) for path in paths]
     outputs = Outputs("cache join", [file for cache in caches for file in cache.files])
-    with plain_warnings(), writing_cache(out, options.overwrite, outputs):
-        return say(features.join_caches(caches, out, drop_missing=options.missing == "drop", progress=options.progress))
+    with writing_cache(out, options.overwrite, outputs):
+        return features.join_caches(caches, out, drop_missing=options.missing == "drop", progress=options.progress)

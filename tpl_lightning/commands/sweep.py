@@ -5,43 +5,51 @@ Run a sweep file in W&B's format: draw values of its parameters, fit with each, 
 draws: random, bayes (TPE), grid; hyperband stops trials early. No account is needed. Everything lies in
 runs/sweep-<file>/ (run.dir and run.name say otherwise): one run per trial, sweep.md, sweep.json, sweep.csv, sweep.png,
 and best.yaml for `tpl fit`. The same command goes on with a sweep that was stopped.
-  count=20       trials in all, those of earlier calls included; the file's run_cap where it has one
-  server=true    hand the sweep to W&B instead and print its id, for `wandb agent`
-  key=value      for every trial; a parameter that is given is not varied
+Further key=value are for every trial; a parameter that is given is not varied.
 example: tpl sweep experiments/sweeps/genai.yaml count=20 data.cache=data/genai.h5
 """
 
 import signal
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from tpl_lightning import runs, sweep, tracking
-from tpl_lightning.config import Config, is_file, split_argument
+from tpl_lightning.commands.arguments import parse_options
+from tpl_lightning.config import Config, check_limits, is_file, split_argument
 from tpl_lightning.errors import UserError, best_effort, first_line
 from tpl_lightning.files import Outputs
 
-__all__ = ["main"]
+__all__ = ["OPTIONS", "SweepOptions", "main"]
 
 _COUNT = 20
 
 
-def _split(arguments: list[str]) -> tuple[Path, int | None, bool, list[str]]:
-    """Return the file, the number of trials, whether W&B runs the sweep, and what is meant for the trials."""
+@dataclass(frozen=True)
+class SweepOptions:
+    """Options of ``tpl sweep``."""
+
+    count: int | None = None
+    """trials in all, those of earlier calls included; empty: the file's run_cap where it has one, else 20"""
+    server: bool = False
+    """hand the sweep to W&B instead and print its id, for `wandb agent`"""
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        check_limits(self, count=(1, None))
+
+
+def _split(arguments: list[str]) -> tuple[Path, SweepOptions, list[str]]:
+    """Return the file, the options, and what is meant for the trials."""
     files = [argument for argument in arguments if is_file(argument)]
     given = [split_argument(argument) for argument in arguments if argument not in files]
-    options = {key: value for key, value in given if key in ("count", "server")}
-    overrides = [f"{key}={value}" for key, value in given if key not in ("count", "server")]
+    own = {item.name for item in fields(SweepOptions)}
+    _, options = parse_options("sweep", [f"{key}={value}" for key, value in given if key in own], SweepOptions)
     if len(files) != 1 or files[0].startswith("-"):
         found = f"got {', '.join(files)}" if files else "got none"
         raise UserError(f"tpl sweep: expected one sweep file, but {found}; see tpl sweep --help.")
-    count = options.get("count")
-    if count is not None and not (count.isdecimal() and int(count) >= 1):
-        raise UserError(f"tpl sweep: expected `count` of at least 1, but got {count!r}.")
-    server = options.get("server", "false").lower()
-    if server not in ("true", "false"):
-        raise UserError(f"tpl sweep: expected `server` to be true or false, but got {server!r}.")
-    return Path(files[0]), None if count is None else int(count), server == "true", overrides
+    return Path(files[0]), options, [f"{key}={value}" for key, value in given if key not in own]
 
 
 def _hand_to_server(raw: dict[str, Any], config: Config, overrides: list[str]) -> int:
@@ -110,14 +118,17 @@ def _stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+OPTIONS = SweepOptions
+
+
 def main(arguments: list[str]) -> int:
     """Check the file and every value that it lists before anything heavy is imported, then run."""
-    path, count, server, overrides = _split(arguments)
-    if server:
+    path, options, overrides = _split(arguments)
+    if options.server:
         asked = sweep.read_sweep(path)
         return _hand_to_server(asked.raw, asked.without(overrides).base_config(overrides), overrides)
     before = signal.signal(signal.SIGTERM, _stop)  # so that the trial ends with the sweep
     try:
-        return _run_here(path, count, overrides)
+        return _run_here(path, options.count, overrides)
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -1,7 +1,6 @@
 from .check import check_limits, near_miss
 from .fits import DirectConfig
-from .loading import is_file, load_config, read_yaml, split_argument
-from .packaged import find_yaml, packaged_names
+from .loading import is_file, load_config, load_yaml, read_yaml, split_argument
 from .runs import DataConfig
 from .stored import changed, complete_config, differences, load_run_config, save_config, to_yaml
 from .tree import Config, config_to_dict, flattened, nested
@@ -17,14 +16,13 @@ __all__ = [
     "config_to_dict",
     "differences",
     "field_type",
-    "find_yaml",
     "flattened",
     "is_file",
     "load_config",
     "load_run_config",
+    "load_yaml",
     "near_miss",
     "nested",
-    "packaged_names",
     "read_typed",
     "read_yaml",
     "save_config",

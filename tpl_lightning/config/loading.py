@@ -21,17 +21,21 @@ from tpl_lightning.config.tree import Config, config_to_dict, flattened, nested
 from tpl_lightning.config.typed import escaped, field_type, read_typed
 from tpl_lightning.errors import FileError, UserError, first_line
 
-__all__ = ["is_file", "load_config", "read_yaml", "split_argument"]
+__all__ = ["is_file", "load_config", "load_yaml", "read_yaml", "split_argument"]
 
 
-def _load_yaml(path: Path) -> Any:
+def load_yaml(path: Path, kind: str = ".") -> dict[str, Any]:
+    """Return what a YAML file, or a packaged one of a kind, holds; what refers to the environment stays so.
+
+    Raises:
+        UserError: If it is missing or unreadable, or holds no ``key: value`` lines.
+    """
     from omegaconf import DictConfig, OmegaConf
 
-    found = find_yaml(path)
+    found = find_yaml(path, kind)
     if not found.is_file():
         raise FileError(
-            f"{path}: no such configuration file; give an existing YAML, one of the package ({packaged_names()}), or "
-            "key=value arguments."
+            f"{path}: no such configuration file; give an existing YAML, or one of the package: {packaged_names(kind)}."
         )
     try:
         loaded = OmegaConf.load(found)
@@ -39,41 +43,38 @@ def _load_yaml(path: Path) -> Any:
         raise FileError(f"{path}: not a readable YAML file ({first_line(error)}); mend it.") from error
     if not isinstance(loaded, DictConfig):
         raise UserError(f"{path}: expected `key: value` lines at the top level, but got a list; mend it.")
-    _place_cache(loaded, found.parent)
-    return loaded
+    return _container(loaded)
+
+
+def _container(tree: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    container = OmegaConf.to_container(tree)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the nested options of a YAML file, or of a packaged one.
+    """Return the options of a YAML file, or of a packaged one, by dotted keys.
+
+    ``data.cache`` is read from the file's own folder where there is none from the working directory.
 
     Raises:
-        UserError: If it is missing or unreadable, or holds no options.
+        UserError: As :func:`load_yaml`.
     """
-    from omegaconf import OmegaConf
-
-    tree = OmegaConf.to_container(_load_yaml(path))
-    assert isinstance(tree, dict)
-    return {str(key): value for key, value in tree.items()}
-
-
-def _place_cache(loaded: Any, folder: Path) -> None:
-    """Read a file's ``data.cache`` from the file's own folder, where there is none from the working directory."""
-    from omegaconf import DictConfig
-
-    data = loaded.get("data")
-    if not isinstance(data, DictConfig):
-        return
-    cache = data.get("cache")
+    options, folder = flattened(load_yaml(path)), find_yaml(path).parent
+    cache = options.get("data.cache")
     if isinstance(cache, str) and not glob.glob(cache) and glob.glob(str(folder / cache)):
-        data["cache"] = str(folder / cache)
+        options["data.cache"] = str(folder / cache)
+    return options
 
 
-def _merge(base: Any, update: Any, origin: str) -> Any:
+def _merge(base: Any, update: dict[str, Any], origin: str) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return OmegaConf.merge(base, update)
+        return OmegaConf.merge(base, nested(update))
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         key = getattr(error, "full_key", None) or getattr(error, "key", None) or "?"
         message = first_line(error)
@@ -102,8 +103,8 @@ def is_file(argument: str) -> bool:
 _NEVER_EMPTY = ("run.name",)
 
 
-def _typed(argument: str) -> Any:
-    """Return the nested configuration that a ``key=value`` argument means."""
+def _typed(argument: str) -> dict[str, Any]:
+    """Return the options that a ``key=value`` argument means, by dotted keys."""
     from omegaconf import OmegaConf
 
     key, value = split_argument(argument)
@@ -112,7 +113,7 @@ def _typed(argument: str) -> Any:
         is_group = is_dataclass(kind) and value.lstrip().startswith("{")
         # Of the options of Lightning the types are not known.
         if kind in (None, Any) or is_group or key.partition(".")[0] == "trainer":
-            return OmegaConf.from_dotlist([f"{key}={'null' if value == 'None' else value}"])
+            return flattened(_container(OmegaConf.from_dotlist([f"{key}={'null' if value == 'None' else value}"])))
         found = read_typed(value, kind, null=key not in _NEVER_EMPTY)
     except UserError:
         raise
@@ -120,7 +121,7 @@ def _typed(argument: str) -> Any:
         raise UserError(f"{argument}: wrong value for `{key}`: {error}.") from error
     except Exception as error:  # yaml raises several unrelated classes
         raise UserError(f"{argument}: not a readable key=value argument ({first_line(error)}).") from error
-    return OmegaConf.create(nested({key: escaped(found)}))
+    return {key: escaped(found)}
 
 
 def load_config(
@@ -145,17 +146,15 @@ def load_config(
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    updates: list[tuple[Any, str]] = []
-    if defaults:
-        updates.append((OmegaConf.create(escaped(defaults)), origin))
+    updates = [(flattened(escaped(defaults)), origin)] if defaults else []
     # Files first, whatever the order on the line: an argument is always meant to win over a file.
     for argument in filter(is_file, arguments):
         if argument.startswith("-"):
             raise UserError(f"{argument}: unknown flag; options are written key=value, without hyphens.")
-        updates.append((_load_yaml(Path(argument)), argument))
+        updates.append((read_yaml(Path(argument)), argument))
     updates += [(_typed(argument), argument) for argument in arguments if not is_file(argument)]
     updates = [(as_today(update, origin), origin) for update, origin in updates]
-    method = next((update.method for update, _ in reversed(updates) if "method" in update), Config.method)
+    method = next((update["method"] for update, _ in reversed(updates) if "method" in update), Config.method)
     tree = OmegaConf.merge(OmegaConf.structured(Config), PRESETS.get(str(method), {}))
     for update, origin in updates:
         tree = _merge(tree, update, origin)

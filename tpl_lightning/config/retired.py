@@ -1,6 +1,7 @@
 """Options of earlier versions, which files and stored runs may still name: renamed ones count, others do nothing."""
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["RENAMED", "RETIRED", "as_today", "is_retired"]
@@ -30,37 +31,25 @@ def is_retired(key: str) -> bool:
     return key in RETIRED or key.partition(".")[0] in _GROUPS
 
 
-def as_today(tree: Any, origin: str) -> Any:
-    """Return an OmegaConf tree with today's names and without retired options; says what of it a user would miss.
+def as_today(options: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """Return options by today's names, without retired ones; says what of them a user would miss.
 
     Args:
-        tree: Nested options as they were given.
+        options: Dotted keys to values, as they were given.
         origin: Where they come from, for the notes.
     """
-    from omegaconf import DictConfig, OmegaConf
-
-    if not isinstance(tree, DictConfig):
-        return tree
-    tree = tree.copy()
-
-    def note(text: str) -> None:
-        print(f"Note: {origin}: {text}.", file=sys.stderr)
-
-    is_stored = origin.startswith("stored")
-    for group in _GROUPS.keys() & tree.keys():
-        if not is_stored:
-            note(f"{group}.* are no options any more ({_GROUPS[group]})")
-        del tree[group]
-    for key in (*RETIRED, *RENAMED):
-        group, _, name = key.rpartition(".")
-        options = OmegaConf.select(tree, group)
-        if not isinstance(options, DictConfig) or name not in options:
-            continue
-        value = options.pop(name)
+    kept, notes, is_stored = dict(options), {}, origin.startswith("stored")
+    for key, value in options.items():
+        group = key.partition(".")[0]
+        if is_retired(key) or key in RENAMED:
+            del kept[key]
         if key in RENAMED:
-            options.setdefault(RENAMED[key].rpartition(".")[2], value)
-            if not is_stored:
-                note(f"{key} is called {RENAMED[key]} now")
-        elif value != RETIRED[key][0]:
-            note(f"{key} is no option any more ({RETIRED[key][1]}); it is left out")
-    return tree
+            kept.setdefault(RENAMED[key], value)
+            notes[key] = "" if is_stored else f"{key} is called {RENAMED[key]} now"
+        elif group in _GROUPS:
+            notes[group] = "" if is_stored else f"{group}.* are no options any more ({_GROUPS[group]})"
+        elif key in RETIRED and value != RETIRED[key][0]:
+            notes[key] = f"{key} is no option any more ({RETIRED[key][1]}); it is left out"
+    for note in filter(None, notes.values()):
+        print(f"Note: {origin}: {note}.", file=sys.stderr)
+    return kept

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.config import Config, find_yaml, load_config, packaged_names
-from tpl_lightning.errors import UserError, first_line
+from tpl_lightning.config import Config, load_config, load_yaml
+from tpl_lightning.errors import UserError
 from tpl_lightning.sweep.space import Parameter, as_argument, read_parameter
 
 __all__ = ["EarlyStop", "Sweep", "read_sweep"]
@@ -95,20 +95,6 @@ def _expect(condition: bool, path: Path, message: str) -> None:
         raise UserError(f"{path}: {message}")
 
 
-def _load(path: Path) -> dict[str, Any]:
-    import yaml
-
-    found = find_yaml(path, "sweeps")
-    if not found.is_file():
-        raise UserError(f"{path}: no such sweep file; those of the package are {packaged_names('sweeps')}.")
-    try:
-        raw = yaml.safe_load(found.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not a readable YAML file ({first_line(error)}); mend it.") from error
-    _expect(isinstance(raw, dict), path, "expected `key: value` lines at the top level; mend it.")
-    return dict(raw)
-
-
 def _read_metric(path: Path, raw: dict[str, Any]) -> tuple[str, bool]:
     metric = raw.get("metric", _DEFAULT_METRIC)
     _expect(isinstance(metric, dict) and isinstance(metric.get("name"), str), path, "`metric` needs a `name`.")
@@ -172,8 +158,8 @@ def read_sweep(path: Path) -> Sweep:
     Raises:
         UserError: If it is missing, no sweep, or asks for what is not known here.
     """
-    raw = _load(path)
-    unknown = sorted(set(map(str, raw)) - _KEYS)
+    raw = load_yaml(path, "sweeps")
+    unknown = sorted(set(raw) - _KEYS)
     _expect(not unknown, path, f"unknown key `{unknown[0] if unknown else ''}`; there are: {', '.join(sorted(_KEYS))}.")
     method = raw.get("method")
     _expect(method in _METHODS, path, f"expected `method` to be one of {', '.join(_METHODS)}, but got {method!r}.")

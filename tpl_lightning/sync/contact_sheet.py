@@ -96,12 +96,12 @@ def draw_sheet(
     color = phase_colors(len(phases.names))[label] if label >= 0 else UNLABELLED
     _draw_header(sheet, matches[0], time, phases.name(label), color, note)
     for index, match in enumerate(matches):
-        x, y = layout.cell(0, index)
+        cell, color_of_name = layout.cell(0, index), ACCENT if match.is_query else TEXT
         if match.is_query:
-            sheet[y - 3 : y + height + BAR + 3, x - 3 : x + layout.cell_width + 3] = ACCENT
-        draw_ground(sheet, layout, (x, y), match.clip.video.video_id, ACCENT if match.is_query else TEXT)
-        picture = next(match.clip.pictures(np.array([match.frame]), cell_size(layout.cell_width, height)))
-        draw_cell(sheet, layout, (x, y), picture, color, match.time_s)
+            sheet[cell.y - 3 : cell.y + height + BAR + 3, cell.x - 3 : cell.x + cell.width + 3] = ACCENT
+        draw_ground(sheet, cell, match.clip.video.video_id, color_of_name)
+        picture = next(match.clip.pictures(np.array([match.frame]), cell_size(cell.width, height)))
+        draw_cell(sheet, cell, picture, color, match.time_s)
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "png")
     return buffer.getvalue()

@@ -11,9 +11,21 @@ from tpl_lightning.features import Progress
 from tpl_lightning.runs import Run
 from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
-from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, PANEL_TITLE, Layout
+from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, PANEL_TITLE, Cell, Layout
 from tpl_lightning.sync.phases import phases_of_run
-from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, UNLABELLED, mix, paste, phase_colors, text
+from tpl_lightning.sync.style import (
+    ACCENT,
+    BACKGROUND,
+    MUTED,
+    PANEL,
+    TEXT,
+    UNLABELLED,
+    Color,
+    mix,
+    paste,
+    phase_colors,
+    text,
+)
 from tpl_lightning.video import FrameSize, prefetched, write_video
 
 __all__ = ["Grid", "cell_size", "counted", "dimmed", "draw_cell", "draw_ground", "elapsed"]
@@ -47,31 +59,19 @@ def cell_size(width: int, height: int) -> FrameSize:
     return fit
 
 
-def draw_ground(
-    canvas: np.ndarray, layout: Layout, corner: tuple[int, int], name: str, color: tuple[int, int, int]
-) -> None:
+def draw_ground(canvas: np.ndarray, cell: Cell, name: str, color: Color) -> None:
     """Draw what never changes of a cell: its ground, and a name below it."""
-    x, y = corner
-    canvas[y : y + layout.cell_height, x : x + layout.cell_width] = PANEL
-    label = text(name, 12, color, max_width=max(layout.cell_width - 52, 10))
-    paste(canvas, label, x, y + layout.cell_height + BAR + 4)
+    canvas[cell.y : cell.y + cell.height, cell.x : cell.x + cell.width] = PANEL
+    paste(canvas, text(name, 12, color, max_width=max(cell.width - 52, 10)), cell.x, cell.y + cell.height + BAR + 4)
 
 
-def draw_cell(
-    canvas: np.ndarray,
-    layout: Layout,
-    corner: tuple[int, int],
-    picture: np.ndarray,
-    color: tuple[int, int, int],
-    seconds: float,
-) -> None:
+def draw_cell(canvas: np.ndarray, cell: Cell, picture: np.ndarray, color: Color, seconds: float) -> None:
     """Draw a picture into its cell, and below it a bar and its time."""
-    x, below = corner[0], corner[1] + layout.cell_height
-    top = below - (layout.cell_height + picture.shape[0]) // 2
-    paste(canvas, picture, x + layout.cell_width // 2, top, align="middle")
-    canvas[below : below + BAR, x : x + layout.cell_width] = color
-    if layout.cell_width >= 90:
-        paste(canvas, text(f"{seconds:.2f} s", 12, MUTED), x + layout.cell_width, below + BAR + 4, align="right")
+    below, top = cell.y + cell.height, cell.y + (cell.height - picture.shape[0]) // 2
+    paste(canvas, picture, cell.x + cell.width // 2, top, align="middle")
+    canvas[below : below + BAR, cell.x : cell.x + cell.width] = color
+    if cell.width >= 90:
+        paste(canvas, text(f"{seconds:.2f} s", 12, MUTED), cell.x + cell.width, below + BAR + 4, align="right")
 
 
 def dimmed(picture: np.ndarray) -> np.ndarray:
@@ -152,7 +152,7 @@ class Grid:
         time, faces = clip.video.prototype_time(frame), clip.video.acts(frame)
         return _Row(clip.file_frame(frame), time, clip.seconds(frame), ended, faces)
 
-    def _color(self, label: int) -> tuple[int, int, int]:
+    def _color(self, label: int) -> Color:
         return self.colors[label] if label >= 0 else UNLABELLED
 
     def _draw_header(self, title: str, note: str) -> None:
@@ -170,13 +170,13 @@ class Grid:
         tempo = "prototype clock" if reference is None else f"tempo of {reference.video.video_id}"
         titles = [("ORIGINAL", "each at its own pace"), ("SYNCHRONISED", tempo)][-layout.panels :]
         for panel, (title, detail) in enumerate(titles):
-            left, top = layout.cell(panel, 0)[0], layout.panel_top(panel)
+            left, top = layout.cell(panel, 0).x, layout.panel_top(panel)
             heading = text(title, 13, TEXT if panel == layout.panels - 1 else MUTED, bold=True)
             paste(self.base, heading, left, top + PANEL_TITLE - 26)
             paste(self.base, text(detail, 13, MUTED), left + heading.shape[1] + 12, top + PANEL_TITLE - 26)
             for index, clip in enumerate(self.clips):
                 color = ACCENT if clip is reference else MUTED
-                draw_ground(self.base, layout, layout.cell(panel, index), clip.video.video_id, color)
+                draw_ground(self.base, layout.cell(panel, index), clip.video.video_id, color)
 
     def _draw_track(self) -> np.ndarray:
         """Draw the timeline, dim onto the base; return it bright."""
@@ -197,7 +197,7 @@ class Grid:
         color = self._color(label)
         if row.still[k]:
             color, picture = mix(color, BACKGROUND, 0.6), dimmed(picture)
-        draw_cell(canvas, self.layout, self.layout.cell(panel, index), picture, color, row.seconds[k])
+        draw_cell(canvas, self.layout.cell(panel, index), picture, color, row.seconds[k])
 
     def _draw_footer(self, canvas: np.ndarray, k: int) -> None:
         layout, time = self.layout, float(self.time[k])

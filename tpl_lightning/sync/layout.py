@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.sync.clips import Clip
 
-__all__ = ["BAR", "CAPTION", "FOOTER", "HEADER", "MARGIN", "PANEL_TITLE", "Layout", "plan_layout", "usual_aspect"]
+__all__ = ["BAR", "FOOTER", "MARGIN", "PANEL_TITLE", "Cell", "Layout", "plan_layout", "usual_aspect"]
 
 MARGIN, GAP = 24, 12
 HEADER, FOOTER = 64, 104
@@ -18,6 +19,15 @@ _SCREEN = (1920, 1080)
 _LARGEST_CELL, _SMALLEST_CELL = 360, 64
 _MIN_WIDTH = 560
 _MAX_SIDE = 4096
+
+
+class Cell(NamedTuple):
+    """Where a picture lies: column and row of its top left corner, width and height."""
+
+    x: int
+    y: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -62,12 +72,13 @@ class Layout:
         """Return the first row of a panel's title."""
         return HEADER + panel * (self.panel_height + GAP)
 
-    def cell(self, panel: int, index: int) -> tuple[int, int]:
-        """Return column and row of the top left corner of a picture."""
+    def cell(self, panel: int, index: int) -> Cell:
+        """Return where a picture lies."""
         row, column = divmod(index, self.columns)
         left = (self.width - self.grid_width) // 2
         top = self.panel_top(panel) + PANEL_TITLE
-        return left + column * (self.cell_width + GAP), top + row * (self.cell_height + BAR + CAPTION + GAP)
+        x, y = left + column * (self.cell_width + GAP), top + row * (self.cell_height + BAR + CAPTION + GAP)
+        return Cell(x, y, self.cell_width, self.cell_height)
 
 
 def usual_aspect(clips: Sequence[Clip]) -> float:
