@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tpl_lightning.functional import within_ends
 from tpl_lightning.functional.scores.phases import histogram, labelled_frames
-from tpl_lightning.shapes import Float, Int
+from tpl_lightning.shapes import Float, Int, Shaped
 
 __all__ = ["key_event_moments", "key_event_spread", "key_events", "spread_from_moments"]
 
@@ -80,7 +80,7 @@ def key_event_moments(
 
 
 def spread_from_moments(
-    count: Int[Tensor, "A K"], total: Float[Tensor, "A K"], squares: Float[Tensor, "A K"]
+    count: Shaped[Tensor, "A K"], total: Float[Tensor, "A K"], squares: Float[Tensor, "A K"]
 ) -> Float[Tensor, "A K"]:
     """Return the population standard deviation (ddof 0) from :func:`key_event_moments`.
 
