@@ -26,7 +26,7 @@ def make_batch(numbers, seed=0, frames=15):
         "labels": padded,
         "lengths": torch.tensor([r[2] for r in rows], dtype=torch.int64),
         "action": torch.tensor([r[3] for r in rows], dtype=torch.int64),
-        "video_index": torch.tensor(list(numbers)),
+        "video_index": torch.tensor(list(numbers), dtype=torch.int64),
     }
 
 

@@ -25,3 +25,8 @@ def test_frames_lie_evenly_from_0_to_1_and_padding_at_1(dtype):
 def test_times_beyond_the_ends_by_more_than_rounding_are_outside():
     times = torch.tensor([-1.0, -1e-5, -5e-7, 0.0, 0.5, 1.0, 1 + 5e-7, 1 + 1e-5, 2.0], dtype=torch.float64)
     assert within_ends(times).tolist() == [False, False, True, True, True, True, True, False, False]
+
+
+def test_the_last_frame_lies_at_1_to_the_bit_whatever_the_length():
+    last = frame_times(torch.arange(2, 400), 399)[torch.arange(398), torch.arange(1, 399)]
+    assert torch.equal(last, torch.ones(398))

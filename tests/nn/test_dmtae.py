@@ -130,6 +130,8 @@ def test_training_under_autocast_keeps_time_in_float32():
         out = model(videos, LENGTHS, POINTS)
         loss = _loss(model, out, videos)
     assert {x.dtype for x in (*out, loss)} == {torch.float32}
+    assert (out.source_position[:, 0] == 0).all()
+    assert (out.source_position[:, -1] == 1).all()
     loss.backward()
     for name, parameter in model.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name

@@ -79,8 +79,8 @@ class PerAction(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"], *, action: Int[Tensor, "B"], **options: Any
-    ) -> Float[Tensor, "B T D"]:
-        """Map each video (T, C) of (B, T, C) by the network of its action."""
+    ) -> Float[Tensor, "B *axes"]:
+        """Map each video (T, C) of (B, T, C) by the network of its action, to (B, T, D) or, by aligners, (B, d)."""
         found: Tensor | None = None
         idle = x.new_zeros(())
         for network, rows in zip(self.networks, self.rows(action), strict=True):

@@ -9,7 +9,7 @@ from tests.conftest import random_tensor
 from tests.tolerances import TOLERANCES
 from tpl_lightning.functional.losses.tpl import annealed_weight, icae_loss, reconstruction_loss, tpl_loss, video_errors
 from tpl_lightning.functional.masks import frame_times, length_mask
-from tpl_lightning.functional.resampling import resample, resample_nearest
+from tpl_lightning.functional.resampling import resample
 
 LENGTHS, ACTION, POINTS = torch.tensor([9, 5, 7, 4]), torch.tensor([0, 2, 0, 2]), torch.tensor([6, 4, 6, 4])
 
@@ -23,38 +23,6 @@ def _interpolate(signal, time):
     place = min(max(time, 0.0), 1.0) * (len(signal) - 1)
     low = min(int(place), len(signal) - 2)
     return signal[low] * (1 - (place - low)) + signal[low + 1] * (place - low)
-
-
-def test_resample_equals_a_loop_and_never_reads_padding():
-    signal, times = random_tensor(4, 9, 3), random_tensor(4, 11).abs() * 0.6 - 0.1
-    signal[~length_mask(LENGTHS, 9)] = math.nan
-    found = resample(signal, times, LENGTHS)
-    for i in range(4):
-        for p in range(11):
-            expected = _interpolate(signal[i, : LENGTHS[i]], float(times[i, p]))
-            torch.testing.assert_close(found[i, p], expected)
-    assert resample(signal.half(), times.float(), LENGTHS).dtype == torch.float32
-
-
-def test_resample_gradient():
-    signal, times = random_tensor(2, 6, 3).requires_grad_(), (random_tensor(2, 5).abs() * 0.3 + 0.013).requires_grad_()
-    assert torch.autograd.gradcheck(lambda s, t: resample(s, t, torch.tensor([6, 4])), (signal, times))
-
-
-def test_resample_of_one_frame_and_nearest():
-    one = resample(torch.ones(1, 3, 2), torch.tensor([[0.0, 0.7]]), torch.tensor([1]))
-    assert torch.equal(one, torch.ones(1, 2, 2))
-    labels = torch.tensor([[5, 6, 7, -9]])
-    assert resample_nearest(labels, torch.tensor([[0.0, 0.2, 0.3, 0.9, 1.4]]), torch.tensor([3])).tolist() == [
-        [5, 5, 6, 7, 7]
-    ]
-
-
-def test_masks():
-    assert length_mask(torch.tensor([1, 3]), 3).tolist() == [[True, False, False], [True, True, True]]
-    assert frame_times(torch.tensor([2, 3, 1]), 3).tolist() == [[0, 1, 1], [0, 0.5, 1], [0, 1, 1]]
-    last = frame_times(torch.arange(2, 400), 399)[torch.arange(398), torch.arange(1, 399)]
-    assert torch.equal(last, torch.ones(398))  # to the bit, whatever the length
 
 
 def test_icae_equals_a_loop():

@@ -14,7 +14,6 @@ from tpl_lightning.functional.warps.cpab import (
     cpab_warp_and_slope,
     cpab_warp_jacobian,
     knot_velocity,
-    num_parameters,
     warp_time,
 )
 
@@ -321,8 +320,6 @@ def test_shapes_are_checked():
         cpab_warp(torch.zeros(2, 15), torch.rand(3, 5))
     with pytest.raises(ValueError, match="hold 2 warps"):
         warp_time(torch.zeros(2, 3, 7), torch.rand(5), num_cells=[4, 8])
-    with pytest.raises(ValueError, match="num_cells"):
-        num_parameters(1)
 
 
 def test_cell_slopes_are_the_derivative_of_the_field():

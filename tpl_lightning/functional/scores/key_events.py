@@ -7,7 +7,7 @@ so batches and processes can be joined exactly.
 import torch
 from torch import Tensor
 
-from tpl_lightning.functional import Float, Int, within_ends
+from tpl_lightning.functional import Float, Int, Shaped, within_ends
 from tpl_lightning.functional.scores.phases import histogram, labelled_frames
 
 __all__ = ["key_event_moments", "key_event_spread", "key_events", "spread_from_moments"]
@@ -79,7 +79,7 @@ def key_event_moments(
 
 
 def spread_from_moments(
-    count: Int[Tensor, "A K"], total: Float[Tensor, "A K"], squares: Float[Tensor, "A K"]
+    count: Shaped[Tensor, "A K"], total: Float[Tensor, "A K"], squares: Float[Tensor, "A K"]
 ) -> Float[Tensor, "A K"]:
     """Return the population standard deviation (ddof 0) from :func:`key_event_moments`.
 

@@ -21,7 +21,7 @@ def least_squares_warps(
     smoothness: float,
     corrections: int = 1,
     ends: bool = False,
-) -> Float[Tensor, "B {num_cells}-1"]:
+) -> Float[Tensor, "B d"]:
     """Return theta that minimises sum_t w_t (T^-theta(t) - x_t)^2 + smoothness * mean_c a_c^2.
 
     A point of a flow moves as the velocity halfway along its way tells, T^-theta(t) - t = -v((t + x_t) / 2) to
