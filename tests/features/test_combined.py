@@ -132,7 +132,7 @@ def test_images_and_plain_frames_feed_all_parts(tmp_path, dinov2):
 
 def test_a_part_that_fails_ends_all_and_leaves_no_thread(tmp_path, dinov2):
     combined = CombinedExtractor([small_hog(3), make_extractor(dinov2)])
-    before = threading.active_count()
+    before = set(threading.enumerate())
     wrong = [np.zeros((20, 20, 3), np.uint8)] * 200 + [np.zeros((20, 20), np.uint8)] * 200
     with pytest.raises(UserError, match="RGB frames"):
         combined.features(iter(wrong))
@@ -143,7 +143,7 @@ def test_a_part_that_fails_ends_all_and_leaves_no_thread(tmp_path, dinov2):
 
     with pytest.raises(UserError, match="the file ends"):
         combined.features(broken())
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before  # others may end meanwhile
 
 
 def test_without_weights_the_others_go_on_with_a_note(monkeypatch, tmp_path, dinov2):
