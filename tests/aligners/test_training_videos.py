@@ -98,9 +98,9 @@ def test_a_part_is_the_first_videos_of_the_first_actions(cache_path):
 
 
 def test_warps_are_fitted_as_configured(cache_path):
-    training = _training(cache_path, "direct.smoothness=0.3", "direct.adapt=0", "warp.num_cells=[4,8]")
+    training = _training(cache_path, "direct.smoothness=0.3", "warp.num_cells=[4,8]")
     coarse, fine = training.options(ends=True), training.options(fine=True)
-    assert (coarse.smoothness, coarse.adapt, coarse.num_cells, coarse.ends) == (0.3, 0, 8, True)
+    assert (coarse.smoothness, coarse.num_cells, coarse.ends) == (0.3, 8, True)
     assert (fine.num_cells, fine.ends) == (FINE_CELLS, False)
     assert fine.smoothness < 0.3
 

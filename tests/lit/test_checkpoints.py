@@ -89,9 +89,9 @@ def test_what_was_saved_before_is_named(tmp_path):
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     callback, trainer = _checkpoints(tmp_path), _Trainer()
     trainer.lightning_module.bias.data[1] = torch.nan
-    for save in (callback.save, lambda trainer: callback.on_train_end(trainer, None)):
+    for hook in (callback.on_train_epoch_end, callback.on_train_end):
         with pytest.raises(UserError, match="a weight is not finite"):
-            save(trainer)
+            hook(trainer, None)
     assert trainer.saved == []
 
 
