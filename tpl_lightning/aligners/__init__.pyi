@@ -15,4 +15,5 @@ __all__ = [
     "dataset_metadata",
     "load_aligner",
     "restore_aligner",
+    "with_epochs",
 ]

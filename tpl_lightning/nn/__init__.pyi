@@ -10,13 +10,12 @@ from .tcn import TCN
 from .warp_network import WarpNetwork
 
 __all__ = [
+    "Autoencoder",
     "COARSE",
     "DETAIL",
     "DMTAE",
-    "DTAN",
-    "TCN",
-    "Autoencoder",
     "DMTAEOutput",
+    "DTAN",
     "DTANOutput",
     "EmbeddingHead",
     "InceptionTime",
@@ -24,5 +23,6 @@ __all__ = [
     "PathDMTAE",
     "PathOptions",
     "PerAction",
+    "TCN",
     "WarpNetwork",
 ]

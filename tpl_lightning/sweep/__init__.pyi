@@ -4,8 +4,8 @@ from .results import Results, Row
 from .study import LocalSweep
 
 __all__ = [
-    "REPORT_FILES",
     "LocalSweep",
+    "REPORT_FILES",
     "Results",
     "Row",
     "Sweep",

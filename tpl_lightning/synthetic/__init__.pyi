@@ -5,8 +5,8 @@ from .recordings import RecordingSpec, build_recordings, plan_recording, recordi
 
 __all__ = [
     "ACTIONS",
-    "PHASE_NAMES",
     "ClipSpec",
+    "PHASE_NAMES",
     "RecordingSpec",
     "RenderedClip",
     "build_procedural_set",
