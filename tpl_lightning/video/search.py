@@ -45,7 +45,7 @@ def is_video(path: Path) -> bool:
 def search_videos(root: str | Path) -> tuple[list[Path], dict[str, list[Path]]]:
     """List the videos below a folder, at any depth, links to folders included.
 
-    Hidden files and folders are left out, and what a command of this package has made there, but clips rendered or found.
+    Hidden files and folders are left out, and what a command of this package has made there, but clips to be read.
 
     Args:
         root: the folder.
