@@ -58,8 +58,9 @@ def test_what_a_command_made_is_no_input_of_the_next(tmp_path):
     assert len(search_videos(tmp_path)[0]) == 2
 
 
-def test_rendered_clips_are_made_to_be_read(tmp_path):
-    Outputs("render").write_bytes(tmp_path / "dips_000.mp4", b"video")
+@pytest.mark.parametrize("command", ["render", "find"])
+def test_rendered_and_found_clips_are_made_to_be_read(tmp_path, command):
+    Outputs(command).write_bytes(tmp_path / "dips_000.mp4", b"video")
     assert search_videos(tmp_path) == ([tmp_path / "dips_000.mp4"], {})
 
 

@@ -33,7 +33,7 @@ Made = Mapping[tuple[str, int], str]
 _BESIDE = frozenset(
     {"csv", "eaf", "etf", "h5", "ini", "json", "md", "npy", "npz", "pfsx", "pt", "tsv", "txt", "yaml", "yml"}
 )
-_SOURCES = (None, "render")  # nobody's, and rendered clips, which are made to be read
+_SOURCES = (None, "render", "find")  # nobody's; and rendered and found clips, which are made to be read
 _NAMED = 3  # files that a note names
 
 
@@ -45,7 +45,7 @@ def is_video(path: Path) -> bool:
 def search_videos(root: str | Path) -> tuple[list[Path], dict[str, list[Path]]]:
     """List the videos below a folder, at any depth, links to folders included.
 
-    Hidden files and folders are left out, and what a command of this package has made there, but rendered clips.
+    Hidden files and folders are left out, and what a command of this package has made there, but clips to be read.
 
     Args:
         root: the folder.
