@@ -9,6 +9,7 @@ import torch
 
 from tests.aligners.fitting import fit
 from tests.conftest import write_cache
+from tests.small_training import small_fit
 from tpl_lightning.__main__ import main
 from tpl_lightning.aligners.refined import RefinedAligner
 from tpl_lightning.aligners.registry import load_aligner
@@ -197,21 +198,9 @@ def test_the_prior_grows_where_tempos_hardly_differ(tmp_path):
     assert priors[1] > 10
 
 
-TINY = [
-    "train.max_epochs=2",
-    "train.val_every=2",
-    "model.hidden=8",
-    "model.aligner_filters=2",
-    "model.aligner_depth=3",
-    "data.pca=4",
-    "run.progress=false",
-    "run.figures=false",
-]
-
-
 def _run(tmp_path, cache_path, name, *options):
     runs = tmp_path / "runs"
-    assert main(["fit", f"data.cache={cache_path}", f"run.dir={runs}", f"run.name={name}", *TINY, *options]) == 0
+    assert small_fit(cache_path, runs, name, "train.max_epochs=2", "train.val_every=2", *options) == 0
     return runs / name
 
 

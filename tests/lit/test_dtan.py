@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from tests.small_training import SMALL, small_fit
 from tpl_lightning.__main__ import main
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.config.tree import config_to_dict
@@ -12,28 +13,12 @@ from tpl_lightning.data.loading.batch import Batch
 from tpl_lightning.functional.warps.prior import prior_energy
 from tpl_lightning.lit.dtan import DTANModule
 
-TINY = [
-    "train.max_epochs=2",
-    "train.val_every=2",
-    "model.hidden=8",
-    "model.aligner_filters=2",
-    "model.aligner_depth=3",
-    "data.pca=4",
-    "run.progress=false",
-    "run.figures=false",
-]
-
-
-def _fit(tmp_path, cache_path, name, *options):
-    runs = tmp_path / "runs"
-    assert main(["fit", f"data.cache={cache_path}", f"run.dir={runs}", f"run.name={name}", *TINY, *options]) == 0
-    return runs / name
-
 
 @pytest.mark.parametrize("objective", ["wcss", "wcss_prior", "icae"])
 def test_each_objective_trains_and_can_be_tested(tmp_path, cache_path, objective, capsys):
     options = ["method=dtan", f"dtan.objective={objective}", "train.lr=0.02", "train.max_epochs=12"]
-    folder = _fit(tmp_path, cache_path, "d", *options)
+    assert small_fit(cache_path, tmp_path / "runs", "d", "train.val_every=2", *options) == 0
+    folder = tmp_path / "runs" / "d"
     log = (folder / "metrics.csv").read_text().splitlines()
     columns = log[0].split(",")
     terms = {"wcss": {"wcss"}, "wcss_prior": {"wcss", "prior"}, "icae": {"icae"}}[objective]
@@ -62,7 +47,7 @@ def test_terms_of_the_objective():
     )
     terms = {}
     for prior in (0.5, 1.0):
-        config = load_config([*TINY, "method=dtan", "dtan.objective=wcss_prior", f"dtan.prior={prior}"])
+        config = load_config([*SMALL, "method=dtan", "dtan.objective=wcss_prior", f"dtan.prior={prior}"])
         torch.manual_seed(0)
         module = DTANModule(config_to_dict(config), metadata)
         torch.nn.init.normal_(module.model.aligner.head.weight)

@@ -10,31 +10,18 @@ import pytest
 import torch
 
 from tests.conftest import free_port, write_cache
-from tpl_lightning.__main__ import main
+from tests.small_training import small_fit
 from tpl_lightning.evaluation import Alignment
 from tpl_lightning.lit import checkpoints
 from tpl_lightning.lit.checkpoints import StepSeeds
 from tpl_lightning.lit.module import TPLModule
 from tpl_lightning.lit.stop import StopSignals
 
-TINY = [
-    "method=tpl",
-    "train.max_epochs=6",
-    "model.hidden=8",
-    "model.aligner_filters=2",
-    "model.aligner_depth=3",
-    "data.pca=4",
-    "data.batch_size=2",
-    "trainer.accelerator=cpu",
-    "run.progress=false",
-    "run.figures=false",
-    "run.name=r",
-]
+TINY = ["method=tpl", "train.max_epochs=6", "data.batch_size=2", "trainer.accelerator=cpu"]
 
 
 def _fit(folder, *options):
-    place = [f"data.cache={folder / 'c.h5'}", f"run.dir={folder / 'runs'}"]
-    return main(["fit", *place, *TINY, *options])
+    return small_fit(folder / "c.h5", folder / "runs", "r", *TINY, *options)
 
 
 def _stopped_rank(rank, port, folder, number, ranks_told):

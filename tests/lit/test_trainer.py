@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import write_cache
 from tests.lit.path_training import METADATA
-from tpl_lightning.__main__ import main
+from tests.small_training import small_fit
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.config.tree import config_to_dict
 from tpl_lightning.errors import UserError
@@ -15,24 +15,11 @@ from tpl_lightning.lit.module import TPLModule
 from tpl_lightning.lit.path_module import PathTPLModule
 from tpl_lightning.lit.trainer import build_trainer, check_trainer_options, training_callbacks
 
-TINY = [
-    "method=tpl",
-    "train.max_epochs=6",
-    "model.hidden=8",
-    "model.aligner_filters=2",
-    "model.aligner_depth=3",
-    "data.pca=4",
-    "data.batch_size=2",
-    "trainer.accelerator=cpu",
-    "run.progress=false",
-    "run.figures=false",
-    "run.name=r",
-]
+TINY = ["method=tpl", "train.max_epochs=6", "data.batch_size=2", "trainer.accelerator=cpu"]
 
 
 def _fit(folder, *options):
-    place = [f"data.cache={folder / 'c.h5'}", f"run.dir={folder / 'runs'}"]
-    return main(["fit", *place, *TINY, *options])
+    return small_fit(folder / "c.h5", folder / "runs", "r", *TINY, *options)
 
 
 @pytest.mark.parametrize(

@@ -9,21 +9,10 @@ import pytest
 import torch
 
 from tests.conftest import free_port, write_cache
-from tpl_lightning.__main__ import main
+from tests.small_training import small_fit
 from tpl_lightning.lit import epochs
 
-TINY = [
-    "train.max_epochs=10",
-    "train.val_every=5",
-    "model.hidden=8",
-    "model.aligner_filters=2",
-    "model.aligner_depth=3",
-    "data.pca=4",
-    "loss.t0=5",
-    "trainer.accelerator=cpu",
-    "run.progress=false",
-    "run.figures=false",
-]
+TINY = ["train.max_epochs=10", "train.val_every=5", "loss.t0=5", "trainer.accelerator=cpu"]
 # Training videos of each action; an epoch has two steps of at most 16 videos.
 CASES = {
     "equal": {"jump": 16, "turn": 16},
@@ -41,8 +30,8 @@ def _make(folder, counts):
 
 
 def _fit(folder, name, devices, *options):
-    place = [f"data.cache={folder / 'c.h5'}", f"run.dir={folder / 'runs'}", f"run.name={name}"]
-    return main(["fit", *place, f"data.batch_size={16 // devices}", *TINY, *options])
+    size = f"data.batch_size={16 // devices}"
+    return small_fit(folder / "c.h5", folder / "runs", name, size, *TINY, *options)
 
 
 def _rank(rank, port, *arguments):
