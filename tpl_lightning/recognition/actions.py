@@ -226,7 +226,7 @@ class ActionModel:
         """Return what is compared of frames (F, C): as preprocessed, but for the centring and scaling of each video."""
         frames = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32))
         maker = self.preprocessor
-        projected = frames if maker.components is None else frames @ torch.from_numpy(maker.components).T
+        projected = frames if maker.components is None else frames @ maker.components.T
         return projected / (maker.scale or 1.0)
 
     def on_grid(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
