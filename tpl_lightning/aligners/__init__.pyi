@@ -15,5 +15,4 @@ __all__ = [
     "dataset_metadata",
     "load_aligner",
     "restore_aligner",
-    "with_epochs",
 ]

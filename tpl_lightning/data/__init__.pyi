@@ -1,9 +1,19 @@
 from .cache.arrays import ArrayCache
-from .cache.groups import ALIASES, FeatureGroup, State, group_name, join_states, part_states, unique_names, usable_groups, warn_of_still
+from .cache.groups import (
+    ALIASES,
+    FeatureGroup,
+    State,
+    group_name,
+    join_states,
+    part_states,
+    unique_names,
+    usable_groups,
+    warn_of_still,
+)
 from .cache.layout import FORMAT, SPLITS
 from .cache.reader import EmbeddingCache, open_cache
 from .cache.writer import EmbeddingCacheWriter
-from .loading.batch import Batch, COMPILED_STEP, PackedBatch
+from .loading.batch import COMPILED_STEP, Batch, PackedBatch
 from .loading.datamodule import EmbeddingDataModule, EmbeddingDataset
 from .loading.preprocessing import KEPT_BYTES, Preprocessor
 from .loading.splits import Splits, select_evaluation, split_videos
@@ -11,19 +21,19 @@ from .video_set import VideoSet
 
 __all__ = [
     "ALIASES",
+    "COMPILED_STEP",
+    "FORMAT",
+    "KEPT_BYTES",
+    "SPLITS",
     "ArrayCache",
     "Batch",
-    "COMPILED_STEP",
     "EmbeddingCache",
     "EmbeddingCacheWriter",
     "EmbeddingDataModule",
     "EmbeddingDataset",
-    "FORMAT",
     "FeatureGroup",
-    "KEPT_BYTES",
     "PackedBatch",
     "Preprocessor",
-    "SPLITS",
     "Splits",
     "State",
     "VideoSet",

@@ -1,6 +1,6 @@
 from .annotating import annotate, choose_splits, video_names
 from .body import Points, body_size, centred_on_body, fill_in
-from .clips import Clip, IMAGE_EXTENSIONS
+from .clips import IMAGE_EXTENSIONS, Clip
 from .embedding import embed_clips
 from .extractors import Extractor, embed_video, extractor_of_cache, make_extractor
 from .gradients import fit_square, hog_features
@@ -12,10 +12,10 @@ from .pool import Progress, parallel_map, usable_cores
 from .recordings import embed_recording
 
 __all__ = [
+    "IMAGE_EXTENSIONS",
     "Clip",
     "Extractor",
     "HogExtractor",
-    "IMAGE_EXTENSIONS",
     "Points",
     "Progress",
     "annotate",

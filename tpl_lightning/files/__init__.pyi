@@ -1,5 +1,13 @@
 from .broken import report_broken
-from .checkpoint import as_checkpoint, check_same_cache, first_epoch, load_state, read_checkpoint, save_state, training_checkpoint
+from .checkpoint import (
+    as_checkpoint,
+    check_same_cache,
+    first_epoch,
+    load_state,
+    read_checkpoint,
+    save_state,
+    training_checkpoint,
+)
 from .locks import writer_of
 from .names import canonical, file_stem, one_line, unique_stems, xml_text
 from .outputs import Outputs, made_here

@@ -1,4 +1,15 @@
-from .distributed import all_reduce_sum, compute_device, gather_rows, global_mean, is_rank_zero, most_of_ranks, num_ranks, on_rank_zero, part_from_ranks, wait_for_all
+from .distributed import (
+    all_reduce_sum,
+    compute_device,
+    gather_rows,
+    global_mean,
+    is_rank_zero,
+    most_of_ranks,
+    num_ranks,
+    on_rank_zero,
+    part_from_ranks,
+    wait_for_all,
+)
 from .dtw import dtw_positions, open_costs
 from .expected_paths import expected_path, path_posterior
 from .masks import frame_times, length_mask, within_ends
@@ -8,10 +19,10 @@ from .shapes import Bool, Float, Int, Shaped
 from .smoothing import sample_each, sample_rows, smoothed, stage_size, time_slope
 
 __all__ = [
+    "LEAST_WEIGHT",
     "Bool",
     "Float",
     "Int",
-    "LEAST_WEIGHT",
     "PrototypeAccumulator",
     "Shaped",
     "all_reduce_sum",

@@ -1,14 +1,24 @@
 from .discriminant import DiscriminantSpace, channel_energy, discriminant_projection
 from .empirical_bayes import precision_factor
 from .energy import FINE_CELLS, chunks, in_detail, less_offset
-from .fit import JointOptions, barycenters, centred_ends, enough_of_each, explained_variance, fit_jointly, fit_to_prototypes, leave_one_out_error, warps_from_positions
+from .fit import (
+    JointOptions,
+    barycenters,
+    centred_ends,
+    enough_of_each,
+    explained_variance,
+    fit_jointly,
+    fit_to_prototypes,
+    leave_one_out_error,
+    warps_from_positions,
+)
 from .model import JointModel, JointStart
 from .path_warps import path_positions
 from .rests import mean_rest
 
 __all__ = [
-    "DiscriminantSpace",
     "FINE_CELLS",
+    "DiscriminantSpace",
     "JointModel",
     "JointOptions",
     "JointStart",

@@ -5,8 +5,8 @@ from .spans import PhaseSpans, doubt_of, numbered_phases, spans_of_labels, warn_
 from .tables import TableRow, column_name, read_cells, read_fps, read_seconds, read_table
 
 __all__ = [
-    "Annotations",
     "OCCURRENCE_COLUMNS",
+    "Annotations",
     "Occurrence",
     "PhaseSpans",
     "TableRow",

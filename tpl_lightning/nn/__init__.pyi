@@ -10,12 +10,13 @@ from .tcn import TCN
 from .warp_network import WarpNetwork
 
 __all__ = [
-    "Autoencoder",
     "COARSE",
     "DETAIL",
     "DMTAE",
-    "DMTAEOutput",
     "DTAN",
+    "TCN",
+    "Autoencoder",
+    "DMTAEOutput",
     "DTANOutput",
     "EmbeddingHead",
     "InceptionTime",
@@ -23,6 +24,5 @@ __all__ = [
     "PathDMTAE",
     "PathOptions",
     "PerAction",
-    "TCN",
     "WarpNetwork",
 ]

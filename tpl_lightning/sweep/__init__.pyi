@@ -4,8 +4,8 @@ from .results import Results, Row
 from .study import LocalSweep
 
 __all__ = [
-    "LocalSweep",
     "REPORT_FILES",
+    "LocalSweep",
     "Results",
     "Row",
     "Sweep",

@@ -5,8 +5,8 @@ from .recordings import RecordingSpec, build_recordings, plan_recording, recordi
 
 __all__ = [
     "ACTIONS",
-    "ClipSpec",
     "PHASE_NAMES",
+    "ClipSpec",
     "RecordingSpec",
     "RenderedClip",
     "build_procedural_set",

@@ -4,12 +4,21 @@ from .files import VideoReader, check_fps, has_pyav, read_timed_frames, shrink_t
 from .pixels import FrameSize
 from .prefetch import prefetched
 from .probe import VideoProbe, probe_video
-from .search import VIDEO_EXTENSIONS, check_video_file, collect_files, find_videos, is_video, left_out_text, note_left_out, search_videos
+from .search import (
+    VIDEO_EXTENSIONS,
+    check_video_file,
+    collect_files,
+    find_videos,
+    is_video,
+    left_out_text,
+    note_left_out,
+    search_videos,
+)
 
 __all__ = [
+    "VIDEO_EXTENSIONS",
     "FrameDecoder",
     "FrameSize",
-    "VIDEO_EXTENSIONS",
     "VideoClock",
     "VideoProbe",
     "VideoReader",
