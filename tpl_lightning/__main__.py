@@ -12,8 +12,6 @@ from tpl_lightning.config import near_miss
 from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files import one_line
 
-__all__ = ["main"]
-
 COMMANDS = {
     "fit": "train an aligner on an embedding cache and score it: tpl fit experiments/genai.yaml [key=value ...]",
     "test": "align and score other videos with a trained model: tpl test runs/NAME data.cache=OTHER.h5",

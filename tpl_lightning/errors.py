@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-__all__ = ["FileError", "UserError", "best_effort", "first_few", "first_line", "plain_warnings"]
-
 _OF_HDF5 = re.compile("error message = '([^']*)'")
 
 

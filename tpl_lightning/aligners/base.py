@@ -13,8 +13,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment
 from tpl_lightning.tracking import WandbRun
 
-__all__ = ["Aligner", "Features", "StoredAligner"]
-
 
 class Features(Protocol):
     """What makes features (L, K) of the embeddings (L, C) of a video; a fitted ``Preprocessor`` is one.

@@ -13,8 +13,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, prototype_grid
 from tpl_lightning.tracking import WandbRun
 
-__all__ = ["LengthAligner", "LinearAligner", "PadAligner"]
-
 
 class LengthAligner(Aligner):
     """Base of both.

@@ -12,8 +12,6 @@ from tpl_lightning.aligners.training_videos import FINE_GRID, GRID_LIMITS, Train
 from tpl_lightning.functional.warps import between, prototype_times, video_times
 from tpl_lightning.groupwise import JointModel, JointOptions, JointStart, channel_energy, explained_variance, mean_rest
 
-__all__ = ["ENDS_ARE_OPEN", "ends_differ", "fit_with_chosen_prior", "needs_detail", "needs_open_ends", "without_rests"]
-
 ENDS_ARE_OPEN = "Ends are open: clips begin or end at different moments of the action (warp.ends=fixed: all are whole)."
 """What is said where ``warp.ends=auto`` has found it."""
 

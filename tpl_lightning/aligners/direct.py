@@ -31,8 +31,6 @@ from tpl_lightning.functional.warps import coverage, prototype_times, video_time
 from tpl_lightning.groupwise import FINE_CELLS, JointModel, chunks
 from tpl_lightning.tracking import WandbRun
 
-__all__ = ["DirectAligner", "FeatureLearner"]
-
 _WORTH_TELLING = 2  # times the prior that is set
 _RESAMPLED = 16  # videos whose frames are read at prototype times in one call
 _CHUNK = 512  # new videos in memory at once

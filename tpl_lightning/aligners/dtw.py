@@ -33,8 +33,6 @@ except ImportError as error:
         'method=dba|softdba: expected the package tslearn; pip install "tpl_lightning[bench]" or take method=direct.'
     ) from error
 
-__all__ = ["DtwAligner", "path_positions", "path_weights"]
-
 _ALL_CORES = -1
 
 

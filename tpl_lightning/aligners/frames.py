@@ -8,8 +8,6 @@ from tpl_lightning.aligners.base import Features
 from tpl_lightning.data import VideoSet
 from tpl_lightning.functional import resample_to_size
 
-__all__ = ["FrameReader"]
-
 
 class FrameReader:
     """Reads and preprocesses the frames of videos of one cache; keeps them where they are few, to be read again.

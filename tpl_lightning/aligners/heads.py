@@ -22,8 +22,6 @@ from tpl_lightning.lit import train as train_module
 from tpl_lightning.nn import EmbeddingHead
 from tpl_lightning.tracking import WandbRun
 
-__all__ = ["HeadAligner", "HeadLearner", "LearnedFeatures"]
-
 
 @dataclass
 class LearnedFeatures:

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from tpl_lightning.data import VideoSet
 
-__all__ = ["label_channels", "labelled_bounds"]
-
 _FEWEST = 2  # videos with labels, from which on these say where an action begins
 _MOST = 0.4  # of a prototype, that they may take off at an end
 

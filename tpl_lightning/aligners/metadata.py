@@ -7,8 +7,6 @@ import numpy as np
 from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
 
-__all__ = ["check_videos", "dataset_metadata", "longest_lengths", "median_lengths", "stored_metadata"]
-
 
 def median_lengths(train: VideoSet) -> dict[str, int]:
     """Return the prototype length of each action: the median length of its training videos, in frames."""

@@ -11,8 +11,6 @@ import torch
 
 from tpl_lightning.functional import open_costs, path_posterior
 
-__all__ = ["open_barycenter", "open_path_positions", "open_path_weights"]
-
 _SKIP_SOFT, _SKIP = 0.25, 0.5  # of the mean cost of all pairs: that of a frame or a point left out, where each is best
 _COLD = 1e-3  # temperature of a single best path, against the mean cost of all pairs
 _SETTLED = 1e-4  # relative change of a barycenter

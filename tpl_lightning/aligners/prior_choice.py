@@ -16,8 +16,6 @@ from torch.nn.utils.rnn import pad_sequence
 from tpl_lightning.data import VideoSet
 from tpl_lightning.functional.scores import cycle_back_consistency, prototype_labels, prototype_votes
 
-__all__ = ["STRENGTHS", "PriorChoice", "held_out_scores", "labels_choose", "select_prior"]
-
 STRENGTHS = (1.0, 4.0, 16.0, 64.0, math.inf)
 """Times the prior as set; infinite: linear rescaling."""
 _CLEARLY, _HARDLY = 2.0, 0.5  # standard errors by which one is better, or no better than another

@@ -11,8 +11,6 @@ from tpl_lightning.config import Config
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation import Alignment
 
-__all__ = ["RefinedAligner"]
-
 
 class RefinedAligner(StoredAligner):
     """An aligner and the direct fit that starts from its warps; kept beside the base's own checkpoint.

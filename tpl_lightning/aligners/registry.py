@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tpl_lightning.lit import AlignmentModule
     from tpl_lightning.tracking import WandbRun
 
-__all__ = ["build_aligner", "build_module", "load_aligner", "restore_aligner"]
-
 # Module and class of each method; only that of the method is imported.
 _CLASSES = {
     "linear": ("by_length", "LinearAligner"),

@@ -41,8 +41,6 @@ from tpl_lightning.lit import (
 from tpl_lightning.lit import train as train_module
 from tpl_lightning.tracking import WandbRun
 
-__all__ = ["TPLAligner"]
-
 
 class TPLAligner(StoredAligner):
     """Temporal Prototype Learning, as in the paper or with an aligner that sees the prototype (``model.aligner``).

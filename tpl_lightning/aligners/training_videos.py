@@ -27,8 +27,6 @@ from tpl_lightning.groupwise import (
     warps_from_positions,
 )
 
-__all__ = ["FINE_GRID", "GRID_LIMITS", "TrainingVideos", "action_codes", "enough_videos", "warped_times"]
-
 GRID_LIMITS = (128, 160)
 """Fewest and most points of the shared grid: warps of few cells are fitted to signals smoothed to at most so many."""
 FINE_GRID = 512

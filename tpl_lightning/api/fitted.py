@@ -29,8 +29,6 @@ from tpl_lightning.functional import resample
 from tpl_lightning.lit import with_epochs
 from tpl_lightning.runs import Run, write_metrics
 
-__all__ = ["Fitted", "warped"]
-
 _STATE = "synchronizer.ckpt"
 
 

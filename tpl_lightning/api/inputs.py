@@ -12,18 +12,6 @@ from tpl_lightning.data import ArrayCache, EmbeddingCache, VideoSet, open_cache,
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs import CHECKED_FRAMES
 
-__all__ = [
-    "Labels",
-    "action_of_each",
-    "array_videos",
-    "digest_of",
-    "read_arrays",
-    "read_options",
-    "refuse_with_cache",
-    "stored_videos",
-    "training_videos",
-]
-
 _DEFAULT_ACTION = "action"  # where callers do not name one
 _ELSEWHERE = {
     "method": "Synchronizer(method=...)",

@@ -5,8 +5,6 @@ from pathlib import Path
 from tpl_lightning.data import EmbeddingCache, open_cache
 from tpl_lightning.runs import Run
 
-__all__ = ["load_cache", "load_run"]
-
 
 def load_cache(path: str | Path) -> EmbeddingCache:
     """Open an embedding cache, or all files that a glob pattern names, as one.

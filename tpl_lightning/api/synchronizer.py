@@ -16,8 +16,6 @@ from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, evaluate
 
-__all__ = ["Synchronizer"]
-
 
 class Synchronizer(TransformerMixin, BaseEstimator):
     """Learns from videos of one or several actions where their frames lie on a common prototype timeline.

@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 from tpl_lightning.config import field_type, near_miss, read_typed
 from tpl_lightning.errors import UserError, plain_warnings
 
-__all__ = ["ClipOptions", "RunOptions", "check_ending", "parse_options", "run_command"]
-
 Options = TypeVar("Options")
 
 

@@ -27,8 +27,6 @@ from tpl_lightning.config import Config, config_to_dict, differences, flattened,
 from tpl_lightning.errors import UserError, best_effort
 from tpl_lightning.files import Outputs
 
-__all__ = ["OPTIONS", "main", "table_command", "wait"]
-
 
 def wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, float]:
     """Wait for a process; return its exit status (None: out of time) and its peak memory in MiB.

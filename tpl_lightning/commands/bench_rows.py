@@ -8,8 +8,6 @@ from typing import Any
 from tpl_lightning.config import read_yaml
 from tpl_lightning.errors import UserError
 
-__all__ = ["BenchRow", "bench_row", "bench_rows"]
-
 # Methods of which a variant can be asked for: the key that it sets, and of what type it is.
 _VARIANTS: dict[str, tuple[str, str, type]] = {"softdba": ("dtw", "gamma", float), "dtan": ("dtan", "objective", str)}
 _DETERMINISTIC = ("linear", "pad", "dba", "softdba", "direct")

@@ -4,8 +4,6 @@ import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["COLUMNS", "draw_table", "markdown_table", "summarise"]
-
 
 class _Column(NamedTuple):
     title: str

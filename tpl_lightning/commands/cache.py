@@ -23,8 +23,6 @@ from tpl_lightning import data
 from tpl_lightning.commands import embedding, joining
 from tpl_lightning.errors import UserError, plain_warnings
 
-__all__ = ["OPTIONS", "main"]
-
 OPTIONS = embedding.EmbedOptions
 """Those of embed and import."""
 

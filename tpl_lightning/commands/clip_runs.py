@@ -16,8 +16,6 @@ from tpl_lightning.config import Config, load_config
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical, file_stem
 
-__all__ = ["EXTRACTOR", "find_clips", "open_run_clips", "run_of_clips"]
-
 EXTRACTOR = "hog"
 """What embeds the clips: quick, and needs no weights."""
 

@@ -11,8 +11,6 @@ from tpl_lightning import tracking
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional import warps
 
-__all__ = ["main"]
-
 _PACKAGES = ("torch", "lightning", "torchmetrics", "difw", "omegaconf", "h5py", "wandb", "scikit-image", "av")
 
 

@@ -12,8 +12,6 @@ from tpl_lightning.commands.arguments import parse_options
 from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.files import Outputs
 
-__all__ = ["EmbedOptions", "check_out", "embed", "import_data", "merge", "writing_cache"]
-
 
 @dataclass(frozen=True)
 class EmbedOptions:

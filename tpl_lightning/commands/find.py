@@ -18,8 +18,6 @@ from tpl_lightning.commands.arguments import RunOptions, check_ending, run_comma
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
-__all__ = ["OPTIONS", "FindOptions", "main"]
-
 
 @dataclass(frozen=True)
 class FindOptions(RunOptions):

@@ -19,8 +19,6 @@ from tpl_lightning.commands.shared import flat_scores, open_data
 from tpl_lightning.config import Config
 from tpl_lightning.errors import best_effort
 
-__all__ = ["OPTIONS", "main"]
-
 
 def _other_rows(
     config: Config,

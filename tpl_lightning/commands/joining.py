@@ -10,8 +10,6 @@ from tpl_lightning.commands.embedding import writing_cache
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
-__all__ = ["join"]
-
 
 @dataclass(frozen=True)
 class JoinOptions:

@@ -9,8 +9,6 @@ from typing import Any
 
 from tpl_lightning.config import Config, load_config
 
-__all__ = ["command_help", "field_docs", "option_lines", "options_help"]
-
 _NETWORK_SIZES = ("hidden", "kernel_size", "aligner_filters", "aligner_depth", "dropout", "prototype_length")
 # Options that some rows of the benchmark alone have: the methods that read them.
 _ROWS: dict[str, tuple[str, ...]] = {

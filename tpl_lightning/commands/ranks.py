@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from tpl_lightning import functional, lit
 from tpl_lightning.config import Config
 
-__all__ = ["joined_ranks"]
-
 _TRAINED = ("dtan", "lav", "tcc", "tpl", "tpl_plus")  # methods with a network, which is trained on many devices
 
 

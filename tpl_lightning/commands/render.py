@@ -21,8 +21,6 @@ from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
-__all__ = ["OPTIONS", "RenderOptions", "main"]
-
 _MOST_TRIMMED, _LONGEST_LEAD = 0.4, 2.0
 
 

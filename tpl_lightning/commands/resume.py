@@ -10,8 +10,6 @@ from tpl_lightning.config import Config, changed, config_to_dict, load_config, l
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs import find_cache
 
-__all__ = ["load_fit_config"]
-
 _FREE = ("run.", "bench.", "data.num_workers", "data.cache")
 """What does not change a result, so that it may differ; another cache is told by its fingerprint."""
 

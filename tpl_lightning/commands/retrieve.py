@@ -15,8 +15,6 @@ from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 
-__all__ = ["OPTIONS", "RetrieveOptions", "main"]
-
 _COLUMNS = ("video_id", "split", "frame", "time_s", "exact_time_s", "prototype_time", "phase", "path")
 
 

@@ -5,8 +5,6 @@ from typing import Any
 from tpl_lightning import data, datasets, evaluation, functional
 from tpl_lightning.config import Config
 
-__all__ = ["flat_scores", "open_data"]
-
 
 def open_data(config: Config, *, most_frames: int | None = None) -> "data.EmbeddingCache":
     """Find or make the cache, check it, and return it.

@@ -21,8 +21,6 @@ from tpl_lightning.config import Config, check_limits, is_file, split_argument
 from tpl_lightning.errors import UserError, best_effort, first_line
 from tpl_lightning.files import Outputs
 
-__all__ = ["OPTIONS", "SweepOptions", "main"]
-
 _COUNT = 20
 
 

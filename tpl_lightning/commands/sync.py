@@ -20,8 +20,6 @@ from tpl_lightning.config import check_limits
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, unique_stems
 
-__all__ = ["OPTIONS", "SyncOptions", "main"]
-
 _MAX_FPS = 240.0  # slow motion of phones
 
 

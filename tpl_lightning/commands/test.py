@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-__all__ = ["checkpoint_path", "main"]
-
-
 def checkpoint_path(argument: str) -> Path:
     """Return the checkpoint of a run directory, or the file itself."""
     path = Path(argument)

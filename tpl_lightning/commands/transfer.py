@@ -18,8 +18,6 @@ from tpl_lightning.commands.arguments import RunOptions, check_ending, run_comma
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical
 
-__all__ = ["OPTIONS", "TransferOptions", "main"]
-
 _ENDINGS = {"labels": (".csv", ".json", ".eaf"), "progress": (".csv", ".parquet")}
 
 

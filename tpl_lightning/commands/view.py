@@ -19,8 +19,6 @@ from tpl_lightning.commands.clip_runs import open_run_clips
 from tpl_lightning.config import check_limits
 from tpl_lightning.files import Outputs
 
-__all__ = ["OPTIONS", "ViewOptions", "main"]
-
 
 @dataclass(frozen=True)
 class ViewOptions(ClipOptions):

@@ -5,8 +5,6 @@ from collections.abc import Iterable
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["check_limits", "near_miss", "require"]
-
 
 def require(condition: bool, key: str, expected: str, found: object) -> None:
     """Check a value.

@@ -5,8 +5,6 @@ from typing import Literal
 
 from tpl_lightning.config.check import check_limits, require
 
-__all__ = ["DirectConfig", "DtwConfig"]
-
 
 @dataclass(frozen=True)
 class DirectConfig:

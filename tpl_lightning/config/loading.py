@@ -21,8 +21,6 @@ from tpl_lightning.config.tree import Config, config_to_dict, flattened, nested
 from tpl_lightning.config.typed import escaped, field_type, read_typed
 from tpl_lightning.errors import FileError, UserError, first_line
 
-__all__ = ["is_file", "load_config", "load_yaml", "read_yaml", "split_argument"]
-
 
 def load_yaml(path: Path, kind: str = ".") -> dict[str, Any]:
     """Return what a YAML file, or a packaged one of a kind, holds; what refers to the environment stays so.

@@ -5,8 +5,6 @@ from typing import Any, Literal
 
 from tpl_lightning.config.check import check_limits, require
 
-__all__ = ["DtanConfig", "HeadConfig", "LossConfig", "ModelConfig", "WarpConfig"]
-
 
 @dataclass(frozen=True)
 class WarpConfig:

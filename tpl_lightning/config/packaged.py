@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-__all__ = ["find_yaml", "packaged_names"]
-
 _FOLDER = Path(__file__).parent.parent / "experiments"
 
 

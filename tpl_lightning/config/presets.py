@@ -2,8 +2,6 @@
 
 from typing import Any
 
-__all__ = ["PRESETS"]
-
 PRESETS: dict[str, dict[str, Any]] = {
     # D-MTAE whose aligner sees the prototype, at full width (docs/methods/tpl_plus.md).
     "tpl_plus": {

@@ -4,8 +4,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["RENAMED", "RETIRED", "as_today", "is_retired"]
-
 RETIRED: dict[str, tuple[Any, str]] = {
     "direct.first_smoothness": (0.15, "the first fit has 1.5 times direct.smoothness"),
     "direct.metric": (True, "the metric is always learned"),

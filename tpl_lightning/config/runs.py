@@ -6,8 +6,6 @@ from typing import Literal, get_args
 
 from tpl_lightning.config.check import check_limits, require
 
-__all__ = ["BenchConfig", "DataConfig", "Method", "RunConfig", "Selection", "TrainConfig"]
-
 Method = Literal["linear", "pad", "dba", "softdba", "dtan", "tpl", "direct", "tpl_plus", "tcc", "lav"]
 Selection = Literal["auto", "labels", "none"]
 

@@ -11,8 +11,6 @@ from tpl_lightning.config.tree import Config, config_to_dict, flattened, nested
 from tpl_lightning.config.typed import escaped
 from tpl_lightning.errors import UserError
 
-__all__ = ["changed", "complete_config", "differences", "load_run_config", "save_config", "to_yaml"]
-
 
 def _load_stored(stored: Mapping[str, Any], origin: str) -> Config:
     flat, known = flattened(stored), flattened(config_to_dict(Config()))

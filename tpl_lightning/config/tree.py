@@ -10,8 +10,6 @@ from tpl_lightning.config.networks import DtanConfig, HeadConfig, LossConfig, Mo
 from tpl_lightning.config.runs import BenchConfig, DataConfig, Method, RunConfig, Selection, TrainConfig
 from tpl_lightning.errors import UserError
 
-__all__ = ["Config", "config_to_dict", "flattened", "nested"]
-
 
 @dataclass(frozen=True)
 class Config:

@@ -11,8 +11,6 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["escaped", "field_type", "read_typed"]
-
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:([^,}]+)(?:,([^}]*))?\}")
 _NULL = ("null", "None")  # sweep agents write the latter
 _BOOLEANS = {

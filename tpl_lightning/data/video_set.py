@@ -9,8 +9,6 @@ from tpl_lightning.data.cache.reader import EmbeddingCache
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["VideoSet"]
-
 
 class VideoSet:
     """Some videos of a cache, in order.

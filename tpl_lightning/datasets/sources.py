@@ -19,8 +19,6 @@ from tpl_lightning.errors import UserError
 if TYPE_CHECKING:
     from tpl_lightning.datasets.importers.registry import Importer
 
-__all__ = ["find_or_make_cache"]
-
 PROCEDURAL = "procedural"  # folder under data.root for what the project renders itself
 EMBEDDED = "embedded"  # folder under data.root for caches made of the user's videos
 

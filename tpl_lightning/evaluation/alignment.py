@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tpl_lightning.data import VideoSet
 
-__all__ = ["Alignment"]
-
 _TEXT = ("video_id", "action", "split")
 _NUMBERS = {
     "offsets": np.int64,

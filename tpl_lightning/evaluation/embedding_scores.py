@@ -11,8 +11,6 @@ from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.functional import resample, resample_nearest, within_ends
 from tpl_lightning.functional.scores import VideoRows, kendall_tau_sums, phase_accuracy_sums
 
-__all__ = ["embedding_scores"]
-
 # Kendall's tau compares each video of an action with each: of splits that are larger, so many of an action are taken.
 _LARGE, _OF_AN_ACTION = 2000, 20
 

@@ -16,8 +16,6 @@ from tpl_lightning.evaluation.warp import prototype_grid
 if TYPE_CHECKING:
     from matplotlib.typing import ColorType
 
-__all__ = ["first_component", "phase_colors", "plot_alignment", "plot_prototype", "plot_signal", "plot_warps"]
-
 _UNLABELLED: "ColorType" = "0.75"
 _MAX_VIDEOS = 40  # curves per panel; more would be a blot
 _SPLIT_COLORS = {"train": "C0", "val": "C2", "test": "C1"}

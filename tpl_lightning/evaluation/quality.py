@@ -15,8 +15,6 @@ from tpl_lightning.functional import resample
 from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
 from tpl_lightning.groupwise import leave_one_out_error
 
-__all__ = ["Quality", "assess"]
-
 _MOST = 1000  # training videos of an action that are judged, evenly spread
 _STEEP = 8.0  # a warp this steep somewhere is a stair
 _STEEP_SHARE = 0.1

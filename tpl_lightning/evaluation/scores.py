@@ -23,8 +23,6 @@ from tpl_lightning.functional.scores import (
 )
 from tpl_lightning.groupwise import chunks
 
-__all__ = ["Scores", "evaluate", "unmeasured", "voted_labels"]
-
 _CHUNK = 256  # videos scored at once; bounds the memory, changes no figure
 
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Warp", "faced_positions", "idle_frames", "prototype_grid", "within_video"]
-
 _ROUNDING = 1e-5  # a frame is much longer
 
 

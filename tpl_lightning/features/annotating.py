@@ -12,8 +12,6 @@ from tpl_lightning.features.clips import Clip
 from tpl_lightning.files import canonical
 from tpl_lightning.labels import Annotations, warn_of_names
 
-__all__ = ["annotate", "annotate_each", "choose_splits", "video_names"]
-
 _TEST_SHARE = 0.25
 
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Points", "body_size", "centred_on_body", "fill_in"]
-
 
 @dataclass(frozen=True)
 class Points:

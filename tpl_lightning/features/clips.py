@@ -14,8 +14,6 @@ from tpl_lightning.files import read_record
 from tpl_lightning.labels import PhaseSpans
 from tpl_lightning.video import FrameSize, VideoClock, VideoReader
 
-__all__ = ["IMAGE_EXTENSIONS", "Clip", "ClipReader", "ImageReader"]
-
 IMAGE_EXTENSIONS: frozenset[str] = frozenset({"jpg", "jpeg", "png", "bmp", "webp"})
 """Name endings of the files that count as images, in lower case."""
 

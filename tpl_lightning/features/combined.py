@@ -11,8 +11,6 @@ from tpl_lightning.data import FeatureGroup, State, group_name, join_states, uni
 from tpl_lightning.features.extractors import Extractor, Projector
 from tpl_lightning.video import FrameSize
 
-__all__ = ["CombinedExtractor"]
-
 _AHEAD = 64  # frames that one part may be ahead of another
 
 

@@ -22,8 +22,6 @@ from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores
 from tpl_lightning.features.shards import ShardFolder, VideoFeatures
 from tpl_lightning.video import check_fps, prefetched
 
-__all__ = ["embed_clips"]
-
 _Found = tuple[VideoFeatures | str, list[str]]  # the features or what is wrong, and warnings
 
 

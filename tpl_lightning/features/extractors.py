@@ -12,18 +12,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.video import FrameSize, VideoClock, VideoReader
 
-__all__ = [
-    "SEES_NOTHING",
-    "Extractor",
-    "Projector",
-    "StoredExtractor",
-    "blind_parts",
-    "embed_video",
-    "extractor_from_state",
-    "extractor_of_cache",
-    "make_extractor",
-]
-
 
 class Projector(Protocol):
     """The second of an extractor's two steps, from features to embeddings, which may have to be fitted first."""

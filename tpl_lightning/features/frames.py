@@ -7,8 +7,6 @@ import numpy as np
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["frame_batches"]
-
 
 def frame_batches(frames: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
     """Yield the frames, ``size`` of them at a time.

@@ -13,8 +13,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features.frames import frame_batches
 from tpl_lightning.features.motion import DIRECTIONS
 
-__all__ = ["HogParams", "cell_windows", "fit_square", "grey_squares", "hog_features", "shape_features"]
-
 _FRAMES_AT_ONCE = 8  # their gradients fit into the processor's cache
 
 

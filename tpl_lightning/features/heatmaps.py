@@ -8,8 +8,6 @@ here for a batch, on the device.
 import torch
 from torch import Tensor
 
-__all__ = ["cut_out", "network_boxes", "read_heatmaps"]
-
 _PADDING = 1.25  # of a box around a body, as in training
 _SIGMA, _RADIUS = 0.8, 5  # of the filter in front of the logarithm, as transformers has them
 _LEAST, _MOST = 1e-3, 50.0

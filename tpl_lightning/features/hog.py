@@ -16,8 +16,6 @@ from tpl_lightning.features.gradients import HogParams, cell_windows, grey_squar
 from tpl_lightning.features.motion import cell_motion, with_neighbours
 from tpl_lightning.features.stabilisation import halved, stabilised
 
-__all__ = ["KIND", "HogExtractor"]
-
 KIND = "hog-motion-pca"
 """Names the state of the extractor in a cache."""
 

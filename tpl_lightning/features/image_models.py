@@ -18,8 +18,6 @@ from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.features.frames import frame_batches
 from tpl_lightning.features.pretrained import PretrainedExtractor, scaling
 
-__all__ = ["ImageModelExtractor"]
-
 logger = logging.getLogger(__name__)
 
 _PROBE_TOLERANCE = 0.05  # mean absolute difference of normalised pixels; what another resizing filter makes is below

@@ -18,8 +18,6 @@ from tpl_lightning.errors import UserError, first_few
 from tpl_lightning.features.pool import Progress
 from tpl_lightning.video import VideoClock
 
-__all__ = ["join_caches"]
-
 _NEAR = 1e-3  # in frames; clocks that agree so well are the same
 _APART = 0.05  # share of a video by which clocks of the same frames may differ
 _SHORTEST = 0.5  # share of a video that another cache must cover at least

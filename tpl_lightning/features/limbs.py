@@ -9,8 +9,6 @@ import numpy as np
 
 from tpl_lightning.features.body import Points, body_size, centred_on_body, fill_in
 
-__all__ = ["COCO_POINTS", "LEAST_CONFIDENCE", "NUM_FEATURES", "limb_features"]
-
 COCO_POINTS = (
     *("nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder"),
     *("left elbow", "right elbow", "left wrist", "right wrist", "left hip", "right hip"),

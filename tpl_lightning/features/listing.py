@@ -22,8 +22,6 @@ from tpl_lightning.labels import (
 )
 from tpl_lightning.video import VIDEO_EXTENSIONS, find_videos, is_video, left_out_text, note_left_out
 
-__all__ = ["clips_of_folder", "clips_of_list", "read_list"]
-
 
 def clips_of_folder(root: str | Path) -> list[Clip]:
     """List the videos ``<root>/<action>/.../<video>.<ext>``, with splits by :func:`choose_splits`.

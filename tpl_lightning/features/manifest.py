@@ -19,8 +19,6 @@ from tpl_lightning.features.shards import MANIFEST
 from tpl_lightning.files import write_atomically
 from tpl_lightning.labels import PhaseSpans
 
-__all__ = ["read_manifest", "shard_key", "stored_extractor", "write_manifest"]
-
 
 def shard_key(clip: Clip, extractor: Extractor, fps: float | None) -> str:
     """Return what tells the features of a clip from those of other files, extractors and rates."""

@@ -16,8 +16,6 @@ from tpl_lightning.features.shards import ShardFolder, VideoFeatures
 from tpl_lightning.files import Outputs, report_broken
 from tpl_lightning.labels import PhaseSpans, doubt_of, warn_of_names
 
-__all__ = ["merge_shards"]
-
 
 def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_broken: bool | None = False) -> Path:
     """Write a cache from the shards of all processes, and delete these.

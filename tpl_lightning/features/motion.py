@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-__all__ = ["DIRECTIONS", "REACH", "cell_motion", "with_neighbours"]
-
 REACH = 2
 """Frames on either side that the change at a frame is measured over."""
 

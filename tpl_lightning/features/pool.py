@@ -14,8 +14,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-__all__ = ["Progress", "parallel_imap", "parallel_map", "usable_cores"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

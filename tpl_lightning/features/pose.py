@@ -18,8 +18,6 @@ from tpl_lightning.features.limbs import COCO_POINTS, LEAST_CONFIDENCE, NUM_FEAT
 from tpl_lightning.features.pretrained import PretrainedExtractor, scaling
 from tpl_lightning.video import shrink_to
 
-__all__ = ["PoseExtractor", "body_boxes"]
-
 _LONGEST = 768  # pixels of a frame's longer side
 _RUN = 64  # frames whose boxes are found together; no result depends on the batch size
 _STRIDE = 8  # of those frames that are looked at to find them

@@ -13,8 +13,6 @@ import torch
 from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.features.extractors import StoredExtractor
 
-__all__ = ["PretrainedExtractor", "WeightsMissing", "is_pose_model", "scaling"]
-
 Found = TypeVar("Found")
 Own = TypeVar("Own", bound="PretrainedExtractor")
 

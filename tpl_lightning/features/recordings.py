@@ -14,8 +14,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features.extractors import Extractor
 from tpl_lightning.video import VideoClock, VideoReader
 
-__all__ = ["embed_recording", "scenes"]
-
 _PIXELS = 24  # of a thumbnail, along the longer side
 _CUT = 0.08  # mean difference of thumbnails in [0, 1]; of a person who moves before a camera it is about .01
 _TIMES = 6.0  # as much as the usual difference of neighbours, or more

@@ -17,8 +17,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.files import whole_file, write_atomically
 from tpl_lightning.video import VideoClock
 
-__all__ = ["MANIFEST", "ShardFolder", "VideoFeatures"]
-
 MANIFEST = "manifest.json"
 """File in the folder that says what its videos are to become."""
 _OLD = ("shard-*.jsonl", "shard-*.f32")  # of earlier versions

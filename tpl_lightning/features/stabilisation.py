@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-__all__ = ["halved", "stabilised"]
-
 _WINDOW = 256
 """Frames at the start whose median all are fitted to; longer videos are worked on in pieces."""
 _SAMPLED = 41  # of them, for the median

@@ -7,8 +7,6 @@ from pathlib import Path
 from tpl_lightning.errors import UserError
 from tpl_lightning.files.outputs import Outputs
 
-__all__ = ["report_broken"]
-
 _SHOWN = 3
 
 

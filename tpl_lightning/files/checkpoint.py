@@ -15,17 +15,6 @@ from tpl_lightning.config import complete_config
 from tpl_lightning.errors import FileError, UserError, first_line
 from tpl_lightning.files.whole import whole_file
 
-__all__ = [
-    "VERSION",
-    "as_checkpoint",
-    "check_same_cache",
-    "first_epoch",
-    "load_state",
-    "read_checkpoint",
-    "save_state",
-    "training_checkpoint",
-]
-
 VERSION = 1
 """Of what a checkpoint holds; one without a number is from before there was one, and read as such."""
 _VERSION_KEY = "tpl_checkpoint"

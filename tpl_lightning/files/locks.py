@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-__all__ = ["writer_of"]
-
 
 def writer_of(path: Path) -> str:
     """Return the process that holds a lock for writing on a file, as the system tells (Linux, same machine)."""

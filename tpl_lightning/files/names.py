@@ -4,8 +4,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["canonical", "file_stem", "one_line", "unique_stems", "xml_text"]
-
 # With an ending and a temporary name's additions a file name must stay below the 255 bytes that file systems take.
 _LONGEST_STEM = 180
 _UNSHOWABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, lone surrogates, line and paragraph separators

@@ -18,8 +18,6 @@ from typing import Any
 from tpl_lightning.errors import FileError, UserError, first_line
 from tpl_lightning.files.whole import remove_left, temporary_name, whole_file
 
-__all__ = ["MANIFEST", "Outputs", "made_here"]
-
 MANIFEST = ".tpl-outputs.jsonl"
 """Name of the manifest of a folder."""
 

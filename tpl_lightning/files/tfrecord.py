@@ -15,8 +15,6 @@ import numpy as np
 
 from tpl_lightning.errors import UserError
 
-__all__ = ["Record", "iter_records", "message_class", "read_record"]
-
 Feature: TypeAlias = "list[bytes] | np.ndarray"
 """A list of bytes, or float32 or int64 numbers."""
 

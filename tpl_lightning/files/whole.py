@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-__all__ = ["check_room", "remove_left", "temporary_name", "whole_file", "write_atomically"]
-
 _TEMPORARY = re.compile(r"\..*\.tpl-([0-9a-f]{8})-(\d+)(\.[^.]*)?", re.DOTALL)
 _SPARE = 2**20  # bytes that shall be left
 _WEEK = 7 * 86_400.0  # seconds after which nobody can be writing a file that has not changed

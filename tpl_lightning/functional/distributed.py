@@ -12,20 +12,6 @@ from torch import Tensor
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional.shapes import Float, Shaped
 
-__all__ = [
-    "all_reduce_sum",
-    "compute_device",
-    "gather_rows",
-    "global_mean",
-    "is_distributed",
-    "is_rank_zero",
-    "most_of_ranks",
-    "num_ranks",
-    "on_rank_zero",
-    "part_from_ranks",
-    "wait_for_all",
-]
-
 Result = TypeVar("Result")
 
 _PATIENCE = timedelta(days=30)  # others wait for as rank zero works; a rank that dies is noticed at once

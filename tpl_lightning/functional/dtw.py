@@ -9,8 +9,6 @@ from torch import Tensor
 
 from tpl_lightning.functional.shapes import Float
 
-__all__ = ["dtw_positions", "open_costs"]
-
 _FORBIDDEN = 1e6  # times the largest cost
 _DIAGONAL, _STAY, _ALONG = 0, 1, 2  # where a cell was reached from: (g - 1, p - 1), (g - 1, p), (g, p - 1)
 

@@ -21,8 +21,6 @@ from torch.autograd.function import once_differentiable
 
 from tpl_lightning.functional.shapes import Float
 
-__all__ = ["expected_path", "path_posterior"]
-
 _FAR = -1e30  # stands for the logarithm of 0, whose differences would be NaN
 _LOG2_E = math.log2(math.e)  # logarithms are to base 2: exp2 takes half the time of exp
 

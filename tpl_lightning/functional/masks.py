@@ -5,8 +5,6 @@ from torch import Tensor
 
 from tpl_lightning.functional.shapes import Bool, Float, Int
 
-__all__ = ["frame_times", "length_mask", "within_ends"]
-
 _ROUNDING = 1e-6  # float32 warps may overshoot an end by some ulp; a missing frame does by more
 
 

@@ -7,8 +7,6 @@ from torch import Tensor
 from tpl_lightning.functional.distributed import all_reduce_sum, is_distributed
 from tpl_lightning.functional.shapes import Bool, Float, Int
 
-__all__ = ["LEAST_WEIGHT", "PrototypeAccumulator", "group_mean", "leave_one_out_mean", "mean_of_others"]
-
 LEAST_WEIGHT = 1e-6
 """Of all videos at a point from which on it has a mean."""
 

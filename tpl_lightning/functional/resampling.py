@@ -6,8 +6,6 @@ from torch.nn import functional as F
 
 from tpl_lightning.functional.shapes import Float, Int, Shaped
 
-__all__ = ["resample", "resample_nearest", "resample_to_size"]
-
 
 def _scaled_times(times: Tensor, lengths: Tensor) -> Tensor:
     """Return positions in frames, (B, P), within each signal."""

@@ -7,8 +7,6 @@ Where jaxtyping is not installed, an annotation is the plain type.
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Bool", "Float", "Int", "Shaped"]
-
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, Shaped
 else:

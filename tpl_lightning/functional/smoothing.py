@@ -9,8 +9,6 @@ from torch.nn import functional as F
 
 from tpl_lightning.functional.shapes import Float
 
-__all__ = ["gaussian_smoother", "sample_each", "sample_rows", "smoothed", "stage_size", "time_slope"]
-
 _REACH = 6.0  # standard deviations beyond which a Gaussian is lost in single precision
 _BLOCK = 16  # points made at once
 

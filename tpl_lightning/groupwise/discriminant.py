@@ -18,8 +18,6 @@ from torch import Tensor
 
 from tpl_lightning.functional import smoothed
 
-__all__ = ["SHRINKAGE", "DiscriminantSpace", "channel_energy", "discriminant_projection"]
-
 SHRINKAGE = 0.1
 """Weight of the identity in the noise that is whitened, see :func:`discriminant_projection`."""
 

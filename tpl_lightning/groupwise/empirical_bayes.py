@@ -23,8 +23,6 @@ from tpl_lightning.groupwise.discriminant import channel_energy
 from tpl_lightning.groupwise.energy import less_offset
 from tpl_lightning.groupwise.fit import JointOptions, barycenters, fit_jointly, leave_one_out_error
 
-__all__ = ["precision_factor", "regularised", "tempo"]
-
 _TRIAL = JointOptions(num_cells=8, smoothness=0.2, scales=(0.1, 0.025), rounds=1)  # how warps are tried: in two steps
 _JITTER = 0.013  # displacement per slope, mean squares, of jitter: it changes over a ninth of the video
 _JITTER_SHOWS = 2e-3  # most of it, mean square, per residual

@@ -20,8 +20,6 @@ from tpl_lightning.functional.warps import (
     video_times,
 )
 
-__all__ = ["FINE_CELLS", "JointOptions", "JointProblem", "chunks", "in_detail", "less_offset"]
-
 FINE_CELLS = 64
 """Cells of warps in full detail."""
 

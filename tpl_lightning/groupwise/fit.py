@@ -28,22 +28,6 @@ from tpl_lightning.functional.warps import (
 )
 from tpl_lightning.groupwise.energy import JointOptions, JointProblem, chunks, less_offset
 
-__all__ = [
-    "JointOptions",
-    "barycenters",
-    "centred_ends",
-    "enough_of_each",
-    "expected_ends",
-    "explained_variance",
-    "fit_jointly",
-    "fit_to_prototypes",
-    "gauge_fixed",
-    "leave_one_out_error",
-    "still_warps",
-    "warps_from_positions",
-]
-
-
 _RARE = 0.05  # of the videos may reach beyond a prototype at either end
 _ENOUGH, _LEAST = 360, 24  # videos in all, but so many of each action, with more of which fits hardly get better
 
@@ -163,6 +147,7 @@ def explained_variance(features: Tensor, times: Tensor, action: Tensor, *, num_a
 
 
 def signal_at_scale(signal: Tensor, sigma: float) -> Tensor:
+    """Return signals (N, G, C) smoothed by a Gaussian of a share of the video, on as many points as that needs."""
     return smoothed(signal, sigma, stage_size(sigma, signal.shape[1]))
 
 

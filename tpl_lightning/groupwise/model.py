@@ -15,7 +15,7 @@ from tpl_lightning.functional import sample_rows
 from tpl_lightning.functional.warps import between, coverage, video_times
 from tpl_lightning.groupwise.discriminant import DiscriminantSpace
 from tpl_lightning.groupwise.empirical_bayes import precision_factor, regularised
-from tpl_lightning.groupwise.energy import FINE_CELLS, less_offset
+from tpl_lightning.groupwise.energy import less_offset
 from tpl_lightning.groupwise.fit import (
     JointOptions,
     barycenters,
@@ -27,8 +27,6 @@ from tpl_lightning.groupwise.fit import (
 )
 from tpl_lightning.groupwise.path_warps import path_warps
 from tpl_lightning.groupwise.rests import moving_ends
-
-__all__ = ["FINE_CELLS", "JointModel", "JointStart"]
 
 _FIRST_STAGES, _FIRST_PRIOR, _FIRST_CELLS = (0.1, 0.025), 1.5, 16  # of the rough fit, whose features are noisier
 # Names in states of earlier versions.

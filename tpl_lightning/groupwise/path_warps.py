@@ -12,8 +12,6 @@ from tpl_lightning.functional import dtw_positions, sample_each, sample_rows, ti
 from tpl_lightning.groupwise.energy import JointOptions, chunks, less_offset
 from tpl_lightning.groupwise.fit import warps_from_positions
 
-__all__ = ["path_positions", "path_warps", "sub_sample_positions"]
-
 _COSTS = 2**22  # that are in memory at once
 _SMOOTHNESS = 1e-6  # of the warp nearest to a path, against mean squared errors of position
 _STEPS = 3  # to that warp: paths are a start, or no surer than that

@@ -12,8 +12,6 @@ from torch import Tensor
 from tpl_lightning.functional import sample_rows, smoothed, time_slope
 from tpl_lightning.functional.warps import coverage, video_times
 
-__all__ = ["mean_rest", "moving_ends"]
-
 _SIGMA = 0.02  # of the video, over which velocities are smoothed
 _EARLY = 1.5 * _SIGMA  # by which they show a motion before it begins
 _STILL, _CHANCE = 0.25, 0.7  # of the median correlation, and over n: with less, nothing moves

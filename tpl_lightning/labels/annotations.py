@@ -13,8 +13,6 @@ from tpl_lightning.labels.spans import PhaseSpans, Unit, warn_of_names
 from tpl_lightning.labels.tables import wrong_layout
 from tpl_lightning.video import VIDEO_EXTENSIONS
 
-__all__ = ["Annotations", "Stretch", "between"]
-
 Stretch = tuple[float, float, str]
 """Start, end and name of a phase."""
 

@@ -10,8 +10,6 @@ from tpl_lightning.labels.annotations import Annotations, Stretch
 from tpl_lightning.labels.tables import TableRow, read_seconds, wrong_layout
 from tpl_lightning.video import VIDEO_EXTENSIONS
 
-__all__ = ["is_elan_line", "read_eaf", "read_elan_lines", "read_elan_table"]
-
 _TIER = "phases"
 _TIMES = ("ss.msec", "hh:mm:ss.ms", "msec")  # in which ELAN writes them, the most exact first
 _BESIDE = ("begin_time", "end_time", "duration", "tier", "participant", "annotator", "file")  # columns of no tier

@@ -17,8 +17,6 @@ from tpl_lightning.labels.tables import (
     wrong_layout,
 )
 
-__all__ = ["read_label_table"]
-
 _PREAMBLE = 60  # lines that BORIS may write about an observation before the table begins
 _MEDIA = ("media_file_name", "media_file_path", "media_file", "observation_id")
 

@@ -8,8 +8,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs
 from tpl_lightning.labels.tables import read_table
 
-__all__ = ["OCCURRENCE_COLUMNS", "Occurrence", "read_occurrences", "write_occurrences"]
-
 OCCURRENCE_COLUMNS = ("start_s", "end_s", "action", "score", "phase_starts_s")
 
 

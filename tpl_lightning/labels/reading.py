@@ -13,8 +13,6 @@ from tpl_lightning.labels.elan import read_eaf
 from tpl_lightning.labels.label_tables import read_label_table
 from tpl_lightning.labels.tables import wrong_layout
 
-__all__ = ["read_annotations"]
-
 _ROUNDING = 0.002  # seconds
 
 

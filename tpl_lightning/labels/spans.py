@@ -11,8 +11,6 @@ import numpy as np
 
 from tpl_lightning.video import VideoClock
 
-__all__ = ["PhaseSpans", "Unit", "doubt_of", "numbered_phases", "spans_of_labels", "warn_of_names"]
-
 Unit = Literal["frames", "seconds", "share"]
 _SHOWN = 5  # names that a warning gives
 

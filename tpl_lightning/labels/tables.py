@@ -10,18 +10,6 @@ from pathlib import Path
 
 from tpl_lightning.errors import UserError
 
-__all__ = [
-    "TableRow",
-    "column_name",
-    "read_cells",
-    "read_fps",
-    "read_number",
-    "read_seconds",
-    "read_table",
-    "table_rows",
-    "wrong_layout",
-]
-
 _DELIMITERS = "\t;,|"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 

@@ -15,8 +15,6 @@ from tpl_lightning.functional import LEAST_WEIGHT, all_reduce_sum, gather_rows, 
 from tpl_lightning.functional.warps import coverage
 from tpl_lightning.groupwise import enough_of_each
 
-__all__ = ["WarpBank"]
-
 
 @dataclass
 class WarpBank:

@@ -18,8 +18,6 @@ from tpl_lightning.lit.checkpoints import save_checkpoint
 from tpl_lightning.lit.module import AlignmentModule, TPLModule
 from tpl_lightning.metrics import CycleBackConsistency
 
-__all__ = ["EpochProgress", "IcaeWeightAnnealing", "PrototypeBuilder"]
-
 
 class IcaeWeightAnnealing(Callback):
     """Move lambda_t = 1 / (1 + exp(-alpha (t - t0))) [6] with the epoch t, and log it.

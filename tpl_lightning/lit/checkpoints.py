@@ -21,8 +21,6 @@ from tpl_lightning.files import save_state
 from tpl_lightning.functional import most_of_ranks
 from tpl_lightning.lit.stop import StopSignals
 
-__all__ = ["Checkpoints", "StepSeeds", "WholeFiles", "save_checkpoint"]
-
 AT_RISK_S = 15.0  # of training that a kill may cost; saving takes some hundredths
 LOOK_EVERY = 250  # between looks at the clock within an epoch: with several ranks a look is a message
 

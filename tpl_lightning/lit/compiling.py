@@ -11,8 +11,6 @@ from torch import nn
 from tpl_lightning.errors import UserError
 from tpl_lightning.lit.module import AlignmentModule
 
-__all__ = ["compile_network"]
-
 
 def compile_network(module: LightningModule) -> None:
     """Compile the networks that the module trains, in place: names in checkpoints stay as they are.

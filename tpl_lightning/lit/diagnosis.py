@@ -14,8 +14,6 @@ from tpl_lightning.functional.warps import cpab_warp, random_theta
 from tpl_lightning.groupwise import barycenters
 from tpl_lightning.lit.module import TPLModule, warped_batch
 
-__all__ = ["Diagnosis", "Look", "diagnose", "in_words", "look", "spread_batches"]
-
 _VIDEOS = 64  # of a split that are looked at
 _GRID = 128  # points at which they are compared
 _STRENGTH = 0.5  # of the known warps: root mean square slope of the velocity

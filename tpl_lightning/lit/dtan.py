@@ -11,8 +11,6 @@ from tpl_lightning.functional.warps import prior_energy
 from tpl_lightning.lit.module import AlignmentModule, warp_options
 from tpl_lightning.nn import DTAN, DTANOutput
 
-__all__ = ["DTANModule"]
-
 
 class DTANModule(AlignmentModule):
     """Warps predicted by InceptionTime from the embeddings (``nn.dtan``), trained on ``dtan.objective``.

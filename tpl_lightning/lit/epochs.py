@@ -5,8 +5,6 @@ from dataclasses import replace
 from tpl_lightning.config import Config
 from tpl_lightning.functional import num_ranks
 
-__all__ = ["with_epochs"]
-
 EPOCHS = 300  # of networks that learn to predict warps
 STEPS = 60  # of one whose aligner has no weights: more change no score
 

@@ -11,8 +11,6 @@ from tpl_lightning.functional import resample
 from tpl_lightning.functional.losses import contrastive_idm, cycle_back_regression, soft_dtw
 from tpl_lightning.nn import EmbeddingHead
 
-__all__ = ["HeadModule", "same_action_pairs"]
-
 
 def same_action_pairs(action: Tensor) -> Tensor:
     """Return all ordered pairs (P, 2) of different videos of the same action."""

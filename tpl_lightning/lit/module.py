@@ -22,16 +22,6 @@ from tpl_lightning.functional.warps import cpab_warp, random_theta
 from tpl_lightning.metrics import AlignmentScore, CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
 from tpl_lightning.nn import DMTAE, Autoencoder, DMTAEOutput, WarpNetwork
 
-__all__ = [
-    "AlignmentModule",
-    "Losses",
-    "TPLModule",
-    "network_sizes",
-    "reconstruction_of",
-    "warp_options",
-    "warped_batch",
-]
-
 
 class Losses(NamedTuple):
     """The terms of L_TPL for one batch, each a scalar."""

@@ -32,8 +32,6 @@ from tpl_lightning.lit.settling import (
 )
 from tpl_lightning.nn import COARSE, DETAIL, DMTAEOutput, PathDMTAE
 
-__all__ = ["PathTPLModule"]
-
 _ASKED = 360  # videos that are asked for their tempo; more change nothing
 _STIFFER = 10.0  # times the prior of paths for each time that of the direct fit grows, on clips in step
 _COARSE = 0.75  # of the training, for which long recordings are aligned coarsely

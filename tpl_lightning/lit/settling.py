@@ -12,8 +12,6 @@ from tpl_lightning.groupwise import barycenters, centred_ends
 from tpl_lightning.lit.bank import WarpBank
 from tpl_lightning.nn import LinearEncoder, PathDMTAE, PerAction
 
-__all__ = ["Batches", "EncodedVideos", "calibrate", "encode_videos", "renew_axes", "settle", "start_encoder"]
-
 Batches: TypeAlias = Callable[[], Iterator[Batch]]
 """Makes an iterator over the training videos, those of this rank."""
 

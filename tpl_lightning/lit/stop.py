@@ -5,8 +5,6 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["StopSignals"]
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _CODES = {signal.SIGUSR1: 128 + signal.SIGTERM}  # with which schedulers warn of the SIGTERM that follows
 

@@ -28,8 +28,6 @@ from tpl_lightning.lit.stop import StopSignals
 from tpl_lightning.lit.trainer_options import check_trainer_options, quiet_tips, trainer_options
 from tpl_lightning.tracking import WandbRun
 
-__all__ = ["build_trainer", "join_ranks", "train", "training_callbacks"]
-
 Result = TypeVar("Result")
 _ABSURD = 1e6  # size of a weight that no training comes to
 _NO_NUMBER = str(-(2**63))  # what NaN is as an index

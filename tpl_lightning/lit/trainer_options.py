@@ -13,8 +13,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from tpl_lightning.errors import UserError
 from tpl_lightning.lit.checkpoints import WholeFiles
 
-__all__ = ["check_trainer_options", "quiet_tips", "trainer_options"]
-
 # What the framework sets itself; the key to use instead.
 _OURS = {
     "max_epochs": "train.max_epochs",

@@ -9,8 +9,6 @@ from tpl_lightning.functional import Bool, Float, Int, frame_times, length_mask,
 from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
 from tpl_lightning.metrics.base import SumMetric
 
-__all__ = ["AlignmentScore"]
-
 _FLAT = 1e-3  # slopes below count as this
 
 

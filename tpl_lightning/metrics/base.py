@@ -12,8 +12,6 @@ from torchmetrics import Metric
 from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores import agreement_sum, label_shares, prototype_labels, prototype_votes
 
-__all__ = ["PrototypeLabelMetric", "SumMetric"]
-
 
 class SumMetric(Metric):
     """A metric whose states are sums over videos, so processes with unequal numbers of videos join exactly.

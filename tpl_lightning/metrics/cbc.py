@@ -5,8 +5,6 @@ from torch import Tensor
 from tpl_lightning.functional import Float, Int
 from tpl_lightning.metrics.base import PrototypeLabelMetric
 
-__all__ = ["CycleBackConsistency"]
-
 
 class CycleBackConsistency(PrototypeLabelMetric):
     """Share of a video's labelled frames that get their own label back from the prototype, averaged over videos.

@@ -8,8 +8,6 @@ from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores import Distance, TauVariant, kendall_tau_sums
 from tpl_lightning.metrics.rows import VideoMetric
 
-__all__ = ["KendallsTau"]
-
 
 class KendallsTau(VideoMetric):
     """How well the order of time survives when frames are matched by nearest neighbours; mean over pairs of videos.

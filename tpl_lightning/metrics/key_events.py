@@ -9,8 +9,6 @@ from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores import key_event_moments, spread_from_moments
 from tpl_lightning.metrics.base import SumMetric
 
-__all__ = ["KeyEventSpread"]
-
 
 class KeyEventSpread(SumMetric):
     """How far apart on the prototype timeline equal key events fall.

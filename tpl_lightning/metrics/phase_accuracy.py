@@ -9,8 +9,6 @@ from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores import phase_accuracy_sums
 from tpl_lightning.metrics.rows import VideoMetric
 
-__all__ = ["PhaseAccuracy"]
-
 
 class PhaseAccuracy(VideoMetric):
     """Share of a test video's frames whose phase a linear classifier of single frames gets right; mean over videos.

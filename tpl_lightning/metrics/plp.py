@@ -11,8 +11,6 @@ from torch import Tensor
 from tpl_lightning.functional import Float, Int
 from tpl_lightning.metrics.base import PrototypeLabelMetric
 
-__all__ = ["PhaseLabelPropagation"]
-
 
 class PhaseLabelPropagation(PrototypeLabelMetric):
     """Share of a new video's labelled frames that get the right label from the prototype, averaged over videos.

@@ -11,8 +11,6 @@ from tpl_lightning.functional import Float, Int, length_mask
 from tpl_lightning.functional.scores import VideoRows
 from tpl_lightning.metrics.base import SumMetric
 
-__all__ = ["VideoMetric"]
-
 
 class VideoMetric(SumMetric):
     """A mean over scores that can only be had from the frames of all videos.

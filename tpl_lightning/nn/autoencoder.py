@@ -10,8 +10,6 @@ from tpl_lightning.nn.encoders import LinearEncoder, PerAction
 from tpl_lightning.nn.tcn import TCN
 from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
 
-__all__ = ["Autoencoder", "standardise"]
-
 
 def standardise(latent: Tensor, lengths: Tensor) -> Tensor:
     """Bring each channel of each video to mean 0 and variance 1 over its frames; (B, T, D), padding 0.

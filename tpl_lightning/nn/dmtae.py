@@ -12,8 +12,6 @@ from tpl_lightning.functional import Float, Int, resample
 from tpl_lightning.nn.autoencoder import Autoencoder
 from tpl_lightning.nn.inception import InceptionTime
 
-__all__ = ["DMTAE", "DMTAEOutput"]
-
 
 class DMTAEOutput(NamedTuple):
     """What D-MTAE says of a batch of B videos of up to T frames; P points of the longest prototype among them.

@@ -13,8 +13,6 @@ from tpl_lightning.functional import Float, Int, resample
 from tpl_lightning.nn.inception import InceptionTime
 from tpl_lightning.nn.warp_network import WarpNetwork, full_precision
 
-__all__ = ["DTAN", "DTANOutput"]
-
 
 class DTANOutput(NamedTuple):
     """What DTAN says of a batch of B videos of up to T frames; P points of the longest prototype among them.

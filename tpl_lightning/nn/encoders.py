@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from tpl_lightning.functional import Float, Int, length_mask
 
-__all__ = ["LinearEncoder", "PerAction"]
-
 
 class LinearEncoder(nn.Module):
     """z_t = W u_t, from the identity; with fewer channels than embeddings have, from their principal components.

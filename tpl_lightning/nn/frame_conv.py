@@ -4,8 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["FrameConv", "max_pool_frames"]
-
 
 class FrameConv(nn.Conv1d):
     """``nn.Conv1d`` for (B, T, C), as many frames out as in.

@@ -6,8 +6,6 @@ from torch.nn.functional import normalize
 from tpl_lightning.functional import Float, Int
 from tpl_lightning.nn.tcn import TCN
 
-__all__ = ["EmbeddingHead"]
-
 
 class EmbeddingHead(nn.Module):
     """A TCN with outputs on the unit sphere: their scale is fixed, so that no loss can fall by shrinking them.

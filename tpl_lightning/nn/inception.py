@@ -6,8 +6,6 @@ from torch import Tensor, nn
 from tpl_lightning.functional import Float, Int, length_mask
 from tpl_lightning.nn.frame_conv import FrameConv, max_pool_frames
 
-__all__ = ["InceptionTime"]
-
 _KERNELS = (39, 19, 9)
 
 

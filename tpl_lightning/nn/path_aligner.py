@@ -16,8 +16,6 @@ from tpl_lightning.functional import expected_path, open_costs, path_posterior, 
 from tpl_lightning.functional.warps import least_squares_warps, with_ends
 from tpl_lightning.groupwise import discriminant_projection
 
-__all__ = ["COARSE", "DETAIL", "ComparisonSpace", "PathAligner", "PathOptions"]
-
 
 @dataclass(frozen=True)
 class PathOptions:

@@ -11,8 +11,6 @@ from tpl_lightning.nn.autoencoder import Autoencoder
 from tpl_lightning.nn.dmtae import DMTAEOutput
 from tpl_lightning.nn.path_aligner import ComparisonSpace, PathAligner, PathOptions
 
-__all__ = ["PathDMTAE"]
-
 
 class PathDMTAE(Autoencoder):
     """D-MTAE whose aligner sees the latent prototype (``nn.path_aligner``).

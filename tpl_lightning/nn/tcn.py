@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from tpl_lightning.functional import Float, Int, length_mask
 from tpl_lightning.nn.frame_conv import FrameConv
 
-__all__ = ["TCN"]
-
 
 class _Layer(nn.Module):
     """x + W relu(norm(conv(x))): a dilated convolution with a shortcut.

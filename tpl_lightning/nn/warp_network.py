@@ -7,8 +7,6 @@ from tpl_lightning.functional import frame_times, resample
 from tpl_lightning.functional.warps import num_parameters, warp_levels, warp_time
 from tpl_lightning.nn.encoders import PerAction
 
-__all__ = ["WarpNetwork", "full_precision"]
-
 
 def full_precision(x: Tensor) -> Tensor:
     """Return half precision as float32, for half precision cannot tell frames apart; the rest as it is."""

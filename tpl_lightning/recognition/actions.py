@@ -21,8 +21,6 @@ from tpl_lightning.groupwise import DiscriminantSpace
 from tpl_lightning.recognition.limits import FOLDS, Limits, Verdict
 from tpl_lightning.recognition.prototypes import Prototypes
 
-__all__ = ["GRID", "ActionModel"]
-
 GRID = 64
 """Points at which videos are compared; prototypes are told apart by what takes a tenth of an action, not less."""
 _DERIVATIVE, _SIGMA = 0.5, 0.02  # share of the energy, and smoothing as a share of the video

@@ -20,8 +20,6 @@ from tpl_lightning.recognition.open_fit import fit_open_ends
 from tpl_lightning.recognition.spans import Spans, is_free
 from tpl_lightning.recognition.subsequence import LEAST, SubsequenceSearch, path_ends
 
-__all__ = ["Hit", "find_hits"]
-
 _POINTS = 32  # of an action of usual length
 _FEWEST, _MOST = 8, 96  # of any action
 _LOOSE = 1.5  # times the energy of a prototype, up to which an end of a path is a proposal

@@ -7,8 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["FOLDS", "Limits", "Verdict"]
-
 FOLDS = 5
 """Parts of the training videos that are left out in turn."""
 _WEIGHTS = (0.0, 0.1, 0.3, 1.0)  # of levels beside alignments, of which training videos choose

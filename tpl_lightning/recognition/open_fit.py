@@ -15,8 +15,6 @@ from tpl_lightning.functional.warps import num_parameters, prototype_times, vide
 from tpl_lightning.groupwise import JointOptions, fit_to_prototypes, less_offset
 from tpl_lightning.recognition.actions import ActionModel
 
-__all__ = ["OpenFit", "fit_open_ends"]
-
 _MARGIN = 0.15  # of an occurrence, on either side
 _OPTIONS = JointOptions(offset_shrinkage=1.0, ends=True, idle_cost=0.0)  # a margin is ours, and costs nothing
 

@@ -8,8 +8,6 @@ from torch import Tensor
 from tpl_lightning.functional import sample_rows
 from tpl_lightning.groupwise import DiscriminantSpace, chunks, less_offset, path_positions
 
-__all__ = ["Prototypes", "discordance", "inverse_positions"]
-
 _SHRINKAGE = 0.2  # the axes are learned from few videos, and have to serve others
 _AXES = 64
 _LEVEL_SHRINKAGE = 0.5  # of the scatter of levels: there is one to a video

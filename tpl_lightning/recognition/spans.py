@@ -1,7 +1,5 @@
 """Spans of time in a long recording: which overlap."""
 
-__all__ = ["Spans", "is_free", "is_new"]
-
 _SAME = 0.7  # intersection over union of proposals that are one
 _OVERLAP = 0.35  # of a hit, which may be shared
 

@@ -4,8 +4,6 @@ import numpy as np
 
 from tpl_lightning.recognition.spans import Spans, is_new
 
-__all__ = ["LEAST", "SubsequenceSearch", "path_ends"]
-
 LEAST = 0.35
 """Share of an action that must be there."""
 _STAY = 0.4  # of a point's cost, for each further step of the recording that faces it

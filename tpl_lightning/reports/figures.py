@@ -22,8 +22,6 @@ from tpl_lightning.evaluation import (
 from tpl_lightning.files import one_line
 from tpl_lightning.tracking import read_log
 
-__all__ = ["draw_alignment", "draw_run"]
-
 _MAX_VIDEOS = 40  # curves per panel; more would be a blot
 
 

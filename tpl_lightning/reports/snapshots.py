@@ -17,8 +17,6 @@ from tpl_lightning.lit import AlignmentModule
 from tpl_lightning.reports.figures import draw_alignment
 from tpl_lightning.tracking import WandbRun
 
-__all__ = ["Snapshots", "snapshot_epochs"]
-
 _PER_ACTION = 8  # videos drawn: enough to see what happens; a panel costs .1 s
 _ACTIONS = 2
 

@@ -12,8 +12,6 @@ from tpl_lightning.data import EmbeddingCache
 from tpl_lightning.evaluation import Scores
 from tpl_lightning.files import one_line
 
-__all__ = ["REFINED", "ROW_NAMES", "data_source", "method_name", "print_scores"]
-
 ROW_NAMES = {
     "linear": "linear rescaling",
     "pad": "zero-padding",

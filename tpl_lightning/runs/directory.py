@@ -19,8 +19,6 @@ from tpl_lightning.config import Config, save_config
 from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.files import write_atomically
 
-__all__ = ["CHECKED_FRAMES", "find_cache", "hold_folder", "make_folder", "open_run_directory", "write_metrics"]
-
 CHECKED_FRAMES = 5_000_000
 """Frames that are read before a fit; of larger caches the rest is checked as it is read (`tpl cache validate`: all)."""
 

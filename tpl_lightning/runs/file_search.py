@@ -15,8 +15,6 @@ from tpl_lightning.video import collect_files, note_left_out, search_videos
 if TYPE_CHECKING:
     from tpl_lightning.runs.videos import Run
 
-__all__ = ["AUTO", "UNNAMED", "find_files"]
-
 AUTO = "auto"
 """In the place of an action: whichever a new video shows."""
 UNNAMED = ""

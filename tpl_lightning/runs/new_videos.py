@@ -15,8 +15,6 @@ from tpl_lightning.video import VideoClock, probe_video
 if TYPE_CHECKING:
     from tpl_lightning.runs.videos import Run
 
-__all__ = ["NewVideos"]
-
 # A file whose frame rate is higher than the run's by more than this is embedded at the run's.
 _FASTER = 1.1
 _MANY = 4  # new videos, whose embedding takes a while

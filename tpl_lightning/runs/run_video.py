@@ -13,8 +13,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Warp, idle_frames
 from tpl_lightning.video import VideoClock
 
-__all__ = ["NEW", "RunFile", "RunVideo", "Unreadable", "clock_of"]
-
 NEW = "new"
 """The split of a video that the run has not seen."""
 

@@ -22,8 +22,6 @@ from tpl_lightning.runs.new_videos import NewVideos
 from tpl_lightning.runs.run_video import RunFile, RunVideo, Unreadable, clock_of
 from tpl_lightning.video import VideoClock
 
-__all__ = ["Run"]
-
 
 class Run:
     """A run directory: its alignment, its cache, and the warps of any videos.

@@ -9,8 +9,6 @@ from tpl_lightning.config import Config, load_config, load_yaml
 from tpl_lightning.errors import UserError
 from tpl_lightning.sweep.space import Parameter, as_argument, read_parameter
 
-__all__ = ["EarlyStop", "Sweep", "read_sweep"]
-
 _METHODS = ("random", "bayes", "grid")
 _KEYS = {
     *("method", "metric", "parameters", "early_terminate", "command", "program"),

@@ -8,8 +8,6 @@ from tpl_lightning.config import config_to_dict, load_config, to_yaml
 from tpl_lightning.files import Outputs
 from tpl_lightning.sweep.results import DONE, STOPPED, Results, Row, shown
 
-__all__ = ["REPORT_FILES", "write_plot", "write_report"]
-
 REPORT_FILES = ("sweep.md", "sweep.json", "sweep.csv", "best.yaml", "sweep.png")
 _PANELS = 8
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from tpl_lightning.sweep.definition import Sweep
 
-__all__ = ["DONE", "STOPPED", "Results", "Row", "shown"]
-
 DONE, STOPPED = "done", "stopped early"
 
 

@@ -10,8 +10,6 @@ from tpl_lightning.errors import UserError
 if TYPE_CHECKING:
     from optuna import Trial
 
-__all__ = ["Parameter", "as_argument", "read_parameter"]
-
 _RANGES = {
     "int_uniform": {"whole": True},
     "uniform": {},

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.trial import FrozenTrial
 
-__all__ = ["LocalSweep"]
-
 # What is noted of a trial beside what Optuna knows of it.
 _VALUES, _OUTCOME, _WHY = "values", "outcome", "why"
 _AGAIN = "again"  # number of the killed trial that a trial repeats

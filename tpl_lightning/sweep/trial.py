@@ -13,8 +13,6 @@ from typing import Any
 
 from tpl_lightning.tracking import BEST, BestScores, read_log
 
-__all__ = ["COMMAND", "POLL_SECONDS", "TrialFailed", "fit", "metric_of_run"]
-
 COMMAND = (sys.executable, "-m", "tpl_lightning", "fit")
 # What fails for want of room says nothing of its values: it is tried again as what was killed, by the next call.
 _NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))

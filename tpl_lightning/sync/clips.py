@@ -11,8 +11,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.runs import RunVideo, Unreadable
 from tpl_lightning.video import FrameDecoder, FrameSize, VideoClock, VideoProbe, probe_video, read_timed_frames
 
-__all__ = ["Clip", "VideoFrames", "frames_of", "open_clips"]
-
 # Where the times of the frames are not known, lengths that differ by more than this share are those of another file.
 _LENGTHS_DIFFER = 0.1
 # Otherwise, frames whose times are off by more than this share of an interval.

@@ -9,8 +9,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.runs import Run
 from tpl_lightning.sync.clips import Clip
 
-__all__ = ["Clock", "make_clock"]
-
 PROTOTYPE = "prototype"
 
 

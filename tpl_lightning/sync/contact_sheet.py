@@ -15,8 +15,6 @@ from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, Layout, usual_aspect
 from tpl_lightning.sync.phases import Phases
 from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, TEXT, UNLABELLED, paste, phase_colors, text
 
-__all__ = ["Match", "draw_sheet", "find_matches"]
-
 
 @dataclass(frozen=True)
 class Match:

@@ -28,8 +28,6 @@ from tpl_lightning.sync.style import (
 )
 from tpl_lightning.video import FrameSize, prefetched, write_video
 
-__all__ = ["Grid", "cell_size", "counted", "dimmed", "draw_cell", "draw_ground", "elapsed"]
-
 _TRACK = 12  # height of the timeline
 _STILL = 0.35  # brightness of a picture that stands still, as its video has not begun or is over
 

@@ -12,8 +12,6 @@ from xml.etree import ElementTree
 from tpl_lightning.files import Outputs, unique_stems, xml_text
 from tpl_lightning.sync.transfer import LabelledVideo
 
-__all__ = ["LABEL_COLUMNS", "label_targets", "write_labels"]
-
 LABEL_COLUMNS = ("video_id", "action", "phase", "start_s", "end_s", "start_frame", "end_frame", "confidence")
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"

@@ -8,8 +8,6 @@ from typing import NamedTuple
 from tpl_lightning.errors import UserError
 from tpl_lightning.sync.clips import Clip
 
-__all__ = ["BAR", "FOOTER", "MARGIN", "PANEL_TITLE", "Cell", "Layout", "plan_layout", "usual_aspect"]
-
 MARGIN, GAP = 24, 12
 HEADER, FOOTER = 64, 104
 PANEL_TITLE, CAPTION, BAR = 34, 26, 6

@@ -16,16 +16,6 @@ from tpl_lightning.runs import NEW, Run, RunVideo, clock_of
 from tpl_lightning.sync.phases import Phases, phases_of_run
 from tpl_lightning.video import FrameDecoder, VideoClock, collect_files, probe_video, read_timed_frames, write_video
 
-__all__ = [
-    "Recording",
-    "find_occurrences",
-    "find_recordings",
-    "segment_names",
-    "source_of_positions",
-    "videos_of_hits",
-    "write_segments",
-]
-
 _CACHES = {".h5", ".hdf5"}
 
 

@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike
 from tpl_lightning.functional import scores
 from tpl_lightning.runs import Run, RunVideo
 
-__all__ = ["Phases", "Segment", "phases_from_labels", "phases_of_run"]
-
 
 @dataclass(frozen=True)
 class Segment:

@@ -11,8 +11,6 @@ from tpl_lightning.sync.clock import PROTOTYPE, make_clock
 from tpl_lightning.sync.grid import Grid, elapsed
 from tpl_lightning.sync.layout import plan_layout
 
-__all__ = ["write_preview"]
-
 _VIDEOS, _HEIGHT, _SECONDS, _FPS = 4, 96, 6.0, 12.0
 
 

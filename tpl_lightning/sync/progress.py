@@ -10,8 +10,6 @@ from tpl_lightning.files import Outputs
 from tpl_lightning.runs import RunVideo
 from tpl_lightning.sync.clips import frames_of
 
-__all__ = ["PROGRESS_COLUMNS", "check_progress_target", "frame_progress", "write_progress"]
-
 PROGRESS_COLUMNS = ("video", "frame", "time_s", "progress", "action")
 
 

@@ -12,8 +12,6 @@ from tpl_lightning.sync.clock import Clock
 from tpl_lightning.sync.grid import counted, dimmed
 from tpl_lightning.video import write_video
 
-__all__ = ["FRAME_COLUMNS", "separate_targets", "write_separate"]
-
 FRAME_COLUMNS = (
     "video_id",
     "frame",

@@ -11,24 +11,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tpl_lightning.files import one_line
 
-__all__ = [
-    "ACCENT",
-    "BACKGROUND",
-    "MUTED",
-    "PANEL",
-    "TEXT",
-    "UNLABELLED",
-    "Color",
-    "font_of",
-    "known_characters",
-    "mix",
-    "paste",
-    "phase_colors",
-    "system_fonts",
-    "text",
-    "to_hex",
-]
-
 Color = tuple[int, int, int]
 
 BACKGROUND: Color = (13, 16, 23)

@@ -8,8 +8,6 @@ import numpy as np
 
 from tpl_lightning.labels import Occurrence
 
-__all__ = ["draw_timeline"]
-
 _LINE_S, _LINES = 60.0, 12  # a line lasts a minute, or more where there would be more lines than so many
 _ROW, _WIDTH = 0.28, 10.0  # inches
 

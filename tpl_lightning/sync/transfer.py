@@ -11,8 +11,6 @@ from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.clips import frames_of
 from tpl_lightning.sync.phases import Phases, phases_from_labels
 
-__all__ = ["LabelledVideo", "PhaseSpan", "carry_labels", "phases_of_annotations"]
-
 
 @dataclass(frozen=True)
 class PhaseSpan:

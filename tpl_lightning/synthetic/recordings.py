@@ -17,8 +17,6 @@ from tpl_lightning.synthetic.take import draw_take
 from tpl_lightning.synthetic.tempo import random_progress
 from tpl_lightning.video import write_video
 
-__all__ = ["RecordingSpec", "build_recordings", "plan_recording", "recording_paths", "render_recording"]
-
 MOST = 12
 """Occurrences in a recording, from none to so many."""
 _IN_A_ROW = 5  # of one action, most

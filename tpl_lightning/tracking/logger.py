@@ -9,8 +9,6 @@ from lightning.pytorch.utilities import rank_zero_only
 if TYPE_CHECKING:
     from tpl_lightning.tracking.wandb_run import WandbRun
 
-__all__ = ["RunLogger"]
-
 
 class RunLogger(WandbLogger):
     """WandbLogger on a run that is already open; it adds ``best/*`` and never stops the training.

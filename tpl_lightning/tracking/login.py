@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["choose_mode", "find_login", "wandb_settings"]
-
 _MODES = {"online": "online", "offline": "offline", "disabled": "disabled", "dryrun": "offline", "run": "online"}
 _CLOUD = "https://api.wandb.ai"
 

@@ -5,8 +5,6 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["BEST", "BestScores", "read_log"]
-
 BEST: dict[str, tuple[str, Callable[[float, float], float]]] = {
     "val/plp": ("best/plp", max),
     "val/event_spread": ("best/event_spread", min),

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from lightning import Callback
     from lightning.pytorch.loggers import Logger
 
-__all__ = ["WandbRun", "open_wandb_run"]
-
 CONFIG_KEY = "tpl"
 """Key of W&B's config that holds the whole configuration; the flat keys of a sweep lie beside it."""
 _PROJECT = "tpl_lightning"

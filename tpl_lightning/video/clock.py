@@ -5,8 +5,6 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["DEFAULT_FPS", "VideoClock"]
-
 DEFAULT_FPS = 24.0
 """Frame rate of a video that states neither times nor a rate."""
 

@@ -13,8 +13,6 @@ import numpy as np
 from tpl_lightning.errors import UserError
 from tpl_lightning.video.clock import DEFAULT_FPS, VideoClock
 
-__all__ = ["FrameDecoder", "open_video", "pyav", "stated_rate", "video_stream"]
-
 # Matroska says how long a stream lasts to within a few frames.
 _UNCOUNTED_FRAMES = 3
 # Frames of AVI, whose times FFmpeg guesses, may come with those of their neighbours.

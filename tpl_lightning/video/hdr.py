@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["HLG", "PQ", "tone_mapped"]
-
 # Transfer characteristics in the numbers of ITU-T H.273, which FFmpeg uses.
 PQ, HLG = 16, 18
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from tpl_lightning.video.hdr import HLG, PQ, tone_mapped
 
-__all__ = ["FrameSize", "RgbConverter", "YuvConverter", "deinterlaced"]
-
 FrameSize = Callable[[int, int], tuple[int, int]]
 """From the width and height of a video to those wanted."""
 

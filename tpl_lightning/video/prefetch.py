@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Generic, TypeVar
 
-__all__ = ["prefetched"]
-
 _CHUNK = 16  # most items that pass between threads at a time: one by one, small frames spend time in the queue's locks
 
 Item = TypeVar("Item")

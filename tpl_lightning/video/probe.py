@@ -10,8 +10,6 @@ from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.decoding import FrameDecoder, open_video, pyav, video_stream
 from tpl_lightning.video.pixels import RgbConverter
 
-__all__ = ["VideoProbe", "probe_video"]
-
 _SAME_S = 1e-4
 
 

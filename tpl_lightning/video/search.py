@@ -8,17 +8,6 @@ from pathlib import Path
 from tpl_lightning.errors import FileError, UserError
 from tpl_lightning.files import made_here, one_line
 
-__all__ = [
-    "VIDEO_EXTENSIONS",
-    "check_video_file",
-    "collect_files",
-    "find_videos",
-    "is_video",
-    "left_out_text",
-    "note_left_out",
-    "search_videos",
-]
-
 # fmt: off
 VIDEO_EXTENSIONS: frozenset[str] = frozenset({
     "3g2", "3gp", "asf", "avi", "divx", "dv", "f4v", "flv", "gif", "m2t", "m2ts", "m2v", "m4v", "mkv", "mov",

@@ -17,8 +17,6 @@ from tpl_lightning.runs import Run
 from tpl_lightning.sync import Clip, Phases, make_clock, phase_colors, phases_of_run, to_hex
 from tpl_lightning.video import shrink_to, write_video
 
-__all__ = ["build_page"]
-
 _PLAYABLE = {
     ".mp4": {"h264", "av1", "vp9"},
     ".webm": {"vp8", "vp9", "av1"},

@@ -12,8 +12,6 @@ from tpl_lightning.data.cache.groups import FeatureGroup
 from tpl_lightning.data.cache.layout import COLUMNS
 from tpl_lightning.data.cache.reader import EmbeddingCache
 
-__all__ = ["ArrayCache"]
-
 
 class ArrayCache(EmbeddingCache):
     """Videos whose embeddings are arrays; all else reads it as it reads a file. All are in the split ``train``.

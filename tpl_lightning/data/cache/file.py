@@ -16,8 +16,6 @@ from tpl_lightning.data.cache.rows import RowReader
 from tpl_lightning.errors import FileError, UserError, first_line
 from tpl_lightning.files import writer_of
 
-__all__ = ["DAMAGE", "CacheFile"]
-
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
 """What h5py raises where bytes of a file were lost or changed. UserError is a ValueError; let it through first."""
 

@@ -20,21 +20,6 @@ from tpl_lightning.errors import UserError, first_few, plain_warnings
 if TYPE_CHECKING:
     from tpl_lightning.data.cache.reader import EmbeddingCache
 
-__all__ = [
-    "ALIASES",
-    "FeatureGroup",
-    "State",
-    "find_groups",
-    "group_name",
-    "join_states",
-    "part_states",
-    "read_groups",
-    "split_columns",
-    "unique_names",
-    "usable_groups",
-    "warn_of_still",
-]
-
 ALIASES = {
     "dinov2": "facebook/dinov2-base",
     "openclip": "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",

@@ -9,19 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "COLUMNS",
-    "FORMAT",
-    "MOST_PHASES",
-    "SPLITS",
-    "VERSION",
-    "Column",
-    "all_finite",
-    "text_of",
-    "value_faults",
-    "writable",
-]
-
 FORMAT, VERSION = "tpl-embedding-cache", 1
 SPLITS = ("train", "val", "test")
 MOST_PHASES = 2**15

@@ -7,8 +7,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-__all__ = ["check_parts"]
-
 
 def check_parts(dataset: h5py.Dataset) -> str | None:
     """Return what is missing of a dataset whose rows are made of other files or chunks; None where all is there."""

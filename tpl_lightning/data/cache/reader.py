@@ -16,8 +16,6 @@ from tpl_lightning.data.cache.layout import all_finite
 from tpl_lightning.data.cache.shards import check_alike, find_files
 from tpl_lightning.data.cache.validation import check_videos
 
-__all__ = ["EmbeddingCache", "open_cache"]
-
 
 class EmbeddingCache:
     """Reader of an embedding cache: metadata in memory, embeddings read video by video.

@@ -11,8 +11,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-__all__ = ["RowReader"]
-
 _PLAIN = ((h5py.h5t.IEEE_F16LE, np.dtype("<f2")), (h5py.h5t.IEEE_F32LE, np.dtype("<f4")))
 
 

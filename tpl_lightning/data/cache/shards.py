@@ -12,8 +12,6 @@ from tpl_lightning.data.cache.file import CacheFile
 from tpl_lightning.data.cache.groups import State
 from tpl_lightning.errors import FileError, UserError
 
-__all__ = ["check_alike", "find_files"]
-
 _OTHER_FILES = 256  # that a process opens: libraries, pipes to its workers
 
 

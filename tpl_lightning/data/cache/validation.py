@@ -12,8 +12,6 @@ from tpl_lightning.errors import UserError, first_few, plain_warnings
 if TYPE_CHECKING:
     from tpl_lightning.data.cache.reader import EmbeddingCache
 
-__all__ = ["check_videos"]
-
 _STILL = 1e-6  # range of values, per largest value, of a video that does not change
 
 

@@ -17,8 +17,6 @@ from tpl_lightning.data.cache.layout import COLUMNS, FORMAT, SPLITS, VERSION, al
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import check_room, whole_file
 
-__all__ = ["EmbeddingCacheWriter"]
-
 _COPIED = 2**24  # bytes that are copied at a time
 _FRAME_BYTES, _VIDEO_BYTES = 14, 256  # of what is stored beside the embeddings
 

@@ -5,8 +5,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["COMPILED_STEP", "Batch", "PackedBatch"]
-
 COMPILED_STEP = 64
 """Frames and prototype points come in multiples of it where the network is compiled: for each size, it is anew."""
 

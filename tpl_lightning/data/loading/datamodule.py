@@ -18,8 +18,6 @@ from tpl_lightning.data.loading.splits import Splits
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
-__all__ = ["EmbeddingDataModule", "EmbeddingDataset"]
-
 
 class EmbeddingDataset(Dataset[PackedBatch]):
     """Videos of a set, read whole, a batch at a time, as the cache holds them.

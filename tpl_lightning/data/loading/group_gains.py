@@ -10,8 +10,6 @@ from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.functional import resample_to_size
 
-__all__ = ["group_gains", "signal_shares"]
-
 _TINY = 1e-13  # variance per mean square that is no more than rounding
 _POINTS = 64  # at which videos are compared
 _VIDEOS = 3.0  # n of the Wiener weights, as in groupwise.discriminant

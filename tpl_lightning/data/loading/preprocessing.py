@@ -17,8 +17,6 @@ from tpl_lightning.data.loading.group_gains import group_gains
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.functional import length_mask
 
-__all__ = ["KEPT_BYTES", "Preprocessor"]
-
 KEPT_BYTES = 2**29
 """Preprocessed frames that a fit keeps in memory rather than reads again."""
 

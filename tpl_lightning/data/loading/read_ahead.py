@@ -11,8 +11,6 @@ from torch.utils.data import DataLoader
 
 from tpl_lightning.data.loading.batch import PackedBatch
 
-__all__ = ["ReadAheadLoader"]
-
 
 class ReadAheadLoader(DataLoader[PackedBatch]):
     """Serves the batches of a dataset in the order of its sampler.

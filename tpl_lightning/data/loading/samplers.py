@@ -7,8 +7,6 @@ import numpy as np
 import torch.distributed as dist
 from torch.utils.data import Sampler
 
-__all__ = ["STAND_IN", "LengthBucketSampler", "OrderedShardSampler", "rank_and_world"]
-
 STAND_IN = -1
 """Index that stands for "some video, without its labels"."""
 

@@ -8,8 +8,6 @@ from tpl_lightning.config import DataConfig
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
-__all__ = ["Splits", "select_evaluation", "split_videos"]
-
 
 @dataclass(frozen=True)
 class Splits:

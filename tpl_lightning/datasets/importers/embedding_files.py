@@ -12,8 +12,6 @@ from tpl_lightning.features import Clip, annotate, choose_splits, read_list
 from tpl_lightning.labels import TableRow, numbered_phases, read_annotations, read_fps
 from tpl_lightning.video import VideoClock
 
-__all__ = ["import_embeddings"]
-
 
 def import_embeddings(
     listed: str | Path,

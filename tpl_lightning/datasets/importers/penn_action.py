@@ -15,8 +15,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip
 from tpl_lightning.labels import PhaseSpans, numbered_phases, spans_of_labels
 
-__all__ = ["read_penn_action"]
-
 _IMAGE_FPS = 30.0  # the data set does not state a rate
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 

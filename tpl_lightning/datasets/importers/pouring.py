@@ -10,8 +10,6 @@ from tpl_lightning.datasets.importers.video_tree import read_video_tree
 from tpl_lightning.features import Clip, choose_splits
 from tpl_lightning.labels import numbered_phases, spans_of_labels
 
-__all__ = ["read_pouring"]
-
 _ACTION = "pouring"
 
 

@@ -13,8 +13,6 @@ from tpl_lightning.datasets.importers.video_tree import read_video_tree
 from tpl_lightning.features import Clip
 from tpl_lightning.video import find_videos
 
-__all__ = ["IMPORTERS", "Importer"]
-
 
 @dataclass(frozen=True)
 class Importer:

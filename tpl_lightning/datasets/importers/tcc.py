@@ -10,8 +10,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip
 from tpl_lightning.files import Record, iter_records
 
-__all__ = ["read_sequences", "split_of_name", "without_val"]
-
 
 def read_sequences(path: Path, *, needs: str) -> Iterator[tuple[str, np.ndarray | None, Record]]:
     """Yield name, phase of each frame, if any, and record of each sequence of a file.

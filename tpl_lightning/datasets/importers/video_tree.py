@@ -5,8 +5,6 @@ from pathlib import Path
 from tpl_lightning.features import Clip, annotate, clips_of_folder
 from tpl_lightning.labels import read_annotations
 
-__all__ = ["find_annotations", "read_video_tree"]
-
 
 def read_video_tree(root: Path, annotations: Path | None = None) -> tuple[list[Clip], dict[str, list[str]]]:
     """Read ``<root>/<action>/<video>.<ext>`` and annotations.

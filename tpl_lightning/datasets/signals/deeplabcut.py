@@ -13,8 +13,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features import Points
 from tpl_lightning.labels import read_cells
 
-__all__ = ["read_deeplabcut"]
-
 _AXES = {"x": "x", "y": "y", "z": "z", "likelihood": "sure"}
 _Keys = list[tuple[str, ...]]
 """Of each column the scorer, of several animals which, the body part and the coordinate."""

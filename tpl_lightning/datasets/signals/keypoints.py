@@ -12,19 +12,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features import Points, body_size, centred_on_body
 from tpl_lightning.labels import column_name, read_cells
 
-__all__ = [
-    "DEFAULT_FPS",
-    "KEYPOINT_ENDINGS",
-    "floats",
-    "is_hdf5",
-    "named_columns",
-    "points_of_best_body",
-    "points_of_columns",
-    "points_of_rows",
-    "read_on_the_body",
-    "tracked_video",
-]
-
 DEFAULT_FPS = 30.0
 KEYPOINT_ENDINGS = (".csv", ".h5", ".hdf5")
 _LONGEST = 10_000_000  # frames; more is a damaged number

@@ -18,8 +18,6 @@ from tpl_lightning.features import Progress
 if TYPE_CHECKING:
     from tpl_lightning.features import Extractor
 
-__all__ = ["read_lerobot", "with_camera"]
-
 
 @dataclass(frozen=True)
 class _Episode:

@@ -16,8 +16,6 @@ from tpl_lightning.datasets.signals.keypoints import (
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Points
 
-__all__ = ["read_mediapipe"]
-
 _SURE = ("visibility", "vis", "v", "confidence", "conf", "likelihood", "score", "presence", "c", "p")
 _FRAME = ("frame", "frame_idx", "frame_index", "frame_number", "frame_id", "image", "image_id")
 # fmt: off

@@ -14,8 +14,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features import fill_in, video_names
 from tpl_lightning.labels import warn_of_names
 
-__all__ = ["Recording", "Table", "fill_gaps", "find_recordings", "read_folder"]
-
 
 @dataclass(frozen=True)
 class Table:

@@ -21,8 +21,6 @@ from tpl_lightning.features import Points
 if TYPE_CHECKING:
     from tpl_lightning.features import Extractor
 
-__all__ = ["SIGNALS", "SignalLayout", "import_signals"]
-
 
 @dataclass(frozen=True)
 class SignalLayout:

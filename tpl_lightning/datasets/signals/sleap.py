@@ -16,8 +16,6 @@ from tpl_lightning.datasets.signals.keypoints import (
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Points
 
-__all__ = ["read_sleap"]
-
 
 def read_sleap(path: Path) -> Points:
     """Read an analysis file ``<video>.analysis.h5`` or ``.csv``; the track that is seen most, while it is.

@@ -11,8 +11,6 @@ from tpl_lightning.datasets.signals.recordings import Table, fill_gaps
 from tpl_lightning.errors import UserError
 from tpl_lightning.labels import column_name, read_cells, read_seconds
 
-__all__ = ["TABLE_ENDINGS", "open_parquet", "read_channels"]
-
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 
 _SECONDS = {"time", "times", "t", "s", "sec", "seconds", "timestamp", "timestamps", "time_stamp", "elapsed"}

@@ -15,8 +15,6 @@ from tpl_lightning.features import Clip, Progress, annotate, choose_splits
 from tpl_lightning.labels import doubt_of, read_annotations, warn_of_names
 from tpl_lightning.video import VideoClock
 
-__all__ = ["write_recordings"]
-
 _LONGEST = 10_000_000  # rows of one recording; more is a time column in a wrong unit
 
 

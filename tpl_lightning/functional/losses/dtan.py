@@ -10,8 +10,6 @@ from torch import Tensor
 from tpl_lightning.functional import Float, Int, global_mean
 from tpl_lightning.functional.losses.tpl import video_errors
 
-__all__ = ["wcss_loss"]
-
 
 def wcss_loss(
     aligned: Float[Tensor, "B P C"],

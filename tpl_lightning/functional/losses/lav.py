@@ -10,8 +10,6 @@ from torch import Tensor
 
 from tpl_lightning.functional import Float
 
-__all__ = ["contrastive_idm", "soft_dtw"]
-
 _FAR = 1e10  # stands for infinity, whose gradient would be NaN
 
 

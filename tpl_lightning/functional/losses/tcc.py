@@ -5,8 +5,6 @@ from torch import Tensor
 
 from tpl_lightning.functional import Float
 
-__all__ = ["cycle_back_regression"]
-
 
 def cycle_back_regression(
     query: Float[Tensor, "P N K"],

@@ -9,16 +9,6 @@ from torch.autograd.function import once_differentiable
 
 from tpl_lightning.functional import Float, Int, global_mean, length_mask, resample
 
-__all__ = [
-    "annealed_weight",
-    "icae_loss",
-    "mean_of_total",
-    "reconstruction_error",
-    "reconstruction_loss",
-    "tpl_loss",
-    "video_errors",
-]
-
 
 def video_errors(
     found: Float[Tensor, "B T C"], expected: Float[Tensor, "B T C"], lengths: Int[Tensor, "B"]

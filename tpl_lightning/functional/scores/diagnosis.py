@@ -10,8 +10,6 @@ from torch import Tensor
 
 from tpl_lightning.functional import Float, Int, sample_rows
 
-__all__ = ["ROUGHNESS_WEIGHT", "clock_share", "left_over", "relative_icae"]
-
 ROUGHNESS_WEIGHT = 0.1
 """Price of roughness against agreement, where the score follows CBC and PLP best (docs/lab_notes/quality.md)."""
 

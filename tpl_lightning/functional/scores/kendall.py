@@ -13,15 +13,6 @@ from torch import Tensor
 from tpl_lightning.functional import Float, Int, length_mask
 from tpl_lightning.functional.scores.video_rows import VideoRows
 
-__all__ = [
-    "Distance",
-    "TauVariant",
-    "kendall_tau",
-    "kendall_tau_sums",
-    "order_counts",
-    "pairwise_kendall_tau",
-]
-
 Distance = Literal["l2", "sqeuclidean", "cosine"]
 TauVariant = Literal["a", "b"]
 

@@ -10,8 +10,6 @@ from torch import Tensor
 from tpl_lightning.functional import Float, Int, Shaped, within_ends
 from tpl_lightning.functional.scores.phases import histogram, labelled_frames
 
-__all__ = ["key_event_moments", "key_event_spread", "key_events", "spread_from_moments"]
-
 
 def key_events(position: Tensor, labels: Tensor, lengths: Tensor, *, num_phases: int) -> tuple[Tensor, Tensor]:
     """Find when each phase begins: the prototype time of the first frame with that label.

@@ -12,8 +12,6 @@ from torch import Tensor
 from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores.video_rows import VideoRows
 
-__all__ = ["PhaseClassifier", "fit_phase_classifier", "phase_accuracy_sums"]
-
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _FOLDS = 3
 

@@ -10,17 +10,6 @@ from torch import Tensor
 
 from tpl_lightning.functional import Float, Int, length_mask, within_ends
 
-__all__ = [
-    "agreement_sum",
-    "cycle_back_consistency",
-    "histogram",
-    "label_shares",
-    "labelled_frames",
-    "prototype_index",
-    "prototype_labels",
-    "prototype_votes",
-]
-
 
 def _nearest_index(times: Tensor, lengths: Tensor) -> Tensor:
     """Return round(times * (lengths - 1)), (B, P) int64, within each row's [0, length - 1]."""

@@ -15,8 +15,6 @@ from torch import Tensor
 from tpl_lightning.functional import Float, Int
 from tpl_lightning.functional.scores.phases import prototype_index
 
-__all__ = ["SearchBackend", "frames_on_prototype", "lookup_matches", "nearest_rows", "typical_videos"]
-
 SearchBackend = Literal["auto", "faiss", "torch"]
 
 BLOCK = 2**22  # distances held at once (16 MB in float32); bounds the memory, changes no figure

@@ -7,8 +7,6 @@ from torch import Tensor
 
 from tpl_lightning.functional import length_mask
 
-__all__ = ["VideoRows"]
-
 
 class VideoRows(NamedTuple):
     """Videos one after the other, in ascending order of their numbers, each once.

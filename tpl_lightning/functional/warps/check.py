@@ -6,8 +6,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.functional.warps.cpab import cpab_warp
 from tpl_lightning.functional.warps.difw_backend import cpab_warp_difw, load_difw
 
-__all__ = ["backend_status", "warp_self_test"]
-
 
 def backend_status() -> dict[str, str]:
     """Tell for each backend whether it works here; builds difw on the first call.

@@ -22,18 +22,6 @@ from tpl_lightning.functional.warps.flow import (
 )
 from tpl_lightning.functional.warps.tessellation import num_parameters, velocity_basis
 
-__all__ = [
-    "cell_slopes",
-    "cpab_warp",
-    "cpab_warp_and_slope",
-    "cpab_warp_jacobian",
-    "knot_velocity",
-    "num_parameters",
-    "velocity_basis",
-    "warp_levels",
-    "warp_time",
-]
-
 
 def _working_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64

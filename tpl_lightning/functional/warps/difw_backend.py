@@ -25,8 +25,6 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.functional import Float
 from tpl_lightning.functional.warps.tessellation import velocity_basis
 
-__all__ = ["build_folder", "cpab_warp_difw", "load_difw"]
-
 _FLAGS = ["-O2", "-std=c++20"]
 _NAME = "tpl_difw_cpu"
 _WAY_OUT = "use warp.backend=torch, which needs no compiler and is faster"

@@ -14,18 +14,6 @@ from torch import Tensor
 
 from tpl_lightning.functional.warps.cpab import cpab_warp, cpab_warp_jacobian, num_parameters
 
-__all__ = [
-    "between",
-    "between_ends",
-    "coverage",
-    "first_ends",
-    "has_open_ends",
-    "prototype_times",
-    "prototype_times_jacobian",
-    "video_times",
-    "with_ends",
-]
-
 _EDGE = 0.02  # of the video, over which the weight of its end frames falls
 _SHORTEST = 0.25  # part of the prototype that a video shows at least
 _LITTLE = 1e-3  # weight of the identity where a video has no frames

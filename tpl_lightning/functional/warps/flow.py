@@ -23,18 +23,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = [
-    "CPABFlow",
-    "Field",
-    "Sensitivities",
-    "Trajectory",
-    "knots_in_cells",
-    "make_field",
-    "sensitivities",
-    "trace",
-    "trajectory_jacobian",
-]
-
 _BARRIER = 2.0  # time counted for a cell that cannot be crossed: more than the one unit there is
 
 

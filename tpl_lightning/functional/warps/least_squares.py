@@ -7,8 +7,6 @@ from tpl_lightning.functional import Float
 from tpl_lightning.functional.warps.cpab import cell_slopes, velocity_basis
 from tpl_lightning.functional.warps.ends import between_ends, first_ends, prototype_times_jacobian
 
-__all__ = ["least_squares_warps"]
-
 _HELD = 1e-3  # prior of open ends about the first guess, against squared errors of position
 _JITTER = 1e-9  # on the diagonal of the normal equations, against positions that say nothing of a knot
 

@@ -29,8 +29,6 @@ from torch import Tensor
 from tpl_lightning.functional import Float
 from tpl_lightning.functional.warps.tessellation import num_parameters, velocity_basis
 
-__all__ = ["LENGTH_SCALE", "VARIANCE", "cpa_covariance", "prior_energy", "sample_warps"]
-
 LENGTH_SCALE = 0.5
 VARIANCE = 0.25
 

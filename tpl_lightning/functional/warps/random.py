@@ -6,8 +6,6 @@ from torch import Tensor
 from tpl_lightning.functional import Float
 from tpl_lightning.functional.warps.cpab import cell_slopes, num_parameters
 
-__all__ = ["random_theta"]
-
 
 def random_theta(
     count: int,

@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["load_difw_tessellation", "num_parameters", "velocity_basis"]
-
 
 def num_parameters(num_cells: int, *, zero_boundary: bool = True) -> int:
     """Return d, the number of parameters of a velocity field: one for each knot that may move.
