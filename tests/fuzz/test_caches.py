@@ -56,6 +56,8 @@ def _replace(name, value):
 def _put(name, share, value):
     def how(file):
         dataset = file[name]
+        if len(dataset) == 0:  # an earlier change has emptied it
+            return
         place = int(share * (len(dataset) - 1))
         with np.errstate(all="ignore"):
             dataset[place] = value if dataset.dtype.kind == "O" else np.float64(value).astype(dataset.dtype)
