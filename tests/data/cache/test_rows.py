@@ -75,10 +75,12 @@ def test_rows_are_those_that_hdf5_reads(tmp_path, write, options, is_plain):
         reader = RowReader(dataset)
         assert reader.is_plain == is_plain
         for dtype in {dataset.dtype.newbyteorder("="), np.dtype(np.float32)}:
-            for start, stop in [(0, 500), (0, 1), (499, 500), (100, 300), (7, 7)]:
-                out = np.empty((stop - start, *dataset.shape[1:]), dtype)
-                reader.read_into(out, start)
-                np.testing.assert_array_equal(out, dataset[start:stop].astype(dtype))
+            starts, stops = np.array([0, 499, 0, 100, 7]), np.array([1, 500, 500, 300, 7])
+            ends = np.cumsum(stops - starts)
+            out = np.empty((ends[-1], *dataset.shape[1:]), dtype)
+            reader.read_extents(out, ends - (stops - starts), starts, stops - starts)
+            expected = [dataset[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+            np.testing.assert_array_equal(out, np.concatenate(expected).astype(dtype))
 
 
 def test_a_file_that_is_cut_is_no_data(tmp_path):
@@ -90,4 +92,4 @@ def test_a_file_that_is_cut_is_no_data(tmp_path):
         with path.open("r+b") as raw:
             raw.truncate(path.stat().st_size - 5000)
         with pytest.raises(OSError, match="the file ends at byte"):
-            reader.read_into(np.empty((300, 6), np.float32), 200)
+            reader.read_extents(np.empty((300, 6), np.float32), *np.array([[0], [200], [300]]))

@@ -81,9 +81,10 @@ class _Arrays(CacheFile):
         """Leave nothing behind."""
         return self.__dict__
 
-    def read_rows(self, out: np.ndarray, start: int) -> None:
-        """Fill ``out`` (L, C) with the video that begins at row ``start``."""
-        out[...] = self._at[start]
+    def read_extents(self, out: np.ndarray, at: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
+        """Read the videos that begin at rows ``starts`` (K,) to rows ``at`` of ``out`` and those that follow."""
+        for first, start, length in zip(at.tolist(), starts.tolist(), lengths.tolist(), strict=True):
+            out[first : first + length] = self._at[start]
 
     def extractor_state(self) -> None:
         """Return None: nobody knows what made the arrays."""

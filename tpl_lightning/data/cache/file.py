@@ -79,15 +79,15 @@ class CacheFile:
             )
         return self.wrong(f"{what} cannot be read ({first_line(error)})")
 
-    def read_rows(self, out: np.ndarray, start: int) -> None:
-        """Fill ``out`` (L, C) with the embeddings of the frames from ``start`` on."""
+    def read_extents(self, out: np.ndarray, at: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
+        """Read extents of the embeddings (K,) into ``out`` (F, C), see :meth:`RowReader.read_extents`."""
         opened = self._opened
         if opened is None or opened[0] != os.getpid():
             file = h5py.File(self.path, "r")
             opened = self._opened = (os.getpid(), RowReader(file["embeddings"]))
             if opened[1].is_plain:  # one descriptor for each of many files
                 file.close()
-        opened[1].read_into(out, start)
+        opened[1].read_extents(out, at, starts, lengths)
 
     def column(self, name: str) -> np.ndarray:
         """Return a value for each frame (F,), read at once and kept: a few at a time take the disk long.

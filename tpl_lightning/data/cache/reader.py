@@ -4,8 +4,7 @@ import copy
 import hashlib
 import json
 import re
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,7 @@ class EmbeddingCache:
         file_bytes: (N,) int64, size of each video's file, 0 where unknown.
         phase_names: Names of each action's phases in order.
         feature_groups: Name and channels of what different extractors made, side by side.
+        is_finite: (N,) whether a video was read before and holds no NaN or infinity.
         still_groups: Videos in which a group does not change over time while others do, as :meth:`validate` found.
 
     Raises:
@@ -75,14 +75,14 @@ class EmbeddingCache:
             for name in ("video_id", "action", "split", "lengths", "fps", "file_bytes")
         )
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        self._first = np.cumsum([0, *(len(part.video_id) for part in parts)]).tolist()  # video of each part
+        self._first = np.cumsum([0, *(len(part.video_id) for part in parts)])  # video of each part
         self._picked: list[int] | None = None  # numbers of the stored feature groups that are served; None: all
         self._forget()
 
     def _forget(self) -> None:
         """Forget what was found out about the embeddings that are served."""
         self._fingerprint: str | None = None
-        self._is_finite = np.zeros(len(self), dtype=bool)
+        self.is_finite = np.zeros(len(self), dtype=bool)
         self.still_groups: dict[str, list[str]] = {}
 
     def choose(self, groups: Sequence[str] | None) -> "EmbeddingCache":
@@ -127,19 +127,33 @@ class EmbeddingCache:
 
     def place(self, index: int) -> tuple[CacheFile, slice]:
         """Return the file that holds a video, and the video's rows there."""
-        number = bisect_right(self._first, index) - 1
+        number = int(np.searchsorted(self._first, index, side="right")) - 1
         start = int(self.offsets[index] - self.offsets[self._first[number]])
         return self._parts[number], slice(start, start + int(self.lengths[index]))
 
-    def _read_into(self, index: int, part: CacheFile, start: int, out: np.ndarray) -> None:
-        """Fill ``out`` (L_i, C) with the embeddings of a video, which begins at a row of a file."""
-        rows = out if self._picked is None else np.empty((len(out), part.num_channels), out.dtype)
-        try:
-            part.read_rows(rows, start)
-        except DAMAGE as error:
-            raise part.unreadable(f"video {str(self.video_id[index])!r}: embeddings", error) from error
+    def _extents(self, indices: np.ndarray) -> Iterator[tuple[CacheFile, np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield each file that holds some of the videos (B,), and where these lie, three times (K,) rows.
+
+        Where they begin in a batch of all B, one behind the other; where they begin in the file; how long they are.
+        """
+        lengths, numbers = self.lengths[indices], np.searchsorted(self._first, indices, side="right") - 1
+        at, starts = np.cumsum(lengths) - lengths, self.offsets[indices] - self.offsets[self._first[numbers]]
+        for number in np.unique(numbers).tolist():
+            own = numbers == number
+            yield self._parts[number], at[own], starts[own], lengths[own]
+
+    def _fill(self, indices: np.ndarray, out: np.ndarray) -> None:
+        """Fill ``out`` (F, C) with the embeddings of videos, one behind the other."""
+        rows = out if self._picked is None else np.empty((len(out), self._parts[0].num_channels), out.dtype)
+        for part, at, starts, lengths in self._extents(indices):
+            try:
+                part.read_extents(rows, at, starts, lengths)
+            except DAMAGE as error:
+                for index in indices.tolist() if len(indices) > 1 else ():
+                    self._stored(index)  # says which
+                raise part.unreadable(f"video {str(self.video_id[indices[0]])!r}: embeddings", error) from error
         if self._picked is not None:
-            columns = split_columns(part.feature_groups)
+            columns = split_columns(self._parts[0].feature_groups)
             np.concatenate([rows[:, columns[number]] for number in self._picked], axis=1, out=out)
 
     def read_batch(self, indices: np.ndarray, frames: np.ndarray, labels: np.ndarray | None = None) -> None:
@@ -153,28 +167,26 @@ class EmbeddingCache:
         Raises:
             UserError: If a video cannot be read, or holds NaN or infinity; names it.
         """
-        ends = np.cumsum(self.lengths[indices])
-        videos = list(zip(indices.tolist(), (ends - self.lengths[indices]).tolist(), ends.tolist(), strict=True))
-        for index, start, end in videos:
-            part, own = self.place(index)
-            self._read_into(index, part, own.start, frames[start:end])
-            if labels is not None:
-                labels[start:end] = part.column("labels")[own]
-        if self._is_finite[indices].all():
+        self._fill(indices, frames)
+        if labels is not None:
+            for part, *extents in self._extents(indices):
+                known = part.column("labels")
+                for at, start, length in zip(*(values.tolist() for values in extents), strict=True):
+                    labels[at : at + length] = known[start : start + length]
+        if self.is_finite[indices].all():
             return
         if not all_finite(frames):
-            bad = next(index for index, start, end in videos if not all_finite(frames[start:end]))
+            bad = next(index for index in indices.tolist() if not all_finite(self.read(index)))
             raise self.place(bad)[0].wrong(
                 f"video {str(self.video_id[bad])!r}: embeddings hold NaN or infinity; make the cache anew "
                 "(`tpl cache validate` reads all of it)"
             )
-        self._is_finite[indices] = True
+        self.is_finite[indices] = True
 
     def _stored(self, index: int) -> np.ndarray:
         """Return the embeddings (L_i, C) of a video as they are stored."""
-        part, own = self.place(index)
-        rows = np.empty((own.stop - own.start, self.num_channels), part.dtype)
-        self._read_into(index, part, own.start, rows)
+        rows = np.empty((int(self.lengths[index]), self.num_channels), self.place(index)[0].dtype)
+        self._fill(np.array([index]), rows)
         return rows
 
     def read(self, index: int) -> np.ndarray:

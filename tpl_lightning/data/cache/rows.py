@@ -32,25 +32,44 @@ class RowReader:
             self._offset, self._row_bytes = dataset.id.get_offset(), dataset[:1].size * self._dtype.itemsize
             self._file = Path(dataset.file.filename).open("rb", buffering=0)  # noqa: SIM115 - kept open
 
-    def read_into(self, out: np.ndarray, start: int) -> None:
-        """Fill ``out`` (L, ...), contiguous, with rows ``start`` to ``start + L``.
+    def read_extents(self, out: np.ndarray, at: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
+        """Read extents of K rows and more into ``out`` (F, ...), contiguous; the system fetches all of them meanwhile.
+
+        Args:
+            out: To be filled.
+            at: (K,) row of ``out`` at which an extent begins.
+            starts: (K,) row of the dataset at which it begins.
+            lengths: (K,) rows.
 
         Raises:
             OSError: If the file ends before or cannot be read.
         """
+        extents = list(zip(at.tolist(), starts.tolist(), lengths.tolist(), strict=True))
         if self._dtype is None:
             with np.errstate(over="ignore"):  # of float64; what overflows is infinite, which others look for
-                out[...] = self._dataset[start : start + len(out)]
+                for first, start, length in extents:
+                    out[first : first + length] = self._dataset[start : start + length]
             return
-        rows = out if out.dtype == self._dtype else np.empty(out.shape, self._dtype)
-        offset, left = self._offset + start * self._row_bytes, rows.reshape(-1).view(np.uint8).data
+        if hasattr(os, "posix_fadvise"):
+            for _, start, length in extents:
+                place = self._offset + start * self._row_bytes
+                os.posix_fadvise(self._file.fileno(), place, length * self._row_bytes, os.POSIX_FADV_WILLNEED)
+        for first, start, length in extents:
+            rows = out[first : first + length]
+            if rows.dtype == self._dtype:
+                self._read(rows, start)
+            else:
+                stored = np.empty(rows.shape, self._dtype)
+                self._read(stored, start)
+                rows[...] = stored
+
+    def _read(self, rows: np.ndarray, start: int) -> None:
+        left, offset = rows.reshape(-1).view(np.uint8).data, self._offset + start * self._row_bytes
         while left:
             count = os.preadv(self._file.fileno(), [left], offset)
             if count == 0:
                 raise OSError(f"the file ends at byte {offset}")
             left, offset = left[count:], offset + count
-        if rows is not out:
-            out[...] = rows
 
 
 def _plain_dtype(dataset: h5py.Dataset) -> np.dtype | None:

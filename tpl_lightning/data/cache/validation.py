@@ -34,6 +34,7 @@ def check_videos(cache: "EmbeddingCache", most_frames: int | None) -> dict[str, 
         }
         if not np.isfinite(values).all():
             raise _not_finite(cache, index, parts)
+        cache.is_finite[index] = True
         cache.labels(index)  # are checked when they are read
         times, progress = cache.frame_times(index), cache.progress(index)
         for fault in value_faults(fps=float(cache.fps[index]), progress=progress, frame_times=times):
