@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
 import warnings
 from dataclasses import replace
 
@@ -22,7 +20,6 @@ from tpl_lightning.features.extractors import embed_video, extractor_of_cache, m
 from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.features.listing import clips_of_folder, clips_of_list
 from tpl_lightning.video.files import write_video
-from tpl_lightning.video.prefetch import prefetched
 
 pytest.importorskip("av")
 
@@ -372,34 +369,6 @@ def test_shards_of_a_network_are_merged_without_its_weights(folder, tmp_path, di
     monkeypatch.setattr("tpl_lightning.features.extractors.make_extractor", None)
     cache = EmbeddingCache(merge_shards(tmp_path / "x.h5"))
     assert (cache.extractor, cache.extractor_state()[1]["model"]) == ("tiny-dinov2", dinov2)
-
-
-def test_prefetching_keeps_order_and_raises_where_it_happens():
-    def opener(number):
-        def items():
-            for item in range(number):
-                yield number, item
-            if number == 3:
-                raise UserError("third breaks off")
-
-        return items
-
-    found = []
-    for items in prefetched([opener(number) for number in (5, 3, 40)], ahead=2, size=2):
-        try:
-            found.append(list(items))
-        except UserError as error:
-            found.append(str(error))
-    assert found == [[(5, i) for i in range(5)], "third breaks off", [(40, i) for i in range(40)]]
-    # Readers that nobody waits for any more end.
-    before = threading.active_count()
-    for items in prefetched([opener(1000)] * 3, ahead=2, size=2):
-        next(items)
-        break
-    deadline = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert threading.active_count() <= before
 
 
 @pytest.mark.slow

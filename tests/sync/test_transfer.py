@@ -1,7 +1,6 @@
 """Labels carried to videos and written, read again, and carried on from one video to all."""
 
 import csv
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,7 +11,7 @@ from tpl_lightning.__main__ import main
 from tpl_lightning.files.outputs import MANIFEST
 from tpl_lightning.labels.reading import read_annotations
 from tpl_lightning.runs import Run, RunVideo
-from tpl_lightning.sync.label_files import LABEL_COLUMNS, label_targets, write_labels
+from tpl_lightning.sync.label_files import LABEL_COLUMNS, write_labels
 from tpl_lightning.sync.phases import Phases
 from tpl_lightning.sync.transfer import LabelledVideo, PhaseSpan, carry_labels
 from tpl_lightning.video.clock import VideoClock
@@ -204,26 +203,3 @@ def test_hand_made_labels_stay(folder, tmp_path, monkeypatch, capsys):
     (tmp_path / "one.eaf").write_text("corrected by hand")
     assert main(["transfer", run, clip, "out=one.eaf"]) == 2
     assert "changed since" in capsys.readouterr().err
-
-
-def test_eaf_files_have_names_of_their_own():
-    names = ["a#1", "a%1", "swing/k.mp4", "swing/k.mov", "swing/l.mp4", "../x", "Swing/k.mp4"]
-    targets = [path.as_posix() for path in label_targets(Path("out/e.eaf"), names)]
-    assert targets == [
-        "out/e/a_1.eaf",
-        "out/e/a_1-2.eaf",
-        "out/e/swing/k.mp4.eaf",
-        "out/e/swing/k.mov.eaf",
-        "out/e/swing/l.mp4.eaf",
-        "out/e/_/x.eaf",
-        "out/e/Swing-2/k.eaf",
-    ]
-
-
-def test_what_xml_cannot_hold_is_replaced(tmp_path):
-    grid = np.linspace(0, 1, 4)
-    video = RunVideo(grid, grid, "v", "a", "train", VideoClock.even(4, 10.0))
-    span = PhaseSpan("up\x0bx\udce9", 0, 0.0, 0.4, 0, 4, 1.0)
-    (path,) = write_labels(tmp_path / "l.eaf", [LabelledVideo(video, ("up",), 4, 10.0, (span,))])
-    values = [item.text for item in ElementTree.parse(path).iter("ANNOTATION_VALUE")]
-    assert values[0] == "up\ufffdx\ufffd"

@@ -14,22 +14,16 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.conftest import free_port, write_cache
+from tests.data.loading.modules import module_of
 from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.loading import datamodule
-from tpl_lightning.data.loading.datamodule import EmbeddingDataModule, EmbeddingDataset
+from tpl_lightning.data.loading.datamodule import EmbeddingDataset
 from tpl_lightning.data.loading.preprocessing import Preprocessor
 from tpl_lightning.data.loading.samplers import STAND_IN
-from tpl_lightning.data.loading.splits import split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.metrics import CycleBackConsistency, KeyEventSpread, PhaseLabelPropagation
-
-
-def _module(cache, **options):
-    data = DataConfig(**options)
-    splits = split_videos(VideoSet(cache), data)
-    return EmbeddingDataModule(splits, Preprocessor.fit(splits.train, data), ["jump", "turn"], data, seed=3)
 
 
 def _videos(loader):
@@ -38,7 +32,7 @@ def _videos(loader):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loaders_serve_preprocessed_videos(cache, workers):
-    module = _module(cache, batch_size=4, num_workers=workers, pca=3)
+    module = module_of(cache, batch_size=4, num_workers=workers, pca=3)
     batches = list(module.prototype_dataloader())
     assert [b.video_index.tolist() for b in batches] == [[0, 1, 2, 3], [4, 5]]
     train = module.splits.train
@@ -61,7 +55,7 @@ def test_loaders_serve_preprocessed_videos(cache, workers):
 
 
 def test_batches_do_not_depend_on_the_workers(cache):
-    alone, helped = (_module(cache, batch_size=2, num_workers=n) for n in (0, 2))
+    alone, helped = (module_of(cache, batch_size=2, num_workers=n) for n in (0, 2))
     for epoch in range(2):
         loaders = [module.train_dataloader() for module in (alone, helped)]
         for loader in loaders:
@@ -73,7 +67,7 @@ def test_batches_do_not_depend_on_the_workers(cache):
 
 
 def test_a_training_reads_once_and_serves_the_same_from_memory(cache):
-    read, kept = (_module(cache, batch_size=4, pca=3) for _ in range(2))
+    read, kept = (module_of(cache, batch_size=4, pca=3) for _ in range(2))
     kept.setup("fit")
     with mock.patch.object(type(kept.splits.train), "read_batch", side_effect=AssertionError("read again")):
         found = [kept.on_after_batch_transfer(b, 0) for b in kept.prototype_dataloader()]
@@ -88,7 +82,7 @@ def test_a_training_reads_once_and_serves_the_same_from_memory(cache):
 
 
 def test_what_does_not_fit_in_memory_is_read_again(cache):
-    module = _module(cache, batch_size=4, pca=3)
+    module = module_of(cache, batch_size=4, pca=3)
     with mock.patch.object(datamodule, "KEPT_BYTES", int(module.splits.train.lengths.sum()) * 3 * 4 - 1):
         module.setup("fit")
     assert not any(batch.is_ready for batch in module.prototype_dataloader())
@@ -96,22 +90,12 @@ def test_what_does_not_fit_in_memory_is_read_again(cache):
     assert all(batch.is_ready for batch in module.prototype_dataloader())
 
 
-def test_some_videos_of_a_batch_and_one_where_none_is_wanted(cache):
-    module = _module(cache, batch_size=4)
-    (batch, _) = (module.on_after_batch_transfer(b, 0) for b in module.prototype_dataloader())
-    some = batch.some(batch.video_index % 2 == 1)
-    assert some.video_index.tolist() == [1, 3]
-    assert torch.equal(some.embeddings, batch.embeddings[[1, 3]])
-    assert (some.points, some.lengths.tolist()) == (batch.points, batch.lengths[[1, 3]].tolist())
-    assert batch.some(batch.video_index < 0).video_index.tolist() == [0]
-
-
 def _epoch_in_child(module, queue):
     queue.put(_videos(module.train_dataloader()))
 
 
 def test_it_travels_to_a_spawned_process(cache):
-    module = _module(cache, batch_size=2)
+    module = module_of(cache, batch_size=2)
     expected = _videos(module.train_dataloader())
     context = multiprocessing.get_context("spawn")
     queue = context.SimpleQueue()
@@ -152,13 +136,13 @@ def _same(batch):
 
 def test_without_a_test_split_all_videos_are_tested(tmp_path):
     cache = EmbeddingCache(write_cache(tmp_path / "x.h5", split=["train"] * 6 + ["val"] * 2))
-    module = _module(cache)
+    module = module_of(cache)
     assert _videos(module.test_dataloader()) == [list(range(8))]
     assert [_videos(loader) for loader in module.val_dataloader()] == [[list(range(6))], [[0, 1]]]
 
 
 def test_a_stand_in_counts_in_no_score(cache):
-    module = _module(cache)
+    module = module_of(cache)
     batch, first = (module.on_after_batch_transfer(module.test[i], 0) for i in (STAND_IN, 0))
     assert torch.equal(batch.embeddings, first.embeddings)
     assert first.labels.max() == 2  # the video itself keeps its labels
@@ -179,7 +163,7 @@ def test_a_stand_in_counts_in_no_score(cache):
 
 def test_what_does_not_fit_is_named(cache):
     with mock.patch.object(datamodule, "rank_and_world", return_value=(0, 7)):
-        module = _module(cache)
+        module = module_of(cache)
         with pytest.raises(UserError, match=r"6 training videos .* 7 devices; use trainer.devices=6"):
             module.train_dataloader()
     with pytest.raises(UserError, match=r"'turn' is not among .*\(jump\)"):
@@ -236,7 +220,7 @@ def _trainer(**options):
 
 
 def test_lightning_tells_the_epoch_so_that_each_has_its_own_order(tmp_path, cache):
-    module, expected = _module(cache, batch_size=2, pca=None), []
+    module, expected = module_of(cache, batch_size=2, pca=None), []
     loader = module.train_dataloader()
     for epoch in range(2):
         loader.batch_sampler.set_epoch(epoch)
@@ -252,7 +236,7 @@ def _rank(rank, folder, path, port):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
     os.environ |= {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
     torch.set_num_threads(1)
-    module, recorder = _module(EmbeddingCache(path), batch_size=2, pca=None), Recorder(folder)
+    module, recorder = module_of(EmbeddingCache(path), batch_size=2, pca=None), Recorder(folder)
     trainer = _trainer(strategy="ddp", devices=2)
     trainer.fit(recorder, datamodule=module)
     trainer.test(recorder, datamodule=module, verbose=False)
