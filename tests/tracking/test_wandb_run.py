@@ -14,7 +14,7 @@ from tests.tracking.wandb_file import read_wandb
 from tpl_lightning.__main__ import main
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.config.tree import config_to_dict
-from tpl_lightning.tracking import BestScores, WandbRun, open_wandb_run
+from tpl_lightning.tracking import WandbRun, open_wandb_run
 
 TINY = [
     "train.max_epochs=6",
@@ -217,13 +217,3 @@ def test_a_failed_run_is_closed_as_failed(tmp_path):
         fail()
     assert read_wandb(tmp_path).exit_code == 1
     assert wandb.run is None
-
-
-def test_best_scores_go_on_from_an_earlier_log(tmp_path):
-    (tmp_path / "metrics.csv").write_text(
-        "epoch,step,val/plp,train/loss\n0,0,0.5,1\n1,1,0.7,\n2,2,,0.3\n3,3,0.6,0.2\n4,"
-    )
-    best = BestScores(tmp_path / "metrics.csv")
-    assert best.values == {"best/plp": 0.7}
-    assert best.update({"val/plp": 0.65, "train/loss": 0.1}) == {"best/plp": 0.7}
-    assert best.update({"val/plp": 0.8, "val/event_spread": float("nan")}) == {"best/plp": 0.8}
