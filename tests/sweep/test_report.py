@@ -11,7 +11,7 @@ from tpl_lightning.config.loading import load_config
 
 def test_a_sweep_leaves_a_table_a_plot_and_the_best_configuration(tmp_path, monkeypatch, capsys):
     fake = FakeFit(monkeypatch)
-    path = writerun_sweep(tmp_path, {**LR, "model.hidden": {"values": [8, 16]}, "data.pca": {"value": None}})
+    path = write_sweep(tmp_path, {**LR, "model.hidden": {"values": [8, 16]}, "data.pca": {"value": None}})
     assert run_sweep(tmp_path, path, "count=6", "seed=3") == 0
     folder = tmp_path / "runs" / "sweep-s"
     lines = (folder / "sweep.md").read_text().splitlines()

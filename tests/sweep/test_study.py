@@ -34,7 +34,7 @@ def test_a_sweep_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkey
 
 def test_a_trial_whose_sweep_was_shot_runs_again(tmp_path, monkeypatch):
     fake = FakeFit(monkeypatch, kill=[1])
-    path = writerun_sweep(tmp_path)
+    path = write_sweep(tmp_path)
     assert run_sweep(tmp_path, path, "count=2") == 0
     assert [row["outcome"] for row in summary_of(tmp_path)["trials"]] == ["done", "killed"]
     folder = tmp_path / "runs" / "sweep-s"
@@ -50,7 +50,7 @@ def test_a_trial_whose_sweep_was_shot_runs_again(tmp_path, monkeypatch):
 
 def test_early_stopping_saves_steps(tmp_path, monkeypatch):
     FakeFit(monkeypatch)
-    path = writerun_sweep(tmp_path, early_terminate={"type": "hyperband", "min_iter": 1, "eta": 2}, method="bayes")
+    path = write_sweep(tmp_path, early_terminate={"type": "hyperband", "min_iter": 1, "eta": 2}, method="bayes")
     assert run_sweep(tmp_path, path, "count=12") == 0
     rows = summary_of(tmp_path)["trials"]
     outcomes = [row["outcome"] for row in rows]
@@ -63,7 +63,7 @@ def test_early_stopping_saves_steps(tmp_path, monkeypatch):
 def test_a_grid_is_walked_once_also_where_a_trial_was_killed(tmp_path, monkeypatch):
     fake = FakeFit(monkeypatch, stop=[5])
     parameters = {"train.lr": {"values": [0.01, 0.05]}, "seed": {"min": 1, "max": 3}}
-    path = writerun_sweep(tmp_path, parameters, method="grid")
+    path = write_sweep(tmp_path, parameters, method="grid")
     assert run_sweep(tmp_path, path, "count=50") == 130
     assert run_sweep(tmp_path, path, "count=50") == 0
     rows = summary_of(tmp_path)["trials"]
@@ -75,7 +75,7 @@ def test_a_grid_is_walked_once_also_where_a_trial_was_killed(tmp_path, monkeypat
 
 def test_failed_trials_stand_in_the_table_and_three_from_the_start_end_it(tmp_path, monkeypatch, capsys):
     FakeFit(monkeypatch, fail=[1])
-    path = writerun_sweep(tmp_path)
+    path = write_sweep(tmp_path)
     assert run_sweep(tmp_path, path, "count=3") == 0
     assert "failed (it broke)" in (tmp_path / "runs" / "sweep-s" / "sweep.md").read_text()
     fake = FakeFit(monkeypatch, fail=range(9))
@@ -86,7 +86,7 @@ def test_failed_trials_stand_in_the_table_and_three_from_the_start_end_it(tmp_pa
 
 def test_a_parameter_on_the_command_line_is_not_varied(tmp_path, monkeypatch):
     fake = FakeFit(monkeypatch)
-    path = writerun_sweep(tmp_path, {**LR, "seed": {"min": 0, "max": 1000}}, run_cap=2)
+    path = write_sweep(tmp_path, {**LR, "seed": {"min": 0, "max": 1000}}, run_cap=2)
     assert run_sweep(tmp_path, path, "train.lr=0.03", "run.wandb=offline") == 0
     assert [config.train.lr for config in fake.seen] == [0.03, 0.03]
     assert [config.run.wandb for config in fake.seen] == ["offline"] * 2
@@ -96,7 +96,7 @@ def test_a_parameter_on_the_command_line_is_not_varied(tmp_path, monkeypatch):
 @pytest.mark.parametrize("written", ["--train.lr=0.02", "train={lr: 0.02}", "train[lr]=0.02"])
 def test_a_value_on_the_line_is_used_and_not_reported_as_varied(tmp_path, monkeypatch, written):
     fake = FakeFit(monkeypatch)
-    path = writerun_sweep(tmp_path, {**LR, "model.hidden": {"values": [8, 16]}})
+    path = write_sweep(tmp_path, {**LR, "model.hidden": {"values": [8, 16]}})
     assert run_sweep(tmp_path, path, "--count=2", written) == 0
     assert [config.train.lr for config in fake.seen] == [0.02, 0.02]
     assert [list(row["parameters"]) for row in summary_of(tmp_path)["trials"]] == [["model.hidden"]] * 2
@@ -106,14 +106,14 @@ def test_a_value_on_the_line_is_used_and_not_reported_as_varied(tmp_path, monkey
 def test_nothing_is_tried_twice(tmp_path, monkeypatch, method):
     fake = FakeFit(monkeypatch)
     values = {"model.hidden": {"values": [8, 16]}, "train.max_epochs": {"min": 1, "max": 2}}
-    assert run_sweep(tmp_path, writerun_sweep(tmp_path, values, method=method), "count=20") == 0
+    assert run_sweep(tmp_path, write_sweep(tmp_path, values, method=method), "count=20") == 0
     tried = [(config.model.hidden, config.train.max_epochs) for config in fake.seen]
     assert sorted(tried) == [(8, 1), (8, 2), (16, 1), (16, 2)]
     assert len(summary_of(tmp_path)["trials"]) == 4
 
 
-def test_workers_share_arun_sweep(tmp_path, monkeypatch):
-    fake, path = FakeFit(monkeypatch), writerun_sweep(tmp_path)
+def test_workers_share_a_sweep(tmp_path, monkeypatch):
+    fake, path = FakeFit(monkeypatch), write_sweep(tmp_path)
     inner = []
 
     def first_has_company(arguments, run_dir, *rest, **more):
@@ -131,7 +131,7 @@ def test_workers_share_arun_sweep(tmp_path, monkeypatch):
 
 def test_a_study_that_cannot_be_kept_is_one_line(tmp_path, monkeypatch, capsys):
     FakeFit(monkeypatch)
-    path = writerun_sweep(tmp_path)
+    path = write_sweep(tmp_path)
     assert run_sweep(tmp_path, path, "count=1") == 0
     (tmp_path / "runs" / "sweep-s" / "study.db").write_bytes(b"no database" * 1000)
     capsys.readouterr()
