@@ -7,7 +7,7 @@ import pytest
 
 from tests.labels.test_spans import resampled
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.clips import Clip, annotate
+from tpl_lightning.features import Clip, annotate
 from tpl_lightning.labels.reading import read_annotations
 
 EAF = """<?xml version="1.0" encoding="UTF-8"?>

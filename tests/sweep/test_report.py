@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from tests.sweep.fake_fit import FakeFit, run_sweep, summary_of
-from tests.sweep.sweep_files import LR
+from tests.sweep.sweep_files import LR, write_sweep
 from tpl_lightning.config.loading import load_config
 
 
