@@ -3,17 +3,13 @@
 import numpy as np
 import pytest
 
-from tests.datasets.signals.recordings import LENGTHS, read
+from tests.datasets.signals.recordings import read
 from tests.signal_factory import (
     PARTS,
     body,
-    with_likelihood,
-    write_deeplabcut_csv,
     write_rows,
 )
-from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.datasets.signals.keypoints import read_on_the_body
-from tpl_lightning.datasets.signals.registry import import_signals
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.body import Points
 
@@ -68,14 +64,3 @@ def test_a_frame_far_away_is_refused(tmp_path):
         write_rows(tmp_path / "reach" / f"{name}.csv", [["frame", "landmark", "x", "y"]], rows)
     with pytest.raises(UserError, match=r"one\.csv: .*frames go from 1 to 1000000000"):
         read("mediapipe", tmp_path)
-
-
-def test_names_labels_and_rate_in_the_cache(tmp_path):
-    for name, length in LENGTHS.items():
-        write_deeplabcut_csv(tmp_path / "s" / "reach" / f"{name}DLC_net.csv", with_likelihood(body(length, 0.3)))
-    (tmp_path / "s" / "annotations.csv").write_text("video_id,phase,start_s,end_s\none,up,0,0.2\none,down,0.2,0.4\n")
-    with pytest.warns(UserWarning, match="30 is taken"):
-        import_signals("deeplabcut", tmp_path / "s", tmp_path / "o.h5", dataset="s", progress=False)
-    cache = EmbeddingCache(tmp_path / "o.h5")
-    assert (cache.video_id.tolist(), cache.fps.tolist()) == (["one", "two"], [30, 30])
-    np.testing.assert_array_equal(cache.labels(0), [0] * 6 + [1] * 6)

@@ -5,58 +5,11 @@ import csv
 import numpy as np
 import pytest
 
-from tests.signal_factory import progress, waves, write_parquet, write_rows
+from tests.datasets.signals.tables import import_tables, video, write_pair, write_table
+from tests.signal_factory import progress, waves, write_parquet
 from tpl_lightning.__main__ import main
-from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.datasets.signals.registry import import_signals
 from tpl_lightning.datasets.signals.tables import read_channels
 from tpl_lightning.errors import UserError
-
-
-def write(path, values, *, times=None, header=("a", "b", "c")):
-    head = header if times is None else ("time_s", *header)
-    rows = values if times is None else np.column_stack([times, values])
-    write_rows(path, [head], [["" if np.isnan(x) else f"{x:.6f}" for x in row] for row in rows])
-
-
-def load(root, **options):
-    out = root.parent / "out.h5"
-    import_signals("csv", root, out, dataset="s", progress=False, **options)
-    return EmbeddingCache(out)
-
-
-def video(cache, name):
-    return np.asarray(cache.read(cache.video_id.tolist().index(name)), dtype=np.float64)
-
-
-def pair(root, action="jump", **options):
-    for name, length in (("one", 30), ("two", 40)):
-        write(root / action / f"{name}.csv", waves(length, 0.3), **options)
-
-
-def test_channels_are_brought_to_one_scale_and_nothing_else(tmp_path):
-    pair(tmp_path / "set")
-    cache = load(tmp_path / "set", fps=25)
-    assert (cache.video_id.tolist(), cache.lengths.tolist(), cache.num_channels) == (["one", "two"], [30, 40], 3)
-    assert (cache.action.tolist(), cache.extractor, cache.fps.tolist()) == (["jump"] * 2, "csv", [25, 25])
-    assert cache.dtype == np.float32
-    scale = np.sqrt((waves(30, 0.3).var(axis=0) + waves(40, 0.3).var(axis=0)) / 2)
-    np.testing.assert_allclose(video(cache, "one"), waves(30, 0.3) / scale, atol=1e-4)
-
-
-def test_uneven_times_are_resampled(tmp_path):
-    rng = np.random.default_rng(0)
-    for name in ("one", "two"):
-        times = 7.0 + np.sort(np.concatenate([[0, 2], np.arange(1, 100) / 50 + rng.uniform(-0.009, 0.009, 99)]))
-        write(
-            tmp_path / "set" / f"{name}.csv", np.stack([np.sin(times), times], axis=1), times=times, header=("s", "t2")
-        )
-    cache = load(tmp_path / "set", fps=20)
-    assert (cache.lengths.tolist(), cache.fps.tolist()) == ([41, 41], [20, 20])
-    assert cache.action.tolist() == ["set", "set"]
-    ramp = video(cache, "one")[:, 1]
-    np.testing.assert_allclose(np.diff(ramp), np.diff(ramp).mean(), rtol=1e-3)
-    assert load(tmp_path / "set").fps.tolist() == pytest.approx([50, 50], rel=0.1)
 
 
 def test_gaps_are_interpolated_in_time_or_refused(tmp_path):
@@ -64,13 +17,13 @@ def test_gaps_are_interpolated_in_time_or_refused(tmp_path):
     for name, hole in (("one", 2), ("two", 0)):
         values = np.stack([times**2, times], axis=1)
         values[hole, 0] = np.nan
-        write(tmp_path / "set" / f"{name}.csv", values, times=times, header=("a", "b"))
-    cache = load(tmp_path / "set")
+        write_table(tmp_path / "set" / f"{name}.csv", values, times=times, header=("a", "b"))
+    cache = import_tables(tmp_path / "set")
     one, two = video(cache, "one")[:, 0], video(cache, "two")[:, 0]
     np.testing.assert_allclose(one / one[-1] * 16, [0, 1, 5, 9, 16], rtol=1e-5)
     np.testing.assert_allclose(two / two[-1] * 16, [1, 1, 4, 9, 16], rtol=1e-5)
     with pytest.raises(UserError, match=r"one.csv: 1 gaps, most in column 'a' \(row 2 first\)"):
-        load(tmp_path / "set", gaps="refuse")
+        import_tables(tmp_path / "set", gaps="refuse")
 
 
 @pytest.mark.parametrize(
@@ -96,9 +49,9 @@ def test_time_columns(tmp_path, header, cells, times):
 
 def test_times_that_look_like_milliseconds_are_warned_of(tmp_path):
     for name in ("one", "two"):
-        write(tmp_path / "set" / f"{name}.csv", waves(20, 0.3), times=33.0 * np.arange(20))
+        write_table(tmp_path / "set" / f"{name}.csv", waves(20, 0.3), times=33.0 * np.arange(20))
     with pytest.warns(UserWarning, match="call the time column time_ms"):
-        load(tmp_path / "set")
+        import_tables(tmp_path / "set")
 
 
 def test_parquet_with_lists_as_csv(tmp_path):
@@ -107,20 +60,9 @@ def test_parquet_with_lists_as_csv(tmp_path):
         values = waves(length, 0.3)
         columns = {"timestamp": np.arange(length) / 25, "pose": values[:, :2].tolist(), "c": values[:, 2]}
         write_parquet(tmp_path / "set" / f"{name}.parquet", columns)
-    cache = load(tmp_path / "set")
-    pair(tmp_path / "other")
-    np.testing.assert_allclose(video(cache, "two"), video(load(tmp_path / "other", fps=25), "two"), rtol=1e-4)
-
-
-def test_labels_by_name(tmp_path):
-    pair(tmp_path / "set", times=None)
-    (tmp_path / "set" / "annotations.csv").write_text(
-        "video_id,phase,start_frame,end_frame\none,up,0,12\none,down,12,30\n"
-    )
-    cache = load(tmp_path / "set", fps=10)
-    assert cache.phase_names == {"jump": ["up", "down"]}
-    np.testing.assert_array_equal(cache.labels(0), [0] * 12 + [1] * 18)
-    assert cache.video_id.tolist() == ["one", "two"]
+    cache = import_tables(tmp_path / "set")
+    write_pair(tmp_path / "other")
+    np.testing.assert_allclose(video(cache, "two"), video(import_tables(tmp_path / "other", fps=25), "two"), rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -143,14 +85,14 @@ def test_refusals_name_the_file(tmp_path, content, said):
     (tmp_path / "set" / "a.csv").write_text("time,a\n0,1\n1,3\n2,2\n")
     (tmp_path / "set" / "b.csv").write_text(content)
     with pytest.raises(UserError, match=f"b.csv: .*{said}"):
-        load(tmp_path / "set")
+        import_tables(tmp_path / "set")
 
 
 def test_import_fit_and_progress_from_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     strengths = np.linspace(-0.8, 0.8, 8)
     for k, strength in enumerate(strengths):
-        write(tmp_path / "set" / "reach" / f"r{k}.csv", waves(50 + 3 * k, strength))
+        write_table(tmp_path / "set" / "reach" / f"r{k}.csv", waves(50 + 3 * k, strength))
     assert main(["cache", "import", "csv", "set", "out=s.h5", "fps=30", "progress=false"]) == 0
     assert capsys.readouterr().out == "s.h5: 8 videos, 484 frames, 3 channels, csv\n"
     options = ["method=direct", "run.name=s", "run.wandb=disabled", "run.figures=false", "run.progress=false"]
