@@ -12,9 +12,8 @@ from tests.run_factory import code_picture, make_run, read_code, write_clip
 from tpl_lightning.errors import UserError
 from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.clips import open_clips
-from tpl_lightning.video import VideoClock, probe
+from tpl_lightning.video import VideoClock
 from tpl_lightning.video.files import VideoReader
-from tpl_lightning.video.probe import probe_video
 
 av = pytest.importorskip("av")
 
@@ -150,26 +149,3 @@ def test_only_what_was_embedded_is_taken_without_a_word(tmp_path):
     ):
         with pytest.warns(UserWarning, match=f"v.mp4 is taken for video 'v' of the run by its name, but .*{found}"):
             open_clips([replace(with_times(path, known, 9.0), file_bytes=size_then)])
-
-
-def test_times_that_are_known_spare_decoding(tmp_path, monkeypatch):
-    path = write_uneven(tmp_path / "v.mp4", TICKS)
-    times = VideoReader(path)
-    count = sum(1 for _ in times)
-    whole = probe_video(path)
-    decoded = []
-
-    class Counted(probe.FrameDecoder):
-        def __iter__(self):
-            for frame in super().__iter__():
-                decoded.append(frame)
-                yield frame
-
-    monkeypatch.setattr(probe, "FrameDecoder", Counted)
-    quick = probe_video(path, known=times.clock.times_s)
-    assert len(decoded) == 1
-    assert (count, quick.width, quick.codec) == (10, whole.width, whole.codec)
-    np.testing.assert_array_equal(quick.clock.times_s, whole.clock.times_s)
-    assert quick.clock.start_s == whole.clock.start_s
-    other = probe_video(path, known=times.clock.times_s * 1.01)  # times of another file do not count
-    np.testing.assert_array_equal(other.clock.times_s, whole.clock.times_s)
