@@ -14,25 +14,13 @@ import pytest
 import torch
 
 from tests.conftest import write_cache
+from tests.small_training import small_fit
 from tpl_lightning.__main__ import main
 from tpl_lightning.evaluation.alignment import Alignment
 
-TINY = [
-    "train.max_epochs=6",
-    "train.val_every=3",
-    "model.hidden=8",
-    "model.aligner_filters=2",
-    "model.aligner_depth=3",
-    "data.pca=4",
-    "run.progress=false",
-    "run.figures=false",
-]
-
 
 def _fit(tmp_path, cache_path, name, *options):
-    return main(
-        ["fit", f"data.cache={cache_path}", f"run.dir={tmp_path / 'runs'}", f"run.name={name}", *TINY, *options]
-    )
+    return small_fit(cache_path, tmp_path / "runs", name, "train.max_epochs=6", "train.val_every=3", *options)
 
 
 @pytest.fixture

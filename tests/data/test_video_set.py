@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
+from tpl_lightning.data.cache.arrays import ArrayCache
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.video_set import VideoSet
@@ -45,3 +46,11 @@ def test_a_damaged_video_of_a_block_is_named(tmp_path):
     videos = VideoSet(EmbeddingCache(path))
     with pytest.raises(UserError, match=str(videos.video_id[3])):
         videos.read_block(np.array([2, 3, 4]))
+
+
+def test_actions_are_numbered_in_the_order_of_their_names():
+    arrays = ArrayCache([np.eye(3)] * 4, action=["turn", "jump", "turn", "bow"])
+    videos = VideoSet(arrays)
+    assert videos.actions == ["bow", "jump", "turn"]
+    assert videos.action_index.tolist() == [2, 1, 2, 0]
+    assert videos.select(np.array([0, 3])).action_index.tolist() == [1, 0]

@@ -6,12 +6,12 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from tests.features.small_hog import SMALL
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip, clips_of_folder, embed_clips, merge_shards
 from tpl_lightning.features.combined import CombinedExtractor
 from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
-from tpl_lightning.features.gradients import HogParams
 from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.video.decoding import FrameDecoder
 from tpl_lightning.video.files import write_video
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 
 
 def small_hog(channels=5):
-    return HogExtractor(params=HogParams(size=32, cell=8, block=2, orientations=6), channels=channels)
+    return HogExtractor(params=SMALL, channels=channels)
 
 
 def build(*names):

@@ -3,18 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.features.small_hog import SMALL, blobs
 from tpl_lightning.features.gradients import HogParams, fit_square, hog_features
-
-SMALL = HogParams(size=32, cell=8, block=2, orientations=6)
-
-
-def _blobs(count, height=40, width=60, seed=0):
-    """Frames with a rectangle that moves over a fixed texture."""
-    rng = np.random.default_rng(seed)
-    frames = np.repeat(rng.integers(60, 120, size=(1, height, width, 3)), count, axis=0).astype(np.uint8)
-    for index, x in enumerate(np.linspace(2, width - 16, count).astype(int)):
-        frames[index, 10:28, x : x + 12] = 230
-    return frames
 
 
 def _by_hand(picture, params):
@@ -68,7 +58,7 @@ def test_features_change_little_where_little_changes():
 
 @pytest.mark.parametrize("params", [SMALL, HogParams()])
 def test_mirrored_frames_have_the_same_features(params):
-    frames = _blobs(3, 64, 64)
+    frames = blobs(3, 64, 64)
     mirrored = frames[:, :, ::-1]
     np.testing.assert_allclose(hog_features(frames, params=params), hog_features(mirrored, params=params), atol=1e-6)
     plain = HogParams(**{**vars(params), "mirror_invariant": False})

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.features.small_hog import SMALL, blobs
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
@@ -12,20 +13,9 @@ from tpl_lightning.features.gradients import HogParams, fit_square, hog_features
 from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.features.motion import cell_motion
 
-SMALL = HogParams(size=32, cell=8, block=2, orientations=6)
-
-
-def _blobs(count, height=40, width=60, seed=0):
-    """Frames with a rectangle that moves over a fixed texture."""
-    rng = np.random.default_rng(seed)
-    frames = np.repeat(rng.integers(60, 120, size=(1, height, width, 3)), count, axis=0).astype(np.uint8)
-    for index, x in enumerate(np.linspace(2, width - 16, count).astype(int)):
-        frames[index, 10:28, x : x + 12] = 230
-    return frames
-
 
 def test_shape_is_that_of_the_frame_alone_and_chunks_change_nothing():
-    frames = _blobs(133)  # more than two chunks
+    frames = blobs(133)  # more than two chunks
     extractor = HogExtractor(params=replace(SMALL, stabilise=False), channels=2)
     together = extractor.features(iter(frames))
     assert together.shape == (133, SMALL.num_features)
@@ -45,13 +35,13 @@ def test_shape_is_that_of_the_frame_alone_and_chunks_change_nothing():
 
 
 def test_a_still_video_has_no_motion():
-    frames = np.repeat(_blobs(1), 6, axis=0)
+    frames = np.repeat(blobs(1), 6, axis=0)
     features = HogExtractor(params=SMALL).features(frames)
     assert np.abs(features[:, SMALL.num_shape_features :]).max() < 1e-6
 
 
 def test_components_are_orthonormal_and_blind_to_who_is_seen():
-    features = [HogExtractor(params=SMALL).features(_blobs(12, seed=seed)) for seed in range(3)]
+    features = [HogExtractor(params=SMALL).features(blobs(12, seed=seed)) for seed in range(3)]
     extractor = HogExtractor(params=SMALL, channels=4).fit(features)
     np.testing.assert_allclose(extractor.components @ extractor.components.T, np.eye(4), atol=1e-5)
     shifted = [video + offset for video, offset in zip(features, (0.0, 5.0, -3.0), strict=True)]
@@ -61,7 +51,7 @@ def test_components_are_orthonormal_and_blind_to_who_is_seen():
 
 
 def test_state_survives_a_cache(tmp_path):
-    features = [HogExtractor(params=SMALL).features(_blobs(12, seed=seed)) for seed in range(2)]
+    features = [HogExtractor(params=SMALL).features(blobs(12, seed=seed)) for seed in range(2)]
     extractor = HogExtractor(params=SMALL, channels=5).fit(features)
     path = tmp_path / "x.h5"
     with EmbeddingCacheWriter(path, dataset="d", extractor=extractor.name, source="s", phase_names={}) as writer:
@@ -69,19 +59,19 @@ def test_state_survives_a_cache(tmp_path):
         writer.set_extractor_state(*extractor.state())
     again = HogExtractor.from_state(*EmbeddingCache(path).extractor_state())
     assert (again.params, again.num_channels, again.name) == (SMALL, 5, "hog-pca5")
-    frames = _blobs(4, seed=7)
+    frames = blobs(4, seed=7)
     np.testing.assert_array_equal(again(frames), extractor(frames))
 
 
 def test_states_from_before_there_was_stabilisation_go_without():
-    features = [HogExtractor(params=SMALL).features(_blobs(12))]
+    features = [HogExtractor(params=SMALL).features(blobs(12))]
     arrays, attrs = HogExtractor(params=SMALL, channels=3).fit(features).state()
     del attrs["stabilise"]
     assert not HogExtractor.from_state(arrays, attrs).params.stabilise
 
 
 def test_broken_states_are_named():
-    features = [HogExtractor(params=SMALL).features(_blobs(12))]
+    features = [HogExtractor(params=SMALL).features(blobs(12))]
     arrays, attrs = HogExtractor(params=SMALL, channels=3).fit(features).state()
     with pytest.raises(UserError, match="components"):
         HogExtractor.from_state({"mean": arrays["mean"]}, attrs)
@@ -94,7 +84,7 @@ def test_broken_states_are_named():
 
 
 def test_few_frames_have_few_components():
-    features = HogExtractor(params=SMALL).features(_blobs(12))
+    features = HogExtractor(params=SMALL).features(blobs(12))
     with pytest.warns(UserWarning, match="12 training frames in 1 videos have 11 components"):
         fitted = HogExtractor(params=SMALL, channels=64).fit([features])
     assert (fitted.num_channels, fitted.name) == (11, "hog-pca11")
@@ -114,7 +104,7 @@ def test_wrong_use_is_named():
         hog_features(np.zeros((1, 8, 8), np.uint8))
     with pytest.raises(UserError, match="float64"):
         hog_features(np.zeros((1, 8, 8, 3)))
-    fitted = HogExtractor(params=SMALL, channels=3).fit([HogExtractor(params=SMALL).features(_blobs(12))])
+    fitted = HogExtractor(params=SMALL, channels=3).fit([HogExtractor(params=SMALL).features(blobs(12))])
     with pytest.raises(UserError, match="features of shape"):
         fitted.transform(np.zeros((2, 5), np.float32))
     with pytest.raises(UserError, match="multiple"):

@@ -23,20 +23,12 @@ from tpl_lightning.api.inputs import (
 from tpl_lightning.config import Config, save_config
 from tpl_lightning.data import ArrayCache, Preprocessor, VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import Alignment, Quality, assess, voted_labels
+from tpl_lightning.evaluation import Alignment, Quality, assess, voted_labels, warped
 from tpl_lightning.files import load_state, save_state
-from tpl_lightning.functional import resample
 from tpl_lightning.lit import with_epochs
 from tpl_lightning.runs import Run, write_metrics
 
 _STATE = "synchronizer.ckpt"
-
-
-def warped(video: np.ndarray, source: np.ndarray) -> np.ndarray:
-    """Return U_i ∘ T^theta_i, (L, C), given T^theta_i at the L prototype points."""
-    times = torch.from_numpy(np.ascontiguousarray(source, dtype=np.float32))[None]
-    frames = torch.from_numpy(np.ascontiguousarray(video))[None]
-    return resample(frames, times, torch.tensor([len(video)]))[0].numpy()
 
 
 @dataclass

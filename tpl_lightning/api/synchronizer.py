@@ -9,12 +9,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from tpl_lightning.aligners import Aligner
-from tpl_lightning.api.fitted import Fitted, warped
+from tpl_lightning.api.fitted import Fitted
 from tpl_lightning.api.inputs import read_options, training_videos
 from tpl_lightning.config import Config, differences, flattened
 from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
-from tpl_lightning.evaluation import Alignment, evaluate
+from tpl_lightning.evaluation import Alignment, evaluate, warped
 
 
 class Synchronizer(TransformerMixin, BaseEstimator):

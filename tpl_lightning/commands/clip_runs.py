@@ -14,7 +14,7 @@ from tpl_lightning import data, features, runs, sync, video
 from tpl_lightning.commands.arguments import ClipOptions
 from tpl_lightning.config import Config, load_config
 from tpl_lightning.errors import UserError
-from tpl_lightning.files import Outputs, canonical, file_stem
+from tpl_lightning.files import Outputs, canonical, file_stem, report_broken
 
 EXTRACTOR = "hog"
 """What embeds the clips: quick, and needs no weights."""
@@ -46,8 +46,6 @@ def open_run_clips(
     Raises:
         UserError: As :func:`run_of_clips`; or if there are videos that cannot be read.
     """
-    from tpl_lightning.files import report_broken
-
     folder, names = run_of_clips(command, first, names, options)
     source, target = runs.Run(folder, cache=options.cache), out or folder / command
 

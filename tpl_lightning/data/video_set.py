@@ -64,6 +64,11 @@ class VideoSet:
         return sorted(set(self.action.tolist()))
 
     @property
+    def action_index(self) -> np.ndarray:
+        """Return the number of each video's action among :attr:`actions`, (N,) int64."""
+        return np.searchsorted(self.actions, self.action)
+
+    @property
     def num_channels(self) -> int:
         """Return the channels of an embedding."""
         return self.cache.num_channels

@@ -76,7 +76,7 @@ def embedding_scores(
                 frames=torch.cat([torch.zeros(0, num_channels), *(part for part, _ in parts)]),
                 labels=torch.cat([torch.zeros(0, dtype=torch.int64), *(part for _, part in parts)]),
                 lengths=torch.tensor([len(part) for part, _ in parts], dtype=torch.int64),
-                action=torch.from_numpy(np.searchsorted(videos.actions, videos.action[chosen])),
+                action=torch.from_numpy(videos.action_index[chosen]),
             )
     scores = {}
     for side in sides:

@@ -10,8 +10,7 @@ import torch
 
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment
-from tpl_lightning.evaluation.warp import prototype_grid
-from tpl_lightning.functional import resample
+from tpl_lightning.evaluation.warp import prototype_grid, warped
 from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
 from tpl_lightning.groupwise import leave_one_out_error
 
@@ -63,12 +62,6 @@ def _disagreement(aligned: np.ndarray, there: np.ndarray | None = None) -> float
     frames, action = torch.from_numpy(aligned), torch.zeros(len(aligned), dtype=torch.int64)
     cover = None if there is None or there.all() else torch.from_numpy(there).to(frames).unsqueeze(-1)
     return leave_one_out_error(frames, action, num_actions=1, cover=cover)
-
-
-def _sampled(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Sample (L, C) frames linearly at times in [0, 1]."""
-    own, when = torch.from_numpy(frames).unsqueeze(0), torch.from_numpy(times).unsqueeze(0)
-    return resample(own, when, torch.tensor([len(frames)]))[0].numpy()
 
 
 def _warp_warnings(action: str, sources: np.ndarray, slopes: np.ndarray) -> list[str]:
@@ -154,8 +147,8 @@ def assess(alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarra
         there = np.stack([alignment.there(i) for i in chosen])
         sources, grid = every[: len(rows)], prototype_grid(every.shape[1])
         frames = [features(videos.read(i)) for i in chosen]
-        aligned = np.stack([_sampled(f, s) for f, s in zip(frames, every, strict=True)])
-        rescaled = np.stack([_sampled(f, grid) for f in frames])
+        aligned = np.stack([warped(f, s) for f, s in zip(frames, every, strict=True)])
+        rescaled = np.stack([warped(f, grid) for f in frames])
         own = _disagreement(aligned[: len(rows)], there[: len(rows)])
         linear = _disagreement(rescaled[: len(rows)])
         moved = np.abs(every - grid).max(axis=1)

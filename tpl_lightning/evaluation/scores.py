@@ -51,11 +51,6 @@ def _padded(parts: list[np.ndarray], fill: float) -> Tensor:
     return torch.from_numpy(padded)
 
 
-def _codes(videos: VideoSet) -> Tensor:
-    """Return the number of each video's action, (N,) int64."""
-    return torch.from_numpy(np.searchsorted(videos.actions, videos.action))
-
-
 def _facing(sources: Sequence[np.ndarray], videos: VideoSet, rows: np.ndarray) -> dict[str, Any]:
     """Return what of some videos faces the prototypes, in the argument names of ``prototype_votes``.
 
@@ -67,7 +62,7 @@ def _facing(sources: Sequence[np.ndarray], videos: VideoSet, rows: np.ndarray) -
     return {
         "labels": _padded([videos.labels(i).astype(np.int64) for i in rows], fill=-1),
         "lengths": torch.from_numpy(videos.lengths[rows]),
-        "action": _codes(videos)[rows],
+        "action": torch.from_numpy(videos.action_index[rows]),
         "source_position": _padded([sources[i] for i in rows], fill=2.0),
         "prototype_length": torch.tensor([len(sources[i]) for i in rows]),
     }

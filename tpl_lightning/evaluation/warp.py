@@ -40,6 +40,21 @@ def within_video(times: np.ndarray) -> np.ndarray:
     return (times >= -_ROUNDING) & (times <= 1 + _ROUNDING)
 
 
+def warped(video: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return U_i ∘ T^theta_i: the frames of a video (L, C) at times (P,) in [0, 1], linear between frames, (P, C).
+
+    Example:
+        >>> warped(np.array([[0.0], [2.0], [4.0]]), np.array([0.0, 0.75])).ravel().tolist()
+        [0.0, 3.0]
+    """
+    import torch  # late: a warp itself needs none
+
+    from tpl_lightning.functional import resample
+
+    frames, when = (torch.from_numpy(np.ascontiguousarray(x)).unsqueeze(0) for x in (video, times))
+    return np.asarray(resample(frames, when, torch.tensor([len(video)]))[0].numpy())
+
+
 @dataclass(frozen=True)
 class Warp:
     """The warp of one video: a function from prototype time to video time, both in [0, 1].

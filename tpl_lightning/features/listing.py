@@ -15,6 +15,7 @@ from tpl_lightning.labels import (
     Annotations,
     PhaseSpans,
     TableRow,
+    numbered_phases,
     read_annotations,
     read_fps,
     read_table,
@@ -104,7 +105,7 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
     ids = video_names([(row["action"], Path(row["path"])) for row in rows], Path(path).parent)
     clips: list[Clip] = []
     named: dict[str, Annotations] = {}
-    names: dict[str, list[str]] = {}
+    counts: list[tuple[str, int]] = []
     for row, default in zip(rows, ids, strict=True):
         source = Path(row["path"])
         clip = Clip(
@@ -120,14 +121,13 @@ def clips_of_list(path: str | Path) -> tuple[list[Clip], dict[str, list[str]]]:
             named[clip.video_id] = read_annotations(file)
         elif "labels" in row:
             phases = _numbered(row["labels"], file, Path(path), row.line)
-            clip, count = replace(clip, phases=phases), 1 + max(phase for _, _, phase in phases.spans)
-            count = max(count, len(names.get(clip.action, ())))
-            names[clip.action] = [f"phase {number + 1}" for number in range(count)]
+            clip = replace(clip, phases=phases)
+            counts.append((clip.action, 1 + max(phase for _, _, phase in phases.spans)))
         if not source.is_dir() and not is_video(source):
             endings = ", ".join(sorted(VIDEO_EXTENSIONS))
             raise UserError(f"{path}: line {row.line}: {source} is no video by its ending; there are: {endings}.")
         clips.append(clip)
-    return annotate_each(choose_splits(clips), named, names)
+    return annotate_each(choose_splits(clips), named, numbered_phases(counts))
 
 
 def _numbered(text: str, file: Path, listed: Path, line: int) -> PhaseSpans:

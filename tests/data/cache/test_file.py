@@ -7,21 +7,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
+from tests.data.cache.damage import edit_cache, replaced
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
-
-
-def _break(path, how):
-    with h5py.File(path, "r+") as file:
-        how(file)
-
-
-def _replace(name, values):
-    def how(file):
-        del file[name]
-        file[name] = values
-
-    return how
 
 
 @pytest.mark.parametrize(
@@ -33,26 +21,26 @@ def _replace(name, values):
         (lambda f: f.attrs.__setitem__("format", "other"), "other"),
         (lambda f: f.attrs.__setitem__("phase_names", "[1"), "phase_names"),
         (lambda f: f.__delitem__("offsets"), "offsets"),
-        (_replace("offsets", np.arange(9)), "offsets"),
-        (_replace("split", ["dev"] * 8), "dev"),
-        (_replace("split", ["train"] * 7), "split"),
-        (_replace("video_id", ["same"] * 8), "same"),
-        (_replace("labels", np.zeros(3, np.int16)), "labels"),
-        (_replace("embeddings", np.zeros(5)), "'embeddings' to be floats in 2 dimensions"),
-        (_replace("embeddings", np.zeros((5, 3), np.int16)), "of int16"),
-        (_replace("embeddings", np.zeros((0, 0))), "without channels"),
-        (_replace("offsets", 3), "'offsets' to be integers in 1 dimension"),
-        (_replace("offsets", np.full(9, np.nan)), "float64"),
-        (_replace("video_id", np.arange(8)), "'video_id' to be strings"),
-        (_replace("video_id", np.array([b"\xe4%d" % i for i in range(8)])), "'video_id' is no UTF-8"),
-        (_replace("fps", ["fast"] * 8), "'fps' to be numbers"),
+        (replaced("offsets", np.arange(9)), "offsets"),
+        (replaced("split", ["dev"] * 8), "dev"),
+        (replaced("split", ["train"] * 7), "split"),
+        (replaced("video_id", ["same"] * 8), "same"),
+        (replaced("labels", np.zeros(3, np.int16)), "labels"),
+        (replaced("embeddings", np.zeros(5)), "'embeddings' to be floats in 2 dimensions"),
+        (replaced("embeddings", np.zeros((5, 3), np.int16)), "of int16"),
+        (replaced("embeddings", np.zeros((0, 0))), "without channels"),
+        (replaced("offsets", 3), "'offsets' to be integers in 1 dimension"),
+        (replaced("offsets", np.full(9, np.nan)), "float64"),
+        (replaced("video_id", np.arange(8)), "'video_id' to be strings"),
+        (replaced("video_id", np.array([b"\xe4%d" % i for i in range(8)])), "'video_id' is no UTF-8"),
+        (replaced("fps", ["fast"] * 8), "'fps' to be numbers"),
         (lambda f: f.attrs.__setitem__("phase_names", '{"jump": "up"}'), "phase_names"),
         (lambda f: (f.__delitem__("labels"), f.create_group("labels")), "a group"),
         (lambda f: f["offsets"].__setitem__(3, 1), "'jump_2' has -"),
     ],
 )
 def test_a_broken_file_is_named_when_opened(cache_path, how, named):
-    _break(cache_path, how)
+    edit_cache(cache_path, how)
     with pytest.raises(UserError, match=named) as info:
         EmbeddingCache(cache_path)
     assert str(cache_path) in str(info.value)
@@ -61,7 +49,7 @@ def test_a_broken_file_is_named_when_opened(cache_path, how, named):
 
 def test_fixed_length_utf8_strings_are_read(cache_path):
     names = [f"ä{i}".encode() for i in range(8)]  # h5py calls such bytes ASCII
-    _break(cache_path, _replace("video_id", np.array(names)))
+    edit_cache(cache_path, replaced("video_id", np.array(names)))
     assert EmbeddingCache(cache_path).video_id.tolist() == [f"ä{i}" for i in range(8)]
 
 
@@ -113,7 +101,7 @@ def test_attributes_are_text_as_others_write_it(cache_path):
         file.attrs.create("extractor", b"half \xe9", dtype=h5py.string_dtype())
         file.attrs["phase_names"] = '{"jump": ["\\ud800", "b", "c"], "turn": ["a", "b", "c"]}'
 
-    _break(cache_path, others)
+    edit_cache(cache_path, others)
     cache = EmbeddingCache(cache_path)
     assert (cache.dataset, cache.extractor) == ("tiny", "half ?")
     assert cache.source.startswith("caf")

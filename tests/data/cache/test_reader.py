@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
+from tests.data.cache.damage import edit_cache, replaced
 from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.data.cache.writer import EmbeddingCacheWriter
 from tpl_lightning.data.video_set import VideoSet
@@ -49,19 +50,6 @@ def test_round_trip(tmp_path):
         assert [file[n].dtype for n in ("offsets", "labels", "fps")] == [np.int64, np.int16, np.float32]
 
 
-def _break(path, how):
-    with h5py.File(path, "r+") as file:
-        how(file)
-
-
-def _replace(name, values):
-    def how(file):
-        del file[name]
-        file[name] = values
-
-    return how
-
-
 def _read_in_child(cache, queue):
     queue.put(cache.read(2).sum())
 
@@ -89,11 +77,11 @@ def test_fingerprint_follows_the_content(tmp_path):
             lambda f: f["labels"].__setitem__(0, 1),
             lambda f: f["fps"].__setitem__(0, 12),
             lambda f: f.attrs.__setitem__("source", "elsewhere"),
-            _replace("split", ["train"] * 8),
+            replaced("split", ["train"] * 8),
         ]
     ):
         path = write_cache(tmp_path / f"{number}.h5")
-        _break(path, change)
+        edit_cache(path, change)
         assert EmbeddingCache(path).fingerprint() != first.fingerprint()
 
 
@@ -112,9 +100,9 @@ def test_labels_are_checked_before_they_are_narrowed(cache_path):
     def wrapped(file):
         labels = file["labels"][:].astype(np.int64)
         labels[int(file["offsets"][3])] += 65536
-        _replace("labels", labels)(file)
+        replaced("labels", labels)(file)
 
-    _break(cache_path, wrapped)
+    edit_cache(cache_path, wrapped)
     cache = EmbeddingCache(cache_path)
     for call in (lambda: cache.labels(0), lambda: VideoSet(cache).read_batch(np.arange(8), *_room(cache))):
         with pytest.raises(UserError, match=r"video 'turn_3': expected labels -1\.\.2 .*, but found 6553\d"):
@@ -130,9 +118,9 @@ def test_doubles_beyond_single_precision_are_refused(cache_path):
     def double(file):
         values = file["embeddings"][:].astype(np.float64)
         values[int(file["offsets"][3]) + 2] = 1e300
-        _replace("embeddings", values)(file)
+        replaced("embeddings", values)(file)
 
-    _break(cache_path, double)
+    edit_cache(cache_path, double)
     cache = EmbeddingCache(cache_path)
     assert cache.served_dtype == np.float32
     with pytest.raises(UserError, match="video 'turn_3', frame 2: embeddings hold NaN or infinity"):

@@ -5,6 +5,7 @@ It is read, not mapped: a map counts all that was ever read as this process's me
 file is cut meanwhile.
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class RowReader:
         self._dataset, self._dtype = dataset, _plain_dtype(dataset)
         self.is_plain = self._dtype is not None
         if self._dtype is not None:
-            self._offset, self._row_bytes = dataset.id.get_offset(), dataset[:1].size * self._dtype.itemsize
+            self._offset, self._row_bytes = dataset.id.get_offset(), math.prod(dataset.shape[1:]) * self._dtype.itemsize
             self._file = Path(dataset.file.filename).open("rb", buffering=0)  # noqa: SIM115 - kept open
 
     def read_extents(self, out: np.ndarray, at: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
@@ -50,7 +51,7 @@ class RowReader:
                 for first, start, length in extents:
                     out[first : first + length] = self._dataset[start : start + length]
             return
-        if hasattr(os, "posix_fadvise"):
+        if len(extents) > 1 and hasattr(os, "posix_fadvise"):
             for _, start, length in extents:
                 place = self._offset + start * self._row_bytes
                 os.posix_fadvise(self._file.fileno(), place, length * self._row_bytes, os.POSIX_FADV_WILLNEED)
