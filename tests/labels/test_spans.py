@@ -1,9 +1,8 @@
 """Phases of a video, whatever its frames."""
 
 import numpy as np
-import pytest
 
-from tpl_lightning.labels.spans import PhaseSpans, doubt_of, numbered_phases, spans_of_labels
+from tpl_lightning.labels.spans import PhaseSpans, numbered_phases, spans_of_labels
 from tpl_lightning.video.clock import VideoClock
 
 
@@ -30,24 +29,6 @@ def test_stretches_of_labels_give_the_labels_back():
     np.testing.assert_array_equal(spans_of_labels(labels).labels(*resampled(8, 24, 24)), labels)
     stretched = spans_of_labels(labels, unit="share").labels(*resampled(16, 24, 24))
     np.testing.assert_array_equal(stretched, np.repeat(labels, 2))
-
-
-@pytest.mark.parametrize(
-    ("spans", "unit", "doubt"),
-    [
-        (((0, 1, 0), (1, 2.05, 1)), "seconds", ""),
-        (((0, 1, 0), (1, 3, 1)), "seconds", "labels lie past the end of the video"),
-        (((0, 700, 0), (700, 2000, 1)), "seconds", "times look like milliseconds, expected seconds"),
-        (((0, 0.7, 0), (0.7, 999, 1)), "seconds", "labels lie past the end of the video"),
-        (((0, 30, 0), (30, 60, 1)), "frames", ""),
-        (((0, 30, 0), (30, 90, 1)), "frames", "labels lie past the end of the video"),
-        (((0, 30, 0), (30, float("inf"), 1)), "frames", ""),
-        (((0, 99, 0), (99, float("inf"), 1)), "seconds", "labels lie past the end of the video"),
-        (((0, 1, 0),), "share", ""),
-    ],
-)
-def test_doubts(spans, unit, doubt):
-    assert doubt_of(PhaseSpans(spans, unit), VideoClock.even(60, 30)) == doubt
 
 
 def test_phases_without_names_are_numbered():

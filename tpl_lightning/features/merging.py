@@ -1,6 +1,5 @@
 """Shards of all processes, merged into one cache."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from tpl_lightning.features.extractors import SEES_NOTHING, Projector, blind_par
 from tpl_lightning.features.manifest import read_manifest, stored_extractor
 from tpl_lightning.features.shards import ShardFolder, VideoFeatures
 from tpl_lightning.files import Outputs, report_broken
-from tpl_lightning.labels import PhaseSpans, doubt_of, warn_of_names
+from tpl_lightning.labels import Doubts, PhaseSpans, doubt_of
 
 
 def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_broken: bool | None = False) -> Path:
@@ -38,14 +37,13 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
     if not extractor.is_fitted:
         extractor.fit([shards.read(entry["key"]).features for entry in entries if entry["split"] == "train"])
     groups = extractor.feature_groups if isinstance(extractor, CombinedExtractor) else None
-    doubts: dict[str, list[str]] = defaultdict(list)
+    doubts = Doubts()
     with EmbeddingCacheWriter(out, extractor=extractor.name, feature_groups=groups, **manifest["names"]) as writer:
         for entry in entries:
             for doubt in _append(writer, entry, shards.read(entry["key"]), extractor):
-                doubts[doubt].append(entry["video_id"])
+                doubts.note(doubt, entry["video_id"])
         writer.set_extractor_state(*extractor.state())
-    for doubt, videos in doubts.items():
-        warn_of_names(out, doubt, videos)
+    doubts.warn(out)
     shards.remove()
     return out
 
@@ -53,7 +51,7 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
 def _append(
     writer: EmbeddingCacheWriter, entry: dict[str, Any], video: VideoFeatures, extractor: Projector
 ) -> Iterator[str]:
-    """Write a video; yield what is odd about it."""
+    """Write a video; yield what is odd about it, maybe nothing."""
     embeddings, clock, frames = extractor.transform(video.features), video.clock, video.frames
     spans: PhaseSpans | None = entry["phases"]
     # Frames that belong to the action; what follows is left out.
@@ -69,8 +67,8 @@ def _append(
         file_bytes=entry["file_bytes"],
     )
     yield from (f"{part} {SEES_NOTHING}" for part in blind_parts(extractor, embeddings))
-    if spans is not None and (doubt := doubt_of(spans, clock, frames)):
-        yield doubt
+    if spans is not None:
+        yield doubt_of(spans, clock, frames)
 
 
 def _finished(

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tpl_lightning.files import canonical
-from tpl_lightning.labels.spans import PhaseSpans, Unit, warn_of_names
+from tpl_lightning.labels.doubts import warn_of_names
+from tpl_lightning.labels.spans import PhaseSpans, Unit
 from tpl_lightning.labels.tables import wrong_layout
 from tpl_lightning.video import VIDEO_EXTENSIONS
 

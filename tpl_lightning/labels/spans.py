@@ -1,10 +1,8 @@
-"""Phases of one video as stretches of time, and what is odd about them."""
+"""Phases of one video as stretches of time."""
 
-import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,7 +10,6 @@ import numpy as np
 from tpl_lightning.video import VideoClock
 
 Unit = Literal["frames", "seconds", "share"]
-_SHOWN = 5  # names that a warning gives
 
 
 @dataclass(frozen=True)
@@ -81,37 +78,3 @@ def numbered_phases(counts: Iterable[tuple[str, int]]) -> dict[str, list[str]]:
     for action, count in counts:
         most[action] = max(most[action], count)
     return {action: [f"phase {number + 1}" for number in range(count)] for action, count in most.items()}
-
-
-def warn_of_names(path: Path | str, what: str, names: Collection[str]) -> None:
-    """Warn in one line, with the first names."""
-    shown = ", ".join(list(names)[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    warnings.warn(f"{path}: {what}: {shown}", stacklevel=3)
-
-
-def doubt_of(spans: PhaseSpans, clock: VideoClock, frames: np.ndarray | None = None) -> str:
-    """Return what is odd about the stretches of a video, empty if nothing is.
-
-    Args:
-        spans: the stretches.
-        clock: when each of the T rows is shown, as for :meth:`PhaseSpans.labels`.
-        frames: (T,) the frame of the file that each row is; None: 0, 1, 2 ...
-    """
-    times = {time for start, end, _ in spans.spans for time in (start, end) if 0 < time < float("inf")}
-    if spans.unit == "share" or not times:
-        return ""
-    if spans.unit == "frames":
-        places = np.arange(clock.num_frames) if frames is None else frames
-        frame = float(np.diff(places).max()) if len(places) > 1 else 1.0
-        whole = float(places[-1]) + frame
-    else:
-        frame = 1.0 / clock.usual_fps
-        whole = clock.last_s + frame
-    latest = max(times)
-    if latest <= whole + 2 * frame:
-        return ""
-    # One far end may mean "to the end"; of milliseconds all lie far out.
-    all_far = len(times) > 1 and min(times) > whole and latest > 20 * whole
-    if spans.unit == "seconds" and all_far and latest / 1000 <= 1.5 * whole:
-        return "times look like milliseconds, expected seconds"
-    return "labels lie past the end of the video"

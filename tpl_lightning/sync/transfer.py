@@ -1,12 +1,12 @@
 """Phase labels carried from a prototype, or from labelled videos, to any video."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.labels import Annotations, doubt_of, warn_of_names
+from tpl_lightning.labels import Annotations, Doubts, doubt_of
 from tpl_lightning.runs import Run, RunVideo
 from tpl_lightning.sync.clips import frames_of
 from tpl_lightning.sync.phases import Phases, phases_from_labels
@@ -89,6 +89,27 @@ def phases_of_annotations(
     Raises:
         UserError: If none of the videos is annotated.
     """
+    voters = _voters(annotations, videos, only)
+    names = annotations.phases_of({name: video.action for video, name in voters})
+    labels: dict[str, np.ndarray] = {}
+    doubts = Doubts()
+    for video, name in voters:
+        spans, own = annotations.spans(name, names[video.action]), frames_of(video)
+        assert spans is not None
+        frames = own.file_frame(np.arange(video.num_frames))
+        labels[video.video_id] = spans.labels(own.clock, frames)
+        doubts.note(doubt_of(spans, own.clock, frames), name)
+    doubts.warn(annotations.path)
+    found = {}
+    for action in sorted({video.action for video, _ in voters}):
+        members = [video for video, _ in voters if video.action == action]
+        own_labels = [labels[video.video_id] for video in members]
+        found[action] = phases_from_labels(members, own_labels, names[action], run.prototype_length(action))
+    return found
+
+
+def _voters(annotations: Annotations, videos: Sequence[RunVideo], only: RunVideo | None) -> list[tuple[RunVideo, str]]:
+    """Return the videos that vote, each with its name in the annotations."""
     if only is not None:
         name = annotations.name_of(only.video_id, only.action)
         if name is None and len(annotations.named) == 1:
@@ -96,45 +117,14 @@ def phases_of_annotations(
         if name is None:
             known = ", ".join(sorted(annotations.named))
             raise UserError(f"{annotations.path}: no labels of video {only.video_id!r}; there are: {known}.")
-        voters = [(only, name)]
-    else:
-        named = [(video, annotations.name_of(video.video_id, video.action)) for video in videos]
-        voters = [(video, name) for video, name in named if name is not None]
+        return [(only, name)]
+    named = [(video, annotations.name_of(video.video_id, video.action)) for video in videos]
+    voters = [(video, name) for video, name in named if name is not None]
     if not voters:
         known = ", ".join(sorted(annotations.named)) or "none"
         raise UserError(
             f"{annotations.path}: its videos ({known}) are not among those of the run or those given; "
             "say whose labels they are with from=VIDEO."
         )
-    if only is None:
-        annotations.warn_of_unmatched({name for _, name in voters}, videos[0].video_id)
-    names = annotations.phases_of({name: video.action for video, name in voters})
-    _warn_of_doubts(annotations, voters, names)
-    found = {}
-    for action in sorted({video.action for video, _ in voters}):
-        members = [(video, name) for video, name in voters if video.action == action]
-        labels = [_frame_labels(video, annotations, name, names[action]) for video, name in members]
-        length = run.prototype_length(action)
-        found[action] = phases_from_labels([video for video, _ in members], labels, names[action], length)
-    return found
-
-
-def _warn_of_doubts(
-    annotations: Annotations, voters: Sequence[tuple[RunVideo, str]], names: Mapping[str, Sequence[str]]
-) -> None:
-    """Warn of labels that lie past the end of their video, or look like milliseconds."""
-    doubts: dict[str, list[str]] = {}
-    for video, name in voters:
-        spans, own = annotations.spans(name, names[video.action]), frames_of(video)
-        if spans and (doubt := doubt_of(spans, own.clock, own.file_frame(np.arange(video.num_frames)))):
-            doubts.setdefault(doubt, []).append(name)
-    for doubt, found in doubts.items():
-        warn_of_names(annotations.path, doubt, found)
-
-
-def _frame_labels(video: RunVideo, annotations: Annotations, name: str, names: Sequence[str]) -> np.ndarray:
-    """Return the phase of each embedded frame."""
-    spans = annotations.spans(name, names)
-    assert spans is not None
-    own = frames_of(video)
-    return spans.labels(own.clock, own.file_frame(np.arange(video.num_frames)))
+    annotations.warn_of_unmatched({name for _, name in voters}, videos[0].video_id)
+    return voters

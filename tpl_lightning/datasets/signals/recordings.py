@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from tpl_lightning.datasets.importers.video_tree import find_annotations
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import fill_in, video_names
-from tpl_lightning.labels import warn_of_names
+from tpl_lightning.labels import Doubts
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,7 @@ def read_folder(
     if fps is None and default_fps is not None:
         warnings.warn(f"the files state no frame rate; {default_fps:g} is taken, fps=NUMBER says another", stacklevel=3)
     rate = fps or default_fps
-    recordings = []
-    doubts: dict[str, list[str]] = defaultdict(list)
+    recordings, doubts = [], Doubts()
     for video_id, action, path in paths:
         table = read(path, gaps)
         if table.times_s is None and rate is None:
@@ -83,10 +82,8 @@ def read_folder(
                 f"{', '.join(table.columns[:5])}; name it so, or say the rows per second with fps=NUMBER."
             )
         recordings.append(Recording(video_id, action, path, table, rate))
-        if table.doubt:
-            doubts[table.doubt].append(video_id)
-    for doubt, names in doubts.items():
-        warn_of_names(root, doubt, names)
+        doubts.note(table.doubt, video_id)
+    doubts.warn(root)
     return recordings
 
 

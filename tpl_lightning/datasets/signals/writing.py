@@ -1,6 +1,5 @@
 """Recordings brought to an even rate and one scale, and written to a cache."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.datasets.signals.recordings import Recording
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip, Progress, annotate, choose_splits
-from tpl_lightning.labels import doubt_of, read_annotations, warn_of_names
+from tpl_lightning.labels import Doubts, doubt_of, read_annotations
 from tpl_lightning.video import VideoClock
 
 _LONGEST = 10_000_000  # rows of one recording; more is a time column in a wrong unit
@@ -49,17 +48,15 @@ def write_recordings(
     if annotations is not None:
         clips, names = annotate(clips, read_annotations(annotations))
     scale = _scale([r for r, c in zip(recordings, clips, strict=True) if c.split == "train"], standardise)
-    doubts: dict[str, list[str]] = defaultdict(list)
+    doubts = Doubts()
     with (
         EmbeddingCacheWriter(out, phase_names=names, **about) as writer,
         Progress("Writing recordings", len(recordings), enabled=progress) as bar,
     ):
         for recording, clip in zip(recordings, clips, strict=True):
-            if doubt := _write(writer, recording, clip, fps, scale):
-                doubts[doubt].append(clip.video_id)
+            doubts.note(_write(writer, recording, clip, fps, scale), clip.video_id)
             bar.advance(frames=len(recording.table.values))
-    for doubt, videos in doubts.items():
-        warn_of_names(str(annotations), doubt, videos)
+    doubts.warn(str(annotations))
     return out
 
 
