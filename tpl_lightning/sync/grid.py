@@ -1,7 +1,6 @@
 """The grid of videos: originals above, synchronised below, phases and the common clock."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from tpl_lightning.sync.style import (
     phase_colors,
     text,
 )
-from tpl_lightning.video import FrameSize, prefetched, write_video
+from tpl_lightning.video import FrameSize, write_video
 
 _TRACK = 12  # height of the timeline
 _STILL = 0.35  # brightness of a picture that stands still, as its video has not begun or is over
@@ -133,9 +132,7 @@ class Grid:
 
     def write(self, path: Path, fps: float, bar: Progress) -> None:
         """Write the video; the bar is told of each frame."""
-        # Drawn in a thread, a frame ahead: the encoder, which takes longest, need not wait.
-        with closing(prefetched([self.frames], ahead=1, size=1)) as drawn:
-            write_video(path, counted(next(drawn), bar), fps)
+        write_video(path, counted(self.frames(), bar), fps)
 
     def _synced(self, clip: Clip) -> _Row:
         frame = clip.video.frame(self.time)

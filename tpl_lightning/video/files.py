@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from importlib.util import find_spec
 from itertools import chain, pairwise
@@ -15,6 +16,7 @@ from tpl_lightning.files import whole_file
 from tpl_lightning.video.clock import VideoClock
 from tpl_lightning.video.decoding import FrameDecoder, pyav
 from tpl_lightning.video.pixels import FrameSize, RgbConverter, YuvConverter, deinterlaced
+from tpl_lightning.video.prefetch import prefetched
 
 _ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}
 
@@ -179,6 +181,19 @@ def write_video(
     return path
 
 
+def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
+    """Yield frames; one that is no RGB picture of the first one's shape is refused."""
+    shape = None
+    for index, frame in enumerate(frames):
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.shape != (shape or frame.shape):
+            raise UserError(
+                f"Expected frames of one shape {shape or '(H, W, 3)'} and type uint8 for {path}, "
+                f"but frame {index} has {frame.shape} and {frame.dtype}."
+            )
+        shape = frame.shape
+        yield frame
+
+
 def _encode(
     container: Any,
     codec: str,
@@ -188,29 +203,25 @@ def _encode(
     path: Path,
     times_s: Sequence[float] | None,
 ) -> None:
-    stream, shape = None, None
-    for index, frame in enumerate(frames):
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.shape != (shape or frame.shape):
-            raise UserError(
-                f"Expected frames of one shape {shape or '(H, W, 3)'} and type uint8 for {path}, "
-                f"but frame {index} has {frame.shape} and {frame.dtype}."
-            )
-        if stream is None:
-            shape = frame.shape
-            options = {"crf": str(crf), **({"preset": "veryfast"} if codec == "h264" else {"b": "0"})}
-            stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000), options=options)
-            stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
-            # One thread: the same frames give the same file everywhere, and clips are encoded side by side anyway.
-            stream.codec_context.thread_count = 1
-            if times_s is not None:
-                stream.codec_context.time_base = Fraction(1, _TICKS)
-            to_yuv = YuvConverter(stream.codec_context)
-        picture = to_yuv(frame)
-        if times_s is not None:
-            picture.pts, picture.time_base = round(times_s[index] * _TICKS), Fraction(1, _TICKS)
-        container.mux(stream.encode(picture))
-    if stream is None:
+    checked = _checked(frames, path)
+    first = next(checked, None)
+    if first is None:
         raise UserError(f"Expected at least one frame to write {path}, but got none.")
+    height, width, _ = first.shape
+    options = {"crf": str(crf), **({"preset": "veryfast"} if codec == "h264" else {"b": "0"})}
+    stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000), options=options)
+    stream.height, stream.width = height + height % 2, width + width % 2
+    # One thread: the same frames give the same file everywhere.
+    stream.codec_context.thread_count = 1
+    if times_s is not None:
+        stream.codec_context.time_base = Fraction(1, _TICKS)
+    to_yuv = YuvConverter(stream.codec_context)
+    # Drawn and converted in a thread, a frame ahead: the encoder, which takes longest, need not wait.
+    with closing(prefetched([lambda: map(to_yuv, chain([first], checked))], ahead=1, size=1)) as ahead:
+        for index, picture in enumerate(next(ahead)):
+            if times_s is not None:
+                picture.pts, picture.time_base = round(times_s[index] * _TICKS), Fraction(1, _TICKS)
+            container.mux(stream.encode(picture))
     container.mux(stream.encode(None))
 
 
