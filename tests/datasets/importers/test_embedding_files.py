@@ -54,7 +54,11 @@ class Harmful:
         ("a.npy", lambda path: np.save(path, np.zeros(4)), r"shape \(frames, channels\)"),
         ("a.npy", lambda path: np.save(path, np.array([{}], dtype=object), allow_pickle=True), "could not"),
         ("a.npy", lambda path: path.write_bytes(b"no numbers"), "could not"),
-        ("a.npz", lambda path: np.savez(path, u=np.zeros((3, 2)), v=np.zeros((3, 2))), "found u, v"),
+        (
+            "a.npz",
+            lambda path: np.savez(path, u=np.zeros((3, 2)), v=np.zeros((3, 2))),
+            r"found u \(3, 2\) of float64, v \(3, 2\) of float64",
+        ),
         ("a.pt", lambda path: torch.save(Harmful(), path), "could not"),
         ("a.mat", lambda path: path.write_bytes(b""), "another ending"),
     ],
