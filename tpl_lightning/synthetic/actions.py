@@ -128,7 +128,7 @@ def _deadlift(rig: Skeleton, control: Controls, style: Style) -> None:
     body = rig.shape
     standing = 0.09 + 0.995 * body.leg + body.torso - 0.05
     top = standing - 0.985 * body.arm - PLATE_RADIUS
-    rig.bar = bar = at(0.02 + 0.05 * control["bar"], PLATE_RADIUS + top * control["bar"])
+    rig.bar = at(0.02 + 0.05 * control["bar"], PLATE_RADIUS + top * control["bar"])
     # The hands follow a bar of their own: the real one while they grip it, a place above it before and after.
     grip = at(0.02 + 0.05 * control["grip"] + control["aside"], PLATE_RADIUS + top * control["grip"])
     shoulder = grip + at(0.01 * control["lean"] - control["aside"], 0.985 * body.arm + 0.004 * style.wobble[:, 0])
