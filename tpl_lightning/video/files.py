@@ -174,8 +174,10 @@ def write_video(
         )
     if not fps > 0:
         raise UserError(f"Expected `fps` > 0 to write {path}, but got {fps}.")
-    # The index goes first, so that a browser can start and seek before it has the whole file.
-    options = {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}
+    # No random number of the file's own; the index first, so that a browser can start before it has the whole file.
+    options = {"fflags": "+bitexact"}
+    if path.suffix.lower() in {".mp4", ".mov"}:
+        options["movflags"] = "+faststart"
     with whole_file(path) as part, av.open(str(part), "w", options=options) as container:
         _encode(container, codec, frames, fps, crf, path, times_s)
     return path
@@ -208,10 +210,11 @@ def _encode(
     if first is None:
         raise UserError(f"Expected at least one frame to write {path}, but got none.")
     height, width, _ = first.shape
-    options = {"crf": str(crf), **({"preset": "veryfast"} if codec == "h264" else {"b": "0"})}
+    # x264's macroblock tree reads memory that nobody has set; without it the same frames give the same file.
+    options = {"crf": str(crf), **({"preset": "veryfast", "mbtree": "0"} if codec == "h264" else {"b": "0"})}
     stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000), options=options)
     stream.height, stream.width = height + height % 2, width + width % 2
-    # One thread: the same frames give the same file everywhere.
+    # As does one thread.
     stream.codec_context.thread_count = 1
     if times_s is not None:
         stream.codec_context.time_base = Fraction(1, _TICKS)
