@@ -175,10 +175,9 @@ class FrameDecoder:
             raise UserError(
                 f"Expected a video that can be decoded at {self.path}, but no frame could be read: {reason}."
             )
-        problems = [f"breaks off ({self._broken})"] if self._broken else []
-        if self.damaged:
-            packets = f"{self.damaged} damaged packet{'s' * (self.damaged > 1)}"
-            problems.append(f"has {packets}, left out ({self._reason})")
+        packets = f"{self.damaged} damaged packet{'s' * (self.damaged > 1)}"
+        problems = [f"breaks off ({self._broken})"] * bool(self._broken)
+        problems += [f"has {packets}, left out ({self._reason})"] * bool(self.damaged)
         if problems:
             warnings.warn(f"{self.path} {' and '.join(problems)}: read {count} frames.", stacklevel=2)
 
@@ -188,7 +187,7 @@ def _sorted_times(frames: Iterable[tuple[float | None, Any]], reach: int) -> Ite
     waiting: deque[Any] = deque()
     times: list[float] = []
     for time, frame in frames:
-        if reach == 0 or time is None:
+        if time is None:
             yield time, frame
             continue
         waiting.append(frame)
@@ -204,18 +203,17 @@ def _rising(frames: Iterable[tuple[float | None, Any]], step: float) -> Iterator
     previous, shift = None, 0.0
     for stamp, frame in frames:
         if previous is None:
-            time = 0.0 if stamp is None else stamp
+            time = stamp or 0.0
         elif stamp is None:
             time = previous + step
+        elif stamp + shift < previous - _ANEW * step:
+            time = previous + step
+            shift = time - stamp
+        elif stamp + shift <= previous:
+            time = previous + _NUDGE * step
         else:
             time = stamp + shift
-            if time < previous - _ANEW * step:
-                shift += previous + step - time
-                time = previous + step
-            elif time <= previous:
-                time = previous + _NUDGE * step
-            else:
-                step = time - previous
+            step = time - previous
         previous = time
         yield time, frame
 
