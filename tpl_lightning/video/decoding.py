@@ -175,9 +175,10 @@ class FrameDecoder:
             raise UserError(
                 f"Expected a video that can be decoded at {self.path}, but no frame could be read: {reason}."
             )
-        packets = f"{self.damaged} damaged packet{'s' * (self.damaged > 1)}"
-        problems = [f"breaks off ({self._broken})"] * bool(self._broken)
-        problems += [f"has {packets}, left out ({self._reason})"] * bool(self.damaged)
+        problems = [f"breaks off ({self._broken})"] if self._broken else []
+        if self.damaged:
+            packets = f"{self.damaged} damaged packet{'s' * (self.damaged > 1)}"
+            problems.append(f"has {packets}, left out ({self._reason})")
         if problems:
             warnings.warn(f"{self.path} {' and '.join(problems)}: read {count} frames.", stacklevel=2)
 
