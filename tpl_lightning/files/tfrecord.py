@@ -108,9 +108,7 @@ def _checked(file: BinaryIO, size: int, path: Path, offset: int) -> bytes:
     try:
         import google_crc32c
     except ImportError as error:
-        raise UserError(
-            'Expected google-crc32c to read TFRecords, but it is not installed: run pip install "tpl_lightning[video]".'
-        ) from error
+        raise UserError('TFRecords are read with google-crc32c: run pip install "tpl_lightning[video]".') from error
     data, stated = file.read(size), file.read(4)
     crc = google_crc32c.value(data)
     masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
@@ -134,7 +132,7 @@ def _example(data: bytes, path: Path, offset: int) -> Record:
         message = message_class("SequenceExample").FromString(data)
     except DecodeError as error:
         raise UserError(
-            f"{path}: expected a tf.train.SequenceExample or Example at byte {offset}, but found other data ({error})."
+            f"{path}: expected a tf.train.Example at byte {offset}, but found other data ({error})."
         ) from error
     context = {entry.key: _feature(entry.value) for entry in message.context.feature}
     steps = {e.key: [_feature(feature) for feature in e.value.feature] for e in message.feature_lists.feature_list}

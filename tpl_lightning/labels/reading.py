@@ -66,11 +66,8 @@ def _checked(annotations: Annotations) -> Annotations:
         named[canonical(video)] = found = sorted(set(spans))
         for (start, end, name), (later, until, other) in pairwise(s for s in found if s[0] < s[1]):
             if later < end - slack:
-                raise wrong_layout(
-                    annotations.path,
-                    f"video {video!r}: {name!r} from {start:g} to {end:g} and {other!r} from {later:g} to {until:g} "
-                    "overlap, expected one phase at a time",
-                )
+                both = f"{name!r} from {start:g} to {end:g} and {other!r} from {later:g} to {until:g}"
+                raise wrong_layout(annotations.path, f"video {video!r}: {both} overlap, expected one phase at a time")
     return replace(
         annotations,
         named=named,
@@ -93,9 +90,8 @@ def _read_json(path: Path) -> Annotations:
         for video, clip in clips.items():
             names, events = phases[clip["action"]], clip["events"]
             if len(events) != len(names) - 1 or sorted(events) != events:
-                raise wrong_layout(
-                    path, f"video {video!r}: expected {len(names) - 1} rising events, but found {events}"
-                )
+                wanted = f"{len(names) - 1} rising events"
+                raise wrong_layout(path, f"video {video!r}: expected {wanted}, but found {events}")
             named[video] = between(events, names)
     except UserError:
         raise

@@ -87,10 +87,7 @@ def clip_specs(
     """
     check_actions(actions)
     if num_clips < 2 * len(actions):
-        raise UserError(
-            f"Expected at least 2 clips for each of {len(actions)} actions, {2 * len(actions)} in all, "
-            f"but got num_clips={num_clips}: ask for more clips or for fewer actions."
-        )
+        raise UserError(f"Expected at least 2 clips for each of {len(actions)} actions, but got num_clips={num_clips}.")
     specs = []
     for place, action in enumerate(actions):
         count = num_clips // len(actions) + (place < num_clips % len(actions))

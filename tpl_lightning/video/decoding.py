@@ -30,9 +30,7 @@ def pyav() -> ModuleType:
     try:
         import av
     except ImportError as error:
-        raise UserError(
-            'Expected PyAV to read or write videos, but it is not installed: run pip install "tpl_lightning[video]".'
-        ) from error
+        raise UserError('Videos are read and written by PyAV: run pip install "tpl_lightning[video]".') from error
     return av
 
 

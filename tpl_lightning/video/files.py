@@ -164,9 +164,7 @@ def write_video(
     av, path = pyav(), Path(path)
     ending = path.suffix[1:].lower()
     if ending not in _ENCODERS:
-        raise UserError(
-            f"Expected a file name ending in {', '.join('.' + name for name in _ENCODERS)} to write, but got {path}."
-        )
+        raise UserError(f"Expected a file name ending in one of {', '.join(_ENCODERS)} to write, but got {path}.")
     check_fps(fps)
     checked = _checked(frames, path)
     first = next(checked)

@@ -109,10 +109,8 @@ def _read(path: Path, labels: str | None, folder: Path) -> tuple[np.ndarray, np.
     embeddings = tables.get("embeddings", next(iter(tables.values()), None))
     if embeddings is None or ("embeddings" not in tables and len(tables) > 1):
         found = [f"{key} {value.shape} of {value.dtype}".strip() for key, value in arrays.items()]
-        raise UserError(
-            f"{path}: expected one array of shape (frames, channels), or one of the name `embeddings`, but found "
-            f"{', '.join(found) or 'none'}."
-        )
+        names = ", ".join(found) or "none"
+        raise UserError(f"{path}: expected `embeddings`, or one array, of shape (frames, channels), but found {names}.")
     if labels is None:
         return embeddings, own
     return embeddings, next(iter(read_arrays(folder / labels).values()))

@@ -12,7 +12,7 @@ import numpy as np
 
 from tpl_lightning.datasets.importers.embedding_files import read_arrays
 from tpl_lightning.datasets.importers.tcc import read_sequences, split_of_name, without_val
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.features import Clip
 from tpl_lightning.labels import PhaseSpans, numbered_phases, spans_of_labels
 
@@ -59,7 +59,7 @@ def _clip(folder: Path, labels: Path) -> Clip:
         action, train = str(np.ravel(content["action"])[0]), int(np.ravel(content["train"])[0])
     except Exception as error:  # scipy's errors of damaged files have no class in common
         raise UserError(
-            f"{labels}: expected a .mat file with `action` and `train`, but found other ({error})."
+            f"{labels}: expected a .mat file with `action` and `train`, but {first_line(error)}."
         ) from error
     # 1 is train, -1 test.
     split = "train" if train == 1 else "test"
@@ -78,14 +78,12 @@ def _read_phases(folder: Path) -> dict[str, tuple[str, PhaseSpans]]:
         found += [(path, name, split, np.array(own)) for name, own, _ in read_sequences(path, needs="frame_labels")]
     if not found:
         raise UserError(
-            f"{folder}: expected phases <split>/<action>/NNNN*.npy or *.tfrecord, but found none; remove the folder to "
-            "import without phases."
+            f"{folder}: expected phases NNNN*.npy or *.tfrecord, but found none; import without the folder."
         )
     phases = {}
     for path, name, split, labels in found:
         if labels.ndim != 1 or len(labels) == 0 or not np.array_equal(labels, np.round(labels)):
-            raise UserError(
-                f"{path}: expected one phase index per frame, but found shape {labels.shape} of {labels.dtype}."
-            )
+            found = f"{labels.dtype} of shape {labels.shape}"
+            raise UserError(f"{path}: expected one phase index per frame, but found {found}.")
         phases[name[:4]] = (split, spans_of_labels(labels.astype(np.int64), unit="share"))
     return phases

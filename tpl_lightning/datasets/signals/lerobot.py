@@ -105,10 +105,8 @@ def read_lerobot(
     data = _DataSet.of(root)
     keys = [key for key, feature in data.features.items() if _is_signal(key, str(feature.get("dtype", "")))]
     if not keys:
-        raise UserError(
-            f"{root}/meta/info.json: expected observation.state or action among the features, but found "
-            f"{', '.join(data.features)}."
-        )
+        found = ", ".join(data.features)
+        raise UserError(f"{root}/meta/info.json: expected a feature observation.state or action, but found {found}.")
     result: list[Recording] = []
     for episode in data.episodes:
         index, tasks = int(episode["episode_index"]), episode.get("tasks") or "task"

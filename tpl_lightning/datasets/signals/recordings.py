@@ -125,10 +125,7 @@ def find_recordings(
     actions = [place[0] if len(place) > 1 else Path(os.path.abspath(root)).name for place in places]
     lonely = [action for action in dict.fromkeys(actions) if actions.count(action) < 2]
     if lonely:
-        raise UserError(
-            f"{root}: expected at least 2 recordings of each action, but {', '.join(lonely)} has 1; add one, or remove "
-            "it."
-        )
+        raise UserError(f"{root}: expected at least 2 recordings of each action, but {', '.join(lonely)} has 1.")
     called = [path.with_name(f"{name(path)}{path.suffix}") for path in paths]
     ids = video_names(list(zip(actions, called, strict=True)), root)
     return list(zip(ids, actions, paths, strict=True))

@@ -32,9 +32,7 @@ def read_sleap(path: Path) -> Points:
 def _of_h5(path: Path) -> Points:
     with h5py.File(path, "r") as file:
         if "tracks" not in file or "node_names" not in file:
-            raise ValueError(
-                f"expected tracks and node_names of `sleap-convert --format analysis`, but found {[*file]}"
-            )
+            raise ValueError(f"found {[*file]} and not tracks, node_names of `sleap-convert --format analysis`")
         names = [n.decode() if isinstance(n, bytes) else str(n) for n in np.ravel(file["node_names"][:])]
         tracks = file["tracks"][:].astype(np.float64)
         scores = file["point_scores"][:].astype(np.float64) if "point_scores" in file else None

@@ -90,10 +90,8 @@ def _alike(recordings: Sequence[Recording]) -> list[Recording]:
         less = ", ".join([name for name in wanted if name not in table.columns][:3])
         more = ", ".join([name for name in table.columns if name not in wanted][:3])
         if less or more:
-            raise UserError(
-                f"{recording.path}: expected the columns of {first.path} ({len(wanted)}), but it "
-                f"{f'lacks {less}' if less else f'has {more} too'}; give all recordings the same columns."
-            )
+            found = f"lacks {less}" if less else f"has {more} too"
+            raise UserError(f"{recording.path}: expected the same columns as {first.path}, but it {found}.")
         if len(table.values) < 2:
             raise UserError(f"{recording.path}: expected at least 2 rows, but found {len(table.values)}.")
         order = [table.columns.index(name) for name in wanted]
@@ -108,9 +106,7 @@ def _scale(recordings: Sequence[Recording], standardise: bool) -> np.ndarray:
     size = np.max([np.abs(own).max(axis=0) for own in values], axis=0)
     varies = variance > (1e-9 * size) ** 2
     if not varies.any():
-        raise UserError(
-            f"{recordings[0].path}: no channel changes over time, in no recording; there is nothing to align."
-        )
+        raise UserError(f"{recordings[0].path}: no channel changes over time in any recording; nothing to align.")
     return np.where(varies, np.sqrt(variance), 1.0) if standardise else np.ones_like(variance)
 
 
@@ -122,10 +118,8 @@ def _even(recording: Recording, fps: float | None) -> tuple[np.ndarray, VideoClo
     rate = fps or (clock.fps if clock.is_even else float(1 / np.median(np.diff(times))))
     wanted = np.floor(clock.last_s * rate + 1e-6) + 1
     if not 2 <= wanted <= _LONGEST:
-        raise UserError(
-            f"{recording.path}: expected 2 to {_LONGEST} rows, but {clock.last_s:g} s at {rate:g} rows a second are "
-            f"{wanted:.0f}; are its times in seconds?"
-        )
+        found = f"{wanted:.0f} rows ({clock.last_s:g} s at {rate:g} a second)"
+        raise UserError(f"{recording.path}: expected 2 to {_LONGEST} rows, but found {found}; are times in seconds?")
     if fps is None and clock.is_even:
         return table.values, VideoClock.even(count, rate), np.arange(count) + table.first_row
     even = VideoClock.even(int(wanted), rate)
