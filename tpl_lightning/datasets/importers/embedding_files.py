@@ -9,7 +9,7 @@ import numpy as np
 from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.features import Clip, annotate, choose_splits, read_list
-from tpl_lightning.labels import numbered_phases, read_annotations, read_fps
+from tpl_lightning.labels import numbered_phases, read_annotations, read_fps, spans_of_labels
 from tpl_lightning.video import VideoClock
 
 _ENDINGS = (".npy", ".npz", ".pt", ".pth", ".txt")
@@ -43,34 +43,29 @@ def import_embeddings(
         UserError: if a file is missing, cannot be read or holds something else; names it.
     """
     listed = Path(listed)
-    rows = read_list(listed)
-    rates = [read_fps(row.get("fps", "24"), listed, row.line) for row in rows]
-    paths = [Path(row["path"]) for row in rows]
-    clips = choose_splits(
-        [
-            Clip(row.get("video_id", path.stem), row["action"], row.get("split", ""), path)
-            for row, path in zip(rows, paths, strict=True)
-        ]
-    )
-    videos = [_read(path, row.get("labels"), listed.parent) for path, row in zip(paths, rows, strict=True)]
-    if annotations is None:
-        labelled = [(clip.action, labels) for clip, (_, labels) in zip(clips, videos, strict=True)]
-        names = numbered_phases((action, int(labels.max()) + 1) for action, labels in labelled if labels is not None)
-    else:
+    clips, videos = [], []
+    for row in read_list(listed):
+        path = Path(row["path"])
+        embeddings, labels = _read(path, row.get("labels"), listed.parent)
+        phases = None if labels is None else spans_of_labels(labels.astype(np.int64))
+        clips.append(Clip(row.get("video_id", path.stem), row["action"], row.get("split", ""), path, phases=phases))
+        videos.append((embeddings, read_fps(row.get("fps", "24"), listed, row.line)))
+    clips = choose_splits(clips)
+    names = numbered_phases((clip.action, clip.phases.num_phases) for clip in clips if clip.phases is not None)
+    if annotations is not None:
         clips, names = annotate(clips, read_annotations(annotations))
     source = f"embeddings: {len(clips)} files of {listed.name}"
     with EmbeddingCacheWriter(
         out, dataset=dataset, extractor=extractor, source=source, phase_names=names, dtype=dtype
     ) as writer:
-        for clip, (embeddings, labels), fps in zip(clips, videos, rates, strict=True):
-            if clip.phases is not None:
-                labels = clip.phases.labels(VideoClock.even(len(embeddings), fps))
+        for clip, (embeddings, fps) in zip(clips, videos, strict=True):
+            clock, count = VideoClock.even(len(embeddings), fps), clip.num_frames
             writer.append(
                 video_id=clip.video_id,
                 action=clip.action,
                 split=clip.split,
-                embeddings=embeddings[: clip.num_frames],
-                labels=None if labels is None else labels[: clip.num_frames],
+                embeddings=embeddings[:count],
+                labels=None if clip.phases is None else clip.phases.labels(clock)[:count],
                 fps=fps,
             )
     return Path(out)
@@ -111,6 +106,9 @@ def _read(path: Path, labels: str | None, folder: Path) -> tuple[np.ndarray, np.
         found = [f"{key} {value.shape} of {value.dtype}".strip() for key, value in arrays.items()]
         names = ", ".join(found) or "none"
         raise UserError(f"{path}: expected `embeddings`, or one array, of shape (frames, channels), but found {names}.")
-    if labels is None:
-        return embeddings, own
-    return embeddings, next(iter(read_arrays(folder / labels).values()))
+    if labels is not None:
+        path = folder / labels
+        own = next(iter(read_arrays(path).values()))
+    if own is not None and own.shape != embeddings.shape[:1]:
+        raise UserError(f"{path}: expected {len(embeddings)} labels, one per frame, but found {own.shape}.")
+    return embeddings, own

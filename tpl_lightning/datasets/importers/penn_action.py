@@ -83,7 +83,7 @@ def _read_phases(folder: Path) -> dict[str, tuple[str, PhaseSpans]]:
     phases = {}
     for path, name, split, labels in found:
         if labels.ndim != 1 or len(labels) == 0 or not np.array_equal(labels, np.round(labels)):
-            found = f"{labels.dtype} of shape {labels.shape}"
-            raise UserError(f"{path}: expected one phase index per frame, but found {found}.")
+            kind = f"{labels.dtype} of shape {labels.shape}"
+            raise UserError(f"{path}: expected one phase index per frame, but found {kind}.")
         phases[name[:4]] = (split, spans_of_labels(labels.astype(np.int64), unit="share"))
     return phases
