@@ -60,12 +60,6 @@ def video_stream(container: Any) -> Any:
     return container.streams.best("video") or container.streams.video[0]
 
 
-def stated_rate(stream: Any) -> float | None:
-    """Return the frames per second that a file states; only its frames' times tell whether that is so."""
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate else None
-
-
 class FrameDecoder:
     """The frames of a video file in order of presentation, with their times; to be iterated once.
 
@@ -110,7 +104,8 @@ class FrameDecoder:
             stream = video_stream(container)
             if stream.codec_context is None:
                 raise UserError(f"Expected a video that can be decoded at {self.path}, but its codec is not known.")
-            self._stated = stated_rate(stream)
+            # Only the frames' times tell whether what a file states is so.
+            self._stated = float(stream.average_rate or stream.guessed_rate or 0) or None
             self.pixel_aspect = float(stream.sample_aspect_ratio or 1.0)
             # Players count from a file's 0, or from its start where that lies before.
             self._zero = min(0.0, (container.start_time or 0) / 1e6)
@@ -120,7 +115,8 @@ class FrameDecoder:
             for time, frame in _rising(frames, step):
                 self.times.append(time)
                 yield time - self.times[0], frame
-            self._broken = self._broken or self._missing(container, stream)
+            if not self._broken and self._is_cut(container, stream):
+                self._broken = "frames are missing"
         self._report()
 
     def _frames(self, container: Any, stream: Any) -> Iterator[tuple[float | None, Any]]:
@@ -150,21 +146,18 @@ class FrameDecoder:
             # Frames that come out in the end do not know their unit of time.
             yield from ((None if f.pts is None else float(f.pts * stream.time_base), f) for f in frames)
 
-    def _missing(self, container: Any, stream: Any) -> str:
-        """Return what is wrong where a file ends before it should; what an edit list hides is not missing."""
-        found = "frames are missing"
+    def _is_cut(self, container: Any, stream: Any) -> bool:
+        """Return whether a file ends before it should; what an edit list hides is not missing."""
         if self._last_is_cut:
-            return found
+            return True
         if "mov" in container.format.name:  # its index lists all that the file holds
-            return found if self._packets < len(stream.index_entries) else ""
+            return self._packets < len(stream.index_entries)
         if container.format.name == "avi":  # frames that repeat the one before are counted, but not there
             with self.path.open("rb") as file:
-                size = int.from_bytes(file.read(8)[4:], "little")
-            return found if size > self.path.stat().st_size else ""
-        if len(self.times) < 2:
-            return ""
-        left_s = _stated_end(stream) - self.times[-1]
-        return found if left_s > (1 + _UNCOUNTED_FRAMES) * float(np.diff(self.times).max()) else ""
+                return int.from_bytes(file.read(8)[4:], "little") > self.path.stat().st_size
+        steps = np.diff(self.times)
+        left_s = _stated_end(stream) - self.times[-1] if len(steps) else 0.0
+        return left_s > (1 + _UNCOUNTED_FRAMES) * steps.max(initial=0.0)
 
     def _report(self) -> None:
         count = len(self.times)

@@ -61,11 +61,7 @@ class VideoReader:
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        size: FrameSize | tuple[FrameSize, ...] | None = None,
-        fps: float | None = None,
+        self, path: str | Path, *, size: FrameSize | tuple[FrameSize, ...] | None = None, fps: float | None = None
     ) -> None:
         """Nothing is opened yet."""
         check_fps(fps)
@@ -136,12 +132,7 @@ def check_fps(fps: float | None) -> None:
 
 
 def write_video(
-    path: str | Path,
-    frames: Iterable[np.ndarray],
-    fps: float,
-    *,
-    crf: int = 18,
-    times_s: Sequence[float] | None = None,
+    path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18, times_s: Sequence[float] | None = None
 ) -> Path:
     """Encode frames as H.264 (VP9 in .webm), 4:2:0, which players and browsers show.
 

@@ -6,13 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tpl_lightning.datasets.signals.keypoints import (
-    floats,
-    is_hdf5,
-    named_columns,
-    points_of_columns,
-    points_of_rows,
-)
+from tpl_lightning.datasets.signals.keypoints import floats, is_hdf5, named_columns, points_of_columns, points_of_rows
 from tpl_lightning.features import Points
 
 _SURE = ("visibility", "vis", "v", "confidence", "conf", "likelihood", "score", "presence", "c", "p")
