@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
 from tpl_lightning.synthetic.body import ahead, side
 
@@ -20,6 +20,11 @@ Colour = tuple[int, int, int]
 
 _DIRECTIONS = 20  # corners of an outline
 _OUTLINE = 0.55  # brightness of the lines around parts
+
+
+def colours(hexes: str) -> tuple[Colour, ...]:
+    """Return colours that are written as in HTML, without the sign, with blanks between them."""
+    return tuple(ImageColor.getrgb(f"#{one}")[:3] for one in hexes.split())
 
 
 def shade(colour: Colour, factor: float) -> Colour:

@@ -6,10 +6,10 @@ import numpy as np
 
 from tpl_lightning.synthetic.actions import DIP_BAR_HEIGHT, PAD_HEIGHT, PLATE_RADIUS, pullup_bar_height
 from tpl_lightning.synthetic.body import BodyShape, Skeleton, at, side
-from tpl_lightning.synthetic.canvas import Blob, Colour, Part, box, disc, limb, shade
+from tpl_lightning.synthetic.canvas import Blob, Colour, Part, box, colours, disc, limb, shade
 
-STEEL: tuple[Colour, ...] = ((150, 156, 164), (96, 102, 112), (58, 60, 66), (176, 172, 160))
-PAINT: tuple[Colour, ...] = ((52, 54, 62), (190, 56, 52), (44, 96, 168), (226, 174, 52), (70, 132, 92), (226, 228, 230))
+STEEL = colours("969ca4 606670 3a3c42 b0aca0")
+PAINT = colours("34363e be3834 2c60a8 e2ae34 46845c e2e4e6")
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,9 @@ class Gear:
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Gear":
         """Draw the colours of the equipment."""
-        frame, pad, plate, collar = rng.choice(len(PAINT), size=4, replace=False)
-        return cls(
-            steel=STEEL[rng.integers(len(STEEL))],
-            frame=PAINT[frame],
-            pad=PAINT[pad],
-            plate=PAINT[plate],
-            collar=PAINT[collar],
-            num_plates=int(rng.integers(1, 3)),
-        )
+        frame, pad, plate, collar = (PAINT[k] for k in rng.choice(len(PAINT), size=4, replace=False))
+        steel, num_plates = STEEL[rng.integers(len(STEEL))], int(rng.integers(1, 3))
+        return cls(steel, frame, pad, plate, collar, num_plates)
 
 
 def equipment_parts(action: str, pose: Skeleton, body: BodyShape, gear: Gear) -> list[Part]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tpl_lightning.synthetic.canvas import Camera, Colour, shade
+from tpl_lightning.synthetic.canvas import Camera, Colour, colours, shade
 
 MARGIN = 1.5
 """The background is this many times larger than the picture, so that drift never shows its end."""
@@ -13,14 +13,9 @@ MARGIN = 1.5
 _FINE = 2
 _WALL_DISTANCE = 1.7
 
-WALLS: tuple[Colour, ...] = (
-    (222, 214, 200), (196, 208, 214), (170, 190, 178), (214, 190, 170), (120, 134, 150), (92, 98, 112),
-    (188, 178, 204), (232, 226, 218), (150, 120, 104), (72, 92, 104), (206, 202, 160), (140, 164, 190),
-)  # fmt: skip
-FLOORS: tuple[Colour, ...] = (
-    (176, 132, 92), (122, 88, 62), (108, 112, 118), (72, 76, 82), (196, 182, 160), (150, 150, 146), (94, 104, 120),
-)  # fmt: skip
-MATS: tuple[Colour, ...] = ((60, 90, 150), (150, 60, 70), (50, 120, 100), (60, 62, 70), (190, 130, 60), (110, 80, 140))
+WALLS = colours("ded6c8 c4d0d6 aabeb2 d6beaa 788696 5c6270 bcb2cc e8e2da 967868 485c68 cecaa0 8ca4be")
+FLOORS = colours("b0845c 7a583e 6c7076 484c52 c4b6a0 969692 5e6878")
+MATS = colours("3c5a96 963c46 327864 3c3e46 be823c 6e508c")
 _IRON = (58, 60, 66)
 
 
