@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
+from functools import lru_cache
 from importlib.util import find_spec
 from itertools import chain, pairwise
 from pathlib import Path
@@ -20,8 +21,6 @@ from tpl_lightning.video.prefetch import prefetched
 
 _ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}
 _WITH_INDEX = ("mp4", "mov")
-# x264's macroblock tree reads memory that nobody has set: without it the same frames give the same file.
-_OPTIONS = {"h264": {"preset": "veryfast", "mbtree": "0"}, "libvpx-vp9": {"b": "0"}}
 
 # Intervals between frames differ by rounding in some containers; more than this factor is a variable frame rate.
 _UNEVEN = 1.6
@@ -162,8 +161,9 @@ def write_video(
     # No random number of the file's own; the index first, so that a browser can start before it has the whole file.
     options = {"fflags": "+bitexact", "movflags": "+faststart"} if ending in _WITH_INDEX else {"fflags": "+bitexact"}
     with whole_file(path) as part, av.open(str(part), "w", options=options) as container:
-        rate, options = Fraction(fps).limit_denominator(100_000), {"crf": str(crf), **_OPTIONS[_ENCODERS[ending]]}
-        stream = container.add_stream(_ENCODERS[ending], rate=rate, options=options)
+        codec, rate = _ENCODERS[ending], Fraction(fps).limit_denominator(100_000)
+        options = {"crf": str(crf), **(_x264_options() if codec == "h264" else {"b": "0"})}
+        stream = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width = (side + side % 2 for side in first.shape[:2])
         stream.codec_context.thread_count = 1  # the same frames give the same file
         if times_s is not None:
@@ -177,6 +177,18 @@ def write_video(
                 container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
+
+
+@lru_cache(maxsize=1)
+def _x264_options() -> dict[str, str]:
+    """Return the options of x264 that make the same file of the same frames.
+
+    Its code for AVX-512 reads memory that nobody has written (in the macroblock tree, at sizes such as 320 x 240), so
+    files differ from call to call. That for AVX2 does not, takes as long and makes the file that is right.
+    """
+    cpu = Path("/proc/cpuinfo")
+    has_avx512 = cpu.is_file() and " avx512bw " in cpu.read_text()
+    return {"preset": "veryfast", **({"x264-params": "asm=AVX2"} if has_avx512 else {})}
 
 
 def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
