@@ -56,13 +56,8 @@ class Style:
         time = np.linspace(0.0, 1.0, num_frames)[:, None]
         rate, start, size = rng.uniform(1.0, 4.0, 8), rng.uniform(0.0, 2 * np.pi, 8), rng.uniform(0.4, 1.0, 8)
         waves = size * np.sin(2 * np.pi * rate * time + start)
-        return cls(
-            depth=rng.uniform(0.93, 1.0),
-            habit=rng.uniform(0.75, 1.25),
-            grip=rng.uniform(0.06, 0.14),
-            lean=rng.uniform(-0.05, 0.05),
-            wobble=waves[:, :4] + waves[:, 4:],
-        )
+        depth, habit, grip, lean = rng.uniform([0.93, 0.75, 0.06, -0.05], [1.0, 1.25, 0.14, 0.05])
+        return cls(depth, habit, grip, lean, waves[:, :4] + waves[:, 4:])
 
 
 Controls = dict[str, np.ndarray]
