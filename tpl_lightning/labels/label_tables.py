@@ -1,12 +1,13 @@
 """Tables of phases or key events: our own layout, and what BORIS and ELAN export."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from tpl_lightning.labels.annotations import Annotations, Stretch, between
 from tpl_lightning.labels.elan import Found, is_elan_line, read_elan_lines, read_elan_table
+from tpl_lightning.labels.spans import Unit
 from tpl_lightning.labels.tables import (
     TableRow,
     column_name,
@@ -38,32 +39,41 @@ def read_label_table(path: Path) -> Annotations:
         UserError: if it is none of these, or a line holds something else.
     """
     lines = read_cells(path)
-    headers = [[column_name(cell) for cell in cells] for _, cells in lines[:_PREAMBLE]]
-    readers = [_reader(columns) for columns in headers]
-    place = next((number for number, reader in enumerate(readers) if reader), len(lines))
-    columns, reader = (headers[place], readers[place]) if place < len(lines) else ([], None)
-    rows = table_rows(columns, lines[place + 1 :])
-    if reader is None and not (lines and is_elan_line(lines[0][1])):
-        raise wrong_layout(
-            path,
-            "expected the columns video_id, phase, start_s, end_s (or start_frame, end_frame), or video_id, event, "
-            "time_s (or frame), or an export of BORIS or ELAN, but found "
-            f"{', '.join(sorted(filter(None, headers[0]))) if headers else 'none'}",
-        )
+    for place, (_, cells) in enumerate(lines[:_PREAMBLE]):
+        columns = [column_name(cell) for cell in cells]
+        if reader := _reader(columns):
+            rows = table_rows(columns, lines[place + 1 :])
+            return _gathered(path, reader(path, columns, rows), columns, rows)
+    if lines and is_elan_line(lines[0][1]):
+        return _gathered(path, read_elan_lines(path, lines))
+    found = ", ".join(sorted(column_name(cell) for cell in lines[0][1] if cell)) if lines else "none"
+    raise wrong_layout(
+        path,
+        "expected the columns video_id, phase, start_s, end_s (or start_frame, end_frame), or video_id, event, time_s "
+        f"(or frame), or an export of BORIS or ELAN, but found {found}",
+    )
+
+
+def _gathered(
+    path: Path, found: Iterable[Found], columns: Sequence[str] = (), rows: Sequence[TableRow] = ()
+) -> Annotations:
+    """Gather the stretches and events of each video; a stretch that an event opens has its name."""
     stretches: dict[str, list[Stretch]] = defaultdict(list)
     events: dict[str, list[tuple[float, str]]] = defaultdict(list)
-    for video, start, end, name in reader(path, columns, rows) if reader else read_elan_lines(path, lines):
+    for video, start, end, name in found:
         if end is None:
             events[video].append((start, name))
         else:
             stretches[video].append((start, end, name))
-    for video, found in events.items():
-        times, names = zip(*sorted(found), strict=True)
-        stretches.setdefault(video, between(times, ["start", *names]))  # a stretch that an event opens has its name
+    for video, own in events.items():
+        times, names = zip(*sorted(own), strict=True)
+        stretches.setdefault(video, between(times, ["start", *names]))
     action, split = (
-        {r["video_id"]: r[name] for r in rows if r.get(name) and "video_id" in r} for name in ("action", "split")
+        {row["video_id"]: row[name] for row in rows if row.get(name) and "video_id" in row}
+        for name in ("action", "split")
     )
-    return Annotations(path, "frames" if _own_names(columns) == _OWN[1] else "seconds", stretches, {}, action, split)
+    unit: Unit = "frames" if _own_names(columns) == _OWN[1] else "seconds"
+    return Annotations(path, unit, stretches, {}, action, split)
 
 
 def _own_names(columns: Collection[str]) -> tuple[str, str, str] | None:

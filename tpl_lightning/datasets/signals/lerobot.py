@@ -39,14 +39,14 @@ class _DataSet:
             version = str(info["codebase_version"])
             if not (version.startswith(("v2.", "v3.")) and info["features"] and float(info["fps"]) > 0):
                 raise ValueError(f"version {version}")
+            path, lines = root / "meta" / "episodes", []
             if version.startswith("v3."):
-                lines = []
-                for file in sorted((root / "meta" / "episodes").rglob("*.parquet")):
+                for file in sorted(path.rglob("*.parquet")):
                     table = open_parquet(file)
                     wanted = [name for name in table.column_names if not name.startswith("stats/")]
                     lines += table.select(wanted).to_pylist()
             else:
-                path = root / "meta" / "episodes.jsonl"
+                path = path.with_suffix(".jsonl")
                 lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
             episodes = sorted(lines, key=lambda facts: int(facts["episode_index"]))
         except UserError:
