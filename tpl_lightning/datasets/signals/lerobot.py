@@ -52,9 +52,9 @@ class _DataSet:
         except UserError:
             raise
         except (OSError, ValueError, KeyError, TypeError) as error:
+            why = f"({type(error).__name__}: {first_line(error)}); fetch the data set again, or convert it"
             raise UserError(
-                f"{path}: expected that of a LeRobot data set v2.0, v2.1 or v3.0 with fps, features and episodes, but "
-                f"{type(error).__name__}: {first_line(error)}; fetch the data set again, or convert it."
+                f"{path}: expected metadata of LeRobot v2.0, v2.1 or v3.0, but found other {why}."
             ) from error
         if not episodes:
             raise UserError(f"{root / 'meta'}: expected what is known of each episode, but found none.")
