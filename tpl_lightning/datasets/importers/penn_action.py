@@ -39,9 +39,10 @@ def read_penn_action(root: Path, annotations: Path | None = None) -> tuple[list[
     phases = {} if annotations is None else _read_phases(annotations)
     found = [path for path in sorted((root / "frames").glob("*")) if path.is_dir()]
     folders = [path for path in found if not phases or path.name in phases]
+    if not found:
+        raise UserError(f"{root}: expected frames/NNNN/*.jpg and labels/NNNN.mat of Penn Action, but found none.")
     if not folders:
-        what = f"some of the {len(found)} sequences there in {annotations}" if found else "frames/NNNN/*.jpg"
-        raise UserError(f"{root}: expected {what} of Penn Action with labels/NNNN.mat, but found none.")
+        raise UserError(f"{annotations}: expected phases of sequences in {root / 'frames'}, but found none of them.")
     clips = []
     for folder in folders:
         clip = _clip(folder, root / "labels" / f"{folder.name}.mat")
