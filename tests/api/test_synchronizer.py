@@ -204,9 +204,9 @@ def test_parameters_and_errors():
     for bad, words in (
         ([videos[0]], "1 sample"),
         ([videos[0], videos[1][:, :2]], "video 1 has 2 channels"),
-        ([videos[0], np.full((5, 3), np.nan)], "video 1 holds NaN"),
-        ([videos[0], videos[1][:1]], "video 1 has shape"),
-        ([videos[0], [["a"]]], "video 1 is no array"),
+        ([videos[0], np.full((5, 3), np.nan)], "video 1: Input contains NaN"),
+        ([videos[0], videos[1][:1]], r"video 1: .*shape=\(1, 3\).* minimum of 2"),
+        ([videos[0], [["a"]]], "video 1: could not convert string to float"),
         (3, "but got int"),
         (videos[0][:, 0].copy(), "Expected 2D array, got 1D array instead: Reshape"),
         ({"a": videos[0], "b": videos[1]}, "but got dict"),
