@@ -107,7 +107,7 @@ class Fitted:
         """
         remove_left(folder)
         if folder.exists() and not (folder / _STATE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder}: there is something else there; give a new folder.")
+            raise UserError(f"{folder}: there is something else there; give a new folder, or remove it.")
         state = {
             "prototypes": {a: torch.from_numpy(values) for a, values in self.prototypes.items()},
             "labels": {a: torch.from_numpy(values) for a, values in self.prototype_labels.items()},
