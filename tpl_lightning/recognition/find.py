@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tpl_lightning.recognition.actions import ActionModel
 from tpl_lightning.recognition.open_fit import fit_open_ends
-from tpl_lightning.recognition.spans import Spans, is_free
+from tpl_lightning.recognition.spans import is_free, kept_spans
 from tpl_lightning.recognition.subsequence import LEAST, SubsequenceSearch, path_ends
 
 _POINTS = 32  # of an action of usual length
@@ -64,13 +64,10 @@ def find_hits(
     features = model.values(embeddings)
     lengths = np.maximum(model.duration_s * fps, 4.0)
     windows, errors = _fitted(model, features, lengths, _proposals(model, features, lengths, advance))
-    kept = Spans(float(np.median(lengths)))
-    rows = []
-    for row in np.argsort(errors, kind="stable").tolist():
-        span = int(windows["start"][row]), int(windows["end"][row])
-        if errors[row] <= 1 and is_free(*span, kept):
-            kept.add(*span)
-            rows.append(row)
+    order = np.argsort(errors, kind="stable")
+    order = order[errors[order] <= 1]
+    spans = zip(windows["start"][order].tolist(), windows["end"][order].tolist(), strict=True)
+    rows = order[kept_spans(spans, float(np.median(lengths)), is_free)]
     return _hits(model, features, windows[rows], errors[rows])
 
 
