@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
+from functools import lru_cache
 from importlib.util import find_spec
 from itertools import chain, pairwise
 from pathlib import Path
@@ -181,6 +182,18 @@ def write_video(
     return path
 
 
+@lru_cache(maxsize=1)
+def _x264_options() -> dict[str, str]:
+    """Return the options of x264 that make the same file of the same frames.
+
+    Its code for AVX-512 reads memory that nobody has written (in the macroblock tree, at sizes such as 320 x 240), so
+    files differ from call to call. That for AVX2 does not, takes as long and makes the file that is right.
+    """
+    cpu = Path("/proc/cpuinfo")
+    has_avx512 = cpu.is_file() and " avx512bw " in cpu.read_text()
+    return {"preset": "veryfast", **({"x264-params": "asm=AVX2"} if has_avx512 else {})}
+
+
 def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
     """Yield frames; one that is no RGB picture of the first one's shape is refused."""
     shape = None
@@ -208,7 +221,7 @@ def _encode(
     if first is None:
         raise UserError(f"Expected at least one frame to write {path}, but got none.")
     height, width, _ = first.shape
-    options = {"crf": str(crf), **({"preset": "veryfast"} if codec == "h264" else {"b": "0"})}
+    options = {"crf": str(crf), **(_x264_options() if codec == "h264" else {"b": "0"})}
     stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000), options=options)
     stream.height, stream.width = height + height % 2, width + width % 2
     # One thread: the same frames give the same file everywhere.
