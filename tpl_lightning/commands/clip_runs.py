@@ -16,7 +16,7 @@ from tpl_lightning.files import Outputs, canonical, file_stem, report_broken
 EXTRACTOR = "hog"
 """What embeds the clips: quick, and needs no weights."""
 
-_DONE = ("alignment.h5", "metrics.json")  # a run that has both is complete
+_DONE = "metrics.json"  # what a fit writes last: a run that has it is complete
 
 
 def open_run_clips(
@@ -96,7 +96,7 @@ def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipO
 
     actions = sorted({clip.action for clip in clips})
     shown = f"{len(clips)} clips of {actions[0] if len(actions) == 1 else f'{len(actions)} actions'}"
-    if all((run_dir / name).is_file() for name in _DONE) and cache.is_file():
+    if (run_dir / _DONE).is_file() and cache.is_file():
         say(f"{shown}: embedded and aligned before, {run_dir}")
         return run_dir, _readable(clips, cache, skip_broken=options.skip_broken)
     say(f"1/3 embed: {shown} with {EXTRACTOR}, {cache}")
