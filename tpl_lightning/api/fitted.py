@@ -1,5 +1,6 @@
 """A fitted aligner and what is known of the videos that it was fitted on: made, used, and kept in a folder."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -174,7 +175,7 @@ class Fitted:
         is_new = np.array(shown) != videos.action
         new = self.aligner.align(videos.select(is_new)) if is_new.any() else self.alignment
         found = [
-            new.warp(k) if fresh else self.alignment.warp(row or 0)
+            new.warp(k) if fresh or row is None else self.alignment.warp(row)
             for row, fresh, k in zip(rows, is_new.tolist(), (np.cumsum(is_new) - 1).tolist(), strict=True)
         ]
         split = np.where(is_new, "test", "train")
@@ -214,13 +215,15 @@ def _prototypes(
 @contextmanager
 def _manners() -> Iterator[None]:
     """Leave the caller's random numbers as they are, and stop by KeyboardInterrupt as programs expect."""
-    from lightning.pytorch.utilities.seed import isolate_rng
-
+    kept = random.getstate(), np.random.get_state()
     try:
-        with isolate_rng():
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             yield
     except SystemExit as end:  # what a command ends with after a signal
         raise KeyboardInterrupt("the training was stopped") from end
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
