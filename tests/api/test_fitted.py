@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import write_cache
+from tpl_lightning.__main__ import main
 from tpl_lightning.api.fitted import Fitted
 from tpl_lightning.api.inputs import read_options
 from tpl_lightning.data import EmbeddingCache, VideoSet
@@ -57,7 +58,8 @@ def test_its_folder_is_a_run_that_knows_its_cache(tmp_path):
     assert run.data_source == "tiny, waves features (c.h5)"
     assert [video.split for video in run.known_videos("jump")] == ["train"] * 3
     again = Fitted.load(tmp_path / "mine")
-    assert again.origin == fitted.origin
+    assert (again.source, again.config) == (fitted.source, fitted.config)
+    assert main(["test", str(tmp_path / "mine"), f"run.dir={tmp_path}", "run.name=t", "run.wandb=disabled"]) == 0
     np.testing.assert_array_equal(again.alignment.prototype_position, fitted.alignment.prototype_position)
 
 

@@ -24,7 +24,6 @@ from tpl_lightning.reports import data_source
 from tpl_lightning.runs import CHECKED_FRAMES, Run, write_metrics
 
 _STATE = "synchronizer.ckpt"
-_ORIGIN = ("cache", "data_source")  # in metrics.json: where the embeddings are
 
 
 @dataclass
@@ -40,7 +39,7 @@ class Fitted:
         known: Digest of each training video to its row.
         prototypes: Action to U^ (L, C).
         prototype_labels: Action to A^ (L,), -1 where no video voted.
-        origin: What metrics.json says of the cache; empty of arrays.
+        source: What the data of the cache are; empty of arrays.
     """
 
     config: Config
@@ -51,7 +50,7 @@ class Fitted:
     known: dict[str, int]
     prototypes: dict[str, np.ndarray]
     prototype_labels: dict[str, np.ndarray]
-    origin: dict[str, Any]
+    source: str
     _aligner: Aligner | None = None
 
     @classmethod
@@ -59,7 +58,7 @@ class Fitted:
         """Align the training videos and make the prototype of each action; see ``Synchronizer.fit``."""
         names = Labels({})
         train = read_videos(embeddings, actions, labels, names, default=lambda x: ["action"] * len(x), least=2)
-        val, origin = None, {}
+        val, source = None, ""
         if isinstance(embeddings, VideoSet) or is_cache(embeddings):
             train.cache.validate(most_frames=CHECKED_FRAMES)
             names = Labels(train.phase_names)
@@ -67,7 +66,8 @@ class Fitted:
             splits = split_videos(train, config.data)
             train, val = splits.train, splits.val if len(splits.val) else None
         if train.cache.files:
-            origin = {"cache": str(train.cache.path), "data_source": data_source(train.cache)}
+            config = replace(config, data=replace(config.data, cache=str(train.cache.path)))
+            source = data_source(train.cache)
         for action, count in zip(*np.unique(train.action, return_counts=True), strict=True):
             if count < 2:
                 raise UserError(f"action {str(action)!r} has {count} training videos (1 sample), but aligning needs 2.")
@@ -80,7 +80,7 @@ class Fitted:
         alignment = aligner.align(train)
         quality = assess(alignment, train, aligner.features() or Preprocessor.fit(train, config.data))
         known = _prototypes(train, alignment, aligner)
-        return cls(config, checkpoints, names, alignment, quality, *known, origin, aligner)
+        return cls(config, checkpoints, names, alignment, quality, *known, source, aligner)
 
     @classmethod
     def load(cls, folder: str | Path, *, cache: str | Path | None = None) -> "Fitted":
@@ -88,7 +88,6 @@ class Fitted:
         run = Run(folder, cache=cache)
         aligner = restore_aligner(run.folder / "checkpoints", run.config, run.alignment)
         checkpoints, quality = _contents(run.folder), Quality.from_metrics(run.metrics)
-        origin = {name: run.metrics[name] for name in _ORIGIN if name in run.metrics}
         if (run.folder / _STATE).is_file():
             alignment, state = run.alignment, load_state(run.folder / _STATE, "known")
             labels = Labels(state["phase_names"], are_text=state["labels_are_text"])
@@ -98,7 +97,7 @@ class Fitted:
             rows = np.flatnonzero(run.alignment.split == "train")
             train, alignment = run.videos_of(rows), run.alignment.select(rows)
             labels, known = Labels(train.phase_names), _prototypes(train, alignment, aligner)
-        return cls(run.config, checkpoints, labels, alignment, quality, *known, origin, aligner)
+        return cls(run.config, checkpoints, labels, alignment, quality, *known, run.data_source, aligner)
 
     def save(self, folder: Path) -> None:
         """Write a run directory; metrics.json comes last.
@@ -120,7 +119,7 @@ class Fitted:
         save_config(self.config, folder / "config.yaml")
         self.alignment.save(folder / "alignment.h5")
         self._write_checkpoints(folder)
-        about = {"method": self.config.method, "seed": self.config.seed, **self.origin}
+        about = {"method": self.config.method, "seed": self.config.seed, "data_source": self.source}
         write_metrics(folder, {**self.quality.to_metrics(), **about})
 
     @property
