@@ -32,7 +32,8 @@ def check_progress_target(path: Path) -> None:
 def write_progress(path: Path, videos: Sequence[RunVideo], outputs: Outputs) -> int:
     """Write a row per frame: ``video, frame, time_s, progress, action``.
 
-    Progress is where a frame lies on the prototype timeline. The frames are those of the file where there is one, else those that were embedded.
+    Progress is where a frame lies on the prototype timeline. The frames are those of the file where there is one, else
+    those that were embedded.
 
     Args:
         path: ``.csv`` or ``.parquet``.
