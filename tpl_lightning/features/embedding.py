@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.features.base import Extractor
 from tpl_lightning.features.clips import Clip, ClipReader
-from tpl_lightning.features.extractors import Extractor
 from tpl_lightning.features.manifest import shard_key, write_manifest
 from tpl_lightning.features.merging import merge_shards
 from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores

@@ -8,15 +8,15 @@ import numpy as np
 
 from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.combined import CombinedExtractor
-from tpl_lightning.features.extractors import SEES_NOTHING, Projector, blind_parts
+from tpl_lightning.features.base import Extractor
+from tpl_lightning.features.extractors import SEES_NOTHING, blind_parts
 from tpl_lightning.features.manifest import read_manifest, stored_extractor
 from tpl_lightning.features.shards import ShardFolder, VideoFeatures
 from tpl_lightning.files import Outputs, report_broken
 from tpl_lightning.labels import Doubts, PhaseSpans, doubt_of
 
 
-def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_broken: bool | None = False) -> Path:
+def merge_shards(out: str | Path, *, extractor: Extractor | None = None, skip_broken: bool | None = False) -> Path:
     """Write a cache from the shards of all processes, and delete these.
 
     Args:
@@ -36,9 +36,10 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
     extractor = extractor or stored_extractor(manifest["extractor"])
     if not extractor.is_fitted:
         extractor.fit([shards.read(entry["key"]).features for entry in entries if entry["split"] == "train"])
-    groups = extractor.feature_groups if isinstance(extractor, CombinedExtractor) else None
     doubts = Doubts()
-    with EmbeddingCacheWriter(out, extractor=extractor.name, feature_groups=groups, **manifest["names"]) as writer:
+    with EmbeddingCacheWriter(
+        out, extractor=extractor.name, feature_groups=extractor.feature_groups, **manifest["names"]
+    ) as writer:
         for entry in entries:
             for doubt in _append(writer, entry, shards.read(entry["key"]), extractor):
                 doubts.note(doubt, entry["video_id"])
@@ -49,7 +50,7 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
 
 
 def _append(
-    writer: EmbeddingCacheWriter, entry: dict[str, Any], video: VideoFeatures, extractor: Projector
+    writer: EmbeddingCacheWriter, entry: dict[str, Any], video: VideoFeatures, extractor: Extractor
 ) -> Iterator[str]:
     """Write a video; yield what is odd about it, maybe nothing."""
     embeddings, clock, frames = extractor.transform(video.features), video.clock, video.frames
