@@ -34,14 +34,16 @@ def merge_shards(out: str | Path, *, extractor: Extractor | None = None, skip_br
     manifest = read_manifest(shards.path)
     entries = _finished(manifest["clips"], shards, out, skip_broken=skip_broken)
     extractor = extractor or stored_extractor(manifest["extractor"])
+    train: dict[str, VideoFeatures] = {}
     if not extractor.is_fitted:
-        extractor.fit([shards.read(entry["key"]).features for entry in entries if entry["split"] == "train"])
-    doubts = Doubts()
-    with EmbeddingCacheWriter(
-        out, extractor=extractor.name, feature_groups=extractor.feature_groups, **manifest["names"]
-    ) as writer:
+        keys = [entry["key"] for entry in entries if entry["split"] == "train"]
+        train = {key: shards.read(key) for key in keys}
+        extractor.fit([train[key].features for key in keys])
+    doubts, groups = Doubts(), extractor.feature_groups
+    with EmbeddingCacheWriter(out, extractor=extractor.name, feature_groups=groups, **manifest["names"]) as writer:
         for entry in entries:
-            for doubt in _append(writer, entry, shards.read(entry["key"]), extractor):
+            video = train.pop(entry["key"], None) or shards.read(entry["key"])
+            for doubt in _append(writer, entry, video, extractor):
                 doubts.note(doubt, entry["video_id"])
         writer.set_extractor_state(*extractor.state())
     doubts.warn(out)
@@ -58,14 +60,11 @@ def _append(
     # Frames that belong to the action; what follows is left out.
     end = len(frames) if entry["num_frames"] is None else int(np.searchsorted(frames, entry["num_frames"]))
     writer.append(
-        video_id=entry["video_id"],
-        action=entry["action"],
-        split=entry["split"],
+        **{name: entry[name] for name in ("video_id", "action", "split", "file_bytes")},
         embeddings=embeddings[:end],
         labels=None if spans is None else spans.labels(clock, frames)[:end],
         fps=video.fps,
         frame_times=clock.times_s[:end],
-        file_bytes=entry["file_bytes"],
     )
     yield from (f"{part} {SEES_NOTHING}" for part in blind_parts(extractor, embeddings))
     if spans is not None:
