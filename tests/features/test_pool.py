@@ -13,10 +13,10 @@ from tpl_lightning.features.pool import Progress
 
 SCRIPT = """
 from tests.features.test_pool import report_and_work
-from tpl_lightning.features.pool import parallel_imap
+from tpl_lightning.features.pool import run_parallel
 
 if __name__ == "__main__":
-    list(parallel_imap(report_and_work, [%r] * 2, num_workers=2))
+    list(run_parallel(report_and_work, [%r] * 2, num_workers=2))
 """
 
 

@@ -10,7 +10,7 @@ from tests.features.conftest import save_vitpose
 from tpl_lightning.__main__ import main
 from tpl_lightning.data import EmbeddingCache
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.extractors import embed_video, extractor_of_cache, make_extractor
+from tpl_lightning.features.extractors import embed_video, extractor_from_state, extractor_of_cache, make_extractor
 from tpl_lightning.features.limbs import NUM_FEATURES, limb_features
 from tpl_lightning.features.pose import PoseExtractor, body_boxes
 from tpl_lightning.video.files import write_video
@@ -173,4 +173,4 @@ def test_other_weights_are_noticed(tmp_path, vitpose):
     _, state = make_extractor(vitpose).state()
     assert state["kind"] == "pose"
     with pytest.raises(UserError, match="put the old weights back"):
-        PoseExtractor.from_state({**state, "fingerprint": "0" * 16})
+        extractor_from_state({}, {**state, "fingerprint": "0" * 16})

@@ -1,8 +1,9 @@
 from .annotating import annotate, choose_splits, video_names
+from .base import Extractor
 from .body import Points, body_size, centred_on_body, fill_in
 from .clips import IMAGE_EXTENSIONS, Clip
 from .embedding import embed_clips
-from .extractors import Extractor, embed_video, extractor_of_cache, make_extractor
+from .extractors import embed_video, extractor_of_cache, make_extractor
 from .gradients import fit_square, hog_features
 from .hog import HogExtractor
 from .joining import join_caches

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.features.base import Extractor
 from tpl_lightning.features.clips import Clip, ClipReader
-from tpl_lightning.features.extractors import Extractor
 from tpl_lightning.features.manifest import shard_key, write_manifest
 from tpl_lightning.features.merging import merge_shards
-from tpl_lightning.features.pool import Progress, parallel_imap, usable_cores
+from tpl_lightning.features.pool import Progress, run_parallel, usable_cores
 from tpl_lightning.features.shards import ShardFolder, VideoFeatures
 from tpl_lightning.video import check_fps, prefetched
 
-_Found = tuple[VideoFeatures | str, list[str]]  # the features or what is wrong, and warnings
+_Keyed = tuple[str, Clip]  # with the key of its features
 
 
 def embed_clips(
@@ -40,7 +40,7 @@ def embed_clips(
     progress: bool = True,
     alone: bool = False,
 ) -> Path | None:
-    """Embed clips and write an embedding cache.
+    """Embed clips and write an embedding cache; return its path, None if other processes are still at work.
 
     Under torchrun, or with ``RANK`` and ``WORLD_SIZE`` set by hand, each process embeds its share; rank 0 merges.
 
@@ -60,9 +60,6 @@ def embed_clips(
         progress: show progress on standard error.
         alone: embed all clips in this process, whatever the environment says.
 
-    Returns:
-        Path of the cache; None if other processes are still at work, so that it is not there yet.
-
     Raises:
         UserError: if videos cannot be embedded (after all others have been), or there are too few frames.
     """
@@ -74,63 +71,53 @@ def embed_clips(
     shards.drop_old()
     write_manifest(shards.path, clips, keys, extractor, names)
     # The share of a process does not depend on what is done, which processes may see at different times.
-    share = {keys[index]: clips[index] for index in range(rank, len(clips), world)}
+    share = dict(list(zip(keys, clips, strict=True))[rank::world])
     with shards.locked(rank):
-        _embed_share(share, shards, extractor, fps=fps, num_workers=num_workers, progress=progress)
+        left = {key: share[key] for key in share if key not in shards.done()}
+        with Progress("Embedding videos", len(share), done=len(share) - len(left), enabled=progress) as bar:
+            for key, found in _embedded(list(left.items()), extractor, fps, num_workers):
+                if isinstance(found, str):
+                    shards.fail(key, found)
+                    bar.advance()
+                else:
+                    shards.add(key, found)
+                    bar.advance(frames=len(found.frames))
     _wait_for_others(world)
     if rank != 0 or (world > 1 and not set(keys) <= shards.done() | shards.failed().keys()):
         return None
     return merge_shards(out, extractor=extractor, skip_broken=skip_broken)
 
 
-def _embed_share(
-    share: dict[str, Clip],
-    shards: ShardFolder,
-    extractor: Extractor,
-    *,
-    fps: float | None,
-    num_workers: int | None,
-    progress: bool,
-) -> None:
-    """Embed what is not done yet of some clips by key."""
-    done = shards.done()
-    left = [key for key in share if key not in done]
-    clips = [share[key] for key in left]
-    with Progress("Embedding videos", len(share), done=len(share) - len(left), enabled=progress) as bar:
-        for position, (found, messages) in _embedded(clips, extractor, fps, num_workers):
-            for message in messages:
-                warnings.warn(message, stacklevel=2)
-            if isinstance(found, str):
-                shards.fail(left[position], found)
-                bar.advance()
-            else:
-                shards.add(left[position], found)
-                bar.advance(frames=len(found.frames))
-
-
 def _embedded(
-    clips: list[Clip], extractor: Extractor, fps: float | None, num_workers: int | None
-) -> Iterator[tuple[int, _Found]]:
-    """Yield the position of each clip and what came of it, as they are done."""
+    clips: list[_Keyed], extractor: Extractor, fps: float | None, num_workers: int | None
+) -> Iterator[tuple[str, VideoFeatures | str]]:
+    """Yield the key of each clip and its features, or what is wrong with it, as they are done."""
     if not extractor.on_device:
         work = partial(_decode_and_embed, extractor=extractor, fps=fps)
-        yield from parallel_imap(work, clips, num_workers=num_workers)
+        for key, found, messages in run_parallel(work, clips, num_workers=num_workers):
+            for message in messages:
+                warnings.warn(message, stacklevel=2)
+            yield key, found
         return
     # One network on one device: the videos ahead are decoded while it works.
     ahead = max(1, usable_cores() if num_workers is None else num_workers)
-    readers = [clip.reader(size=extractor.decode_size, fps=fps) for clip in clips]
-    openers = [lambda reader=reader: iter(reader) for reader in readers]
-    streams = prefetched(openers, ahead=min(ahead, 8), size=2 * extractor.frames_at_once)
-    for position, frames in enumerate(streams):
-        yield position, (_features(clips[position], readers[position], frames, extractor, fps), [])
+    readers = [clip.reader(size=extractor.decode_size, fps=fps) for _, clip in clips]
+    streams = prefetched(
+        [reader.__iter__ for reader in readers], ahead=min(ahead, 8), size=2 * extractor.frames_at_once
+    )
+    for (key, clip), reader, frames in zip(clips, readers, streams, strict=True):
+        yield key, _features(clip, reader, frames, extractor, fps)
 
 
-def _decode_and_embed(clip: Clip, *, extractor: Extractor, fps: float | None) -> _Found:
+def _decode_and_embed(
+    clip: _Keyed, extractor: Extractor, fps: float | None
+) -> tuple[str, VideoFeatures | str, list[str]]:
+    """Return what :func:`_embedded` does of a clip, and the warnings of a worker process."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        reader = clip.reader(size=extractor.decode_size, fps=fps)
-        found = _features(clip, reader, iter(reader), extractor, fps)
-    return found, [str(warning.message) for warning in caught]
+        reader = clip[1].reader(size=extractor.decode_size, fps=fps)
+        found = _features(clip[1], reader, iter(reader), extractor, fps)
+    return clip[0], found, [str(warning.message) for warning in caught]
 
 
 def _features(

@@ -1,100 +1,20 @@
-"""From frames to embeddings: one interface for all extractors, those that a cache names among them."""
+"""Extractors by name, or as a cache names them, and videos embedded by one."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from tpl_lightning.data import ALIASES, EmbeddingCache, FeatureGroup, State, group_name, part_states
+from tpl_lightning.data import ALIASES, EmbeddingCache, State, part_states
 from tpl_lightning.errors import UserError
+from tpl_lightning.features.base import Extractor
 from tpl_lightning.features.hog import HogExtractor
-from tpl_lightning.video import FrameSize, VideoClock, VideoReader
+from tpl_lightning.video import VideoClock, VideoReader
 
-
-class Projector(Protocol):
-    """The second of an extractor's two steps, from features to embeddings, which may have to be fitted first."""
-
-    @property
-    def name(self) -> str:
-        """Name for the ``extractor`` attribute of a cache."""
-
-    @property
-    def num_features(self) -> int:
-        """Length of the feature vector of a frame."""
-
-    @property
-    def num_channels(self) -> int:
-        """Channels of an embedding."""
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether :meth:`transform` needs no :meth:`fit`."""
-
-    def fit(self, videos: Sequence[np.ndarray]) -> "Projector":
-        """Learn from the features of the training videos; return the extractor itself. Networks learn nothing here."""
-
-    def transform(self, features: np.ndarray) -> np.ndarray:
-        """Turn features (T, F) into embeddings (T, C), float32."""
-
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return what a cache must hold to embed new videos alike: arrays, and parameters that JSON can hold."""
-
-
-class Extractor(Projector, Protocol):
-    """What turns frames into embeddings: features, which cost the time and look at one video alone, then a projection.
-
-    Calling the extractor does both.
-    """
-
-    @property
-    def identity(self) -> str:
-        """What decides the features of a frame, as text; equal for extractors whose features may be mixed."""
-
-    @property
-    def frames_at_once(self) -> int:
-        """Frames that are looked at together."""
-
-    @property
-    def on_device(self) -> bool:
-        """Whether a network is in it, which stays in one process."""
-
-    @property
-    def decode_size(self) -> FrameSize | tuple[FrameSize, ...]:
-        """Makes of a video's width and height those at which frames are best decoded; several, one for each part."""
-
-    def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
-        """Describe RGB frames, (T, H, W, 3) or an iterable of (H, W, 3), uint8, by features (T, F), float32."""
-
-    def __call__(self, frames: Iterable[np.ndarray]) -> np.ndarray:
-        """Turn RGB frames, (T, H, W, 3) or an iterable of (H, W, 3), uint8, into embeddings (T, C), float32."""
-
-
-class StoredExtractor:
-    """A network's second step: it learns nothing, and its features are embeddings.
-
-    Alone it is what is known of a network when only features that it has made are at hand, not its weights.
-    """
-
-    is_fitted = True
-
-    def __init__(self, name: str, num_channels: int, parameters: dict[str, Any]) -> None:
-        """Take what a cache says of the network."""
-        self.name, self.num_channels, self._parameters = name, num_channels, parameters
-        self.num_features = num_channels
-
-    def fit(self, videos: Sequence[np.ndarray]) -> "StoredExtractor":
-        """Learn nothing; return the extractor itself."""
-        return self
-
-    def transform(self, features: np.ndarray) -> np.ndarray:
-        """Return the features, which are the embeddings."""
-        return features
-
-    def state(self) -> State:
-        """Return what a cache must hold to embed new videos alike: which model, and what tells its weights."""
-        return {}, self._parameters
+SEES_NOTHING = "sees nothing: its features are 0 in all frames"
+"""What is said of a part of an extractor, and of the videos where it is so."""
 
 
 def make_extractor(name: str, *, channels: int = 64, device: str = "auto", batch_size: int = 64) -> Extractor:
@@ -121,38 +41,50 @@ def make_extractor(name: str, *, channels: int = 64, device: str = "auto", batch
     if name.endswith(".h5"):
         return extractor_of_cache(EmbeddingCache(name), device=device, batch_size=batch_size)
     model = str(Path(name).expanduser()) if name.startswith("~") else ALIASES.get(name, name)
-    from tpl_lightning.features.pretrained import is_pose_model  # needs torch
-
-    if is_pose_model(model):
-        from tpl_lightning.features.pose import PoseExtractor
-
-        return PoseExtractor(model, device=device, batch_size=batch_size)
-    from tpl_lightning.features.image_models import ImageModelExtractor
-
-    return ImageModelExtractor(model, device=device, batch_size=batch_size)
+    return _network(model, device=device, batch_size=batch_size)
 
 
 def _combined(name: str, **options: Any) -> Extractor:
     """Build the extractors of ``a+b``; one whose weights are not to be had is left out with a warning."""
-    from tpl_lightning.features.combined import CombinedExtractor
     from tpl_lightning.features.pretrained import WeightsMissing
 
     names = [part.strip() for part in name.split("+")]
     if "" in names or len(set(names)) < len(names):
         raise UserError(f"Expected extractors joined by +, each once, as hog+dinov2, but got {name!r}.")
-    parts, missing = [], []
+    parts, missing = [], {}
     for part in names:
         try:
             parts.append(make_extractor(part, **options))
         except WeightsMissing as error:
-            missing.append(error)
-            lacking = part
-    if missing and not parts:
-        raise missing[0]
-    if missing:
-        kept = "+".join(group_name(part.name) for part in parts)
-        warnings.warn(f"{lacking} is left out, embedding by {kept} alone. {missing[-1]}", stacklevel=2)
-    return parts[0] if len(parts) == 1 else CombinedExtractor(parts)
+            missing[part] = error
+    if not parts:
+        raise missing[names[0]]
+    whole = _side_by_side(parts)
+    for part, lacking in missing.items():
+        kept = "+".join(group.name for group in whole.feature_groups)
+        warnings.warn(f"{part} is left out, embedding by {kept} alone. {lacking}", stacklevel=2)
+    return whole
+
+
+def _side_by_side(parts: Sequence[Extractor], names: Sequence[str] | None = None) -> Extractor:
+    from tpl_lightning.features.combined import CombinedExtractor
+
+    return parts[0] if len(parts) == 1 else CombinedExtractor(parts, names)
+
+
+def _network(model: str, revision: str | None = None, *, device: str, batch_size: int) -> Extractor:
+    """Load a pretrained network, as what it is."""
+    from tpl_lightning.features.pretrained import find_device, load_checkpoint  # needs torch
+
+    place = find_device(device)  # before minutes are spent on loading
+    checkpoint = load_checkpoint(model, revision)
+    if checkpoint.is_pose:
+        from tpl_lightning.features.pose import PoseExtractor
+
+        return PoseExtractor(checkpoint, device=place, batch_size=batch_size)
+    from tpl_lightning.features.image_models import ImageModelExtractor
+
+    return ImageModelExtractor(checkpoint, device=place, batch_size=batch_size)
 
 
 def extractor_from_state(
@@ -163,15 +95,19 @@ def extractor_from_state(
     Raises:
         UserError: if the state is of no known kind or incomplete, or a network's weights are other ones now.
     """
-    if parameters.get("kind") == "image-model":
-        from tpl_lightning.features.image_models import ImageModelExtractor  # needs torch
-
-        return ImageModelExtractor.from_state(parameters, device=device, batch_size=batch_size)
-    if parameters.get("kind") == "pose":
-        from tpl_lightning.features.pose import PoseExtractor
-
-        return PoseExtractor.from_state(parameters, device=device, batch_size=batch_size)
-    return HogExtractor.from_state(arrays, parameters)
+    if parameters.get("kind") not in ("image-model", "pose"):
+        return HogExtractor.from_state(arrays, parameters)
+    if "model" not in parameters:
+        raise UserError("Expected the state of an image model, but it does not name the model.")
+    model = str(parameters["model"])
+    extractor = _network(model, parameters.get("revision"), device=device, batch_size=batch_size)
+    expected, found = parameters.get("fingerprint"), extractor.parameters["fingerprint"]
+    if expected not in (None, found):
+        raise UserError(
+            f"Expected the weights of {model} with which the cache was made (fingerprint {expected}), but found others "
+            f"({found}); put the old weights back, or embed all videos anew."
+        )
+    return extractor
 
 
 def extractor_of_cache(cache: EmbeddingCache, *, device: str = "auto", batch_size: int = 64) -> Extractor:
@@ -193,28 +129,24 @@ def extractor_of_cache(cache: EmbeddingCache, *, device: str = "auto", batch_siz
         parts = [extractor_from_state(*state, device=device, batch_size=batch_size) for state in states if state]
     except UserError as error:
         raise UserError(f"{cache.path}: its extractor {cache.extractor!r} cannot be used: {error}") from error
-    if len(parts) == 1:
-        return parts[0]
-    from tpl_lightning.features.combined import CombinedExtractor
-
-    return CombinedExtractor(parts, names)
+    return _side_by_side(parts, names)
 
 
 def _not_held(cache: EmbeddingCache, names: list[str], states: Sequence[State | None]) -> str:
     """Say what of a cache cannot be embedded again."""
-    foreign = [name for name, state in zip(names, states, strict=True) if state is None]
-    if len(names) == 1 or len(foreign) == len(names):
+    kept = [name for name, state in zip(names, states, strict=True) if state is not None]
+    if not kept:
         return (
             f"{cache.path}: it does not hold the extractor {cache.extractor!r} that made it, so new videos cannot be "
             "embedded alike; embed all videos with tpl cache embed VIDEOS out=NEW.h5, or give a cache that holds "
             "the new videos too."
         )
-    kept = ",".join(name for name in names if name not in foreign)
+    foreign = ", ".join(repr(name) for name in names if name not in kept)
     return (
-        f"{cache.path}: feature group {', '.join(map(repr, foreign))} was joined from a cache that does not hold its "
-        "extractor, so new videos cannot be embedded alike and must come as a cache too: embed them by this part "
-        "yourself and by the others with extractor=CACHE.h5, join the two with tpl cache join, and have both read as "
-        f"one with cache='OLD_AND_NEW_*.h5'; or fit again without it (data.groups=[{kept}])."
+        f"{cache.path}: feature group {foreign} was joined from a cache that does not hold its extractor, so new "
+        "videos cannot be embedded alike and must come as a cache too: embed them by this part yourself and by the "
+        "others with extractor=CACHE.h5, join the two with tpl cache join, and have both read as one with "
+        f"cache='OLD_AND_NEW_*.h5'; or fit again without it (data.groups=[{','.join(kept)}])."
     )
 
 
@@ -245,13 +177,8 @@ def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = N
     return embeddings, reader.clock
 
 
-SEES_NOTHING = "sees nothing: its features are 0 in all frames"
-"""What is said of a part of an extractor, and of the videos where it is so."""
-
-
-def blind_parts(extractor: Projector, embeddings: np.ndarray) -> list[str]:
+def blind_parts(extractor: Extractor, embeddings: np.ndarray) -> list[str]:
     """Return the names of an extractor's feature groups that are 0 throughout the embeddings (T, C) of a video."""
-    alone = [FeatureGroup(group_name(extractor.name), extractor.num_channels)]
-    groups = getattr(extractor, "feature_groups", alone)  # several extractors side by side have more than one
-    ends = np.cumsum([group.channels for group in groups]).tolist()
+    groups = extractor.feature_groups
+    ends = np.cumsum([group.channels for group in groups])
     return [g.name for g, end in zip(groups, ends, strict=True) if not embeddings[:, end - g.channels : end].any()]

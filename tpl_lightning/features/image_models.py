@@ -16,7 +16,7 @@ from PIL import Image
 
 from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.features.frames import frame_batches
-from tpl_lightning.features.pretrained import PretrainedExtractor, scaling
+from tpl_lightning.features.pretrained import Checkpoint, PretrainedExtractor, scaling
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +27,10 @@ _PROBE_TOLERANCE = 0.05  # mean absolute difference of normalised pixels; what a
 class _Preparation:
     """What a model's image processor does to a picture, where it is resizing, cropping and normalising."""
 
-    shortest_edge: int | None
-    fixed: tuple[int, int] | None  # width, height
-    crop: tuple[int, int] | None  # width, height
+    size: dict[str, int]
+    """``shortest_edge``, or ``width`` and ``height``; nothing: as it is."""
+    crop: dict[str, int]
+    """``width`` and ``height``, or nothing."""
     resample: Image.Resampling
     mean: np.ndarray
     std: np.ndarray
@@ -40,40 +41,33 @@ class _Preparation:
         options = processor.to_dict()
         size = dict(options.get("size") or {}) if options.get("do_resize", True) else {}
         crop = dict(options.get("crop_size") or {}) if options.get("do_center_crop") else {}
-        mean, std = scaling(processor)
         return cls(
-            shortest_edge=size.get("shortest_edge"),
-            fixed=(size["width"], size["height"]) if size.get("height") else None,
-            crop=(crop["width"], crop["height"]) if crop.get("height") else None,
-            resample=Image.Resampling(options.get("resample") or Image.Resampling.BICUBIC),
-            mean=mean,
-            std=std,
+            size, crop, Image.Resampling(options.get("resample") or Image.Resampling.BICUBIC), *scaling(processor)
         )
 
-    def size(self, width: int, height: int) -> tuple[int, int]:
+    def resized(self, width: int, height: int) -> tuple[int, int]:
         """Return width and height after resizing; as transformers has it, the longer side is rounded down."""
-        if self.fixed is not None:
-            return self.fixed
-        if self.shortest_edge is None:
+        if self.size.get("height"):
+            return self.size["width"], self.size["height"]
+        edge = self.size.get("shortest_edge")
+        if edge is None:
             return width, height
-        short, edge = min(width, height), self.shortest_edge
-        return (edge, height * edge // short) if width == short else (width * edge // short, edge)
+        return (edge, height * edge // width) if width <= height else (width * edge // height, edge)
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """Resize, where the frame does not have the size yet, and crop; (h, w, 3), uint8."""
         height, width = frame.shape[:2]
-        target = self.size(width, height)
+        target = self.resized(width, height)
         if target != (width, height):
             frame = np.asarray(Image.fromarray(frame).resize(target, self.resample))
-        if self.crop is None:
+        if not self.crop.get("height"):
             return frame
-        rows, columns = frame.shape[0] - self.crop[1], frame.shape[1] - self.crop[0]
-        if rows < 0 or columns < 0:  # transformers fills up with black
-            top, left = max(-rows + 1, 0) // 2, max(-columns + 1, 0) // 2
-            pad = ((top, max(-rows, 0) - top), (left, max(-columns, 0) - left), (0, 0))
-            frame, rows, columns = np.pad(frame, pad), max(rows, 0), max(columns, 0)
-        top, left = rows // 2, columns // 2
-        return frame[top : top + self.crop[1], left : left + self.crop[0]]
+        rows, columns = frame.shape[0] - self.crop["height"], frame.shape[1] - self.crop["width"]
+        if min(rows, columns) < 0:  # transformers fills up with black
+            black = [max(-spare, 0) for spare in (rows, columns)]
+            frame = np.pad(frame, [*(((size + 1) // 2, size // 2) for size in black), (0, 0)])
+        top, left = max(rows, 0) // 2, max(columns, 0) // 2
+        return frame[top : top + self.crop["height"], left : left + self.crop["width"]]
 
 
 class ImageModelExtractor(PretrainedExtractor):
@@ -83,26 +77,18 @@ class ImageModelExtractor(PretrainedExtractor):
     processor does to a picture, checked against it when the model is loaded. A processor that does something else is
     used itself, which is slower. The model runs in bfloat16 on a GPU (float16 on older ones), in float32 on a CPU.
 
-    Args:
-        model: id on the Hugging Face hub, or local folder.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
-        batch_size: frames per batch.
-        revision: commit on the hub; None takes the newest.
-
     Raises:
-        UserError: if transformers is missing, or the model is not to be had, or is no image model.
+        UserError: If the model is no image model.
     """
 
-    kind = "image-model"
-
-    @property
-    def frames_at_once(self) -> int:
-        """Frames per batch."""
-        return self.batch_size
+    def __init__(self, checkpoint: Checkpoint, **options: Any) -> None:
+        """Take the network; see :class:`PretrainedExtractor`."""
+        super().__init__(checkpoint, "image-model", **options)
+        self.frames_at_once = self.batch_size
 
     def decode_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which frames are best decoded: that which the model wants before cropping."""
-        return (width, height) if self._preparation is None else self._preparation.size(width, height)
+        return (width, height) if self._preparation is None else self._preparation.resized(width, height)
 
     def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Embed RGB frames, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, C), float32."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.errors import UserError
+from tpl_lightning.features.base import Extractor
 from tpl_lightning.features.clips import Clip
 from tpl_lightning.features.combined import CombinedExtractor
-from tpl_lightning.features.extractors import Extractor, Projector, StoredExtractor
 from tpl_lightning.features.gradients import HogParams
 from tpl_lightning.features.hog import KIND, HogExtractor
 from tpl_lightning.features.shards import MANIFEST
@@ -73,25 +73,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _to_store(extractor: Projector) -> dict[str, Any]:
+def _to_store(extractor: Extractor) -> dict[str, Any]:
     """Return what the manifest says of an extractor."""
     if isinstance(extractor, CombinedExtractor):
         return {"parts": [_to_store(part) for part in extractor.parts], "names": extractor.names}
-    if isinstance(extractor, HogExtractor):
-        stored: dict[str, Any] = {"hog": asdict(extractor.params), "channels": extractor.num_channels}
-        if extractor.is_fitted:
-            stored["arrays"] = {name: values.tolist() for name, values in extractor.state()[0].items()}
-        return stored
-    return {"name": extractor.name, "channels": extractor.num_channels, "parameters": extractor.state()[1]}
+    stored = {"name": extractor.name, "channels": extractor.num_channels, "parameters": extractor.parameters}
+    arrays = extractor.state()[0] if extractor.is_fitted else {}
+    return {**stored, "arrays": {name: values.tolist() for name, values in arrays.items()}}
 
 
-def stored_extractor(stored: dict[str, Any]) -> Projector:
+def stored_extractor(stored: dict[str, Any]) -> Extractor:
     """Rebuild the extractor that a manifest describes, to project with."""
     if "parts" in stored:
         return CombinedExtractor([stored_extractor(part) for part in stored["parts"]], stored["names"])
-    if "arrays" in stored:
-        arrays = {name: np.array(values, dtype=np.float32) for name, values in stored["arrays"].items()}
-        return HogExtractor.from_state(arrays, {"kind": KIND, **stored["hog"]})
-    if "hog" in stored:
-        return HogExtractor(params=HogParams(**stored["hog"]), channels=stored["channels"])
-    return StoredExtractor(stored["name"], stored["channels"], stored["parameters"])
+    parameters = dict(stored["parameters"])
+    if parameters.get("kind") != KIND:
+        return Extractor(stored["name"], stored["channels"], parameters)
+    if stored["arrays"]:
+        return HogExtractor.from_state(
+            {name: np.array(values) for name, values in stored["arrays"].items()}, parameters
+        )
+    del parameters["kind"]
+    return HogExtractor(params=HogParams(**parameters), channels=stored["channels"])

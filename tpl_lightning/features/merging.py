@@ -8,15 +8,15 @@ import numpy as np
 
 from tpl_lightning.data import EmbeddingCacheWriter
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.combined import CombinedExtractor
-from tpl_lightning.features.extractors import SEES_NOTHING, Projector, blind_parts
+from tpl_lightning.features.base import Extractor
+from tpl_lightning.features.extractors import SEES_NOTHING, blind_parts
 from tpl_lightning.features.manifest import read_manifest, stored_extractor
 from tpl_lightning.features.shards import ShardFolder, VideoFeatures
 from tpl_lightning.files import Outputs, report_broken
 from tpl_lightning.labels import Doubts, PhaseSpans, doubt_of
 
 
-def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_broken: bool | None = False) -> Path:
+def merge_shards(out: str | Path, *, extractor: Extractor | None = None, skip_broken: bool | None = False) -> Path:
     """Write a cache from the shards of all processes, and delete these.
 
     Args:
@@ -34,13 +34,16 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
     manifest = read_manifest(shards.path)
     entries = _finished(manifest["clips"], shards, out, skip_broken=skip_broken)
     extractor = extractor or stored_extractor(manifest["extractor"])
+    train: dict[str, VideoFeatures] = {}
     if not extractor.is_fitted:
-        extractor.fit([shards.read(entry["key"]).features for entry in entries if entry["split"] == "train"])
-    groups = extractor.feature_groups if isinstance(extractor, CombinedExtractor) else None
-    doubts = Doubts()
+        keys = [entry["key"] for entry in entries if entry["split"] == "train"]
+        train = {key: shards.read(key) for key in keys}
+        extractor.fit([train[key].features for key in keys])
+    doubts, groups = Doubts(), extractor.feature_groups
     with EmbeddingCacheWriter(out, extractor=extractor.name, feature_groups=groups, **manifest["names"]) as writer:
         for entry in entries:
-            for doubt in _append(writer, entry, shards.read(entry["key"]), extractor):
+            video = train.pop(entry["key"], None) or shards.read(entry["key"])
+            for doubt in _append(writer, entry, video, extractor):
                 doubts.note(doubt, entry["video_id"])
         writer.set_extractor_state(*extractor.state())
     doubts.warn(out)
@@ -49,7 +52,7 @@ def merge_shards(out: str | Path, *, extractor: Projector | None = None, skip_br
 
 
 def _append(
-    writer: EmbeddingCacheWriter, entry: dict[str, Any], video: VideoFeatures, extractor: Projector
+    writer: EmbeddingCacheWriter, entry: dict[str, Any], video: VideoFeatures, extractor: Extractor
 ) -> Iterator[str]:
     """Write a video; yield what is odd about it, maybe nothing."""
     embeddings, clock, frames = extractor.transform(video.features), video.clock, video.frames
@@ -57,14 +60,11 @@ def _append(
     # Frames that belong to the action; what follows is left out.
     end = len(frames) if entry["num_frames"] is None else int(np.searchsorted(frames, entry["num_frames"]))
     writer.append(
-        video_id=entry["video_id"],
-        action=entry["action"],
-        split=entry["split"],
+        **{name: entry[name] for name in ("video_id", "action", "split", "file_bytes")},
         embeddings=embeddings[:end],
         labels=None if spans is None else spans.labels(clock, frames)[:end],
         fps=video.fps,
         frame_times=clock.times_s[:end],
-        file_bytes=entry["file_bytes"],
     )
     yield from (f"{part} {SEES_NOTHING}" for part in blind_parts(extractor, embeddings))
     if spans is not None:

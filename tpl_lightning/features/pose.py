@@ -7,6 +7,7 @@ between.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from tpl_lightning.errors import UserError
 from tpl_lightning.features.frames import frame_batches
 from tpl_lightning.features.heatmaps import cut_out, network_boxes, read_heatmaps
 from tpl_lightning.features.limbs import COCO_POINTS, LEAST_CONFIDENCE, NUM_FEATURES, limb_features
-from tpl_lightning.features.pretrained import PretrainedExtractor, scaling
+from tpl_lightning.features.pretrained import Checkpoint, PretrainedExtractor, scaling
 from tpl_lightning.video import shrink_to
 
 _LONGEST = 768  # pixels of a frame's longer side
@@ -33,18 +34,18 @@ class PoseExtractor(PretrainedExtractor):
     """Features of one person's pose; see the head of this module and :func:`limb_features`.
 
     Args:
-        model: A ViTPose model with the 17 key points of COCO, id on the Hugging Face hub or local folder.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
-        batch_size: Pictures per batch.
-        revision: Commit on the hub; None takes the newest.
+        checkpoint: A ViTPose model with the 17 key points of COCO.
+        **options: As of :class:`PretrainedExtractor`.
 
     Raises:
-        UserError: If transformers is missing, or the model is not to be had, or has other key points.
+        UserError: If the model has other key points.
     """
 
-    kind = "pose"
-
     frames_at_once = _RUN
+
+    def __init__(self, checkpoint: Checkpoint, **options: Any) -> None:
+        """Take the network."""
+        super().__init__(checkpoint, "pose", **options)
 
     def _measure(self) -> int:
         """Take the size and scale of the network's pictures; return the channels of an embedding."""

@@ -2,116 +2,105 @@
 
 import hashlib
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 
 from tpl_lightning.errors import UserError, first_line
-from tpl_lightning.features.extractors import StoredExtractor
-
-Found = TypeVar("Found")
-Own = TypeVar("Own", bound="PretrainedExtractor")
-
-_POSE = "vitpose"  # ``model_type`` of models that give key points
+from tpl_lightning.features.base import Extractor
 
 
 class WeightsMissing(UserError):
     """Weights are not on this machine, and the hub could not be asked for them."""
 
 
-class PretrainedExtractor(StoredExtractor, ABC):
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network as it was loaded."""
+
+    model: str
+    """Id on the Hugging Face hub, or local folder."""
+    processor: Any
+    """The image processor that it names."""
+    network: Any
+    """On the CPU, in float32."""
+    untrained: frozenset[str]
+    """Names of weights that it does not hold, such as a pooling head that is not used here: random numbers."""
+
+    @property
+    def is_pose(self) -> bool:
+        """Whether the network gives key points of persons."""
+        return bool(self.network.config.model_type == "vitpose")
+
+    def fingerprint(self) -> str:
+        """Hash names, shapes and some values of the weights: enough to tell one training from another."""
+        digest = hashlib.sha256()
+        for name, values in sorted(self.network.state_dict().items()):
+            if name not in self.untrained:
+                flat = values.detach().flatten()
+                digest.update(f"{name} {tuple(values.shape)}".encode())
+                digest.update(flat[:: max(1, len(flat) // 16)].float().cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+class PretrainedExtractor(Extractor):
     """An extractor that is one pretrained network: it learns nothing, and its features are embeddings.
 
     Networks run in bfloat16 on a GPU (float16 on older ones), in float32 on a CPU.
 
     Args:
-        model: Id on the Hugging Face hub, or local folder.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
+        checkpoint: The network.
+        kind: What caches call it.
+        device: Where it runs.
         batch_size: Pictures per batch.
-        revision: Commit on the hub; None takes the newest.
 
     Attributes:
         processor: The image processor that its checkpoint names.
         network: The network, on its device.
-        fingerprint: What tells its weights.
-
-    Raises:
-        UserError: If transformers is missing, or the model is not to be had.
     """
-
-    kind: ClassVar[str]
-    """What caches call extractors of this class."""
 
     on_device = True
 
-    def __init__(self, model: str, *, device: str = "auto", batch_size: int = 64, revision: str | None = None) -> None:
-        """Load the model."""
+    def __init__(self, checkpoint: Checkpoint, kind: str, *, device: torch.device, batch_size: int) -> None:
+        """Bring the network to its device."""
         if batch_size < 1:
             raise UserError(f"Expected batch_size >= 1, but got {batch_size}.")
-        self.model_name, self.batch_size, self.device = model, batch_size, _device(device)
-        self.processor, network, untrained = _load(model, revision)
-        self.fingerprint = _fingerprint(network, untrained)
+        self.model_name, self.batch_size, self.device = checkpoint.model, batch_size, device
+        self.processor, network, folder = checkpoint.processor, checkpoint.network, Path(checkpoint.model)
+        place: dict[str, Any] = {"model": checkpoint.model, "revision": getattr(network.config, "_commit_hash", None)}
+        if folder.is_dir():
+            place = {"model": str(folder.resolve()), "revision": None}
+        state = {"kind": kind, **place, "fingerprint": checkpoint.fingerprint()}
         if self.device.type == "cuda":
             network = network.to(torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
         self.network = network.to(self.device).eval()
         self.dtype = next(network.parameters()).dtype
-        commit: str | None = getattr(network.config, "_commit_hash", None)
-        folder = Path(model).resolve() if Path(model).is_dir() else None
-        stored = {"model": model if folder is None else str(folder), "revision": commit if folder is None else None}
-        state = {"kind": self.kind, **stored, "fingerprint": self.fingerprint}
-        super().__init__(model if folder is None else folder.name, self._measure(), state)
+        super().__init__(folder.resolve().name if folder.is_dir() else checkpoint.model, self._measure(), state)
+        self.identity = f"{kind} {self.name} {state['fingerprint']}"
 
-    @abstractmethod
     def _measure(self) -> int:
         """Get ready to embed, once the network is there; return the channels of an embedding."""
-
-    @property
-    def identity(self) -> str:
-        """What decides the embedding of a frame."""
-        return f"{self.kind} {self.name} {self.fingerprint}"
-
-    @abstractmethod
-    def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
-        """Embed RGB frames of one clip, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, C), float32."""
-
-    def __call__(self, frames: Iterable[np.ndarray]) -> np.ndarray:
-        """Return :meth:`features`."""
-        return self.features(frames)
-
-    @classmethod
-    def from_state(cls: type[Own], parameters: Mapping[str, Any], *, device: str = "auto", batch_size: int = 64) -> Own:
-        """Load the model that a state names.
-
-        Raises:
-            UserError: If it is not to be had, or its weights are other ones now.
-        """
-        if "model" not in parameters:
-            raise UserError("Expected the state of an image model, but it does not name the model.")
-        revision, expected = parameters.get("revision"), parameters.get("fingerprint")
-        extractor = cls(str(parameters["model"]), device=device, batch_size=batch_size, revision=revision)
-        if expected is not None and extractor.fingerprint != expected:
-            raise UserError(
-                f"Expected the weights of {extractor.model_name} with which the cache was made (fingerprint "
-                f"{expected}), but found others ({extractor.fingerprint}); put the old weights back, or embed all "
-                "videos anew."
-            )
-        return extractor
+        raise NotImplementedError
 
 
 def scaling(processor: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and deviation (3,), of pixels in 0..255, by which an image processor normalises."""
     options = processor.to_dict()
-    scale = options.get("rescale_factor", 1 / 255) if options.get("do_rescale", True) else 1.0
-    normalise = options.get("do_normalize", True)
-    mean, deviation = (options["image_mean"], options["image_std"]) if normalise else ([0.0] * 3, [1.0] * 3)
-    return np.asarray(mean, np.float32) / np.float32(scale), np.asarray(deviation, np.float32) / np.float32(scale)
+    scale = np.float32(options.get("rescale_factor", 1 / 255) if options.get("do_rescale", True) else 1.0)
+    if not options.get("do_normalize", True):
+        return np.zeros(3, np.float32), np.ones(3, np.float32) / scale
+    return np.asarray(options["image_mean"], np.float32) / scale, np.asarray(options["image_std"], np.float32) / scale
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """Return the device of a name: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ...
+
+    Raises:
+        UserError: If there is none.
+    """
     if name == "auto":
         if not torch.cuda.is_available():
             return torch.device("cpu")
@@ -126,38 +115,17 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def is_pose_model(model: str, revision: str | None = None) -> bool:
-    """Tell whether a model gives key points of persons.
+def load_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
+    """Load a network from its folder, from what is on this machine of the hub, or else from the hub.
+
+    Args:
+        model: Id on the Hugging Face hub, or local folder.
+        revision: Commit on the hub; None takes the newest.
 
     Raises:
         UserError: If transformers is missing, or the model is not to be had.
+        WeightsMissing: If the hub cannot be reached.
     """
-
-    def model_type(options: dict[str, Any]) -> str:
-        from transformers import AutoConfig
-
-        return str(AutoConfig.from_pretrained(model, **options).model_type)
-
-    return _attempt(model, revision, model_type) == _POSE
-
-
-def _load(model: str, revision: str | None) -> tuple[Any, Any, set[str]]:
-    """Image processor, model on the CPU in float32, and the names of weights that the checkpoint does not hold."""
-
-    def load(options: dict[str, Any]) -> tuple[Any, Any, set[str]]:
-        from transformers import AutoConfig, AutoImageProcessor, AutoModel, VitPoseForPoseEstimation
-
-        processor = AutoImageProcessor.from_pretrained(model, **options)
-        is_pose = AutoConfig.from_pretrained(model, **options).model_type == _POSE
-        kind: Any = VitPoseForPoseEstimation if is_pose else AutoModel
-        network, info = kind.from_pretrained(model, dtype=torch.float32, output_loading_info=True, **options)
-        return processor, network, set(info["missing_keys"])
-
-    return _attempt(model, revision, load)
-
-
-def _attempt(model: str, revision: str | None, load: Callable[[dict[str, Any]], Found]) -> Found:
-    """Return what is loaded of a model, from this machine or else from the hub."""
     try:
         from transformers.utils import logging as transformers_logging
     except ImportError as error:
@@ -165,61 +133,49 @@ def _attempt(model: str, revision: str | None, load: Callable[[dict[str, Any]], 
             f"Expected transformers to load {model}, but it is not installed: run "
             'pip install "tpl_lightning[video]", or use extractor=hog.'
         ) from error
-    if _is_path(model) and not Path(model).is_dir():
-        raise UserError(
-            f"Expected an image model in the folder {model}, but there is no such folder; put the model there (config."
-            "json, preprocessor_config.json, model.safetensors), or give the id of one on the Hugging Face hub."
-        )
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    if Path(model).is_dir():
-        attempts: list[dict[str, Any]] = [{}]
-    else:  # what is here already first: no network, and the weights of last time
-        attempts = [{"local_files_only": True, "revision": revision}, {"revision": revision}]
-    for options in attempts:
+    is_folder = Path(model).is_dir()
+    # Ids on the hub are NAME or OWNER/NAME.
+    if is_folder or Path(model).is_absolute() or model.startswith(".") or model.count("/") > 1:
         try:
-            if options and "local_files_only" not in options:
-                from huggingface_hub import HfApi
-
-                # Fails at once where the hub cannot be reached, which transformers takes minutes to find out.
-                HfApi().model_info(model, revision=revision, timeout=10)
-            return load(options)
-        except Exception as error:  # the hub's client, its transport and transformers share no class of errors
-            problem = error
-    raise _not_to_be_had(model, problem) from problem
-
-
-def _is_path(model: str) -> bool:
-    """Tell whether a name can only be that of a folder; ids on the hub are NAME or OWNER/NAME."""
-    return Path(model).is_absolute() or model.startswith(".") or model.count("/") > 1
+            return _load(model)
+        except Exception as error:  # transformers and its parts share no class of errors
+            found = f"it cannot be loaded: {first_line(error)}" if is_folder else "there is no such folder"
+            raise UserError(
+                f"Expected an image model in the folder {model}, but {found}; put the model there (all of config.json, "
+                "preprocessor_config.json, model.safetensors), or give the id of one on the Hugging Face hub."
+            ) from error
+    try:  # what is here already first: no network, and the weights of last time
+        return _load(model, revision=revision, local_files_only=True)
+    except Exception:
+        return _from_hub(model, revision)
 
 
-def _not_to_be_had(model: str, problem: BaseException) -> UserError:
-    if Path(model).is_dir():
-        return UserError(
-            f"Expected an image model in the folder {model} (config.json, preprocessor_config.json, "
-            f"model.safetensors), but it cannot be loaded: {first_line(problem)}; copy all of its files."
-        )
+def _load(model: str, **options: Any) -> Checkpoint:
+    from transformers import AutoConfig, AutoImageProcessor, AutoModel, VitPoseForPoseEstimation
+
+    processor = AutoImageProcessor.from_pretrained(model, **options)
+    is_pose = AutoConfig.from_pretrained(model, **options).model_type == "vitpose"
+    kind: Any = VitPoseForPoseEstimation if is_pose else AutoModel
+    network, info = kind.from_pretrained(model, dtype=torch.float32, output_loading_info=True, **options)
+    return Checkpoint(model, processor, network, frozenset(info["missing_keys"]))
+
+
+def _from_hub(model: str, revision: str | None) -> Checkpoint:
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-    # What the hub answers, that there is no such model say, is another matter than that it cannot be reached.
-    kind = UserError if isinstance(problem, HfHubHTTPError) else WeightsMissing
-    return kind(
-        f"Expected weights of the image model {model}, but there is no such folder, nothing in the Hugging Face cache "
-        f"on this machine, and the hub did not give it ({type(problem).__name__}: {first_line(problem)}). Run "
-        f"`hf download {model} --local-dir FOLDER` on a machine with network, copy FOLDER here and give "
-        "extractor=FOLDER; or use extractor=hog, which needs no weights."
-    )
-
-
-def _fingerprint(network: torch.nn.Module, untrained: set[str]) -> str:
-    """A hash of names, shapes and some values of the weights: enough to tell one training from another."""
-    digest = hashlib.sha256()
-    for name, values in sorted(network.state_dict().items()):
-        if name in untrained:  # random numbers, such as a pooling head that is not used here
-            continue
-        flat = values.detach().flatten()
-        some = flat[:: max(1, len(flat) // 16)].to(torch.float32).cpu().numpy()
-        digest.update(f"{name} {tuple(values.shape)}".encode())
-        digest.update(some.tobytes())
-    return digest.hexdigest()[:16]
+    try:
+        # Fails at once where the hub cannot be reached, which transformers takes minutes to find out.
+        HfApi().model_info(model, revision=revision, timeout=10)
+        return _load(model, revision=revision)
+    except Exception as error:
+        # What the hub answers, that there is no such model say, is another matter than that it cannot be reached.
+        kind = UserError if isinstance(error, HfHubHTTPError) else WeightsMissing
+        raise kind(
+            f"Expected weights of the image model {model}, but there is no such folder, nothing in the Hugging Face "
+            f"cache on this machine, and the hub did not give it ({type(error).__name__}: {first_line(error)}). Run "
+            f"`hf download {model} --local-dir FOLDER` on a machine with network, copy FOLDER here and give "
+            "extractor=FOLDER; or use extractor=hog, which needs no weights."
+        ) from error

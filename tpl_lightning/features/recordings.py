@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.extractors import Extractor
+from tpl_lightning.features.base import Extractor
 from tpl_lightning.video import VideoClock, VideoReader
 
 _PIXELS = 24  # of a thumbnail, along the longer side

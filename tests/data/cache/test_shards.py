@@ -27,15 +27,7 @@ def _copy(cache, path, videos, **changes):
     names = about.pop("phase_names", cache.phase_names)
     with EmbeddingCacheWriter(path, phase_names=names, **about) as writer:
         for i in videos:
-            writer.append(
-                video_id=str(cache.video_id[i]),
-                action=str(cache.action[i]),
-                split=str(cache.split[i]),
-                embeddings=cache.read(i),
-                labels=cache.labels(i),
-                fps=float(cache.fps[i]),
-                progress=cache.progress(i),
-            )
+            writer.append(embeddings=cache.read(i), **cache.about(i))
     return path
 
 

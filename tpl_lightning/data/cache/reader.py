@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -220,6 +221,14 @@ class EmbeddingCache:
         """Return the seconds from a video's first frame to each frame (L_i,) float64, None where unknown."""
         values = self._of_frames("frame_times", index)
         return None if np.isnan(values).all() else values
+
+    def about(self, index: int) -> dict[str, Any]:
+        """Return what :meth:`EmbeddingCacheWriter.append` takes of a video beside its embeddings."""
+        of_video = {
+            name: getattr(self, name)[index].item() for name in ("video_id", "action", "split", "fps", "file_bytes")
+        }
+        of_frames = {"labels": self.labels(index) if self.has_labels else None, "progress": self.progress(index)}
+        return {**of_video, **of_frames, "frame_times": self.frame_times(index)}
 
     def extractor_state(self) -> State | None:
         """Return arrays and parameters stored by the extractor of the groups served, None if it stored none."""

@@ -71,46 +71,28 @@ class Preprocessor:
         """
         from scipy.linalg import eigh  # slow to import
 
-        channels = train.num_channels
-        mean, second, square, frames = np.zeros(channels), np.zeros((channels, channels)), np.zeros(channels), 0
         total = int(train.lengths.sum())
         count = len(train) if total <= _READ else max(int(len(train) * _READ / total), 1)
         chosen = np.linspace(0, len(train) - 1, count).round().astype(int)
-        stride = -(-min(total, _READ) // _COUNTED)
-        # Centred values lose nothing in single precision, in which the product takes half the time.
-        kind = torch.float32 if data.center else torch.float64
-        for videos in train.in_blocks(chosen):
-            values = train.read_block(videos).split(train.lengths[videos].tolist())
-            counted = [x[i % stride :: stride] for i, x in zip(videos.tolist(), values, strict=True)]
-            square += sum(x.square().sum(0, dtype=torch.float64) for x in counted).numpy()
-            if data.center:  # of all frames: a mean of few takes variance away
-                counted = [x - own.mean(0) for x, own in zip(counted, values, strict=True)]
-            block = torch.cat(counted).to(kind)
-            mean += block.sum(0, dtype=torch.float64).numpy()
-            second += (block.T @ block).numpy()
-            frames += len(block)
-        mean /= frames
-        covariance = second / frames - np.outer(mean, mean)
-        gain = group_gains(train, chosen, covariance.diagonal(), square / frames, data.group_weights)
+        frames, mean, covariance, square = _moments(train, chosen, stride=-(-min(total, _READ) // _COUNTED), data=data)
+        gain = group_gains(train, chosen, covariance.diagonal(), square, data.group_weights)
         components = None if gain is None else np.diag(gain)
         if gain is not None:
             covariance = gain[:, None] * covariance * gain
         variance = float(np.trace(covariance))
         if data.pca is not None:
-            kept = min(data.pca, channels, frames)
+            channels, kept = len(mean), min(data.pca, len(mean), frames)
             variances, vectors = eigh(covariance, subset_by_index=[channels - kept, channels - 1])
-            components = vectors.T[::-1]
+            components, variance = vectors.T[::-1], float(variances.sum())
             # The sign of an eigenvector is free; fixed here, so that machines agree.
-            largest = np.abs(components).argmax(axis=1)
-            components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
+            largest = np.abs(components).argmax(axis=1, keepdims=True)
+            components = components * np.sign(np.take_along_axis(components, largest, axis=1))
             components = components if gain is None else components * gain
-            variance = float(variances.sum())
-        scale = {"set": float(np.sqrt(variance)), "video": None, "none": 1.0}[data.scale]
         return cls(
             center=data.center,
             mean=torch.from_numpy(mean).float(),
             components=None if components is None else torch.from_numpy(components).float(),
-            scale=scale,
+            scale={"set": float(np.sqrt(variance)), "video": None, "none": 1.0}[data.scale],
         )
 
     def __call__(self, embeddings: np.ndarray) -> np.ndarray:
@@ -121,25 +103,24 @@ class Preprocessor:
 
     def packed(self, frames: Tensor, lengths: list[int]) -> Tensor:
         """Return preprocessed videos, one behind the other, (F, C) -> (F, ``num_channels``), float32."""
-        # Projected before centring: there are fewer channels afterwards.
-        values = frames.clone() if self.components is None else frames @ self.components.T
-        if self.center:
-            for video in values.split(lengths):
-                video -= video.mean(0)
-        elif self.components is not None:
-            values -= self.components @ self.mean
-        if self.scale is not None:
-            return values.div_(self.scale)
+        values = self._projected(frames)
+        values = values.clone() if values is frames else values
         for video in values.split(lengths):
-            video /= video.double().var(0, correction=0).sum().sqrt().clamp(min=1e-6).float()
+            self._normalise(video.unsqueeze(0), torch.tensor([len(video)], device=frames.device))
         return values
 
+    @torch.no_grad()
     def padded(self, packed: PackedBatch) -> Batch:
         """Return a batch padded, its embeddings (B, T, ``num_channels``) preprocessed in float32."""
         rows = packed.places()
-        ready = packed.frames.index_select(0, rows.flatten()).view(*rows.shape, -1) if packed.is_ready else None
+        with torch.autocast(rows.device.type, enabled=False):
+            # Projected before padding, which would be multiplied, too.
+            frames = packed.frames if packed.is_ready else self._projected(packed.frames)
+            embeddings = frames.index_select(0, rows.flatten()).float().view(*rows.shape, -1)
+            if not packed.is_ready:
+                self._normalise(embeddings, packed.lengths)
         return Batch(
-            embeddings=self._embeddings(packed, rows) if ready is None else ready,
+            embeddings=embeddings,
             lengths=packed.lengths,
             labels=packed.labels[rows].long(),
             action=packed.action,
@@ -147,26 +128,26 @@ class Preprocessor:
             points=packed.points,
         )
 
-    @torch.no_grad()
-    def _embeddings(self, packed: PackedBatch, rows: Tensor) -> Tensor:
-        """Return what :meth:`packed` does, for many videos at a time."""
-        with torch.autocast(rows.device.type, enabled=False):
-            frames, own = packed.frames, self.mean
-            if self.components is not None:  # before padding, which would be multiplied, too
-                frames, own = frames.float() @ self.components.T, self.components @ own
-            # Fresh memory, which is then written over: touching it costs more than the arithmetic.
-            values = frames.index_select(0, rows.flatten()).float().view(*rows.shape, -1)
-            count = packed.lengths.view(-1, 1, 1)
-            mask = length_mask(packed.lengths, packed.size).unsqueeze(-1).float()
-            if self.center:
-                values.addcmul_(mask, values.sum(1, keepdim=True) / count, value=-1)
-            elif self.components is not None:
-                values.addcmul_(mask, own, value=-1)
-            if self.scale is not None:
-                return values.div_(self.scale) if self.scale != 1 else values
+    def _projected(self, frames: Tensor) -> Tensor:
+        """Return frames (F, C) on the components: before centring, as there are fewer channels afterwards."""
+        return frames if self.components is None else frames.float() @ self.components.T
+
+    def _normalise(self, values: Tensor, lengths: Tensor) -> None:
+        """Centre and scale projected videos (B, T, K) of so many frames, float32, in place; padding stays 0.
+
+        Touching fresh memory costs more than the arithmetic.
+        """
+        count, mask = lengths.view(-1, 1, 1), length_mask(lengths, values.shape[1]).unsqueeze(-1).float()
+        if self.center:
+            values.addcmul_(mask, values.sum(1, keepdim=True) / count, value=-1)
+        elif self.components is not None:
+            values.addcmul_(mask, self.components @ self.mean, value=-1)
+        if self.scale is None:
             deviation = torch.addcmul(values, mask, values.sum(1, keepdim=True) / count, value=-1)
             norm = torch.linalg.vector_norm(deviation, dim=(1, 2), keepdim=True)
-            return values.div_((norm / count.sqrt()).clamp_(min=1e-6))
+            values.div_((norm / count.sqrt()).clamp_(min=1e-6))
+        elif self.scale != 1:
+            values.div_(self.scale)
 
     def to(self, device: torch.device) -> "Preprocessor":
         """Return it on a device."""
@@ -183,3 +164,31 @@ class Preprocessor:
     def from_state(cls, state: dict[str, Any]) -> "Preprocessor":
         """Rebuild from :meth:`state`, on the CPU."""
         return cls(**state).to(torch.device("cpu"))
+
+
+def _moments(
+    train: VideoSet, chosen: np.ndarray, stride: int, data: DataConfig
+) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    """Return how many frames were counted, their mean (C,), covariance (C, C) and mean square before centring (C,).
+
+    Args:
+        train: The training videos.
+        chosen: Positions of those that are read.
+        stride: Every so many frames of a video are counted.
+        data: Whether videos are centred.
+    """
+    channels, frames = train.num_channels, 0
+    total, second, square = np.zeros(channels), np.zeros((channels, channels)), np.zeros(channels)
+    for videos in train.in_blocks(chosen):
+        values = train.read_block(videos).split(train.lengths[videos].tolist())
+        counted = [x[i % stride :: stride] for i, x in zip(videos.tolist(), values, strict=True)]
+        square += sum(x.square().sum(0, dtype=torch.float64) for x in counted).numpy()
+        if data.center:  # of all frames: a mean of few takes variance away
+            counted = [x - own.mean(0) for x, own in zip(counted, values, strict=True)]
+        # Centred values lose nothing in single precision, in which the product takes half the time.
+        block = torch.cat(counted).to(torch.float32 if data.center else torch.float64)
+        total += block.sum(0, dtype=torch.float64).numpy()
+        second += (block.T @ block).numpy()
+        frames += len(block)
+    mean = total / frames
+    return frames, mean, second / frames - np.outer(mean, mean), square / frames
