@@ -88,9 +88,8 @@ class HeadLearner:
         config = self.config
         seed_everything(config.seed, workers=True, verbose=False)
         preprocessor = Preprocessor.fit(train, config.data)
-        empty = train.select(np.zeros(len(train), dtype=bool))
         data = EmbeddingDataModule(
-            Splits(train=train, val=empty, test=empty),
+            Splits.of(train=train),
             preprocessor,
             train.actions,
             config.data,

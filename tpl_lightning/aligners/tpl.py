@@ -25,7 +25,7 @@ from tpl_lightning.aligners.prior_choice import (
 from tpl_lightning.aligners.training_videos import TrainingVideos
 from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data import KEPT_BYTES, Batch, EmbeddingDataModule, Preprocessor, Splits, VideoSet
-from tpl_lightning.errors import FileError, UserError
+from tpl_lightning.errors import FileError, UserError, first_line
 from tpl_lightning.evaluation import Alignment
 from tpl_lightning.files import read_checkpoint
 from tpl_lightning.functional import compute_device
@@ -97,8 +97,7 @@ class TPLAligner(StoredAligner):
                 path, map_location="cpu", weights_only=True, config=stored, metadata=stored_metadata(checkpoint)
             )
         except Exception as error:  # torch raises many unrelated classes on a foreign file
-            first = str(error).strip().splitlines()[0]
-            raise FileError(f"{path}: not a readable checkpoint ({first}); fit the run again.") from error
+            raise FileError(f"{path}: not a readable checkpoint ({first_line(error)}); fit the run again.") from error
         aligner.module = module.eval().to(aligner._device())
         return aligner
 
@@ -126,8 +125,7 @@ class TPLAligner(StoredAligner):
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Train the network on all actions at once and build the prototypes."""
-        empty = train.select(np.zeros(len(train), dtype=bool))
-        module, data = self.build(Splits(train=train, val=empty if val is None else val, test=empty))
+        module, data = self.build(Splits.of(train=train, val=val))
         train_module(
             module,
             self.config,
@@ -219,10 +217,8 @@ class TPLAligner(StoredAligner):
         module = self._fitted()
         check_videos(videos, module.metadata)
         preprocessor = Preprocessor.from_state(module.preprocessor_state)
-        empty = videos.select(np.zeros(len(videos), dtype=bool))
-        splits = Splits(train=empty, val=empty, test=videos)
         data = EmbeddingDataModule(
-            splits,
+            Splits.of(test=videos),
             preprocessor,
             module.actions,
             self.config.data,

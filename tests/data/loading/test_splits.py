@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import write_cache
 from tpl_lightning.config.runs import DataConfig
 from tpl_lightning.data.cache.reader import EmbeddingCache
-from tpl_lightning.data.loading.splits import select_evaluation, split_videos
+from tpl_lightning.data.loading.splits import Splits, select_evaluation, split_videos
 from tpl_lightning.data.video_set import VideoSet
 from tpl_lightning.errors import UserError
 
@@ -62,3 +62,12 @@ def test_evaluation_takes_the_test_split_or_all(cache, tmp_path):
     assert len(select_evaluation(VideoSet(EmbeddingCache(path)), DataConfig())) == 8
     folded = select_evaluation(VideoSet(cache), DataConfig(folds=2, fold=1))
     assert np.array_equal(folded.video_id, split_videos(VideoSet(cache), DataConfig(folds=2, fold=1)).test.video_id)
+
+
+def test_parts_that_are_not_given_are_empty(cache):
+    videos = VideoSet(EmbeddingCache(cache.path))
+    splits = Splits.of(test=videos)
+    assert (len(splits.train), len(splits.val), splits.test) == (0, 0, videos)
+    assert splits.all().video_id.tolist() == videos.video_id.tolist()
+    with pytest.raises(ValueError, match="Expected `train`, `val` or `test`"):
+        Splits.of()

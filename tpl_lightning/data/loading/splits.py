@@ -25,6 +25,19 @@ class Splits:
     val: VideoSet
     test: VideoSet
 
+    @classmethod
+    def of(cls, train: VideoSet | None = None, val: VideoSet | None = None, test: VideoSet | None = None) -> "Splits":
+        """Return some parts of a set, and the others without a video.
+
+        Raises:
+            ValueError: If no part is given.
+        """
+        given = next((part for part in (train, val, test) if part is not None), None)
+        if given is None:
+            raise ValueError("Expected `train`, `val` or `test`.")
+        empty = given.select(np.zeros(len(given), dtype=bool))
+        return cls(*(empty if part is None else part for part in (train, val, test)))
+
     def all(self) -> VideoSet:
         """Return the videos of all parts in the order of the cache, each with its split."""
         parts = (self.train, self.val, self.test)
