@@ -2,8 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
+
+from tpl_lightning.video.files import write_video
 
 PROCESSOR = {
     "do_resize": True,
@@ -22,6 +25,16 @@ def save_model(model, folder, **processor):
     model.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps({**PROCESSOR, **processor}))
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory):
+    y, x = np.mgrid[0:72, 0:96]
+    frames = [
+        np.stack([127 + 90 * np.sin(x / 9 + t / 4), 127 + 90 * np.cos(y / 7 - t / 5), x + y], axis=-1).clip(0, 255)
+        for t in range(20)
+    ]
+    return write_video(tmp_path_factory.mktemp("videos") / "a.mp4", np.array(frames, np.uint8), 24.0, crf=1)
 
 
 @pytest.fixture(scope="session")

@@ -304,26 +304,6 @@ def test_a_list_with_labels(folder, tmp_path):
     assert cache.phase_names["jump"] == ["phase 1", "phase 2", "phase 3"]
 
 
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("action\njump\n", "path is missing"),
-        ("path,action\nnone.mp4,jump\n", "line 2: there is no file"),
-        ("path,action\n", "the list is empty"),
-        ("path,action,split\nlist.csv,jump,holdout\n", "a split out of train, val, test"),
-        ("path,action,labels\nlist.csv,jump,9;5\n", "line 2: expected labels"),
-        ("path,action,labels\nlist.csv,jump,soon\n", "line 2: expected labels"),
-        ("path,action\nlist.csv,\n", "line 2: expected a path and an action"),
-        ("path,action,fps\nlist.csv,jump,fast\n", "line 2: expected `fps` to be a positive number"),
-        ("path,action,fps\nlist.csv,jump,0\n", "line 2: expected `fps` to be a positive number"),
-    ],
-)
-def test_lists_that_do_not_do_are_named(tmp_path, text, named):
-    (tmp_path / "list.csv").write_text(text)
-    with pytest.raises(UserError, match=named):
-        clips_of_list(tmp_path / "list.csv")
-
-
 def test_two_videos_of_one_name_are_named_at_once(folder, tmp_path):
     clips = clips_of_folder(folder)
     twice = replace(clips[0], path=folder / "other.mp4")
