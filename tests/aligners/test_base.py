@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.aligners.fitting import fit
-from tpl_lightning.aligners.base import Aligner, StoredAligner
-from tpl_lightning.aligners.registry import load_aligner
+from tpl_lightning.aligners.base import Aligner, StateAligner, StoredAligner
+from tpl_lightning.aligners.registry import build_aligner, load_aligner
 from tpl_lightning.config import Config
 from tpl_lightning.config.loading import load_config
 from tpl_lightning.errors import UserError
@@ -36,7 +37,7 @@ def test_an_aligner_without_a_checkpoint_says_so(tmp_path, method):
             load(path, config)
 
 
-@pytest.mark.parametrize("kind", [Aligner, StoredAligner])
+@pytest.mark.parametrize("kind", [Aligner, StoredAligner, StateAligner])
 def test_what_aligners_must_do_is_asked_of_them(kind):
     with pytest.raises(TypeError, match="abstract"):
         kind(Config(), Path())
@@ -50,3 +51,18 @@ def test_features_are_those_that_frames_are_compared_by(tmp_path, cache_path, me
         assert features is None
     else:
         assert features(splits.train.read(0)).shape == (splits.train.lengths[0], channels)
+
+
+@pytest.mark.parametrize("method", ["dba", "direct"])
+def test_what_was_learned_is_written_and_read_as_one_dictionary(tmp_path, cache_path, method):
+    aligner, _, config = fit(cache_path, tmp_path, f"method={method}", "data.pca=4")
+    again = load_aligner(tmp_path / "checkpoints" / "last.ckpt", config)
+    assert again.fitted().keys() >= aligner.fitted().keys()
+    for action, values in aligner.prototypes().items():
+        np.testing.assert_array_equal(again.prototypes()[action], values)
+        np.testing.assert_array_equal(again.prototype_labels()[action], aligner.prototype_labels()[action])
+
+
+def test_an_unfitted_aligner_says_so():
+    with pytest.raises(RuntimeError, match="call fit or from_checkpoint first"):
+        build_aligner(load_config(["method=direct"]), Path("runs/mine")).prototypes()

@@ -76,8 +76,7 @@ def test_what_it_stores_and_says_is_that_of_both(tmp_path, make_cache):
         assert aligner.prototypes()[action].shape == (len(stored), 5)
     assert aligner.features().num_channels == 5
     assert aligner.diagnosis() == aligner.base.diagnosis() == {}
-    assert aligner.notes() == aligner.direct.notes()
-    assert any("had a say" in note for note in aligner.notes())
+    assert len([note for note in aligner.notes() if "had a say" in note]) == 1
 
 
 def test_without_its_checkpoint_it_cannot_be_loaded(tmp_path, cache_path):

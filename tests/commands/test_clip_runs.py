@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.run_factory import write_clip
+from tpl_lightning import Synchronizer
 from tpl_lightning.__main__ import main
 from tpl_lightning.commands.clip_runs import find_clips
 from tpl_lightning.errors import UserError
@@ -47,6 +48,7 @@ def test_a_folder_of_clips_is_embedded_once_and_shown(clips, tmp_path, capsys):
     (run,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
     assert sorted(Run(run).alignment.video_id) == ["take 0", "take 1", "take 2"]
     assert set(Run(run).alignment.split) == {"train"}
+    assert Synchronizer.load(run).alignment_.video_id.tolist() == Run(run).alignment.video_id.tolist()
     before = (run / "alignment.h5").stat().st_mtime_ns
     # The page of the same clips, in another place: nothing is embedded or fitted again.
     shutil.move(clips, tmp_path / "elsewhere")

@@ -5,13 +5,9 @@ import pytest
 
 from tests.recognition.curves import CHANNELS, Actions, training, write_cache
 from tests.recognition.test_find import recording
-from tests.run_factory import read_code, write_clip
 from tpl_lightning.__main__ import main
-from tpl_lightning.labels import Occurrence, read_occurrences
+from tpl_lightning.labels import read_occurrences
 from tpl_lightning.runs import Run
-from tpl_lightning.sync import write_segments
-from tpl_lightning.sync.occurrences import Recording
-from tpl_lightning.video import VideoReader
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +68,6 @@ def test_user_errors(made, tmp_path, capsys, monkeypatch, arguments, message):
     names = {"LONG": "long.h5", "NARROW": "narrow.h5"}
     assert main(["find", str(folder / "r"), *[names.get(a, a) for a in arguments]]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_segments_have_the_frames_of_their_time(tmp_path):
-    path = write_clip(tmp_path / "long.mp4", 60, fps=20.0)
-    found = [Occurrence(0.5, 1.5, "jump", 1.0), Occurrence(1.25, 2.0, "turn", 1.0), Occurrence(2.0, 3.0, "jump", 1.0)]
-    files = write_segments(Recording("long", path), found, tmp_path / "clips")
-    names = [file.relative_to(tmp_path / "clips").as_posix() for file in files]
-    assert names == ["jump/long_000.mp4", "turn/long_001.mp4", "jump/long_002.mp4"]
-    codes = [[read_code(frame) for frame in VideoReader(file)] for file in files]
-    assert codes == [list(range(10, 30)), list(range(25, 40)), list(range(40, 60))]
 
 
 def test_test_names_videos_of_unknown_actions(made, tmp_path, capsys):

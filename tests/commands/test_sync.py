@@ -89,14 +89,6 @@ def test_reference_speed_and_layout(run, tmp_path):
     assert np.abs(codes(frames, layout, 0, 2) - truth(2, time)).max() <= 1
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 12, 17, 23])
-def test_no_row_is_emptier_than_it_must_be(run, count):
-    clips = (open_clips(Run(run).videos([])) * count)[:count]
-    for options in ({}, {"height": 40}, {"panels": 1}):
-        layout = plan_layout(clips, **{"panels": 2, "columns": None, "height": None, "width": None, **options})
-        assert (layout.columns - 1) * layout.rows < count <= layout.columns * layout.rows
-
-
 def test_warnings_are_one_line(run, folder, tmp_path, capsys):
     clip = tmp_path / "jump" / "jump_2.mp4"
     clip.parent.mkdir()

@@ -1,4 +1,4 @@
-"""Tiny image models, and videos."""
+"""Tiny image models, videos, and a folder of two actions with its cache."""
 
 import json
 
@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.video_factory import embed_folder
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.video.files import write_video
 
 PROCESSOR = {
@@ -20,21 +22,14 @@ PROCESSOR = {
 }
 
 
+QUIET = {"num_workers": 0, "progress": False}
+
+
 def save_model(model, folder, **processor):
     """Write a model and what its images must look like as the hub has them; return the folder."""
     model.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps({**PROCESSOR, **processor}))
     return str(folder)
-
-
-@pytest.fixture(scope="session")
-def video(tmp_path_factory):
-    y, x = np.mgrid[0:72, 0:96]
-    frames = [
-        np.stack([127 + 90 * np.sin(x / 9 + t / 4), 127 + 90 * np.cos(y / 7 - t / 5), x + y], axis=-1).clip(0, 255)
-        for t in range(20)
-    ]
-    return write_video(tmp_path_factory.mktemp("videos") / "a.mp4", np.array(frames, np.uint8), 24.0, crf=1)
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +95,40 @@ def save_vitpose(transformers, folder, num_labels=17, **options):
     sizes = {"size": {"height": 64, "width": 48}, "do_affine_transform": True, "do_center_crop": False}
     model = transformers.VitPoseForPoseEstimation(config)
     return save_model(model, folder, image_processor_type="VitPoseImageProcessor", **sizes)
+
+
+def moving_square(count, *, seed=0, size=48):
+    """A bright square that crosses a textured picture."""
+    rng = np.random.default_rng(seed)
+    frames = np.repeat(rng.integers(40, 90, size=(1, size, size, 3)), count, axis=0).astype(np.uint8)
+    for index, place in enumerate(np.linspace(0, size - 12, count).astype(int)):
+        frames[index, place : place + 12, place : place + 12] = 240
+    return frames
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    pytest.importorskip("av")
+    root = tmp_path_factory.mktemp("clips") / "my clips"
+    for action, count in (("jump", 4), ("turn", 3)):
+        for number in range(count):
+            name = root / action / f"take {number}.mp4" if number else root / action / f"first_{action}.mp4"
+            write_video(name, moving_square(12 + number, seed=number), 24.0)
+    return root
+
+
+@pytest.fixture(scope="session")
+def embedded(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("cache") / "sub" / "clips.h5"
+    return EmbeddingCache(embed_folder(folder, out, dataset="mine", channels=6, **QUIET))
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory):
+    pytest.importorskip("av")
+    y, x = np.mgrid[0:72, 0:96]
+    frames = [
+        np.stack([127 + 90 * np.sin(x / 9 + t / 4), 127 + 90 * np.cos(y / 7 - t / 5), x + y], axis=-1).clip(0, 255)
+        for t in range(20)
+    ]
+    return write_video(tmp_path_factory.mktemp("videos") / "a.mp4", np.array(frames, np.uint8), 24.0, crf=1)

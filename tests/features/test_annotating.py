@@ -71,3 +71,10 @@ def test_each_clip_gets_the_phases_of_its_own_file():
         found, _ = annotate_each(clips("y"), {"y": notes()}, {})
     assert found[0].phases is None
     assert annotate_each(found, {}, {"jump": ["up"]}) == (found, {"jump": ["up"]})
+
+
+def test_every_action_is_in_train_and_test(embedded):
+    for action in ("jump", "turn"):
+        splits = embedded.split[embedded.action == action].tolist()
+        assert splits.count("test") == 1
+        assert splits.count("train") == len(splits) - 1

@@ -1,4 +1,4 @@
-"""Clips of images: which are read, at what size and rate, and what is none is named."""
+"""Clips: images in order of their names, at an even rate, and what changes when a file does."""
 
 import numpy as np
 import pytest
@@ -6,56 +6,48 @@ from PIL import Image
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.clips import Clip
+from tpl_lightning.video import shrink_to
 
 
 @pytest.fixture
 def clip(tmp_path):
+    """Ten pictures, each as bright as its number says, and a file that is none."""
     for number in range(10):
-        Image.fromarray(np.full((8, 12, 3), 20 * number, np.uint8)).save(tmp_path / f"{number:02d}.png")
-    (tmp_path / "notes.txt").write_text("no image")
-    return Clip("v", "a", "train", tmp_path, kind="images", image_fps=30.0)
+        picture = np.full((8, 12, 3), 20 * number, dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{number:02d}.{'PNG' if number % 2 else 'bmp'}")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    return Clip("a", "jump", "train", tmp_path, kind="images", image_fps=10.0)
 
 
-def levels(frames):
-    return [int(frame[0, 0, 0]) // 20 for frame in frames]
-
-
-def test_images_come_in_the_order_of_their_names(clip):
-    reader = clip.reader()
+@pytest.mark.parametrize(("fps", "expected"), [(None, range(10)), (5.0, range(0, 10, 2)), (4.0, [0, 2, 5, 7])])
+def test_images_come_in_order_at_the_rate_asked_for(clip, fps, expected):
+    reader = clip.reader(fps=fps)
     frames = list(reader)
-    assert levels(frames) == list(range(10)) == reader.frames
-    assert frames[0].shape == (8, 12, 3)
-    np.testing.assert_allclose(reader.clock.times_s, np.arange(10) / 30)
+    assert reader.frames == list(expected)
+    assert [int(frame[0, 0, 0]) for frame in frames] == [20 * number for number in expected]
+    np.testing.assert_allclose(reader.clock.times_s, np.arange(len(frames)) / (fps or 10.0))
 
 
-def test_another_rate_takes_the_nearest_images(clip):
-    reader = clip.reader(fps=10.0)
-    assert levels(reader) == [0, 3, 6, 9] == reader.frames
-    np.testing.assert_allclose(reader.clock.times_s, np.arange(4) / 10)
-    assert levels(clip.reader(fps=60.0))[:5] == [0, 0, 1, 1, 2]
+def test_images_are_shrunk_to_one_size_or_to_several(clip):
+    assert next(iter(clip.reader(size=shrink_to(6)))).shape == (4, 6, 3)
+    both = next(iter(clip.reader(size=(shrink_to(6), shrink_to(3)))))
+    assert [frame.shape for frame in both] == [(4, 6, 3), (2, 3, 3)]
 
 
-def test_several_sizes_are_of_one_decoding(clip):
-    sizes = (lambda width, height: (6, 4), lambda width, height: (width, height))
-    small, whole = next(iter(clip.reader(size=sizes)))
-    assert (small.shape, whole.shape) == ((4, 6, 3), (8, 12, 3))
-    assert next(iter(clip.reader(size=sizes[0]))).shape == (4, 6, 3)
-
-
-def test_the_stamp_changes_with_the_files(clip):
+def test_a_stamp_changes_with_its_files(clip):
     before = clip.stamp()
     assert clip.stamp() == before
-    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(clip.path / "99.png")
+    Image.fromarray(np.zeros((9, 12, 3), np.uint8)).save(clip.path / "10.png")
     assert clip.stamp() != before
 
 
-def test_what_holds_no_images_is_named(clip, tmp_path):
-    (clip.path / "03.png").write_bytes(b"no image")
-    with pytest.raises(UserError, match=r"an image that can be decoded in .*03\.png"):
+def test_what_is_no_image_is_named(clip, tmp_path):
+    (clip.path / "03.PNG").write_bytes(b"broken")
+    with pytest.raises(UserError, match=r"an image that can be decoded in .*03\.PNG"):
         list(clip.reader())
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"Expected images .* in .*empty, but found none"):
-        list(Clip("v", "a", "train", tmp_path / "empty", kind="images").reader())
+    with pytest.raises(UserError, match=r"Expected images \(.*png.*empty, but found none"):
+        Clip("a", "jump", "train", tmp_path / "empty", kind="images").images()
 
 
 def test_records_without_images_are_named(tmp_path):

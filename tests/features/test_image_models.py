@@ -1,4 +1,4 @@
-"""Image models: each embeds as transformers has it, and what is none is named."""
+"""Image models: tiny networks that the tests make."""
 
 import numpy as np
 import pytest

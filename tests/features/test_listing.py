@@ -1,12 +1,66 @@
-"""Folders and lists of videos."""
+"""The videos of a folder, or of a list."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.features.conftest import QUIET
+from tests.features.small_runs import Counting
+from tests.video_factory import embed_folder
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
+from tpl_lightning.features import embed_clips
+from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.features.listing import clips_of_folder, clips_of_list
 
 pytest.importorskip("av")
+
+
+def test_folders_that_do_not_do_are_named(folder, tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        embed_folder(tmp_path / "nowhere", tmp_path / "x.h5", **QUIET)
+    (tmp_path / "empty" / "jump").mkdir(parents=True)
+    with pytest.raises(UserError, match="found none"):
+        embed_folder(tmp_path / "empty", tmp_path / "x.h5", **QUIET)
+    (tmp_path / "empty" / "jump" / "a.mp4").write_bytes((folder / "jump" / "take 1.mp4").read_bytes())
+    with pytest.raises(UserError, match="jump has 1"):
+        embed_folder(tmp_path / "empty", tmp_path / "x.h5", **QUIET)
+    with pytest.warns(UserWarning, match="components, so that"):
+        embed_folder(folder, tmp_path / "x.h5", channels=500, **QUIET)
+    cache = EmbeddingCache(tmp_path / "x.h5")
+    assert cache.extractor == f"hog-pca{cache.num_channels}"
+    assert cache.num_channels < 500
+
+
+def test_a_list_with_labels(folder, tmp_path):
+    np.save(tmp_path / "labels.npy", np.repeat([0, 1, 2], 4))
+    (tmp_path / "segments.csv").write_text(
+        "video_id,phase,start_frame,end_frame\nlast,phase 1,0,2\nlast,phase 2,2,15\n"
+    )
+    rows = [
+        "path,action,split,labels,video_id",
+        f"{folder}/jump/first_jump.mp4,jump,train,labels.npy,",
+        f"{folder}/jump/take 1.mp4,jump,test,5;9,second",
+        f"{folder}/turn/first_turn.mp4,turn,train,,",
+        f"{folder}/jump/take 3.mp4,jump,train,segments.csv,last",
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    clips, names = clips_of_list(tmp_path / "list.csv")
+    assert [(clip.video_id, clip.split) for clip in clips] == [
+        ("first_jump", "train"),
+        ("second", "test"),
+        ("first_turn", "train"),
+        ("last", "train"),
+    ]
+    options = {"dataset": "d", "source": "s", "phase_names": names, **QUIET}
+    cache = EmbeddingCache(embed_clips(clips, tmp_path / "x.h5", extractor=HogExtractor(channels=4), **options))
+    cache.validate()
+    assert cache.labels(0).tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert cache.labels(1).tolist() == [0] * 5 + [1] * 4 + [2] * 4
+    assert set(cache.labels(2).tolist()) == {-1}
+    assert cache.labels(3).tolist() == [0] * 2 + [1] * 13
+    assert cache.phase_names["jump"] == ["phase 1", "phase 2", "phase 3"]
 
 
 @pytest.mark.parametrize(
@@ -27,6 +81,23 @@ def test_lists_that_do_not_do_are_named(tmp_path, text, named):
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(UserError, match=named):
         clips_of_list(tmp_path / "list.csv")
+
+
+def test_two_videos_of_one_name_are_named_at_once(folder, tmp_path):
+    clips = clips_of_folder(folder)
+    twice = replace(clips[0], path=folder / "other.mp4")
+    with pytest.raises(UserError, match=r"other\.mp4: the name 'first_jump' is that of .*first_jump\.mp4 too"):
+        embed_clips([*clips, twice], tmp_path / "x.h5", extractor=Counting(stop_at=0), dataset="d", source="s", **QUIET)
+    assert not list(tmp_path.iterdir())
+
+
+def test_lists_come_from_spreadsheets_too(folder, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text(f"\ufeffpath;action;video_id\n{folder}/jump/first_jump.mp4;jump;sprung auf\n", encoding="utf-8")
+    assert [(clip.action, clip.video_id) for clip in clips_of_list(path)[0]] == [("jump", "sprung auf")]
+    path.write_bytes("path,action\nfirst.mp4,fußball\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"list\.csv: expected a CSV file in UTF-8"):
+        clips_of_list(path)
 
 
 def test_a_folder_has_a_folder_for_each_action(tmp_path):

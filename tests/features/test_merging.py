@@ -1,23 +1,89 @@
-"""Shards become a cache: what is embedded, how often it is read, and what is missing is named."""
+"""Shards of all processes become one cache."""
 
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from tests.features.small_hog import SMALL, blobs
-from tpl_lightning.data import EmbeddingCache
+from tests.features.small_runs import Counting, run
+from tpl_lightning.data.cache.reader import EmbeddingCache
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.base import Extractor
 from tpl_lightning.features.clips import Clip
+from tpl_lightning.features.extractors import make_extractor
 from tpl_lightning.features.hog import HogExtractor
 from tpl_lightning.features.manifest import write_manifest
 from tpl_lightning.features.merging import merge_shards
 from tpl_lightning.features.shards import ShardFolder, VideoFeatures
 from tpl_lightning.labels import PhaseSpans
 
+pytest.importorskip("av")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_processes_share_the_work_and_merge_without_loss(folder, tmp_path, monkeypatch, order):
+    out, seen = tmp_path / "x.h5", []
+    for rank in order:
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        made = run(folder, out, counting := Counting())
+        seen.append(counting.seen)
+    assert sorted(seen) == [2, 2, 3]
+    if order[-1] == 0:
+        assert made == out
+    else:  # the first process could not know when the others would be done
+        assert made is None
+        with pytest.raises(UserError, match="shards: expected"):
+            merge_shards(tmp_path / "no x.h5")
+        merge_shards(out)
+    monkeypatch.delenv("RANK")
+    monkeypatch.delenv("WORLD_SIZE")
+    assert EmbeddingCache(out).fingerprint() == EmbeddingCache(run(folder, tmp_path / "y.h5")).fingerprint()
+
+
+def test_merging_too_early_is_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    run(folder, tmp_path / "x.h5")
+    with pytest.raises(UserError, match="4 of 7 videos are not embedded yet"):
+        merge_shards(tmp_path / "x.h5")
+    monkeypatch.setenv("RANK", "2")
+    with pytest.raises(UserError, match="RANK=2 WORLD_SIZE=2"):
+        run(folder, tmp_path / "x.h5")
+
+
+def test_shards_of_a_network_are_merged_without_its_weights(folder, tmp_path, dinov2, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        run(folder, tmp_path / "x.h5", make_extractor(dinov2))
+    monkeypatch.setattr("tpl_lightning.features.extractors.make_extractor", None)
+    cache = EmbeddingCache(merge_shards(tmp_path / "x.h5"))
+    assert (cache.extractor, cache.extractor_state()[1]["model"]) == ("tiny-dinov2", dinov2)
+
+
+@pytest.mark.slow
+def test_torchrun(folder, tmp_path):
+    options = [f"out={tmp_path / 'x.h5'}", "channels=4", "num_workers=0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    subprocess.run([*command, "tpl_lightning", "cache", "embed", str(folder), *options], check=True, timeout=120)
+    # torchrun gives each process one thread, and components found by several are rounded otherwise.
+    with threadpool_limits(1):
+        expected = EmbeddingCache(run(folder, tmp_path / "y.h5"))
+    made = EmbeddingCache(tmp_path / "x.h5")
+    assert made.video_id.tolist() == expected.video_id.tolist()
+    for index in range(len(expected)):
+        np.testing.assert_array_equal(made.read(index), expected.read(index))
+
+
 NAMES = {"dataset": "d", "source": "s", "phase_names": {"jump": ["up", "down"]}, "dtype": "float32"}
+
+
 NET = Extractor("net", 2, {"kind": "image-model", "model": "owner/net"})
 
 
@@ -68,15 +134,6 @@ def test_an_extractor_is_fitted_to_the_training_videos_which_are_read_once(out, 
     expected = HogExtractor(params=SMALL, channels=3).fit(features[:2])
     np.testing.assert_allclose(cache.read(2), expected.transform(features[2]), atol=1e-5)
     assert reads == {"a": 1, "b": 1, "c": 1}
-
-
-def test_what_is_not_embedded_yet_is_named_and_nothing_is_lost(out):
-    prepare(out, NET, {"a": video(np.eye(2)), "b": None})
-    with pytest.raises(UserError, match=r"1 of 2 videos are not embedded yet \(.*b\.mp4"):
-        merge_shards(out)
-    assert (out.exists(), ShardFolder(out).done()) == (False, {"a"})
-    with pytest.raises(UserError, match=r"none\.h5\.shards: expected the shards of tpl cache embed"):
-        merge_shards(out.parent / "none.h5")
 
 
 def test_broken_videos_are_refused_or_left_out(out):

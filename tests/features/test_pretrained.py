@@ -1,6 +1,7 @@
-"""Pretrained networks: what is not to be had is named with the way out."""
+"""Pretrained networks: loaded, told apart, and named where they are not here."""
 
 import json
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -9,8 +10,9 @@ import pytest
 import torch
 
 from tests.features.conftest import save_model
+from tests.features.small_runs import write
 from tpl_lightning.errors import UserError
-from tpl_lightning.features.extractors import extractor_from_state, make_extractor
+from tpl_lightning.features.extractors import extractor_from_state, extractor_of_cache, make_extractor
 from tpl_lightning.features.pretrained import load_checkpoint, scaling
 
 pytest.importorskip("av")
@@ -48,6 +50,21 @@ def test_weights_that_are_not_here_are_named_with_the_way_out(monkeypatch, name)
     assert "extractor=hog" in message
     assert "extractor=FOLDER" in message
     assert "\n" not in message
+
+
+def test_a_model_folder_that_has_moved_is_named(tmp_path, dinov2, monkeypatch):
+    folder = tmp_path / "moved"
+    for name in (str(folder), "./moved", "some/where/moved", "~/moved"):
+        with pytest.raises(UserError, match=r"moved, but there is no such folder; put the model there") as error:
+            make_extractor(name)
+        assert "hf download" not in str(error.value)
+    shutil.copytree(dinov2, folder)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert make_extractor("~/moved").name == "moved"
+    cache = write(tmp_path / "x.h5", make_extractor(str(folder)), np.zeros((3, 32), np.float32))
+    shutil.rmtree(folder)
+    with pytest.raises(UserError, match=r"x\.h5: its extractor 'moved' cannot be used: .* no such folder"):
+        extractor_of_cache(cache)
 
 
 def test_folders_and_devices_that_do_not_do_are_named(tmp_path, dinov2):

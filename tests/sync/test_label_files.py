@@ -28,7 +28,7 @@ def test_eaf_files_have_names_of_their_own():
 def test_what_xml_cannot_hold_is_replaced(tmp_path):
     grid = np.linspace(0, 1, 4)
     video = RunVideo(grid, grid, "v", "a", "train", VideoClock.even(4, 10.0))
-    span = PhaseSpan("up\x0bx\udce9", 0, 0.0, 0.4, 0, 4, 1.0)
+    span = PhaseSpan("up\x0bx\udce9", 0.0, 0.4, 0, 4, 1.0)
     (path,) = write_labels(tmp_path / "l.eaf", [LabelledVideo(video, ("up",), 4, 10.0, (span,))])
     values = [item.text for item in ElementTree.parse(path).iter("ANNOTATION_VALUE")]
     assert values[0] == "up\ufffdx\ufffd"

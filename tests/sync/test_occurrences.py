@@ -3,10 +3,22 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
+from tests.conftest import write_cache
+from tests.run_factory import read_code, write_clip
+from tpl_lightning.data import open_cache
+from tpl_lightning.errors import UserError
+from tpl_lightning.labels import Occurrence
 from tpl_lightning.recognition import Hit
-from tpl_lightning.sync.occurrences import source_of_positions, videos_of_hits
-from tpl_lightning.video import VideoClock
+from tpl_lightning.sync.occurrences import (
+    Recording,
+    find_recordings,
+    source_of_positions,
+    videos_of_hits,
+    write_segments,
+)
+from tpl_lightning.video import VideoClock, VideoReader
 
 
 class Run:
@@ -48,3 +60,32 @@ def test_points_that_a_video_does_not_show_lie_beyond_it():
     np.testing.assert_allclose(source[[1, 2]], [0, 0.25])
     assert np.all(np.diff(source) >= 0)
     np.testing.assert_allclose(source_of_positions(np.linspace(0, 0.5, 3)), [0, 1, 1.5])
+
+
+def test_segments_have_the_frames_of_their_time(tmp_path):
+    path = write_clip(tmp_path / "long.mp4", 60, fps=20.0)
+    found = [Occurrence(0.5, 1.5, "jump", 1.0), Occurrence(1.25, 2.0, "turn", 1.0), Occurrence(2.0, 3.0, "jump", 1.0)]
+    files = write_segments(Recording("long", path), found, tmp_path / "clips")
+    names = [file.relative_to(tmp_path / "clips").as_posix() for file in files]
+    assert names == ["jump/long_000.mp4", "turn/long_001.mp4", "jump/long_002.mp4"]
+    codes = [[read_code(frame) for frame in VideoReader(file)] for file in files]
+    assert codes == [list(range(10, 30)), list(range(25, 40)), list(range(40, 60))]
+
+
+def test_recordings_are_files_folders_of_them_and_all_videos_of_caches(tmp_path):
+    path = write_clip(tmp_path / "in" / "long.mp4", 6)
+    (tmp_path / "other").mkdir()
+    twin = write_clip(tmp_path / "other" / "long.mp4", 4)
+    cache = write_cache(tmp_path / "c.h5", videos=2)
+    found = find_recordings([str(tmp_path / "in"), str(twin), str(cache)])
+    assert [(one.name, one.path, one.row) for one in found] == [
+        ("long", path, None),
+        ("long-2", twin, None),
+        ("jump_0", cache, 0),
+        ("turn_1", cache, 1),
+    ]
+    assert [one.num_frames() for one in found[:2]] == [6, 4]
+    assert found[2].num_frames() == open_cache(cache).lengths[0]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: no recording there; name video files, folders of them, or caches"):
+        find_recordings([str(tmp_path / "empty")])

@@ -31,11 +31,11 @@ def test_confidence_is_the_share_of_the_votes(run):
     videos = run.known_videos("jump")[:3]
     labels = [np.zeros(v.num_frames, dtype=int) for v in videos]
     labels[2][:] = 1
-    phases = phases_from_labels(videos, labels, ["a", "b"], 49)
+    phases = phases_from_labels(list(zip(videos, labels, strict=True)), ["a", "b"], 49)
     assert set(phases.labels.tolist()) == {0}
     np.testing.assert_allclose(phases.confidence, 2 / 3)
     labels[0][:] = labels[1][:] = labels[2][:] = -1
-    silent = phases_from_labels(videos, labels, ["a", "b"], 49)
+    silent = phases_from_labels(list(zip(videos, labels, strict=True)), ["a", "b"], 49)
     assert not silent.known
     assert silent.segments() == []
     assert silent.name(-1) == ""

@@ -148,7 +148,7 @@ def test_elan_files_of_videos_that_share_names(tmp_path):
     grid = np.linspace(0, 1, 4)
     shared = {"split": "train", "clock": VideoClock.even(4, 10.0), "position": grid, "source": grid}
     videos = [RunVideo(video_id=f"{action}/take 1.5.mp4", action=action, **shared) for action in ("jump", "turn")]
-    span = PhaseSpan("up", 0, 0.0, 0.4, 0, 4, 1.0)
+    span = PhaseSpan("up", 0.0, 0.4, 0, 4, 1.0)
     written = write_labels(tmp_path / "l.eaf", [LabelledVideo(video, ("up",), 4, 10.0, (span,)) for video in videos])
     assert written == [tmp_path / "l" / "jump" / "take 1.5.eaf", tmp_path / "l" / "turn" / "take 1.5.eaf"]
     annotations = read_annotations(tmp_path / "l")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tpl_lightning.synthetic.canvas import Camera, Painter, Part, box, disc, hull_outline, limb, shade
+from tpl_lightning.synthetic.canvas import Camera, Painter, Part, box, colours, disc, hull_outline, limb, shade
 
 STILL = np.array([[[1.0, 0, 0], [0, 1, 0]]])
 
@@ -76,3 +76,7 @@ def test_near_parts_hide_far_ones_unless_these_count_as_nearer(bias, seen):
     assert picture.shape == (64, 64, 4)
     assert tuple(picture[30, 40]) == (*seen, 255)
     assert picture[2, 2, 3] == 0
+
+
+def test_colours_are_written_as_in_html():
+    assert colours("ff8000 0a0b0c") == ((255, 128, 0), (10, 11, 12))

@@ -81,6 +81,15 @@ def test_loads_and_seeks_by_address(browser, page):
     assert browser.evaluate("document.getElementById('clock').textContent") == "0.100"
 
 
+def test_an_address_is_followed_though_the_page_writes_its_own_meanwhile(opened):
+    """Once seeks have ended the page notes where it is; that must not undo a change of the address on its way."""
+    opened.evaluate("location.hash = 'action=jump&t=0.37'; history.replaceState(null, '', '#action=jump&t=0.0000')")
+    opened.wait("tplView.state.x === 0.37")
+    opened.settle()
+    check_in_step(opened, 0.37)
+    opened.wait("location.hash.endsWith('t=0.3700')")
+
+
 def test_every_prototype_point_shows_its_frames(opened):
     for point in range(0, POINTS, 4):
         opened.evaluate(f"tplView.show({point / (POINTS - 1)})")

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tpl_lightning.config import Config
 from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment
+from tpl_lightning.files import load_state, save_state
+from tpl_lightning.functional import is_rank_zero
 from tpl_lightning.tracking import WandbRun
 
 
@@ -108,3 +111,72 @@ class StoredAligner(Aligner):
     @abstractmethod
     def prototypes(self) -> dict[str, np.ndarray]:
         """Return the stored prototype U^ (L, channels) of each action [7], in preprocessed features."""
+
+
+class StateAligner(StoredAligner):
+    """An aligner whose whole knowledge is one dictionary of tensors and primitives, which is its checkpoint.
+
+    Args:
+        config: The configuration.
+        run_dir: Folder for the checkpoint.
+        wandb_run: Not used: nothing is trained.
+        checkpoint: Name of the file in the run's folder of checkpoints.
+
+    Attributes:
+        state: What was learned; None before ``fit``.
+        device: Where its tensors are.
+
+    Example:
+        >>> sorted(StateAligner.__abstractmethods__)
+        ['align', 'fit']
+    """
+
+    kind: str
+    """A key that the checkpoints of no other class have."""
+
+    def __init__(
+        self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None, *, checkpoint: str = "last.ckpt"
+    ) -> None:
+        """Start without knowledge."""
+        super().__init__(config, run_dir, wandb_run)
+        self.checkpoint = run_dir / "checkpoints" / checkpoint
+        self.state: dict[str, Any] | None = None
+        self.device = torch.device("cpu")
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, config: Config) -> "StateAligner":
+        """Load a fitted aligner.
+
+        Raises:
+            UserError: If the file is missing or no checkpoint of this kind.
+        """
+        aligner = cls(config, path.parent.parent)
+        aligner.load(path)
+        return aligner
+
+    def load(self, path: Path) -> None:
+        """Take what a checkpoint holds.
+
+        Raises:
+            UserError: If the file is missing or no checkpoint of this kind.
+        """
+        self.state = load_state(path, self.kind, device=self.device)
+
+    def save(self) -> None:
+        """Write the checkpoint, on rank zero."""
+        if is_rank_zero():
+            save_state(self.fitted(), self.checkpoint)
+
+    def fitted(self) -> dict[str, Any]:
+        """Return the state of a fitted aligner."""
+        if self.state is None:
+            raise RuntimeError("Expected a fitted aligner; call fit or from_checkpoint first.")
+        return self.state
+
+    def prototype_labels(self) -> dict[str, np.ndarray]:
+        """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
+        return {a: labels.cpu().numpy() for a, labels in self.fitted()["prototype_labels"].items()}
+
+    def prototypes(self) -> dict[str, np.ndarray]:
+        """Return the stored prototype U^ (L, channels) of each action [7]."""
+        return {a: values.cpu().numpy() for a, values in self.fitted()["prototypes"].items()}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from tpl_lightning.aligners.base import Aligner, Features, StoredAligner
+from tpl_lightning.aligners.base import Aligner, Features, StateAligner
 from tpl_lightning.aligners.decisions import (
     ENDS_ARE_OPEN,
     fit_with_chosen_prior,
@@ -25,7 +25,7 @@ from tpl_lightning.aligners.training_videos import TrainingVideos, action_codes,
 from tpl_lightning.config import Config, DataConfig, config_to_dict
 from tpl_lightning.data import KEPT_BYTES, Preprocessor, VideoSet
 from tpl_lightning.evaluation import Alignment, voted_labels
-from tpl_lightning.files import check_same_cache, load_state, save_state, training_checkpoint
+from tpl_lightning.files import check_same_cache, training_checkpoint
 from tpl_lightning.functional import compute_device, is_rank_zero, on_rank_zero, resample
 from tpl_lightning.functional.warps import coverage, prototype_times, video_times
 from tpl_lightning.groupwise import FINE_CELLS, JointModel, chunks
@@ -59,7 +59,7 @@ class _Preprocessing:
         return Preprocessor.from_state(state)
 
 
-class DirectAligner(StoredAligner):
+class DirectAligner(StateAligner):
     """Warps fitted directly to the ICAE in feature space, with a prior (see ``groupwise.fit``).
 
     Args:
@@ -69,6 +69,8 @@ class DirectAligner(StoredAligner):
         learner: What learns the features; None: they are the preprocessed embeddings.
         checkpoint: Name of the file of what was learned, in the run's folder of checkpoints.
     """
+
+    kind = "joint"
 
     def __init__(
         self,
@@ -80,30 +82,9 @@ class DirectAligner(StoredAligner):
         checkpoint: str = "last.ckpt",
     ) -> None:
         """Keep the options."""
-        super().__init__(config, run_dir, wandb_run)
+        super().__init__(config, run_dir, wandb_run, checkpoint=checkpoint)
         self.learner: FeatureLearner = learner or _Preprocessing(config.data)
-        self.checkpoint = run_dir / "checkpoints" / checkpoint
-        self.state: dict[str, Any] | None = None
         self.device = compute_device(config.direct.device)
-
-    @classmethod
-    def from_checkpoint(cls, path: Path, config: Config) -> "DirectAligner":
-        """Load a fitted aligner.
-
-        Raises:
-            UserError: If the file is missing or no checkpoint of this kind.
-        """
-        aligner = cls(config, path.parent.parent)
-        aligner.load(path)
-        return aligner
-
-    def load(self, path: Path) -> None:
-        """Take what a checkpoint holds.
-
-        Raises:
-            UserError: If the file is missing or no checkpoint of this kind.
-        """
-        self.state = load_state(path, "joint", device=self.device)
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Align the training videos with one another and store the prototypes."""
@@ -135,11 +116,6 @@ class DirectAligner(StoredAligner):
         if is_rank_zero():
             self._store_prototypes(train, frames)
 
-    def save(self) -> None:
-        """Write the checkpoint, on rank zero."""
-        if is_rank_zero():
-            save_state(self._fitted(), self.checkpoint)
-
     def align(self, videos: VideoSet) -> Alignment:
         """Fit the warp of each video to the stored prototypes; training videos keep the warps of the joint fit."""
         theta = self._warps(videos, FrameReader(self.features()))
@@ -148,19 +124,11 @@ class DirectAligner(StoredAligner):
 
     def features(self) -> Features:
         """Return what makes the features in which frames are compared."""
-        return self.learner.load(self._fitted()["preprocessor"])
-
-    def prototype_labels(self) -> dict[str, np.ndarray]:
-        """Return the stored labels A^ (L,) of each action's prototype [8], -1 where no video voted."""
-        return {a: labels.cpu().numpy() for a, labels in self._fitted()["prototype_labels"].items()}
-
-    def prototypes(self) -> dict[str, np.ndarray]:
-        """Return the stored prototype U^ (L, channels) of each action [7]."""
-        return {a: values.cpu().numpy() for a, values in self._fitted()["prototypes"].items()}
+        return self.learner.load(self.fitted()["preprocessor"])
 
     def notes(self) -> list[str]:
         """Tell of warps in detail, of open ends and of a prior that grew."""
-        state, found = self._fitted(), []
+        state, found = self.fitted(), []
         if self.config.direct.detail == "auto" and self._num_cells() >= FINE_CELLS:
             found.append("Warps are in full detail: channels that had no say in them agree better (direct.detail).")
         if self.config.warp.ends == "auto" and state["joint"]["options"].get("ends"):
@@ -196,12 +164,12 @@ class DirectAligner(StoredAligner):
         if not self.checkpoint.is_file() or training_checkpoint(self.checkpoint) is not None:
             return False
         self.load(self.checkpoint)
-        check_same_cache(self._fitted()["fingerprint"], train.cache.fingerprint(), self.checkpoint)
+        check_same_cache(self.fitted()["fingerprint"], train.cache.fingerprint(), self.checkpoint)
         return True
 
     def _warps(self, videos: VideoSet, frames: FrameReader) -> Tensor:
         """Return theta (N, d), see :meth:`align`."""
-        state = self._fitted()
+        state = self.fitted()
         metadata = stored_metadata(state)
         check_videos(videos, metadata)
         model = JointModel.from_state(state["joint"], device=self.device)
@@ -220,13 +188,13 @@ class DirectAligner(StoredAligner):
 
     def _sources(self, videos: VideoSet, theta: Tensor) -> list[np.ndarray]:
         """Return T^theta at the prototype points of each video, (L,)."""
-        metadata = stored_metadata(self._fitted())
+        metadata = stored_metadata(self.fitted())
         lengths = np.array(metadata["prototype_lengths"])[action_codes(videos, metadata).numpy()]
         return warped_times(video_times, theta, lengths, num_cells=self._num_cells())
 
     def _store_prototypes(self, train: VideoSet, reader: FrameReader) -> None:
         """Add prototypes [7] and their labels [8] to the state."""
-        state = self._fitted()
+        state = self.fitted()
         sources = self._sources(train, self._warps(train, reader))
         labels = voted_labels(sources, train)
         state["prototypes"] = {}
@@ -242,13 +210,8 @@ class DirectAligner(StoredAligner):
             state["prototypes"][action] = total / count
         state["prototype_labels"] = {a: torch.from_numpy(np.asarray(labels[a])) for a in train.actions}
 
-    def _fitted(self) -> dict[str, Any]:
-        if self.state is None:
-            raise RuntimeError("Expected a fitted aligner; call fit or from_checkpoint first.")
-        return self.state
-
     def _num_cells(self) -> int:
-        return int(self._fitted()["joint"]["options"]["num_cells"])
+        return int(self.fitted()["joint"]["options"]["num_cells"])
 
 
 def _open_lengths(train: VideoSet, theta: Tensor) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
-from tpl_lightning.aligners.base import StoredAligner
+from tpl_lightning.aligners.base import StateAligner
 from tpl_lightning.aligners.decisions import needs_open_ends
 from tpl_lightning.aligners.frames import FrameReader
 from tpl_lightning.aligners.metadata import check_videos, dataset_metadata, stored_metadata
@@ -21,7 +21,6 @@ from tpl_lightning.config import Config, config_to_dict
 from tpl_lightning.data import KEPT_BYTES, Preprocessor, VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, voted_labels
-from tpl_lightning.files import load_state, save_state
 from tpl_lightning.functional import frame_times, resample
 from tpl_lightning.tracking import WandbRun
 
@@ -74,7 +73,7 @@ def path_positions(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum.accumulate(positions).clip(0, 1), np.maximum.accumulate(sources).clip(0, 1)
 
 
-class DtwAligner(StoredAligner):
+class DtwAligner(StateAligner):
     """A DTW barycenter for each action; every video, seen or new, follows its own path to it.
 
     The barycenter has the median training length and starts from the mean of the linearly rescaled videos.
@@ -87,23 +86,13 @@ class DtwAligner(StoredAligner):
         wandb_run: Not used: nothing is trained.
     """
 
+    kind = "barycenters"
+
     def __init__(self, config: Config, run_dir: Path, wandb_run: WandbRun | None = None) -> None:
         """Keep the options."""
         super().__init__(config, run_dir, wandb_run)
         self.gamma = config.dtw.gamma if config.method == "softdba" else None
-        self.state: dict[str, Any] | None = None
         self.ends = False
-
-    @classmethod
-    def from_checkpoint(cls, path: Path, config: Config) -> "DtwAligner":
-        """Load a fitted aligner.
-
-        Raises:
-            UserError: If the file is missing or no checkpoint of this kind.
-        """
-        aligner = cls(config, path.parent.parent)
-        aligner.state = load_state(path, "barycenters")
-        return aligner
 
     def fit(self, train: VideoSet, val: VideoSet | None = None) -> None:
         """Compute the barycenter of each action and label it."""
@@ -129,11 +118,11 @@ class DtwAligner(StoredAligner):
         alignment = self.align(train)
         labels = voted_labels([alignment.source(i) for i in range(len(train))], train)
         self.state["prototype_labels"] = {a: torch.from_numpy(np.asarray(v)) for a, v in labels.items()}
-        save_state(self.state, self.run_dir / "checkpoints" / "last.ckpt")
+        self.save()
 
     def align(self, videos: VideoSet) -> Alignment:
         """Follow the path of each video to its action's barycenter."""
-        state = self._fitted()
+        state = self.fitted()
         check_videos(videos, stored_metadata(state))
         preprocessor = Preprocessor.from_state(state["preprocessor"])
         barycenters = {a: b.numpy() for a, b in state["barycenters"].items()}
@@ -152,13 +141,9 @@ class DtwAligner(StoredAligner):
         )
         return Alignment.of_videos(videos, [p for p, _ in rows], [s for _, s in rows])
 
-    def prototype_labels(self) -> dict[str, np.ndarray]:
-        """Return the stored labels A^ (L,) of each barycenter, -1 where no video voted."""
-        return {a: labels.numpy() for a, labels in self._fitted()["prototype_labels"].items()}
-
     def prototypes(self) -> dict[str, np.ndarray]:
         """Return the stored barycenter (L, channels) of each action."""
-        return {a: values.numpy() for a, values in self._fitted()["barycenters"].items()}
+        return {a: values.numpy() for a, values in self.fitted()["barycenters"].items()}
 
     def _barycenter(self, videos: list[np.ndarray], length: int, jobs: int | None) -> np.ndarray:
         options: dict[str, Any] = {"max_iter": self.config.dtw.max_iter, "n_jobs": jobs}
@@ -168,11 +153,6 @@ class DtwAligner(StoredAligner):
         if self.gamma is None:
             return np.asarray(dtw_barycenter_averaging(videos, init_barycenter=start, **options))
         return np.asarray(softdtw_barycenter(videos, gamma=self.gamma, init=start, **options))
-
-    def _fitted(self) -> dict[str, Any]:
-        if self.state is None:
-            raise RuntimeError("Expected a fitted aligner; call fit or from_checkpoint first.")
-        return self.state
 
 
 def _linear_mean(videos: list[np.ndarray], length: int) -> np.ndarray:

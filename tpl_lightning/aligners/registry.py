@@ -107,7 +107,7 @@ def load_aligner(path: Path, config: Config) -> StoredAligner:
     run_dir = path.parent.parent
     base = kind(config, run_dir) if issubclass(kind, LengthAligner) else kind.from_checkpoint(path, config)
     aligner = RefinedAligner(base, config, run_dir)
-    aligner.load_refinement()
+    aligner.load(aligner.checkpoint)
     return aligner
 
 

@@ -1,5 +1,6 @@
 """A fitted aligner and what is known of the videos that it was fitted on: made, used, and kept in a folder."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,22 +12,16 @@ import numpy as np
 import torch
 
 from tpl_lightning.aligners import Aligner, StoredAligner, build_aligner, restore_aligner
-from tpl_lightning.api.inputs import (
-    Labels,
-    action_of_each,
-    array_videos,
-    digest_of,
-    read_arrays,
-    refuse_with_cache,
-    stored_videos,
-)
+from tpl_lightning.api.inputs import digest_of, is_cache, read_videos
+from tpl_lightning.api.labels import Labels
 from tpl_lightning.config import Config, save_config
-from tpl_lightning.data import ArrayCache, Preprocessor, VideoSet
+from tpl_lightning.data import ArrayCache, Preprocessor, VideoSet, split_videos
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, Quality, assess, voted_labels, warped
-from tpl_lightning.files import load_state, save_state
+from tpl_lightning.files import load_state, remove_left, save_state
 from tpl_lightning.lit import with_epochs
-from tpl_lightning.runs import Run, write_metrics
+from tpl_lightning.reports import data_source
+from tpl_lightning.runs import CHECKED_FRAMES, Run, write_metrics
 
 _STATE = "synchronizer.ckpt"
 
@@ -44,6 +39,7 @@ class Fitted:
         known: Digest of each training video to its row.
         prototypes: Action to U^ (L, C).
         prototype_labels: Action to A^ (L,), -1 where no video voted.
+        source: What the data of the cache are; empty of arrays.
     """
 
     config: Config
@@ -54,11 +50,28 @@ class Fitted:
     known: dict[str, int]
     prototypes: dict[str, np.ndarray]
     prototype_labels: dict[str, np.ndarray]
+    source: str
     _aligner: Aligner | None = None
 
     @classmethod
-    def fit(cls, config: Config, train: VideoSet, val: VideoSet | None, labels: Labels) -> "Fitted":
-        """Align the training videos and make the prototype of each action."""
+    def fit(cls, config: Config, embeddings: Any, actions: Any = None, labels: Any = None) -> "Fitted":
+        """Align the training videos and make the prototype of each action; see ``Synchronizer.fit``."""
+        names = Labels({})
+        train = read_videos(embeddings, actions, labels, names, default=lambda x: ["action"] * len(x), least=2)
+        val, source = None, ""
+        if isinstance(embeddings, VideoSet) or is_cache(embeddings):
+            train.cache.validate(most_frames=CHECKED_FRAMES)
+            names = Labels(train.phase_names)
+        if is_cache(embeddings):
+            splits = split_videos(train, config.data)
+            train, val = splits.train, splits.val if len(splits.val) else None
+        if train.cache.files:
+            config = replace(config, data=replace(config.data, cache=str(train.cache.path)))
+            source = data_source(train.cache)
+        for action, count in zip(*np.unique(train.action, return_counts=True), strict=True):
+            if count < 2:
+                raise UserError(f"action {str(action)!r} has {count} training videos (1 sample), but aligning needs 2.")
+        train = train.with_split(np.full(len(train), "train"))
         config = with_epochs(config, len(train))
         with TemporaryDirectory(prefix="tpl-") as folder, _manners():
             aligner = build_aligner(config, Path(folder))
@@ -66,7 +79,8 @@ class Fitted:
             checkpoints = _contents(Path(folder))
         alignment = aligner.align(train)
         quality = assess(alignment, train, aligner.features() or Preprocessor.fit(train, config.data))
-        return cls(config, checkpoints, labels, alignment, quality, *_prototypes(train, alignment, aligner), aligner)
+        known = _prototypes(train, alignment, aligner)
+        return cls(config, checkpoints, names, alignment, quality, *known, source, aligner)
 
     @classmethod
     def load(cls, folder: str | Path, *, cache: str | Path | None = None) -> "Fitted":
@@ -74,24 +88,26 @@ class Fitted:
         run = Run(folder, cache=cache)
         aligner = restore_aligner(run.folder / "checkpoints", run.config, run.alignment)
         checkpoints, quality = _contents(run.folder), Quality.from_metrics(run.metrics)
-        if not (run.folder / _STATE).is_file():
+        if (run.folder / _STATE).is_file():
+            alignment, state = run.alignment, load_state(run.folder / _STATE, "known")
+            labels = Labels(state["phase_names"], are_text=state["labels_are_text"])
+            prototypes, voted = ({a: x.numpy() for a, x in state[k].items()} for k in ("prototypes", "labels"))
+            known = state["known"], prototypes, voted
+        else:
             rows = np.flatnonzero(run.alignment.split == "train")
             train, alignment = run.videos_of(rows), run.alignment.select(rows)
-            known = _prototypes(train, alignment, aligner)
-            return cls(run.config, checkpoints, Labels(train.phase_names), alignment, quality, *known, aligner)
-        state = load_state(run.folder / _STATE, "known")
-        labels = Labels(state["phase_names"], are_text=state["labels_are_text"])
-        prototypes, voted = ({a: values.numpy() for a, values in state[k].items()} for k in ("prototypes", "labels"))
-        return cls(run.config, checkpoints, labels, run.alignment, quality, state["known"], prototypes, voted, aligner)
+            labels, known = Labels(train.phase_names), _prototypes(train, alignment, aligner)
+        return cls(run.config, checkpoints, labels, alignment, quality, *known, run.data_source, aligner)
 
     def save(self, folder: Path) -> None:
-        """Write a run directory.
+        """Write a run directory; metrics.json comes last.
 
         Raises:
             UserError: If there is something else in the folder.
         """
+        remove_left(folder)
         if folder.exists() and not (folder / _STATE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder}: there is something else there; give a new folder.")
+            raise UserError(f"{folder}: there is something else there; give a new folder, or remove it.")
         state = {
             "prototypes": {a: torch.from_numpy(values) for a, values in self.prototypes.items()},
             "labels": {a: torch.from_numpy(values) for a, values in self.prototype_labels.items()},
@@ -103,7 +119,7 @@ class Fitted:
         save_config(self.config, folder / "config.yaml")
         self.alignment.save(folder / "alignment.h5")
         self._write_checkpoints(folder)
-        about = {"method": self.config.method, "seed": self.config.seed}
+        about = {"method": self.config.method, "seed": self.config.seed, "data_source": self.source}
         write_metrics(folder, {**self.quality.to_metrics(), **about})
 
     @property
@@ -127,36 +143,23 @@ class Fitted:
 
     def videos(self, embeddings: Any, actions: Any = None, labels: Any = None) -> VideoSet:
         """Return videos that are to be aligned; see ``Synchronizer.align``."""
-        videos = stored_videos(embeddings)
-        if videos is not None:
-            refuse_with_cache(actions, labels)
-            wanted = self.config.data.actions
-            if wanted is None or isinstance(embeddings, VideoSet):
-                return videos
-            return videos.select(np.isin(videos.action, wanted))
-        arrays = read_arrays(embeddings)
-        named = self._actions_of(arrays, actions)
-        if arrays[0].shape[1] != self.num_channels:
+        videos = read_videos(embeddings, actions, labels, self.labels, default=self._actions_of)
+        if isinstance(videos.cache, ArrayCache) and videos.num_channels != self.num_channels:
             raise UserError(
-                f"X has {arrays[0].shape[1]} features, but Synchronizer is expecting {self.num_channels} features as "
-                "input: the channels of a frame; one video alone goes into a list: [video]."
+                f"X has {videos.num_channels} features, but Synchronizer is expecting {self.num_channels} features as "
+                "input: the channels per frame; one video alone goes into a list: [video]."
             )
-        if labels is None:
-            return array_videos(arrays, named, None, None)
-        numbers = self.labels.read(labels, named, [len(video) for video in arrays])
-        return array_videos(arrays, named, numbers, self.labels)
+        wanted = self.config.data.actions if is_cache(embeddings) else None
+        return videos if wanted is None else videos.select(np.isin(videos.action, wanted))
 
-    def _actions_of(self, arrays: list[np.ndarray], actions: Any) -> list[str]:
-        if actions is not None:
-            return action_of_each(actions, len(arrays))
-        known = list(self.prototypes)
-        if len(known) == 1:
-            return known * len(arrays)
+    def _actions_of(self, arrays: list[np.ndarray]) -> list[str]:
+        if len(self.prototypes) == 1:
+            return list(self.prototypes) * len(arrays)
         rows = [self.row_of(video) for video in arrays]
-        new = next((i for i, row in enumerate(rows) if row is None), None)
-        if new is not None:
-            raise UserError(f"video {new}: which action does it show? Say it with actions=; there are {known}.")
-        return [str(self.alignment.action[row]) for row in rows]
+        if None in rows:
+            known = list(self.prototypes)
+            raise UserError(f"video {rows.index(None)}: which action does it show? Say it with actions=, of {known}.")
+        return self.alignment.action[np.array(rows, dtype=np.int64)].tolist()
 
     def row_of(self, video: np.ndarray) -> int | None:
         """Return the row of a training video, (L, C); None of any other."""
@@ -167,22 +170,15 @@ class Fitted:
         if not isinstance(videos.cache, ArrayCache):
             return self.aligner.align(videos)
         rows = [self.row_of(videos.read(i)) for i in range(len(videos))]
-        is_new = np.array(
-            [r is None or self.alignment.action[r] != a for r, a in zip(rows, videos.action.tolist(), strict=True)]
-        )
-        found = self.aligner.align(videos.select(np.flatnonzero(is_new))) if is_new.any() else self.alignment
-        place = np.cumsum(is_new) - 1
-        warps = [
-            found.warp(int(place[i])) if is_new[i] else self.alignment.warp(row)  # type: ignore[arg-type]
-            for i, row in enumerate(rows)
+        shown = [None if row is None else self.alignment.action[row] for row in rows]
+        is_new = np.array(shown) != videos.action
+        new = self.aligner.align(videos.select(is_new)) if is_new.any() else self.alignment
+        found = [
+            new.warp(k) if fresh or row is None else self.alignment.warp(row)
+            for row, fresh, k in zip(rows, is_new.tolist(), (np.cumsum(is_new) - 1).tolist(), strict=True)
         ]
-        return Alignment.from_rows(
-            video_id=videos.video_id,
-            action=videos.action,
-            split=np.where(is_new, "test", "train"),
-            positions=[warp.position for warp in warps],
-            sources=[warp.source for warp in warps],
-        )
+        split = np.where(is_new, "test", "train")
+        return Alignment.of_videos(videos.with_split(split), [w.position for w in found], [w.source for w in found])
 
     def assess(self, videos: VideoSet) -> float:
         """Return how good the alignment of videos is, without a look at labels; higher is better."""
@@ -218,13 +214,15 @@ def _prototypes(
 @contextmanager
 def _manners() -> Iterator[None]:
     """Leave the caller's random numbers as they are, and stop by KeyboardInterrupt as programs expect."""
-    from lightning.pytorch.utilities.seed import isolate_rng
-
+    kept = random.getstate(), np.random.get_state()
     try:
-        with isolate_rng():
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             yield
     except SystemExit as end:  # what a command ends with after a signal
         raise KeyboardInterrupt("the training was stopped") from end
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

@@ -10,8 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tpl_lightning.aligners import Aligner
 from tpl_lightning.api.fitted import Fitted
-from tpl_lightning.api.inputs import read_options, training_videos
-from tpl_lightning.config import Config, differences, flattened
+from tpl_lightning.api.inputs import options_of, read_options
 from tpl_lightning.data import VideoSet
 from tpl_lightning.errors import UserError
 from tpl_lightning.evaluation import Alignment, evaluate, warped
@@ -74,13 +73,8 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         Raises:
             UserError: If an option is unknown, or the videos cannot be aligned; a ``ValueError``.
         """
-        config = self._read_config()
-        train, val, names = training_videos(embeddings, actions, labels, config)
-        for action in train.actions:
-            count = int((train.action == action).sum())
-            if count < 2:
-                raise UserError(f"action {action!r} has {count} training videos (1 sample), but aligning needs 2.")
-        return self._keep(Fitted.fit(config, train, val, names))
+        config = read_options(self.method, self.options, self.random_state)
+        return self._keep(Fitted.fit(config, embeddings, actions, labels))
 
     def fit_transform(self, embeddings: Any, actions: Any = None, labels: Any = None) -> Any:  # type: ignore[override]
         """Fit, then warp the same videos; of a cache all of its videos."""
@@ -233,7 +227,7 @@ class Synchronizer(TransformerMixin, BaseEstimator):
             FileError: If a file is missing or unreadable.
         """
         fitted = Fitted.load(folder, cache=cache)
-        sync = cls(fitted.config.method, _options(fitted.config) or None, fitted.config.seed)
+        sync = cls(fitted.config.method, options_of(fitted.config) or None, fitted.config.seed)
         return sync._keep(fitted)
 
     def __sklearn_tags__(self) -> Any:
@@ -248,14 +242,6 @@ class Synchronizer(TransformerMixin, BaseEstimator):
         self.prototypes_, self.prototype_labels_ = fitted.prototypes, fitted.prototype_labels
         self.n_features_in_ = fitted.num_channels
         return self
-
-    def _read_config(self) -> Config:
-        seed = self.random_state
-        if isinstance(seed, np.random.RandomState):
-            seed = seed.randint(2**31)
-        if not (seed is None or isinstance(seed, (int, np.integer))):
-            raise UserError(f"Expected `random_state` to be None, a number or a RandomState, but got {seed!r}.")
-        return read_options(self.method, self.options, None if seed is None else int(seed))
 
     def _videos(self, embeddings: Any, actions: Any = None, labels: Any = None) -> VideoSet:
         check_is_fitted(self)
@@ -278,9 +264,3 @@ def _as_table(warped: list[np.ndarray], alignment: Alignment) -> Any:
         names=["video_id", "prototype_time"],
     )
     return pd.DataFrame(np.concatenate(warped), index=index)
-
-
-def _options(config: Config) -> dict[str, Any]:
-    """Return the options of a configuration by dotted keys, without those that are given elsewhere."""
-    given = flattened(differences(config))
-    return {k: v for k, v in given.items() if k not in ("method", "seed", "data.cache") and not k.startswith("run.")}

@@ -1,25 +1,22 @@
 """Clips without a run: ``tpl sync CLIPS`` and ``tpl view CLIPS`` embed them and fit a run, or find it again."""
 
-import contextlib
 import hashlib
-import io
-import json
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tpl_lightning import data, features, runs, sync, video
+from tpl_lightning import api, data, features, runs, sync, video
 from tpl_lightning.commands.arguments import ClipOptions
-from tpl_lightning.config import Config, load_config
+from tpl_lightning.config import Config
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import Outputs, canonical, file_stem, report_broken
 
 EXTRACTOR = "hog"
 """What embeds the clips: quick, and needs no weights."""
 
-_DONE = ("alignment.h5", "metrics.json")  # a run that has both is complete
+_DONE = "metrics.json"  # what a fit writes last: a run that has it is complete
 
 
 def open_run_clips(
@@ -99,7 +96,7 @@ def run_of_clips(command: str, first: Path, names: Sequence[str], options: ClipO
 
     actions = sorted({clip.action for clip in clips})
     shown = f"{len(clips)} clips of {actions[0] if len(actions) == 1 else f'{len(actions)} actions'}"
-    if all((run_dir / name).is_file() for name in _DONE) and cache.is_file():
+    if (run_dir / _DONE).is_file() and cache.is_file():
         say(f"{shown}: embedded and aligned before, {run_dir}")
         return run_dir, _readable(clips, cache, skip_broken=options.skip_broken)
     say(f"1/3 embed: {shown} with {EXTRACTOR}, {cache}")
@@ -121,60 +118,56 @@ def _is_run(path: Path) -> bool:
 
 def find_clips(names: Sequence[str], action: str | None) -> list["features.Clip"]:
     """Find the clips and what each shows; all are training videos, for there is nothing to be tested."""
-    found: dict[Path, str] = {}
-    left: dict[str, list[Path]] = {}
+    every: dict[tuple[str, Path], tuple[Path, str]] = {}  # a file that is named twice is one clip
+    left: defaultdict[str, list[Path]] = defaultdict(list)
     for root in map(Path, names):
         if root.is_dir():
             paths, out = video.search_videos(root)
-            more, loose = _actions_below(root, paths, action)
-            out = {**out, **({"in no folder that names their action": loose} if loose else {})}
+            shown = _actions_below(root, paths, action)
+            out["in no folder that names their action"] = [path for path in paths if path not in shown]
             for reason, files in out.items():
-                left.setdefault(reason, []).extend(files)
+                left[reason] += files
         else:
             video.check_video_file(root)
-            more = {root: action or _folder_name(root.parent)}
-        found |= {p: a for p, a in more.items() if not any(p.name == q.name and p.samefile(q) for q in found)}
-    counts = Counter(found.values())
-    alone = [path for path, shown in found.items() if counts[shown] == 1]
-    if alone and len(alone) < len(found):
-        left["the only one of an action"] = alone
-    video.note_left_out(left)
+            shown = {root: action or _folder_name(root.parent)}
+        for path, name in shown.items():
+            every.setdefault((path.name, path.resolve()), (path, name))
+    counts = Counter(name for _, name in every.values())
+    found = sorted((name, path) for path, name in every.values() if counts[name] > 1)
+    alone = [(path, name) for path, name in every.values() if counts[name] == 1]
+    if found:
+        left["the only one of an action"] = [path for path, _ in alone]
+    video.note_left_out({reason: paths for reason, paths in left.items() if paths})
     where = ", ".join(map(str, names))
-    if not found:
+    if not every:
         raise UserError(f"{where}: neither a run directory nor videos; give a folder of clips, or runs/NAME.")
-    if len(alone) == len(found):
+    if not found:
         raise UserError(
-            f"{where}: only one clip of {found[alone[0]]!r} ({alone[0].name}), expected at least 2 to bring in step; "
+            f"{where}: only one clip of {alone[0][1]!r} ({alone[0][0].name}), expected at least 2 to bring in step; "
             "add one, or name the files with action=NAME if they show one action in several folders."
         )
-    found = {path: shown for path, shown in found.items() if counts[shown] > 1}
-    shows = [(shown, Path(os.path.abspath(path))) for path, shown in sorted(found.items())]
-    names = features.video_names(shows, Path(os.path.commonpath([path.parent for _, path in shows])))
-    return [
-        features.Clip(name, shown, "train", path)
-        for name, (path, shown) in zip(names, sorted(found.items()), strict=True)
-    ]
+    places = [(name, Path(os.path.abspath(path))) for name, path in found]
+    ids = features.video_names(places, Path(os.path.commonpath([path.parent for _, path in places])))
+    return [features.Clip(video_id, name, "train", path) for video_id, (name, path) in zip(ids, found, strict=True)]
 
 
 def _folder_name(folder: Path) -> str:
     return Path(os.path.abspath(folder)).name or "clips"
 
 
-def _actions_below(root: Path, paths: Sequence[Path], action: str | None) -> tuple[dict[Path, str], list[Path]]:
-    """Return what the videos below a folder show, and those of which nothing says it.
+def _actions_below(root: Path, paths: Sequence[Path], action: str | None) -> dict[Path, str]:
+    """Return what videos below a folder show; those of which nothing says it are missing.
 
     Where some folder in it holds two clips, it is a folder of actions; else all of it shows one.
     """
+    loose = [path for path in paths if path.parent == root]
     folders = {path: path.relative_to(root).parts[0] for path in paths if path.parent != root}
     counts = Counter(folders.values())
-    loose = [path for path in paths if path.parent == root]
-    if any(count > 1 for count in counts.values()):
-        if action is not None and action not in counts:
-            raise UserError(f"action={action}: {root} has no folder of that name; there are: {', '.join(counts)}.")
-        return folders, loose
-    if loose:
-        return dict.fromkeys(loose, action or _folder_name(root)), list(folders)
-    return folders, []
+    if loose and max(counts.values(), default=0) < 2:
+        return dict.fromkeys(loose, action or _folder_name(root))
+    if action is not None and counts and action not in counts:
+        raise UserError(f"action={action}: {root} has no folder of that name; there are: {', '.join(counts)}.")
+    return folders
 
 
 def _fingerprint(clips: Sequence["features.Clip"]) -> str:
@@ -203,17 +196,10 @@ def _embed(clips: "Sequence[features.Clip]", cache: Path, dataset: str, options:
 
 
 def _fit(cache: Path, run_dir: Path, dataset: str, options: ClipOptions) -> None:
-    from tpl_lightning.commands.fit import run
-
-    # No figures: the video, or the page, is what was asked for.
-    place = {"dir": str(run_dir.parent), "name": run_dir.name, "wandb": "disabled", "figures": False}
-    place |= {"progress": options.progress}
-    about = {"dataset": dataset, "cache": str(cache)}
-    config = load_config(defaults={"method": "direct", "data": about, "run": place})
-    with contextlib.redirect_stdout(io.StringIO()):  # its table is about labels, of which there are none
-        run(config)
-    metrics = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
-    for warning in metrics["warnings"]:
+    about = {"data.dataset": dataset, "run.progress": options.progress}
+    fitted = api.Synchronizer("direct", about).fit(cache)
+    fitted.save(run_dir)
+    for warning in fitted.quality_.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
 
 

@@ -53,13 +53,8 @@ def _validation_scores(alignment: "evaluation.Alignment", videos: "data.VideoSet
 
 def _follow_training(config: Config, run_dir: Path, splits: "data.Splits", wandb_run: "tracking.WandbRun") -> None:
     """Have figures drawn while a network is trained, where there is a log to put them into."""
-    if not (wandb_run.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan")):
-        return
-
-    epochs, source = reports.snapshot_epochs(config.train.max_epochs or 1), reports.data_source(splits.train.cache)
-    wandb_run.callbacks.append(
-        reports.Snapshots(config, run_dir, splits.train, wandb_run=wandb_run, source=source, epochs=epochs)
-    )
+    if wandb_run.is_active and config.run.figures and config.method in ("tpl", "tpl_plus", "dtan"):
+        wandb_run.callbacks.append(reports.Snapshots(config, run_dir, splits.train, wandb_run))
 
 
 def _log_results(

@@ -50,18 +50,7 @@ def _own_cache(root: Path, dataset: str) -> Path | None:
     return found[0] if found else None
 
 
-def _importer_of(dataset: str) -> "Importer":
-    from tpl_lightning.datasets.importers.registry import IMPORTERS
-
-    return IMPORTERS.get(dataset, IMPORTERS["internet"])  # any set may come as folders of videos
-
-
-def _raw_folder(root: Path, dataset: str) -> Path | None:
-    importer = _importer_of(dataset)
-    return next((folder for folder in (root / dataset, root / "videos" / dataset) if importer.is_at(folder)), None)
-
-
-def _embed(folder: Path, root: Path, dataset: str, *, progress: bool) -> Path:
+def _embed(importer: "Importer", folder: Path, root: Path, dataset: str, *, progress: bool) -> Path:
     from tpl_lightning.features import IMAGE_EXTENSIONS, HogExtractor, embed_clips
 
     # The folder of a video's images changes when they do; they themselves may be many.
@@ -70,24 +59,22 @@ def _embed(folder: Path, root: Path, dataset: str, *, progress: bool) -> Path:
     # The name carries the folder's content, so a changed folder is embedded anew and an old one found again.
     key = hashlib.sha256(repr(stats).encode()).hexdigest()[:8]
     out = root / EMBEDDED / f"{dataset}-hog-{key}.h5"
-    if out.is_file():
-        return out
-    if os.environ.get("RANK", "0") != "0":
-        while not out.is_file():  # under torchrun the first process makes it; if that fails, all are ended
-            time.sleep(1.0)
-        return out
-    clips, names = _importer_of(dataset).read(folder, None)
-    embed_clips(
-        clips,
-        out,
-        extractor=HogExtractor(),
-        dataset=dataset,
-        source=f"videos: {len(clips)} in {folder.name}",
-        phase_names=names,
-        progress=progress,
-        skip_broken=None,
-        alone=True,
-    )
+    while not out.is_file() and os.environ.get("RANK", "0") != "0":
+        time.sleep(1.0)  # under torchrun the first process makes it; if that fails, all are ended
+    if not out.is_file():
+        clips, names = importer.read(folder, None)
+        source = f"videos: {len(clips)} in {folder.name}"
+        embed_clips(
+            clips,
+            out,
+            extractor=HogExtractor(),
+            dataset=dataset,
+            source=source,
+            phase_names=names,
+            progress=progress,
+            skip_broken=None,
+            alone=True,
+        )
     return out
 
 
@@ -97,19 +84,23 @@ def find_or_make_cache(data: DataConfig, *, progress: bool = True) -> Path:
     Raises:
         UserError: If nothing is there and the data set cannot be rendered, or the choice is not clear.
     """
-    root = Path(data.root)
+    root, dataset = Path(data.root), data.dataset
     if data.cache is not None:
         # From here, else from where data lie; a configuration file's is placed as it is read.
         is_under_root = not glob.glob(data.cache) and glob.glob(str(root / data.cache))
         return root / data.cache if is_under_root else Path(data.cache)
-    if (own := _own_cache(root, data.dataset)) is not None:
+    if (own := _own_cache(root, dataset)) is not None:
         return own
-    if (folder := _raw_folder(root, data.dataset)) is not None:
-        return _embed(folder, root, data.dataset, progress=progress)
-    if data.dataset != "genai":
+    from tpl_lightning.datasets.importers.registry import IMPORTERS
+
+    importer = IMPORTERS.get(dataset, IMPORTERS["internet"])  # any set may come as folders of videos
+    for folder in (root / dataset, root / "videos" / dataset):
+        if importer.is_at(folder):
+            return _embed(importer, folder, root, dataset, progress=progress)
+    if dataset != "genai":
         raise UserError(
-            f"{root}: nothing of data set {data.dataset!r} there; put an embedding cache at {root / data.dataset}.h5, "
-            f"or the data set at {root / data.dataset}/ ({_importer_of(data.dataset).expected}), or give "
+            f"{root}: nothing of data set {dataset!r} there; put an embedding cache at {root / dataset}.h5, "
+            f"or the data set at {root / dataset}/ ({importer.expected}), or give "
             "data.cache=PATH (data/README.md says where data sets come from)."
         )
     from tpl_lightning.synthetic import build_procedural_set

@@ -1,8 +1,9 @@
 """How good an alignment is, without labels: agreement of the aligned videos, roughness of their warps, warnings."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from tpl_lightning.groupwise import leave_one_out_error
 _MOST = 1000  # training videos of an action that are judged, evenly spread
 _STEEP = 8.0  # a warp this steep somewhere is a stair
 _STEEP_SHARE = 0.1
-_SHARED = 0.15
+_SHARED, _COMMON = 0.15, 0.01  # own warps against the common one, and the least of that, where all share one warp
 _UNLIKE, _FAR = 0.1, 0.45  # correlation with the others, itself and per median, below which a video is doubtful
 _OUTLYING, _USUAL = 6.0, 0.05  # deviations below the median, and the least that counts as one
 _MOVED = 0.02  # of the duration, from which on a warp says something
+_IDENTITY = 1e-4  # of the duration: warps that move less are the identity
+_FLAT = 1e-3  # slopes below count as this
 _FIGURES = ("score", "agreement", "roughness")
 _NAMED = 20  # doubtful videos that a warning names
 
@@ -57,26 +60,88 @@ class Quality:
         return cls(score, agreement, roughness, metrics.get("warnings") or [], metrics.get("doubtful_videos") or [])
 
 
-def _disagreement(aligned: np.ndarray, there: np.ndarray | None = None) -> float:
+@dataclass(frozen=True)
+class _Action:
+    """Videos of one action on its prototype timeline, the training videos first; L points, K channels.
+
+    Attributes:
+        name: Of the action.
+        video_id: (n,).
+        is_train: (n,) which make the prototype.
+        sources: (n, L) T^theta at the prototype points, float64, in [0, 1].
+        there: (n, L) where the videos have frames.
+        aligned: (n, L, K) at ``sources``.
+        rescaled: (n, L, K) at evenly spaced times.
+    """
+
+    name: str
+    video_id: np.ndarray
+    is_train: np.ndarray
+    sources: np.ndarray
+    there: np.ndarray
+    aligned: np.ndarray
+    rescaled: np.ndarray
+
+    @property
+    def moved(self) -> np.ndarray:
+        """Return how far the warps go from the identity, (n, L)."""
+        return self.sources - prototype_grid(self.sources.shape[1])
+
+    @cached_property
+    def error(self) -> float:
+        """Return the leave-one-out mean squared error of the aligned training videos."""
+        return _error(self.aligned[self.is_train], self.there[self.is_train])
+
+    @cached_property
+    def linear_error(self) -> float:
+        """Return the same under linear rescaling."""
+        return _error(self.rescaled[self.is_train])
+
+    @cached_property
+    def slopes(self) -> np.ndarray:
+        """Return the slopes of the training videos' warps, (n', L - 1); NaN where there is no frame."""
+        sources, there = self.sources[self.is_train], self.there[self.is_train]
+        slopes = np.maximum(np.diff(sources, axis=1) * (sources.shape[1] - 1), _FLAT)
+        return np.where(there[:, 1:] & there[:, :-1], slopes, np.nan)
+
+    @cached_property
+    def doubtful(self) -> list[str]:
+        """Name the videos that follow the others hardly at all, or less than under linear rescaling."""
+        own = _likeness(self.aligned, self.is_train, self.there)
+        linear = _likeness(self.rescaled, self.is_train, np.ones_like(self.there))
+        median = float(np.median(own[self.is_train]))
+        deviation = max(float(np.median(np.abs(own[self.is_train] - median))), _USUAL)
+        unlike = own < max(_UNLIKE, _FAR * median, median - _OUTLYING * deviation)
+        found = unlike | ((own < linear) & (np.abs(self.moved).max(axis=1) > _MOVED))
+        return [str(name) for name in self.video_id[found]]
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what looks wrong."""
+        if named := self.doubtful:
+            yield (
+                f"{self.name}: the alignment of {len(named)} of {len(self.video_id)} videos is doubtful, as they "
+                f"follow the others hardly, or less than under linear rescaling: {', '.join(named[:_NAMED])}"
+                f"{', ...' if len(named) > _NAMED else ''}. Another action, a wrong cut, or a failed extractor?"
+            )
+        steep = float((np.nanmax(self.slopes, axis=1, initial=0) > _STEEP).mean())
+        if steep > _STEEP_SHARE:
+            yield (
+                f"{self.name}: {steep:.0%} of the warps have stairs (slope above {_STEEP:g}): they fit noise; "
+                "more smoothness?"
+            )
+        moved = self.moved[self.is_train]
+        common, own = np.abs(moved.mean(axis=0)).mean(), np.abs(moved - moved.mean(axis=0)).mean()
+        if common > _COMMON and own < _SHARED * common:
+            yield f"{self.name}: all videos share one warp, which aligns nothing; the latents may have collapsed."
+        if self.error >= self.linear_error and np.abs(moved).max() > _IDENTITY:
+            yield f"{self.name}: aligned videos agree no better than under linear rescaling; do not use the warps."
+
+
+def _error(aligned: np.ndarray, there: np.ndarray | None = None) -> float:
     """Return how far the aligned videos (n, L, C) of one action lie from the mean of the others, a mean square."""
     frames, action = torch.from_numpy(aligned), torch.zeros(len(aligned), dtype=torch.int64)
     cover = None if there is None or there.all() else torch.from_numpy(there).to(frames).unsqueeze(-1)
     return leave_one_out_error(frames, action, num_actions=1, cover=cover)
-
-
-def _warp_warnings(action: str, sources: np.ndarray, slopes: np.ndarray) -> list[str]:
-    found = []
-    steep = float((np.nanmax(slopes, axis=1, initial=0) > _STEEP).mean())
-    if steep > _STEEP_SHARE:
-        found.append(
-            f"{action}: {steep:.0%} of the warps have stairs (slope above {_STEEP:g}): they fit noise; more smoothness?"
-        )
-    shift = sources - prototype_grid(sources.shape[1])
-    common = np.abs(shift.mean(axis=0)).mean()
-    own = np.abs(shift - shift.mean(axis=0)).mean()
-    if common > 0.01 and own < _SHARED * common:
-        found.append(f"{action}: all videos share one warp, which aligns nothing; the latents may have collapsed.")
-    return found
 
 
 def _likeness(frames: np.ndarray, is_train: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -99,27 +164,27 @@ def _likeness(frames: np.ndarray, is_train: np.ndarray, there: np.ndarray) -> np
     return found
 
 
-def _doubtful(
-    aligned: np.ndarray, linear: np.ndarray, is_train: np.ndarray, moved: np.ndarray, there: np.ndarray
-) -> np.ndarray:
-    """Return which videos follow the others hardly at all, or less than under linear rescaling.
-
-    Args:
-        aligned: (n, L, K) on the prototype timeline.
-        linear: (n, L, K) rescaled linearly.
-        is_train: (n,) which make the prototype.
-        moved: (n,) how far the warps go from the identity.
-        there: (n, L) where the aligned videos have frames.
-    """
-    own = _likeness(aligned, is_train, there)
-    median = float(np.median(own[is_train]))
-    deviation = max(float(np.median(np.abs(own[is_train] - median))), _USUAL)
-    unlike = own < max(_UNLIKE, _FAR * median, median - _OUTLYING * deviation)
-    return unlike | ((own < _likeness(linear, is_train, np.ones_like(there))) & (moved > _MOVED))
-
-
 def _spread(rows: np.ndarray) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).round().astype(int)]
+
+
+def _on_prototype(
+    alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarray], np.ndarray], action: str
+) -> _Action:
+    """Return the videos of an action that are judged, on its prototype timeline."""
+    mine, is_train = videos.action == action, alignment.split == "train"
+    rows = np.concatenate([_spread(np.flatnonzero(mine & is_train)), _spread(np.flatnonzero(mine & ~is_train))])
+    sources = np.stack([alignment.source(i) for i in rows.tolist()]).astype(np.float64).clip(0, 1)
+    frames, grid = [features(videos.read(i)) for i in rows.tolist()], prototype_grid(sources.shape[1])
+    return _Action(
+        name=action,
+        video_id=videos.video_id[rows],
+        is_train=is_train[rows],
+        sources=sources,
+        there=np.stack([alignment.there(i) for i in rows.tolist()]),
+        aligned=np.stack([warped(f, s) for f, s in zip(frames, sources, strict=True)]),
+        rescaled=np.stack([warped(f, grid) for f in frames]),
+    )
 
 
 def assess(alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarray], np.ndarray]) -> Quality:
@@ -133,45 +198,19 @@ def assess(alignment: Alignment, videos: VideoSet, features: Callable[[np.ndarra
     Returns:
         The figures; NaN where no action has two training videos.
     """
-    before = after = rough = 0.0
-    counted = 0
+    sums = np.zeros(4)  # errors of linear rescaling and of the alignment, roughness, training videos
     warnings: list[str] = []
     doubtful: list[str] = []
-    is_train = alignment.split == "train"
-    for action in videos.actions:
-        rows, new = (_spread(np.flatnonzero((videos.action == action) & part)) for part in (is_train, ~is_train))
-        if len(rows) < 2:
+    for name in videos.actions:
+        if ((videos.action == name) & (alignment.split == "train")).sum() < 2:
             continue
-        chosen = (*rows.tolist(), *new.tolist())
-        every = np.stack([alignment.source(i) for i in chosen]).astype(np.float64).clip(0, 1)
-        there = np.stack([alignment.there(i) for i in chosen])
-        sources, grid = every[: len(rows)], prototype_grid(every.shape[1])
-        frames = [features(videos.read(i)) for i in chosen]
-        aligned = np.stack([warped(f, s) for f, s in zip(frames, every, strict=True)])
-        rescaled = np.stack([warped(f, grid) for f in frames])
-        own = _disagreement(aligned[: len(rows)], there[: len(rows)])
-        linear = _disagreement(rescaled[: len(rows)])
-        moved = np.abs(every - grid).max(axis=1)
-        found = _doubtful(aligned, rescaled, np.arange(len(every)) < len(rows), moved, there)
-        named = [str(videos.video_id[i]) for i in np.concatenate([rows, new])[found]]
-        if named:
-            doubtful += named
-            warnings.append(
-                f"{action}: the alignment of {len(named)} of {len(every)} videos is doubtful, as they follow the "
-                f"others hardly, or less than under linear rescaling: {', '.join(named[:_NAMED])}"
-                f"{', ...' if len(named) > _NAMED else ''}. Another action, a wrong cut, or a failed extractor?"
-            )
-        slopes = np.maximum(np.diff(sources, axis=1) * (sources.shape[1] - 1), 1e-3)
-        slopes[~(there[: len(rows), 1:] & there[: len(rows), :-1])] = np.nan  # a warp has none where there is no frame
-        before, after = before + linear * len(rows), after + own * len(rows)
-        rough += float(np.nanmean(np.square(np.log(slopes)))) * len(rows)
-        counted += len(rows)
-        warnings += _warp_warnings(action, sources, slopes)
-        if own >= linear and not np.allclose(sources, grid, atol=1e-4):
-            warnings.append(
-                f"{action}: aligned videos agree no better than under linear rescaling; do not use the warps."
-            )
-    if counted == 0 or before == 0:
+        action = _on_prototype(alignment, videos, features, name)
+        roughness = float(np.nanmean(np.square(np.log(action.slopes))))
+        sums += action.is_train.sum() * np.array([action.linear_error, action.error, roughness, 1.0])
+        warnings += action.warnings()
+        doubtful += action.doubtful
+    before, after, rough, count = sums.tolist()
+    if count == 0 or before == 0:
         return Quality(math.nan, math.nan, math.nan, warnings, doubtful)
-    agreement, roughness = 1 - after / before, rough / counted
+    agreement, roughness = 1 - after / before, rough / count
     return Quality(agreement - ROUGHNESS_WEIGHT * roughness, agreement, roughness, warnings, doubtful)

@@ -41,16 +41,13 @@ def read_checkpoint(path: Path, *, device: torch.device | str = "cpu", finished:
         raise UserError(f"{path}: not a checkpoint of this framework; fit the run again.")
     version = state.get(_VERSION_KEY, 0)
     if not isinstance(version, int) or version > VERSION:
-        raise UserError(
-            f"{path}: a checkpoint of version {version}, but this tpl_lightning reads up to {VERSION}; use a newer one."
-        )
+        raise UserError(f"{path}: of version {version}, but this tpl_lightning reads up to {VERSION}; use a newer one.")
     about = state.get("hyper_parameters")
     if isinstance(about, dict) and isinstance(about.get("config"), dict):
         about["config"] = complete_config(about["config"], str(path))
     if finished and "loops" in state and not state.get("finished"):
-        raise UserError(
-            f"{path}: its training has not ended; go on with: tpl fit resume={path.resolve().parent.parent}"
-        )
+        run = path.resolve().parent.parent
+        raise UserError(f"{path}: its training has not ended; go on with: tpl fit resume={run}")
     return state
 
 
@@ -109,10 +106,8 @@ def save_state(state: dict[str, Any], path: Path) -> None:
             torch.save({**state, _VERSION_KEY: VERSION}, file)
     except (OSError, RuntimeError) as error:
         said = error.__context__ if isinstance(error.__context__, OSError) else error  # which torch wraps
-        raise FileError(
-            f"{path}: the checkpoint cannot be written ({first_line(said)}); free some space, or choose another "
-            "run.dir."
-        ) from error
+        why = f"the checkpoint cannot be written ({first_line(said)})"
+        raise FileError(f"{path}: {why}; free some space, or choose another run.dir.") from error
 
 
 def load_state(path: Path, key: str, *, device: torch.device | str = "cpu") -> dict[str, Any]:

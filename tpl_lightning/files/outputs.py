@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +41,21 @@ def _digest(path: Path) -> str:
 
 def _entries(folder: Path) -> list[dict[str, Any]]:
     """Return the lines of a folder's manifest; one that a killed process left half written is no line."""
-    try:
-        lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return []
     found = []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            found.append(entry)
-    return found
+    with suppress(OSError, UnicodeDecodeError):
+        for line in (folder / MANIFEST).read_text(encoding="utf-8").splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(line))
+    return [entry for entry in found if isinstance(entry, dict)]
 
 
 def made_here(folder: Path) -> dict[tuple[str, int], str]:
     """Return name and size of the files that commands have made in a folder, each with its command."""
     return {(str(e.get("file")), int(e.get("size", -1))): str(e.get("command")) for e in _entries(folder)}
+
+
+def _refused(target: str | Path, why: str, kind: str = "PATH") -> UserError:
+    return UserError(f"{target}: {why}; give another out={kind}.")
 
 
 @contextmanager
@@ -83,11 +80,8 @@ class Outputs:
     def __init__(self, command: str, inputs: Iterable[str | Path | None] = ()) -> None:
         """Look at the inputs."""
         self._command = command
-        self._inputs: dict[tuple[int, int], Path] = {}
-        for path in inputs:
-            identity = None if path is None else _identity(Path(path))
-            if path is not None and identity is not None:
-                self._inputs[identity] = Path(path)
+        self._inputs = {_identity(Path(path)): path for path in inputs if path is not None}
+        self._inputs.pop(None, None)
         self._checked: set[Path] = set()
 
     def refuse_input(self, target: str | Path) -> None:
@@ -96,12 +90,9 @@ class Outputs:
         Raises:
             UserError: If it is, under whatever name or link.
         """
-        identity = _identity(Path(target))
-        if identity in self._inputs:
-            raise UserError(
-                f"{target}: is {self._inputs[identity]}, which this command reads; give another out=PATH, so that it "
-                "is not replaced."
-            )
+        source = self._inputs.get(_identity(Path(target)))
+        if source is not None:
+            raise _refused(target, f"is {source}, which this command reads and must not replace")
 
     def check(self, targets: Iterable[str | Path]) -> None:
         """Check files that are about to be written; to be called before any work.
@@ -112,20 +103,20 @@ class Outputs:
         for target in map(Path, targets):
             self.refuse_input(target)
             if target.is_dir():
-                raise UserError(f"{target}: is a folder; give another out=PATH.")
-            blocked = next((folder for folder in target.parents if folder.is_file()), None)
-            if blocked is not None:
-                raise UserError(f"{target}: cannot be written ({blocked} is a file); give another out=PATH.")
-            if os.path.lexists(target):
-                self._refuse_foreign(target)
+                raise _refused(target, "is a folder")
+            for folder in target.parents:
+                if folder.is_file():
+                    raise _refused(target, f"cannot be written ({folder} is a file)")
+            if os.path.lexists(target) and (found := self._why_foreign(target)):
+                raise _refused(target, f"there is such a file, and {found} (to replace it, remove it first)")
             self._checked.add(target)
 
-    def _refuse_foreign(self, target: Path) -> None:
+    def _why_foreign(self, target: Path) -> str:
+        """Return why a file is not this command's to replace; empty if it is."""
         own = [e for e in _entries(target.parent) if e.get("file") == target.name and e.get("command") == self._command]
         if any(e.get("size") == _size(target) for e in own) and _digest(target) in [e.get("digest") for e in own]:
-            return
-        why = "it has been changed since" if own else "this command has not made it"
-        raise UserError(f"{target}: there is such a file, and {why}; give another out=PATH, or remove the file first.")
+            return ""
+        return "it has been changed since" if own else "this command has not made it"
 
     @contextmanager
     def writing(self, target: str | Path) -> Iterator[Path]:
@@ -177,9 +168,9 @@ class Outputs:
             return
         here = Path.cwd()
         if target.resolve() in (here, *here.parents):
-            raise UserError(f"{target}: is the folder that you are in, or holds it; give another out=FOLDER.")
+            raise _refused(target, "is the folder that you are in, or holds it", "FOLDER")
         if not target.is_dir():
-            raise UserError(f"{target}: there is something else there already; give another out=FOLDER.")
+            raise _refused(target, "there is something else there already", "FOLDER")
         made = {key for key, command in made_here(target).items() if command == self._command}
         for path in sorted(target.rglob("*")):
             if path.is_dir() and not path.is_symlink():
@@ -187,7 +178,7 @@ class Outputs:
             self.refuse_input(path)
             name = path.relative_to(target).as_posix()
             if name != MANIFEST and (name, _size(path)) not in made:
-                raise UserError(f"{target}: there is something else there already ({name}); give another out=FOLDER.")
+                raise _refused(target, f"there is something else there already ({name})", "FOLDER")
 
     def write_bytes(self, target: str | Path, content: bytes) -> Path:
         """Write a file; see :meth:`writing`."""

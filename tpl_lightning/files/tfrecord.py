@@ -18,7 +18,6 @@ from tpl_lightning.errors import UserError
 Feature: TypeAlias = "list[bytes] | np.ndarray"
 """A list of bytes, or float32 or int64 numbers."""
 
-_HEADER, _CRC = 12, 4
 # Messages of tensorflow/core/example/{feature,example}.proto: fields in the order of their numbers, and types; "*" is
 # repeated. A map is a list of entries of key and value, which is how it is written.
 _MESSAGES = {
@@ -46,32 +45,30 @@ class Record:
     steps: dict[str, list[Feature]]
 
 
-def iter_records(path: str | Path) -> Iterator[Record]:
+def iter_records(path: str | Path, *, offset: int = 0) -> Iterator[Record]:
     """Read the records of a file one after the other, checking their sums.
 
     Args:
         path: the file.
+        offset: byte at which the first of them begins.
 
     Raises:
         UserError: if the file breaks off, a CRC is wrong, or the data are no example.
     """
     path = Path(path)
     with path.open("rb") as file:
-        offset = 0
-        while (data := _data(file, path, offset)) is not None:
-            yield _example(data, path, offset)
-            offset += _HEADER + len(data) + _CRC
+        file.seek(offset)
+        while file.peek(1):
+            (length,) = struct.unpack("<Q", _checked(file, 8, path, offset))
+            yield _example(_checked(file, length, path, offset), path, offset)
+            offset = file.tell()
 
 
 def read_record(path: str | Path, offset: int) -> Record:
     """Read the record that begins at a byte; see :func:`iter_records`."""
-    path = Path(path)
-    with path.open("rb") as file:
-        file.seek(offset)
-        data = _data(file, path, offset)
-    if data is None:
-        raise _damaged(path, offset)
-    return _example(data, path, offset)
+    for record in iter_records(path, offset=offset):
+        return record
+    raise _damaged(Path(path), offset)
 
 
 @cache
@@ -106,28 +103,18 @@ def _damaged(path: Path, offset: int) -> UserError:
     )
 
 
-def _data(file: BinaryIO, path: Path, offset: int) -> bytes | None:
-    header = file.read(_HEADER)
-    if not header:
-        return None
-    if len(header) < _HEADER or _masked_crc(header[:8]) != struct.unpack("<I", header[8:])[0]:
-        raise _damaged(path, offset)
-    (length,) = struct.unpack("<Q", header[:8])
-    data, crc = file.read(length), file.read(_CRC)
-    if len(data) < length or len(crc) < _CRC or _masked_crc(data) != struct.unpack("<I", crc)[0]:
-        raise _damaged(path, offset)
-    return data
-
-
-def _masked_crc(data: bytes) -> int:
+def _checked(file: BinaryIO, size: int, path: Path, offset: int) -> bytes:
+    """Read so many bytes and the masked CRC behind them."""
     try:
         import google_crc32c
     except ImportError as error:
-        raise UserError(
-            'Expected google-crc32c to read TFRecords, but it is not installed: run pip install "tpl_lightning[video]".'
-        ) from error
+        raise UserError('TFRecords are read with google-crc32c: run pip install "tpl_lightning[video]".') from error
+    data, stated = file.read(size), file.read(4)
     crc = google_crc32c.value(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    if len(data) < size or stated != struct.pack("<I", masked):
+        raise _damaged(path, offset)
+    return data
 
 
 def _feature(feature: Any) -> Feature:
@@ -145,7 +132,7 @@ def _example(data: bytes, path: Path, offset: int) -> Record:
         message = message_class("SequenceExample").FromString(data)
     except DecodeError as error:
         raise UserError(
-            f"{path}: expected a tf.train.SequenceExample or Example at byte {offset}, but found other data ({error})."
+            f"{path}: expected a tf.train.Example at byte {offset}, but found other data ({error})."
         ) from error
     context = {entry.key: _feature(entry.value) for entry in message.context.feature}
     steps = {e.key: [_feature(feature) for feature in e.value.feature] for e in message.feature_lists.feature_list}

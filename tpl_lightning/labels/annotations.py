@@ -94,11 +94,8 @@ class Annotations:
         index = {name: number for number, name in enumerate(names)}
         for start, end, name in self.named[video]:
             if name not in index or not start <= end:
-                raise wrong_layout(
-                    self.path,
-                    f"video {video!r} has a stretch {name!r} from {start} to {end}, expected one "
-                    f"of {', '.join(names)} that does not end before it starts",
-                )
+                wanted = f"one of {', '.join(names)} that does not end before it starts"
+                raise wrong_layout(self.path, f"video {video!r}: {name!r} from {start} to {end}, expected {wanted}")
         return PhaseSpans(tuple((start, end, index[name]) for start, end, name in self.named[video]), self.unit)
 
 

@@ -1,18 +1,22 @@
 """ELAN: its annotation files (.eaf), and the text that it exports."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
+
 from tpl_lightning.files import canonical
-from tpl_lightning.labels.annotations import Annotations, Stretch
+from tpl_lightning.labels.annotations import Stretch
 from tpl_lightning.labels.tables import TableRow, read_seconds, wrong_layout
 from tpl_lightning.video import VIDEO_EXTENSIONS
 
 _TIER = "phases"
 _TIMES = ("ss.msec", "hh:mm:ss.ms", "msec")  # in which ELAN writes them, the most exact first
 _BESIDE = ("begin_time", "end_time", "duration", "tier", "participant", "annotator", "file")  # columns of no tier
+
+Found = tuple[str, float, float | None, str]
+"""Video, start and end of a stretch in a table, and its name; an event has no end."""
 
 
 def _one_tier(path: Path, names: Iterable[str]) -> str:
@@ -58,22 +62,13 @@ def read_eaf(path: Path) -> list[Stretch]:
 
 def _slot_times(root: ElementTree.Element) -> dict[str, float]:
     """Return the milliseconds of each time slot."""
-    names, given = [], []
-    for slot in root.iter("TIME_SLOT"):
-        names.append(slot.attrib["TIME_SLOT_ID"])
-        given.append(float(slot.attrib["TIME_VALUE"]) if "TIME_VALUE" in slot.attrib else None)
-    times: dict[str, float] = {}
-    before, begin = -1, 0.0
-    for place, value in enumerate(given):
-        if value is None:
-            continue
-        for between in range(before + 1, place):
-            share = (between - before) / (place - before)
-            times[names[between]] = begin + (value - begin) * share
-        times[names[place]], before, begin = value, place, value
-    if before < len(names) - 1:
-        raise ValueError(f"time slot {names[before + 1]} has no time, nor has one behind it")
-    return times
+    slots = {slot.attrib["TIME_SLOT_ID"]: slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
+    given = [(place, float(value)) for place, value in enumerate(slots.values()) if value is not None]
+    last = given[-1][0] if given else -1
+    if last < len(slots) - 1:
+        raise ValueError(f"time slot {list(slots)[last + 1]} has no time, nor has one behind it")
+    places, times = zip(*[(-1, 0.0), *given], strict=True)
+    return dict(zip(slots, np.interp(np.arange(len(slots)), places, times).tolist(), strict=True))
 
 
 def _origin(root: ElementTree.Element, path: Path) -> float:
@@ -86,21 +81,17 @@ def _origin(root: ElementTree.Element, path: Path) -> float:
     return min(videos, key=lambda video: video[0])[1] if videos else 0.0
 
 
-def read_elan_table(path: Path, columns: list[str], rows: list[TableRow]) -> Annotations:
+def read_elan_table(path: Path, columns: list[str], rows: list[TableRow]) -> Iterator[Found]:
     """Read an export with a header: a column per tier, or one of the annotations and one of the tiers' names."""
     begin, end = (_most_exact(columns, name) for name in ("begin_time", "end_time"))
     value = _one_tier(path, (name for name in columns if name and not name.startswith(_BESIDE)))
     column = next((name for name in columns if name in ("tier", "tier_name")), None)
-    if column is not None and rows:
-        tier = _one_tier(path, dict.fromkeys(row[column] for row in rows))
-        rows = [row for row in rows if row[column] == tier]
-    named: dict[str, list[Stretch]] = defaultdict(list)
+    tier = _one_tier(path, dict.fromkeys(row[column] for row in rows)) if column is not None and rows else None
     for row in rows:
-        if row[value]:  # else another tier's line
+        if row[value] and (column is None or row[column] == tier):  # else another tier's line
             start, stop = (row.number(path, name) / (1000 if name.endswith("_msec") else 1) for name in (begin, end))
             file = next((row[name] for name in columns if name.startswith("file") and row[name]), "")
-            named[_video(file) or path.stem].append((start, stop, row[value]))
-    return Annotations(path, "seconds", named)
+            yield _video(file) or path.stem, start, stop, row[value]
 
 
 def _most_exact(columns: list[str], begins: str) -> str:
@@ -118,39 +109,36 @@ def is_elan_line(cells: list[str]) -> bool:
     return _places(cells) is not None
 
 
-def read_elan_lines(path: Path, rows: list[tuple[int, list[str]]]) -> Annotations:
+def read_elan_lines(path: Path, rows: list[tuple[int, list[str]]]) -> Iterator[Found]:
     """Read an export without header: tier, participant, begin, end, duration, value, and maybe the file."""
     tier = _one_tier(path, dict.fromkeys(cells[0] for _, cells in rows))
-    named: dict[str, list[Stretch]] = defaultdict(list)
     for line, cells in rows:
         places = _places(cells)
         if places is None:
             raise wrong_layout(path, f"expected tier, begin, end and value, but found {cells}", line)
         if cells[0] == tier:
+            # Numbers without a mark are milliseconds.
+            begin, end = (read_seconds(cells[k]) / (1 if set(":.,") & set(cells[k]) else 1000) for k in places[:2])
             file = _video(cells[-1]) if cells[-1].lower().endswith(".eaf") else ""
-            begin, end = (_bare_seconds(cells[place]) for place in places[:2])
-            named[file or path.stem].append((begin, end, cells[places[2]]))
-    return Annotations(path, "seconds", named)
-
-
-def _bare_seconds(cell: str) -> float:
-    return read_seconds(cell) / (1 if ":" in cell or "." in cell or "," in cell else 1000)
+            yield file or path.stem, begin, end, cells[places[2]]
 
 
 def _places(cells: list[str]) -> tuple[int, int, int] | None:
     """Return the places of begin, end and value in a line without header: tier, participant, times, value."""
-    timed = []
-    for cell in cells:
-        try:
-            timed.append(bool(cell) and read_seconds(cell) >= 0)
-        except ValueError:
-            timed.append(False)
+    timed = [_is_time(cell) for cell in cells]
     first = next((place for place in (1, 2) if place < len(cells) and timed[place]), None)
-    if first is None:
+    if first is None or False not in timed[first:]:
         return None
-    after = next((place for place in range(first, len(cells)) if not timed[place]), len(cells))
+    after = timed.index(False, first)
     for parts in (3, 2):  # begin, end and duration, or without the latter; each in up to three units
         width, rest = divmod(after - first, parts)
-        if rest == 0 and width and after < len(cells):
+        if rest == 0 and width:
             return first, first + width, after
     return None
+
+
+def _is_time(cell: str) -> bool:
+    try:
+        return read_seconds(cell) >= 0
+    except ValueError:
+        return False

@@ -1,10 +1,11 @@
 """Phases from key events or segments: the JSON layout of GenAI-MVS, tables, ELAN's .eaf."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import canonical
@@ -14,6 +15,8 @@ from tpl_lightning.labels.label_tables import read_label_table
 from tpl_lightning.labels.tables import wrong_layout
 
 _ROUNDING = 0.002  # seconds
+
+Value = TypeVar("Value")
 
 
 def read_annotations(path: str | Path) -> Annotations:
@@ -43,13 +46,11 @@ def read_annotations(path: str | Path) -> Annotations:
     if not path.is_file():
         raise UserError(f"{path}: no such file of annotations; give an existing .json, .csv or .eaf, or leave it out.")
     ending = path.suffix.lower()
-    if ending == ".json":
-        return _checked(_read_json(path))
     if ending == ".eaf":
         return _checked(Annotations(path, "seconds", {path.stem: read_eaf(path)}))
-    if ending in (".csv", ".tsv", ".tab", ".txt"):
-        return _checked(read_label_table(path))
-    raise wrong_layout(path, "expected a name that ends in .json, .csv or .eaf (tables also in .tsv or .txt)")
+    if ending not in (".json", ".csv", ".tsv", ".tab", ".txt"):
+        raise wrong_layout(path, "expected a name that ends in .json, .csv or .eaf (tables also in .tsv or .txt)")
+    return _checked(_read_json(path) if ending == ".json" else read_label_table(path))
 
 
 def _checked(annotations: Annotations) -> Annotations:
@@ -65,18 +66,19 @@ def _checked(annotations: Annotations) -> Annotations:
         named[canonical(video)] = found = sorted(set(spans))
         for (start, end, name), (later, until, other) in pairwise(s for s in found if s[0] < s[1]):
             if later < end - slack:
-                raise wrong_layout(
-                    annotations.path,
-                    f"video {video!r}: {name!r} from {start:g} to {end:g} and {other!r} from {later:g} to {until:g} "
-                    "overlap, expected one phase at a time",
-                )
+                both = f"{name!r} from {start:g} to {end:g} and {other!r} from {later:g} to {until:g}"
+                raise wrong_layout(annotations.path, f"video {video!r}: {both} overlap, expected one phase at a time")
     return replace(
         annotations,
         named=named,
-        action={canonical(video): action for video, action in annotations.action.items()},
-        split={canonical(video): split for video, split in annotations.split.items()},
-        num_frames={canonical(video): count for video, count in annotations.num_frames.items()},
+        action=_in_one_form(annotations.action),
+        split=_in_one_form(annotations.split),
+        num_frames=_in_one_form(annotations.num_frames),
     )
+
+
+def _in_one_form(values: Mapping[str, Value]) -> dict[str, Value]:
+    return {canonical(video): value for video, value in values.items()}
 
 
 def _read_json(path: Path) -> Annotations:
@@ -88,9 +90,8 @@ def _read_json(path: Path) -> Annotations:
         for video, clip in clips.items():
             names, events = phases[clip["action"]], clip["events"]
             if len(events) != len(names) - 1 or sorted(events) != events:
-                raise wrong_layout(
-                    path, f"video {video!r}: expected {len(names) - 1} rising events, but found {events}"
-                )
+                wanted = f"{len(names) - 1} rising events"
+                raise wrong_layout(path, f"video {video!r}: expected {wanted}, but found {events}")
             named[video] = between(events, names)
     except UserError:
         raise

@@ -73,9 +73,7 @@ def read_cells(path: Path) -> list[tuple[int, list[str]]]:
                 rows.append((begins, [" ".join(cell.split()) for cell in cells]))
             begins = reader.line_num + 1 + skipped
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"{path}: expected a CSV file in UTF-8, but it cannot be read ({error}); save it anew."
-        ) from error
+        raise UserError(f"{path}: expected a CSV file in UTF-8, but {error}; save it anew.") from error
     return rows
 
 

@@ -116,19 +116,18 @@ class ActionModel:
         features, level = self._clips(videos)
         return self.limits.relative(self.fit.all_errors(self.plain(features), level))
 
-    def errors_of(self, values: Tensor, lengths: Tensor, action: Tensor, shown: Tensor) -> Tensor:
-        """Return the error (N,) of clips as of :meth:`on_grid`, each by one action, over the action's threshold.
+    def errors_of(self, clips: Sequence[Tensor], action: Tensor, shown: Tensor) -> Tensor:
+        """Return the error (N,) of clips, each by one action, over the action's threshold.
 
         Args:
-            values: (F, C) from :meth:`values`, of one clip behind the other.
-            lengths: (N,) frames of each.
+            clips: (L_i, C) each, from :meth:`values`.
             action: (N,).
             shown: (N, 2) prototype times of each clip's first and last frame.
         """
-        features, level = self.on_grid(values, lengths)
+        features, level = self.on_grid(torch.cat(list(clips)), torch.tensor([len(clip) for clip in clips]))
         share = shown[:, 1] - shown[:, 0]
         beside = self.beside_whole(features, share)
-        errors = self.fit.errors(beside, level, torch.arange(len(lengths)), action, shown)
+        errors = self.fit.errors(beside, level, torch.arange(len(clips)), action, shown)
         return self.limits.over(errors, action, share >= 1)
 
     def verdicts(self, errors: Tensor) -> list[Verdict]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,20 +83,16 @@ class Limits:
         it, in the logarithm; a video in which nothing happens counts as one of these.
         """
         relative = _weighed(errors / usual, weight)
-        own = relative.gather(1, action.unsqueeze(1)).squeeze(1)
-        known = own.isfinite()
-        pooled, rare = (float(own[known].quantile(q)) if known.any() else 1.0 for q in (_SURE, _RARE))
-        thresholds, limits, separations = [], [], []
-        for number in range(len(usual)):
-            mine, others = own[known & (action == number)], relative[action != number, number]
-            near = (pooled * float(mine.quantile(_SURE))) ** 0.5 if len(mine) >= FOLDS else pooled
-            others = others[others.isfinite()]
-            still = (1 / float(usual[number, 0]) + weight) / (1 + weight)
-            far = min(float(others.quantile(1 - _SURE)), still) if len(others) else still
-            thresholds.append(max(near, near ** (1 - _FAR) * far**_FAR))
-            limits.append(max(rare, near**_FAR * far ** (1 - _FAR)))
-            separations.append(np.log(max(far, 1e-9) / near))
-        return cls(usual, weight, torch.tensor(thresholds), torch.tensor(limits), float(np.mean(separations)))
+        is_own = torch.nn.functional.one_hot(action, len(usual)).bool()
+        own, others = torch.where(is_own, relative, torch.nan), torch.where(is_own, torch.nan, relative)
+        pooled, rare = (own.flatten().nanquantile(q).nan_to_num(1.0).double() for q in (_SURE, _RARE))
+        mine = (pooled * own.nanquantile(_SURE, 0).double()).sqrt()
+        near = torch.where(own.isfinite().sum(0) >= FOLDS, mine, pooled)
+        still = ((1 / usual[:, 0] + weight) / (1 + weight)).double()
+        far = torch.fmin(others.nanquantile(1 - _SURE, 0).double(), still)
+        threshold = torch.maximum(near, near ** (1 - _FAR) * far**_FAR).float()
+        clip = torch.maximum(rare, near**_FAR * far ** (1 - _FAR)).float()
+        return cls(usual, weight, threshold, clip, float((far.clamp(min=1e-9) / near).log().mean()))
 
     def relative(self, errors: Tensor) -> Tensor:
         """Return errors (..., A, 2) relative to what is usual, both in one, (..., A)."""

@@ -1,42 +1,45 @@
-"""Spans of time in a long recording: which overlap."""
+"""Spans of time in a long recording: which are kept of those that overlap."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+
+Span = tuple[int, int]
 
 _SAME = 0.7  # intersection over union of proposals that are one
 _OVERLAP = 0.35  # of a hit, which may be shared
 
 
-class Spans:
-    """Spans of time, kept by where they are, so that those near another are found without a look at all."""
+def kept_spans(spans: Iterable[Span], width: float, fits: Callable[[Span, Collection[Span]], bool]) -> list[int]:
+    """Return the numbers of the spans that are kept of many.
 
-    def __init__(self, width: float) -> None:
-        """Make room: a usual span has this width."""
-        self._width = max(width, 1.0)
-        self._places: dict[int, list[tuple[int, int]]] = {}
-
-    def _cells(self, start: int, end: int) -> range:
-        return range(int(start / self._width), int(end / self._width) + 1)
-
-    def add(self, start: int, end: int) -> None:
-        """Keep a span."""
-        for cell in self._cells(start, end):
-            self._places.setdefault(cell, []).append((start, end))
-
-    def near(self, start: int, end: int) -> set[tuple[int, int]]:
-        """Return the spans that are kept and may overlap with one."""
-        return {span for cell in self._cells(start, end) for span in self._places.get(cell, ())}
+    Args:
+        spans: Start and end of each, the best first.
+        width: Of a usual span; those that are kept are looked up by where they are, without a look at all.
+        fits: Tells whether a span can be kept beside those near it.
+    """
+    places: defaultdict[int, list[Span]] = defaultdict(list)
+    width, kept = max(width, 1.0), []
+    for number, span in enumerate(spans):
+        cells = range(int(span[0] / width), int(span[1] / width) + 1)
+        if fits(span, {other for cell in cells for other in places[cell]}):
+            kept.append(number)
+            for cell in cells:
+                places[cell].append(span)
+    return kept
 
 
-def _overlap(start: int, end: int, span: tuple[int, int]) -> int:
-    return max(min(end, span[1]) - max(start, span[0]), 0)
+def _overlap(one: Span, other: Span) -> int:
+    return max(min(one[1], other[1]) - max(one[0], other[0]), 0)
 
 
-def is_free(start: int, end: int, kept: Spans) -> bool:
+def is_free(hit: Span, better: Collection[Span]) -> bool:
     """Tell whether a hit shares little with better ones: of each pair's shorter one, and of its own in all."""
-    shared = {span: _overlap(start, end, span) for span in kept.near(start, end)}
-    pairs = (both <= _OVERLAP * min(end - start, high - low) for (low, high), both in shared.items())
-    return all(pairs) and sum(shared.values()) <= _OVERLAP * (end - start)
+    size, shared = hit[1] - hit[0], {other: _overlap(hit, other) for other in better}
+    pairs = (both <= _OVERLAP * min(size, end - start) for (start, end), both in shared.items())
+    return all(pairs) and sum(shared.values()) <= _OVERLAP * size
 
 
-def is_new(start: int, end: int, kept: Spans) -> bool:
-    """Tell whether a proposal is another one than those that are kept."""
-    spans = kept.near(start, end)
-    return all(_overlap(start, end, s) <= _SAME * (max(end, s[1]) - min(start, s[0])) for s in spans)
+def is_new(proposal: Span, better: Collection[Span]) -> bool:
+    """Tell whether a proposal is another one than better ones."""
+    unions = ((other, max(proposal[1], other[1]) - min(proposal[0], other[0])) for other in better)
+    return all(_overlap(proposal, other) <= _SAME * union for other, union in unions)

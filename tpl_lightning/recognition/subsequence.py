@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tpl_lightning.recognition.spans import Spans, is_new
+from tpl_lightning.recognition.spans import is_new, kept_spans
 
 LEAST = 0.35
 """Share of an action that must be there."""
@@ -89,10 +89,9 @@ def path_ends(
         padded = np.pad(own, reach, constant_values=np.inf)
         least = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(1)
         steps = np.flatnonzero((own <= least) & (own <= most) & (first[:, action] <= 1 - LEAST))
-        kept = Spans(size)
-        for step in steps[np.argsort(own[steps], kind="stable")].tolist():
-            low, high = int(start[step, action]), step + 1
-            if high - low >= 3 and is_new(low, high, kept):
-                kept.add(low, high)
-                found.append((low, high, action, float(first[step, action]), 1.0))
+        steps = steps[np.argsort(own[steps], kind="stable")]
+        steps = steps[steps + 1 - start[steps, action] >= 3]
+        spans = list(zip(start[steps, action].tolist(), (steps + 1).tolist(), strict=True))
+        for row in kept_spans(spans, size, is_new):
+            found.append((*spans[row], action, float(first[steps[row], action]), 1.0))
     return found

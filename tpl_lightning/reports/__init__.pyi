@@ -1,5 +1,5 @@
 from .figures import draw_run
-from .snapshots import Snapshots, snapshot_epochs
+from .snapshots import Snapshots
 from .tables import REFINED, data_source, method_name, print_scores
 
 __all__ = [
@@ -9,5 +9,4 @@ __all__ = [
     "draw_run",
     "method_name",
     "print_scores",
-    "snapshot_epochs",
 ]

@@ -1,6 +1,5 @@
 """Figures of an alignment while it is being learned."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tpl_lightning.errors import best_effort
 from tpl_lightning.evaluation import evaluate
 from tpl_lightning.lit import AlignmentModule
 from tpl_lightning.reports.figures import draw_alignment
+from tpl_lightning.reports.tables import data_source
 from tpl_lightning.tracking import WandbRun
 
 _PER_ACTION = 8  # videos drawn: enough to see what happens; a panel costs .1 s
@@ -26,12 +26,6 @@ def snapshot_epochs(max_epochs: int) -> tuple[int, ...]:
     return tuple(sorted({max(max_epochs // 3, 1), max(2 * max_epochs // 3, 1)} - {max_epochs}))
 
 
-def _few(videos: VideoSet) -> VideoSet:
-    """Return the first videos of the first actions."""
-    rows = [np.flatnonzero(videos.action == action)[:_PER_ACTION] for action in videos.actions[:_ACTIONS]]
-    return videos.select(np.sort(np.concatenate(rows)))
-
-
 class Snapshots(Callback):
     """Draws latents, warps and prototypes of some training videos at a few epochs, and logs them to W&B.
 
@@ -39,29 +33,19 @@ class Snapshots(Callback):
     the same with and without.
 
     Args:
-        config: The configuration.
+        config: The configuration, with a number of epochs.
         run_dir: The run directory.
-        videos: Training videos.
+        train: The training videos; the first ones of the first actions are drawn.
         wandb_run: Where the figures go.
-        source: What the data are, for the titles.
-        epochs: After which to draw, from 1.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        run_dir: Path,
-        videos: VideoSet,
-        *,
-        wandb_run: WandbRun,
-        source: str,
-        epochs: Sequence[int],
-    ) -> None:
+    def __init__(self, config: Config, run_dir: Path, train: VideoSet, wandb_run: WandbRun) -> None:
         """Choose the videos."""
         # Read in this process: workers would be started for a handful of videos, and draw a random number.
         self.config = replace(config, data=replace(config.data, num_workers=0))
-        self.run_dir, self.videos, self.wandb_run = run_dir, _few(videos), wandb_run
-        self.source, self.epochs = source, frozenset(epochs)
+        rows = [np.flatnonzero(train.action == action)[:_PER_ACTION] for action in train.actions[:_ACTIONS]]
+        self.run_dir, self.videos, self.wandb_run = run_dir, train.select(np.sort(np.concatenate(rows))), wandb_run
+        self.epochs = snapshot_epochs(config.train.max_epochs or 1)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw, where it is time."""
@@ -79,7 +63,7 @@ class Snapshots(Callback):
             with best_effort("figures of this epoch are not drawn"), torch.random.fork_rng(enabled=True):
                 alignment = aligner.align(self.videos)
                 scores = evaluate(alignment, self.videos)
-                title = f"Epoch {epoch} of {trainer.max_epochs}. {self.source}"
+                title = f"Epoch {epoch} of {trainer.max_epochs}. {data_source(self.videos.cache)}"
                 draw_alignment(folder, aligner, alignment, self.videos, scores, title)
         finally:
             pl_module.train(was_training)

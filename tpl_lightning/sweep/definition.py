@@ -7,7 +7,7 @@ from typing import Any
 
 from tpl_lightning.config import Config, load_config, load_yaml
 from tpl_lightning.errors import UserError
-from tpl_lightning.sweep.space import Parameter, as_argument, read_parameter
+from tpl_lightning.sweep.space import Parameter, as_argument, expect, read_parameter
 
 _METHODS = ("random", "bayes", "grid")
 _KEYS = {
@@ -60,7 +60,7 @@ class Sweep:
     @property
     def varied(self) -> tuple[Parameter, ...]:
         """Return the parameters that are no constants."""
-        return tuple(p for p in self.parameters if not p.is_constant)
+        return tuple(p for p in self.parameters if len(p.choices) != 1)
 
     def base_config(self, overrides: Sequence[str]) -> Config:
         """Check every value that the sweep lists, and return the configuration of its first.
@@ -88,68 +88,6 @@ class Sweep:
         return replace(self, parameters=left)
 
 
-def _expect(condition: bool, path: Path, message: str) -> None:
-    if not condition:
-        raise UserError(f"{path}: {message}")
-
-
-def _read_metric(path: Path, raw: dict[str, Any]) -> tuple[str, bool]:
-    metric = raw.get("metric", _DEFAULT_METRIC)
-    _expect(isinstance(metric, dict) and isinstance(metric.get("name"), str), path, "`metric` needs a `name`.")
-    name, goal = metric["name"], metric.get("goal", "minimize")
-    _expect(goal in ("minimize", "maximize"), path, f"`metric.goal` is minimize or maximize, but got {goal!r}.")
-    parts = name.split("/")
-    on_test = "test" in parts or ("val" not in parts and any(part in _ON_TEST_VIDEOS for part in parts))
-    if on_test and parts[0] != "best":
-        raise UserError(
-            f"{path}: metric {name!r} looks at test videos, and what is chosen by them cannot be tested on them; "
-            "choose quality/score, val/plp or val/event_spread."
-        )
-    return name, goal == "maximize"
-
-
-def _read_early_stop(path: Path, raw: dict[str, Any]) -> EarlyStop | None:
-    spec = raw.get("early_terminate")
-    if spec is None:
-        return None
-    _expect(
-        isinstance(spec, dict) and spec.get("type") == "hyperband", path, "`early_terminate.type` must be hyperband."
-    )
-    unknown = sorted(set(spec) - {"type", "min_iter", "max_iter", "s", "eta", "strict"})
-    _expect(not unknown, path, f"early_terminate: `{unknown[0] if unknown else ''}` is not known here.")
-    for key in ("min_iter", "max_iter", "s", "eta"):
-        value = spec.get(key, 3)
-        _expect(type(value) is int and value >= 1, path, f"early_terminate: expected an integer `{key}` above 0.")
-    eta = spec.get("eta", 3)
-    _expect(eta >= 2, path, f"early_terminate: expected `eta` of at least 2, but got {eta}.")
-    if "min_iter" in spec:
-        return EarlyStop(spec["min_iter"], eta)
-    _expect("max_iter" in spec and "s" in spec, path, "early_terminate needs `min_iter`, or `max_iter` and `s`.")
-    return EarlyStop(max(spec["max_iter"] // eta ** spec["s"], 1), eta)
-
-
-def _read_arguments(path: Path, raw: dict[str, Any]) -> tuple[str, ...]:
-    """Return what the command hands to ``tpl fit`` beside the parameters."""
-    command = raw.get("command")
-    wanted = "expected `command: [${env}, ${program}, fit, experiments/NAME.yaml, ${args_no_hyphens}]`"
-    _expect(isinstance(command, list) and "fit" in command, path, f"{wanted}, but got {command!r}.")
-    assert command is not None
-    arguments = [str(item) for item in command[command.index("fit") + 1 :]]
-    _expect(any(item in _ARGUMENTS for item in arguments), path, f"{wanted}: without the last no value would arrive.")
-    left = [_found(path, item) for item in arguments if item not in _ARGUMENTS]
-    odd = [item for item in left if item.startswith("${")]
-    _expect(not odd, path, f"command: {odd[0] if odd else ''} is not known here; {wanted}.")
-    return tuple(left)
-
-
-def _found(path: Path, argument: str) -> str:
-    """Return an argument; a YAML file that is not here is looked for above the sweep file."""
-    if "=" in argument or Path(argument).is_file():
-        return argument
-    places = (parent / argument for parent in path.resolve().parents)
-    return str(next((place for place in places if place.is_file()), argument))
-
-
 def read_sweep(path: Path) -> Sweep:
     """Read a sweep file.
 
@@ -157,29 +95,79 @@ def read_sweep(path: Path) -> Sweep:
         UserError: If it is missing, no sweep, or asks for what is not known here.
     """
     raw = load_yaml(path, "sweeps")
-    unknown = sorted(set(raw) - _KEYS)
-    _expect(not unknown, path, f"unknown key `{unknown[0] if unknown else ''}`; there are: {', '.join(sorted(_KEYS))}.")
-    method = raw.get("method")
-    _expect(method in _METHODS, path, f"expected `method` to be one of {', '.join(_METHODS)}, but got {method!r}.")
-    parameters = raw.get("parameters")
-    _expect(isinstance(parameters, dict) and len(parameters) > 0, path, "expected keys and values under `parameters`.")
-    assert isinstance(parameters, dict)
     try:
-        read = tuple(read_parameter(str(name), spec) for name, spec in parameters.items())
-        read = tuple(replace(p, choices=tuple(p.grid())) for p in read) if method == "grid" else read
+        for key in raw:
+            expect(key in _KEYS, f"unknown key `{key}`; there are: {', '.join(sorted(_KEYS))}.")
+        method, cap = raw.get("method"), raw.get("run_cap")
+        expect(method in _METHODS, f"expected `method` to be one of {', '.join(_METHODS)}, but got {method!r}.")
+        expect(cap is None or _is_count(cap), f"expected `run_cap` of at least 1, but got {cap!r}.")
+        metric, maximize = _read_metric(raw.get("metric", _DEFAULT_METRIC))
+        return Sweep(
+            path=path,
+            raw=raw,
+            method=str(method),
+            metric=metric,
+            maximize=maximize,
+            parameters=_read_parameters(raw.get("parameters"), listed=method == "grid"),
+            early_stop=_read_early_stop(raw.get("early_terminate")),
+            arguments=_read_arguments(raw.get("command"), path.resolve().parents),
+            run_cap=cap,
+        )
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    cap = raw.get("run_cap")
-    _expect(cap is None or (type(cap) is int and cap >= 1), path, f"expected `run_cap` of at least 1, but got {cap!r}.")
-    metric, maximize = _read_metric(path, raw)
-    return Sweep(
-        path=path,
-        raw=raw,
-        method=str(method),
-        metric=metric,
-        maximize=maximize,
-        parameters=read,
-        early_stop=_read_early_stop(path, raw),
-        arguments=_read_arguments(path, raw),
-        run_cap=cap,
+
+
+def _is_count(value: Any, least: int = 1) -> bool:
+    return type(value) is int and value >= least
+
+
+def _read_parameters(given: Any, *, listed: bool) -> tuple[Parameter, ...]:
+    expect(isinstance(given, dict) and len(given) > 0, "expected keys and values under `parameters`.")
+    found = tuple(read_parameter(str(name), spec) for name, spec in given.items())
+    return tuple(replace(p, choices=tuple(p.grid())) for p in found) if listed else found
+
+
+def _read_metric(metric: Any) -> tuple[str, bool]:
+    expect(isinstance(metric, dict) and isinstance(metric.get("name"), str), "`metric` needs a `name`.")
+    name, goal = metric["name"], metric.get("goal", "minimize")
+    expect(goal in ("minimize", "maximize"), f"`metric.goal` is minimize or maximize, but got {goal!r}.")
+    parts = name.split("/")
+    on_test = "test" in parts or ("val" not in parts and any(part in _ON_TEST_VIDEOS for part in parts))
+    expect(
+        not on_test or parts[0] == "best",
+        f"metric {name!r} looks at test videos, and what is chosen by them cannot be tested on them; choose "
+        "quality/score, val/plp or val/event_spread.",
     )
+    return name, goal == "maximize"
+
+
+def _read_early_stop(given: Any) -> EarlyStop | None:
+    if given is None:
+        return None
+    is_hyperband = isinstance(given, dict) and given.get("type") == "hyperband"
+    expect(is_hyperband, "`early_terminate.type` must be hyperband.")
+    for key, value in given.items():
+        expect(key in ("type", "strict", "min_iter", "max_iter", "s", "eta"), f"early_terminate: unknown key `{key}`.")
+        least = 2 if key == "eta" else 1
+        ok = key in ("type", "strict") or _is_count(value, least)
+        expect(ok, f"early_terminate: expected an integer `{key}` of at least {least}, but got {value!r}.")
+    eta = given.get("eta", 3)
+    if "min_iter" in given:
+        return EarlyStop(given["min_iter"], eta)
+    expect({"max_iter", "s"} <= set(given), "early_terminate needs `min_iter`, or `max_iter` and `s`.")
+    return EarlyStop(max(given["max_iter"] // eta ** given["s"], 1), eta)
+
+
+def _read_arguments(command: Any, places: Sequence[Path]) -> tuple[str, ...]:
+    """Return what the command hands to ``tpl fit`` beside the parameters; YAML files are looked for in some places."""
+    wanted = "expected `command: [${env}, ${program}, fit, experiments/NAME.yaml, ${args_no_hyphens}]`"
+    expect(isinstance(command, list) and "fit" in command, f"{wanted}, but got {command!r}.")
+    arguments = [str(item) for item in command[command.index("fit") + 1 :]]
+    found = []
+    for item in arguments:
+        if item not in _ARGUMENTS:
+            expect(not item.startswith("${"), f"command: {item} is not known here; {wanted}.")
+            above = () if "=" in item or Path(item).is_file() else (place / item for place in places)
+            found.append(str(next((path for path in above if path.is_file()), item)))
+    expect(len(found) < len(arguments), f"{wanted}: without the last no value would arrive.")
+    return tuple(found)

@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import random
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +20,10 @@ from tpl_lightning.sweep.trial import TrialFailed, fit, metric_of_run
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
-    from optuna.pruners import BasePruner
     from optuna.trial import FrozenTrial
 
 # What is noted of a trial beside what Optuna knows of it.
-_VALUES, _OUTCOME, _WHY = "values", "outcome", "why"
+_OUTCOME, _WHY = "outcome", "why"
 _AGAIN = "again"  # number of the killed trial that a trial repeats
 _KILLED = "killed"
 _OUTCOMES = {"COMPLETE": DONE, "PRUNED": STOPPED, "FAIL": "failed"}
@@ -40,6 +38,7 @@ class LocalSweep:
 
     A trial that was killed, alone or with its whole sweep, is repeated by another of the same values. Who runs a trial
     holds a lock of its number, which the system frees when the process dies: several processes may share a sweep.
+    (Optuna's heartbeat takes a process that is halted for dead, and one that has just died for alive.)
 
     Args:
         sweep: What is asked for.
@@ -59,6 +58,7 @@ class LocalSweep:
             raise UserError("tpl sweep: Optuna is not installed; pip install 'tpl_lightning[sweep]'.") from error
         self.sweep, self.folder, self.overrides, self.seed = sweep, folder, tuple(overrides), seed
         self._optuna = optuna
+        self._space = {p.name: p.distribution for p in sweep.varied}
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # what failed is said in the table
         with self._storage(), self._alone():
             self._remember()
@@ -105,16 +105,13 @@ class LocalSweep:
         write_atomically(path, json.dumps(wanted, indent=2) + "\n")
 
     def _open(self) -> "Study":
-        optuna, stop = self._optuna, self.sweep.early_stop
-        pruner: BasePruner = optuna.pruners.NopPruner()
-        if stop is not None:
-            pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=stop.min_iter, reduction_factor=stop.eta)
-        return optuna.create_study(
+        pruners, stop = self._optuna.pruners, self.sweep.early_stop
+        return self._optuna.create_study(
             storage=f"sqlite:///{(self.folder / 'study.db').resolve()}",
             study_name=self.folder.name,
             direction="maximize" if self.sweep.maximize else "minimize",
             load_if_exists=True,
-            pruner=pruner,
+            pruner=pruners.SuccessiveHalvingPruner(stop.min_iter, stop.eta) if stop else pruners.NopPruner(),
         )
 
     def _trials(self) -> "list[FrozenTrial]":
@@ -127,21 +124,25 @@ class LocalSweep:
         """Return what is known of the trials that came to an end, in order."""
         return Results(self.sweep, [self._row(trial) for trial in self._trials() if trial.state.is_finished()])
 
-    def _run_dir(self, number: int) -> Path:
-        return self.folder / f"trial-{number:03d}"
-
     def _row(self, trial: "FrozenTrial") -> Row:
-        notes, outcome = trial.user_attrs, _OUTCOMES[trial.state.name]
         last = trial.intermediate_values.get(trial.last_step) if trial.last_step else None
         return Row(
             trial=trial.number,
-            outcome=_KILLED if notes.get(_OUTCOME) == _KILLED else outcome,
-            value=trial.value if outcome == DONE else last,
+            outcome=trial.user_attrs.get(_OUTCOME, _OUTCOMES[trial.state.name]),
+            value=trial.value if trial.state.name == "COMPLETE" else last,
             seconds=None if trial.duration is None else round(trial.duration.total_seconds(), 2),
-            parameters=notes.get(_VALUES, {}),
+            parameters=self._values(trial.params),
             run=str(self._run_dir(trial.number)),
-            why=notes.get(_WHY, ""),
+            why=trial.user_attrs.get(_WHY, ""),
         )
+
+    def _values(self, codes: dict[str, Any]) -> dict[str, Any]:
+        """Return the value of each parameter, by Optuna's codes of those that vary."""
+        known = [p for p in self.sweep.parameters if p.name in codes or p.name not in self._space]
+        return {p.name: p.value(codes[p.name]) if p.name in codes else p.choices[0] for p in known}
+
+    def _run_dir(self, number: int) -> Path:
+        return self.folder / f"trial-{number:03d}"
 
     def run(self, count: int, after_each: Callable[[Row], None]) -> None:
         """Run trials until there are ``count``, earlier ones and those of other processes included.
@@ -157,7 +158,7 @@ class LocalSweep:
         """
         with self._storage():
             with self._alone():
-                self._queue_killed()
+                self._queue_killed(alone=True)
             while (drawn := self._draw(count)) is not None:
                 trial, lock = drawn
                 with lock:
@@ -170,77 +171,65 @@ class LocalSweep:
     def _hold(self, number: int) -> IO[str] | None:
         return hold_folder(self.folder, f".trial-{number:03d}.lock")
 
-    def _queue_killed(self, *, by_others: bool = False) -> None:
-        """Queue the trials that began and came to no end once more, if nobody runs them any longer.
+    def _queue_killed(self, *, alone: bool) -> None:
+        """Queue the trials once more that were killed with their whole sweep: they are said to run, and nobody does it.
 
         Args:
-            by_others: Only those whose whole sweep has ended; a trial that was killed by itself, for want of memory
-                say, is not tried at once again.
+            alone: Those too that were killed by themselves, for want of memory say.
         """
         for trial in self._trials():
-            if trial.state.name == "RUNNING":
-                lock = self._hold(trial.number)
-                if lock is None:
-                    continue
+            if trial.state.name == "RUNNING" and (lock := self._hold(trial.number)) is not None:
                 lock.close()
                 self.study.tell(trial.number, state=self._optuna.trial.TrialState.FAIL)
-            elif by_others or trial.user_attrs.get(_OUTCOME) != _KILLED:
+            elif not (alone and trial.user_attrs.get(_OUTCOME) == _KILLED):
                 continue
             self.study.enqueue_trial(trial.params, user_attrs={_AGAIN: trial.number})
 
     def _draw(self, count: int) -> "tuple[Trial, IO[str]] | None":
         """Draw the next trial and take its lock; None where there are enough, or all there is has been tried."""
         with self._alone():
-            self._queue_killed(by_others=True)
-            states = [trial.state.name for trial in self._trials()]
-            if len(states) - states.count("WAITING") >= count:
+            self._queue_killed(alone=False)  # the others would be killed again
+            trial = self._ask(count)
+            if trial is None:
                 return None
-            left = None if "WAITING" in states else self._untried()
-            if left is not None and not left:
-                return None
-            trial = self._ask(left)
             lock = self._hold(trial.number)
             assert lock is not None  # a number is given once
             return trial, lock
 
-    def _untried(self) -> list[dict[str, Any]] | None:
-        """Return all values that no trial has had; None where there is no end to them."""
-        names = [p.name for p in self.sweep.varied]
-        if math.prod(p.count for p in self.sweep.varied) > _MOST_LISTED:
-            return None
-        tried = [trial.user_attrs.get(_VALUES, {}) for trial in self._trials()]
-        known = {json.dumps([values.get(name) for name in names]) for values in tried}
-        every = itertools.product(*(p.grid() for p in self.sweep.varied))
-        return [dict(zip(names, values, strict=True)) for values in every if json.dumps(values) not in known]
-
-    def _ask(self, left: list[dict[str, Any]] | None) -> "Trial":
-        """Return the next trial, with its values noted: what a killed one had, or new ones, of those left if they end.
+    def _ask(self, count: int) -> "Trial | None":
+        """Return the next trial: of the values of a killed one, or of new ones, of those left if they end.
 
         The draw is seeded by the number of those before it, so that what is drawn outlives an interruption.
         """
-        samplers, seed = self._optuna.samplers, (self.seed * _SAME_DRAWS + len(self._trials())) % 2**32
-        is_bayes = self.sweep.method == "bayes"
+        trials = self._trials()
+        waiting = sum(trial.state.name == "WAITING" for trial in trials)
+        if len(trials) - waiting >= count:
+            return None
+        seed, is_bayes = (self.seed * _SAME_DRAWS + len(trials)) % 2**32, self.sweep.method == "bayes"
+        samplers = self._optuna.samplers
         self.study.sampler = samplers.TPESampler(seed=seed) if is_bayes else samplers.RandomSampler(seed=seed)
-        chosen = random.Random(seed).choice(left) if left else None
-        if chosen is not None and not is_bayes:
-            self._enqueue(chosen)
-        trial, values = self._sample()
-        if left and {p.name: values[p.name] for p in self.sweep.varied} not in left:  # TPE knows no end
-            trial.set_user_attr(_AGAIN, trial.number)  # counted nowhere
+        left = None if waiting else self._untried([trial.params for trial in trials])
+        if left is None:
+            return self.study.ask(self._space)
+        if not left:
+            return None
+        if is_bayes:
+            trial = self.study.ask(self._space)
+            if trial.params in left:
+                return trial
+            trial.set_user_attr(_AGAIN, trial.number)  # TPE draws things twice; this one is counted nowhere
             self.study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
-            self._enqueue(chosen or {})
-            trial, values = self._sample()
-        trial.set_user_attr(_VALUES, values)
-        return trial
+        self.study.enqueue_trial(random.Random(seed).choice(left))
+        return self.study.ask(self._space)
 
-    def _enqueue(self, values: dict[str, Any]) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna warns of keys that are not in its own form, which these are
-            self.study.enqueue_trial({p.name: p.encode(values[p.name]) for p in self.sweep.varied})
-
-    def _sample(self) -> "tuple[Trial, dict[str, Any]]":
-        trial = self.study.ask()
-        return trial, {p.name: p.suggest(trial) for p in self.sweep.parameters}
+    def _untried(self, tried: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+        """Return the codes of all values that no trial has had; None where there is no end to them."""
+        codes = [p.codes for p in self.sweep.varied]
+        ends = [one for one in codes if one is not None]
+        if len(ends) < len(codes) or math.prod(map(len, ends)) > _MOST_LISTED:
+            return None
+        every = (dict(zip(self._space, values, strict=True)) for values in itertools.product(*ends))
+        return [values for values in every if values not in tried]
 
     def _run_trial(self, trial: "Trial") -> None:
         """Run one trial and note what came of it."""
@@ -252,7 +241,7 @@ class LocalSweep:
 
         try:
             done = fit(
-                self.arguments(trial.user_attrs[_VALUES], run_dir.name),
+                self.arguments(trial.params, run_dir.name),
                 run_dir,
                 run_dir.with_suffix(".log"),
                 metric=self.sweep.metric,
@@ -264,12 +253,12 @@ class LocalSweep:
             if error.killed:
                 trial.set_user_attr(_OUTCOME, _KILLED)
             self.study.tell(trial, state=state.FAIL)
-            return
-        self.study.tell(trial, value, state=state.PRUNED if value is None else state.COMPLETE)
+        else:
+            self.study.tell(trial, value, state=state.PRUNED if value is None else state.COMPLETE)
 
-    def arguments(self, values: dict[str, Any], name: str) -> list[str]:
+    def arguments(self, codes: dict[str, Any], name: str) -> list[str]:
         """Return the arguments of ``tpl fit`` for one trial."""
         own = ["run.progress=false", "run.figures=false", "run.wandb=disabled"]
-        drawn = [as_argument(key, value) for key, value in values.items()]
+        drawn = [as_argument(key, value) for key, value in self._values(codes).items()]
         place = [f"run.dir={self.folder}", f"run.name={name}"]
         return [*self.sweep.arguments, *own, *drawn, *self.overrides, *place]

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from tpl_lightning.tracking import BEST, BestScores, read_log
+from tpl_lightning.tracking import BEST, read_log
 
 COMMAND = (sys.executable, "-m", "tpl_lightning", "fit")
 # What fails for want of room says nothing of its values: it is tried again as what was killed, by the next call.
@@ -34,15 +36,14 @@ class TrialFailed(Exception):
         self.killed = killed
 
 
-def _history(run_dir: Path, metric: str) -> list[float]:
-    """Return the values of a metric that a run has logged so far."""
-    log = read_log(run_dir / "metrics.csv")
-    source = next((name for name, (best, _) in BEST.items() if best == metric), metric)
-    values = [value for _, value in log.get(source, [])]
-    if source == metric:
-        return values
-    best = BestScores()
-    return [best.update({source: value})[metric] for value in values]
+def _history(run_dir: Path, metric: str, last: Mapping[str, Any] | None = None) -> list[float]:
+    """Return the values of a metric that a run has logged so far, and its last one; of a best/ one, the best so far."""
+    source, better = next(((name, better) for name, (best, better) in BEST.items() if best == metric), (metric, None))
+    values = [value for _, value in read_log(run_dir / "metrics.csv").get(source, [])]
+    final = (last or {}).get(source)
+    if isinstance(final, (int, float)):
+        values.append(final)
+    return values if better is None else list(accumulate(filter(math.isfinite, values), better))
 
 
 def metric_of_run(run_dir: Path, metric: str) -> float:
@@ -55,24 +56,17 @@ def metric_of_run(run_dir: Path, metric: str) -> float:
         metrics: dict[str, Any] = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrialFailed(f"{run_dir / 'metrics.json'} is missing or not readable ({error})") from error
-    best = BestScores(run_dir / "metrics.csv")
-    best.update(metrics)
-    found = {**metrics, **best.values}
-    if metric not in found:
-        logged = _history(run_dir, metric)
-        if not logged:
-            raise TrialFailed(f"the run has no metric {metric!r}")
-        found[metric] = logged[-1]
-    value = found[metric]
+    history = _history(run_dir, metric, metrics)
+    if metric not in metrics and not history:
+        raise TrialFailed(f"the run has no metric {metric!r}")
+    value = metrics[metric] if metric in metrics else history[-1]
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TrialFailed(f"metric {metric!r} is {value}: nothing to measure it on")
     return float(value)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is not None:
-        return
-    process.terminate()
+    process.terminate()  # says nothing to one that has ended
     try:
         process.wait(_GRACE_SECONDS)
     except subprocess.TimeoutExpired:
@@ -104,33 +98,30 @@ def fit(
             [*COMMAND, *arguments], stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
     try:
-        told, written = 0, (0, 0)
+        told, written = 0, None
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
             now = _stamp(run_dir / "metrics.csv")
             if report is None or now == written:
                 continue
             written = now
-            values = _history(run_dir, metric)
-            while told < len(values):
+            for value in _history(run_dir, metric)[told:]:
                 told += 1
-                if report(told, values[told - 1]):
+                if report(told, value):
                     return False
     finally:
         _stop(process)  # also where this process is told to stop
     if process.returncode < 0:
         raise TrialFailed(f"killed by signal {-process.returncode}", killed=True)
     if process.returncode != 0:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = (lines or ["no output"])[-1]
+        last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"])[-1]
         raise TrialFailed(last[:300], killed=any(words in last for words in _NO_ROOM))
     return True
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> tuple[int, int] | None:
     """Return what changes when a file does."""
-    try:
+    with suppress(OSError):
         stat = path.stat()
-    except OSError:
-        return 0, 0
-    return stat.st_mtime_ns, stat.st_size
+        return stat.st_mtime_ns, stat.st_size
+    return None

@@ -4,7 +4,7 @@ from .contact_sheet import draw_sheet, find_matches
 from .grid import Grid, elapsed
 from .label_files import label_targets, write_labels
 from .layout import plan_layout
-from .occurrences import Recording, find_occurrences, find_recordings, segment_names, write_segments
+from .occurrences import Recording, find_occurrences, find_recordings, write_segments
 from .phases import Phases, phases_of_run
 from .preview import write_preview
 from .progress import check_progress_target, write_progress
@@ -33,7 +33,6 @@ __all__ = [
     "phases_of_annotations",
     "phases_of_run",
     "plan_layout",
-    "segment_names",
     "separate_targets",
     "to_hex",
     "write_labels",

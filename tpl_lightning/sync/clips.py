@@ -90,18 +90,34 @@ class Clip(VideoFrames):
         assert self.video.path is not None
         return self.video.path
 
-    def is_as_embedded(self) -> bool:
-        """Whether the file has, as is known, the frames that were embedded at the times that they had."""
-        clock, known = self.shown, self.video.clock.times_s
+    def difference(self) -> str:
+        """Return how the file differs from what was embedded under its name, empty where it does not, as is known."""
+        video, clock, size = self.video, self.shown, self.path.stat().st_size
+        if not self._is_as_long() and not self._has_times():
+            lasts, embedded = clock.num_frames / clock.fps, video.num_frames / video.fps
+            return (
+                f"lasts {lasts:.2f} s ({clock.num_frames} frames), and {embedded:.2f} s ({video.num_frames} frames) "
+                "were embedded"
+            )
+        if video.file_bytes not in (0, size):
+            return f"has {size} bytes, and {video.file_bytes} when it was embedded"
+        return ""
+
+    def _is_as_long(self) -> bool:
+        """Tell whether the lengths agree, where nothing else can be compared: no times, or another frame rate."""
+        clock, embedded = self.shown, self.video.clock
         if not self.video.timed:
-            embedded, whole = self.video.num_frames / self.video.fps, clock.num_frames / clock.fps
-            return self.is_frame_by_frame or abs(embedded - whole) <= _LENGTHS_DIFFER * whole
-        nearest = np.rint(clock.frame(known)).astype(np.int64)
-        if np.abs(clock.times_s[nearest] - known).max() < _TIMES_DIFFER / clock.usual_fps:
-            return True
-        # Where the frame rate was another, only the length can be compared.
-        is_resampled = self.video.clock.is_even and abs(self.video.fps / clock.usual_fps - 1) > _RATES_DIFFER
-        return is_resampled and abs(float(known[-1]) - clock.last_s) < 1 / self.video.fps + 1 / clock.usual_fps
+            lasts, whole = self.video.num_frames / self.video.fps, clock.num_frames / clock.fps
+            return self.is_frame_by_frame or abs(lasts - whole) <= _LENGTHS_DIFFER * whole
+        is_resampled = embedded.is_even and abs(self.video.fps / clock.usual_fps - 1) > _RATES_DIFFER
+        return is_resampled and abs(embedded.last_s - clock.last_s) < 1 / self.video.fps + 1 / clock.usual_fps
+
+    def _has_times(self) -> bool:
+        """Tell whether the file has frames at the times of those that were embedded, where these are known."""
+        clock, times = self.shown, self.video.clock.times_s
+        nearest = np.rint(clock.frame(times)).astype(np.int64)
+        off = np.abs(clock.times_s[nearest] - times).max()
+        return self.video.timed and bool(off < _TIMES_DIFFER / clock.usual_fps)
 
     def pictures(self, indices: np.ndarray, size: FrameSize | None = None) -> Iterator[np.ndarray]:
         """Decode frames of the file, one picture in memory at a time.
@@ -113,14 +129,11 @@ class Clip(VideoFrames):
         Yields:
             An RGB frame (H, W, 3) per index. Where the file breaks off, the last frame that could be read.
         """
-        frames = read_timed_frames(FrameDecoder(self.path), size=size)
-        (_, picture), shown, ended = next(frames), 0, False
+        frames = (picture for _, picture in read_timed_frames(FrameDecoder(self.path), size=size))
+        picture, shown = next(frames), 0
         for wanted in indices.tolist():
-            while shown < wanted and not ended:
-                following = next(frames, None)
-                ended = following is None
-                if following is not None:
-                    picture, shown = following[1], shown + 1
+            while shown < wanted:
+                picture, shown = next(frames, picture), shown + 1
             yield picture
 
 
@@ -144,7 +157,7 @@ def open_clips(videos: list[RunVideo], *, unreadable: Unreadable | None = None) 
             probe = probe_video(video.path, known=known)
             clips.append(Clip(video, probe.clock, probe))
     for clip in clips:
-        if found := _difference(clip):
+        if found := clip.difference():
             warnings.warn(
                 f"{clip.path} is taken for video {clip.video.video_id!r} of the run by its name, but {found}; frames "
                 "are found by their time. If it is another video, rename it to have it aligned anew.",
@@ -157,17 +170,3 @@ def open_clips(videos: list[RunVideo], *, unreadable: Unreadable | None = None) 
 def frames_of(video: RunVideo) -> VideoFrames:
     """Look at the file of a video, where it has one."""
     return VideoFrames(video, video.clock) if video.path is None else open_clips([video])[0]
-
-
-def _difference(clip: Clip) -> str:
-    """Return how a file differs from what was embedded under its name, empty where it does not."""
-    video, clock, size = clip.video, clip.shown, clip.path.stat().st_size
-    if not clip.is_as_embedded():
-        lasts, embedded = clock.num_frames / clock.fps, video.num_frames / video.fps
-        return (
-            f"lasts {lasts:.2f} s ({clock.num_frames} frames), and {embedded:.2f} s ({video.num_frames} frames) were "
-            "embedded"
-        )
-    if video.file_bytes not in (0, size):
-        return f"has {size} bytes, and {video.file_bytes} when it was embedded"
-    return ""

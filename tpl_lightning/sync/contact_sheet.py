@@ -13,7 +13,7 @@ from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.grid import cell_size, draw_cell, draw_ground
 from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, Layout, usual_aspect
 from tpl_lightning.sync.phases import Phases
-from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, TEXT, UNLABELLED, paste, phase_colors, text
+from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, TEXT, colors_of, paste, text
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,14 @@ def find_matches(clips: Sequence[Clip], query: Clip, frame: float) -> tuple[floa
             "ask about one in between."
         )
     time = float(query.video.prototype_time(np.array(frame)))
+    # The query stands for itself: going there and back could cost it a frame of rounding.
+    places = [(query, np.array(frame))]
+    others = [clip for clip in clips if clip is not query and clip.video.has_frame(np.array(time))]
+    places += [(clip, clip.video.frame(np.array(time))) for clip in others]
     matches = []
-    for clip in sorted(clips, key=lambda clip: clip is not query):
-        if clip is not query and not clip.video.has_frame(np.array(time)):
-            continue
-        # The query stands for itself: going there and back could cost it a frame of rounding.
-        at = np.array(frame) if clip is query else clip.video.frame(np.array(time))
+    for clip, at in places:
         index = int(clip.file_frame(at))
-        shown = float(clip.shown.times_s[index])
-        matches.append(Match(clip, index, shown, float(clip.seconds(at)), clip is query))
+        matches.append(Match(clip, index, float(clip.shown.times_s[index]), float(clip.seconds(at)), clip is query))
     return time, matches
 
 
@@ -90,27 +89,21 @@ def draw_sheet(
     rows = math.ceil(count / (columns or math.ceil(math.sqrt(count * 1.6 / aspect))))
     layout = Layout(min(columns or math.ceil(count / rows), count), rows, 1, round(height * aspect), height)
     sheet = np.full((layout.height - FOOTER + MARGIN, layout.width, 3), BACKGROUND, dtype=np.uint8)
-    label = int(phases.labels[phases.point(time)])
-    color = phase_colors(len(phases.names))[label] if label >= 0 else UNLABELLED
-    _draw_header(sheet, matches[0], time, phases.name(label), color, note)
+    label = int(phases.label(time))
+    color = colors_of(phases.names)[label]
+    query, room = matches[0], layout.width - 2 * MARGIN
+    title = f"{query.clip.video.action.replace('_', ' ')}: like {query.clip.video.video_id} at {query.time_s:.2f} s"
+    paste(sheet, text(title, 20, bold=True, max_width=room), MARGIN, 16)
+    sheet[51:65, MARGIN : MARGIN + 14] = color
+    words = " · ".join(part for part in (phases.name(label), f"prototype time {time:.3f}", note) if part)
+    paste(sheet, text(words, 13, MUTED, max_width=room - 24), MARGIN + 24, 50)
     for index, match in enumerate(matches):
-        cell, color_of_name = layout.cell(0, index), ACCENT if match.is_query else TEXT
+        cell = layout.cell(0, index)
         if match.is_query:
             sheet[cell.y - 3 : cell.y + height + BAR + 3, cell.x - 3 : cell.x + cell.width + 3] = ACCENT
-        draw_ground(sheet, cell, match.clip.video.video_id, color_of_name)
+        draw_ground(sheet, cell, match.clip.video.video_id, ACCENT if match.is_query else TEXT)
         picture = next(match.clip.pictures(np.array([match.frame]), cell_size(cell.width, height)))
         draw_cell(sheet, cell, picture, color, match.time_s)
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "png")
     return buffer.getvalue()
-
-
-def _draw_header(
-    sheet: np.ndarray, query: Match, time: float, phase: str, color: tuple[int, int, int], note: str
-) -> None:
-    room = sheet.shape[1] - 2 * MARGIN
-    title = f"{query.clip.video.action.replace('_', ' ')}: like {query.clip.video.video_id} at {query.time_s:.2f} s"
-    paste(sheet, text(title, 20, bold=True, max_width=room), MARGIN, 16)
-    sheet[51:65, MARGIN : MARGIN + 14] = color
-    words = " · ".join(part for part in (phase, f"prototype time {time:.3f}", note) if part)
-    paste(sheet, text(words, 13, MUTED, max_width=room - 24), MARGIN + 24, 50)

@@ -1,8 +1,8 @@
 """The grid of videos: originals above, synchronised below, phases and the common clock."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,38 +12,24 @@ from tpl_lightning.sync.clips import Clip
 from tpl_lightning.sync.clock import Clock
 from tpl_lightning.sync.layout import BAR, FOOTER, MARGIN, PANEL_TITLE, Cell, Layout
 from tpl_lightning.sync.phases import phases_of_run
-from tpl_lightning.sync.style import (
-    ACCENT,
-    BACKGROUND,
-    MUTED,
-    PANEL,
-    TEXT,
-    UNLABELLED,
-    Color,
-    mix,
-    paste,
-    phase_colors,
-    text,
-)
+from tpl_lightning.sync.style import ACCENT, BACKGROUND, MUTED, PANEL, TEXT, Color, colors_of, mix, paste, text
 from tpl_lightning.video import FrameSize, write_video
 
 _TRACK = 12  # height of the timeline
 _STILL = 0.35  # brightness of a picture that stands still, as its video has not begun or is over
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     """What one cell shows over the output frames.
 
-    File frames, prototype times, seconds; whether it stands still, as the video has no frame there, or none any more;
-    and whether what it shows faces a prototype point, and so may have a label.
+    Frames of the file and their seconds; whether it stands still, as the video has no frame there, or none any more;
+    and the label of what it shows, -1 where there is none.
     """
 
     frames: np.ndarray
-    prototype_time: np.ndarray
     seconds: np.ndarray
     still: np.ndarray
-    faces: np.ndarray
+    labels: np.ndarray
 
 
 def cell_size(width: int, height: int) -> FrameSize:
@@ -103,30 +89,32 @@ class Grid:
     def __init__(self, run: Run, clips: Sequence[Clip], *, clock: Clock, layout: Layout, elapsed_s: np.ndarray) -> None:
         """Work out what every cell shows, and draw what never changes."""
         action = clips[0].video.action
-        self.clips, self.clock, self.phases, self.layout = clips, clock, phases_of_run(run, action), layout
-        self.elapsed_s, self.time = elapsed_s, clock.prototype_time(elapsed_s)
-        self.colors = phase_colors(len(self.phases.names))
+        self.clips, self.phases, self.layout, self.elapsed_s = clips, phases_of_run(run, action), layout, elapsed_s
+        self.time = clock.prototype_time(elapsed_s)
+        self.labels, self.colors = self.phases.label(self.time), colors_of(self.phases.names)
         self.panels = [[self._synced(clip) for clip in clips]]
         if layout.panels == 2:
             self.panels.insert(0, [self._original(clip) for clip in clips])
         self.base = np.full((layout.height, layout.width, 3), BACKGROUND, dtype=np.uint8)
         self._draw_header(action, run.data_source if run.cache.is_procedural else "")
-        self._draw_cells()
+        self._draw_grounds(clock.reference)
         self.track = self._draw_track()
 
     def frames(self) -> Iterator[np.ndarray]:
         """Yield the pictures (H, W, 3), uint8; each decoder holds one frame."""
-        layout = self.layout
-        size = cell_size(layout.cell_width, layout.cell_height)
-        streams = [
-            [clip.pictures(row.frames, size) for clip, row in zip(self.clips, rows, strict=True)]
-            for rows in self.panels
+        layout, size = self.layout, cell_size(self.layout.cell_width, self.layout.cell_height)
+        cells = [
+            (layout.cell(panel, index), row, clip.pictures(row.frames, size))
+            for panel, rows in enumerate(self.panels)
+            for index, (row, clip) in enumerate(zip(rows, self.clips, strict=True))
         ]
         for k in range(len(self.elapsed_s)):
             canvas = self.base.copy()
-            for panel, rows in enumerate(self.panels):
-                for index, row in enumerate(rows):
-                    self._draw_cell(canvas, panel, index, next(streams[panel][index]), row, k)
+            for cell, row, pictures in cells:
+                picture, color = next(pictures), self.colors[row.labels[k]]
+                if row.still[k]:
+                    picture, color = dimmed(picture), mix(color, BACKGROUND, 0.6)
+                draw_cell(canvas, cell, picture, color, row.seconds[k])
             self._draw_footer(canvas, k)
             yield canvas
 
@@ -135,20 +123,16 @@ class Grid:
         write_video(path, counted(self.frames(), bar), fps)
 
     def _synced(self, clip: Clip) -> _Row:
-        frame = clip.video.frame(self.time)
-        shown = clip.video.has_frame(self.time)
-        return _Row(clip.file_frame(frame), self.time, clip.seconds(frame), ~shown, shown)
+        frame, shown = clip.video.frame(self.time), clip.video.has_frame(self.time)
+        return _Row(clip.file_frame(frame), clip.seconds(frame), ~shown, np.where(shown, self.labels, -1))
 
     def _original(self, clip: Clip) -> _Row:
         last = clip.video.num_frames - 1
         frame = clip.embedded_frame(np.minimum(self.elapsed_s, clip.duration_s)).clip(0, last)
         # The last frame is on screen for as any other.
         ended = self.elapsed_s > clip.duration_s + 1 / clip.shown.usual_fps
-        time, faces = clip.video.prototype_time(frame), clip.video.acts(frame)
-        return _Row(clip.file_frame(frame), time, clip.seconds(frame), ended, faces)
-
-    def _color(self, label: int) -> Color:
-        return self.colors[label] if label >= 0 else UNLABELLED
+        labels = np.where(clip.video.acts(frame), self.phases.label(clip.video.prototype_time(frame)), -1)
+        return _Row(clip.file_frame(frame), clip.seconds(frame), ended, labels)
 
     def _draw_header(self, title: str, note: str) -> None:
         name = text(title.replace("_", " "), 24, bold=True)
@@ -159,54 +143,41 @@ class Grid:
         if note and room > 80:
             paste(self.base, text(note, 12, MUTED, max_width=room), self.layout.width - MARGIN, 29, align="right")
 
-    def _draw_cells(self) -> None:
+    def _draw_grounds(self, reference: Clip | None) -> None:
         """Draw panel titles, the ground of the cells, and names."""
-        layout, reference = self.layout, self.clock.reference
+        layout = self.layout
         tempo = "prototype clock" if reference is None else f"tempo of {reference.video.video_id}"
-        titles = [("ORIGINAL", "each at its own pace"), ("SYNCHRONISED", tempo)][-layout.panels :]
-        for panel, (title, detail) in enumerate(titles):
-            left, top = layout.cell(panel, 0).x, layout.panel_top(panel)
-            heading = text(title, 13, TEXT if panel == layout.panels - 1 else MUTED, bold=True)
-            paste(self.base, heading, left, top + PANEL_TITLE - 26)
-            paste(self.base, text(detail, 13, MUTED), left + heading.shape[1] + 12, top + PANEL_TITLE - 26)
+        titles = [("ORIGINAL", "each at its own pace", MUTED), ("SYNCHRONISED", tempo, TEXT)][-layout.panels :]
+        for panel, (title, detail, color) in enumerate(titles):
+            left, top = layout.cell(panel, 0).x, layout.panel_top(panel) + PANEL_TITLE - 26
+            heading = text(title, 13, color, bold=True)
+            paste(self.base, heading, left, top)
+            paste(self.base, text(detail, 13, MUTED), left + heading.shape[1] + 12, top)
             for index, clip in enumerate(self.clips):
-                color = ACCENT if clip is reference else MUTED
-                draw_ground(self.base, layout.cell(panel, index), clip.video.video_id, color)
+                name_color = ACCENT if clip is reference else MUTED
+                draw_ground(self.base, layout.cell(panel, index), clip.video.video_id, name_color)
 
     def _draw_track(self) -> np.ndarray:
         """Draw the timeline, dim onto the base; return it bright."""
-        layout = self.layout
-        left, width = MARGIN, layout.width - 2 * MARGIN
-        top = layout.height - 34
-        bright = np.full((_TRACK, width, 3), UNLABELLED, dtype=np.uint8)
+        width, top = self.layout.width - 2 * MARGIN, self.layout.height - 34
+        bright = np.full((_TRACK, width, 3), self.colors[-1], dtype=np.uint8)
         for segment in self.phases.segments():
             a, b = round(segment.start * width), round(segment.end * width)
-            bright[:, a:b] = self._color(segment.label)
+            bright[:, a:b] = self.colors[segment.label]
             bright[:, max(b - 1, 0) : b] = BACKGROUND
         dim = np.array(BACKGROUND) + 0.38 * (bright.astype(np.float64) - BACKGROUND)
-        self.base[top : top + _TRACK, left : left + width] = dim.astype(np.uint8)
+        self.base[top : top + _TRACK, MARGIN : MARGIN + width] = dim.astype(np.uint8)
         return bright
 
-    def _draw_cell(self, canvas: np.ndarray, panel: int, index: int, picture: np.ndarray, row: _Row, k: int) -> None:
-        label = int(self.phases.labels[self.phases.point(row.prototype_time[k])]) if row.faces[k] else -1
-        color = self._color(label)
-        if row.still[k]:
-            color, picture = mix(color, BACKGROUND, 0.6), dimmed(picture)
-        draw_cell(canvas, self.layout.cell(panel, index), picture, color, row.seconds[k])
-
     def _draw_footer(self, canvas: np.ndarray, k: int) -> None:
-        layout, time = self.layout, float(self.time[k])
-        top, track = layout.height - 34, layout.height - FOOTER + 22
-        label = int(self.phases.labels[self.phases.point(self.time[k])])
-        clock = text(f"{time:.3f}", 20, TEXT, bold=True)
+        width, top, line = self.layout.width, self.layout.height - 34, self.layout.height - FOOTER + 22
+        paste(canvas, text(f"{self.time[k]:.3f}", 20, TEXT, bold=True), width - MARGIN, line, align="right")
         seconds = text(f"{self.elapsed_s[k]:.2f} s", 14, MUTED)
-        paste(canvas, clock, layout.width - MARGIN, track, align="right")
-        paste(canvas, seconds, layout.width - MARGIN - 80, track + 6, align="right")
+        paste(canvas, seconds, width - MARGIN - 80, line + 6, align="right")
         if self.phases.known:
-            canvas[track + 4 : track + 20, MARGIN : MARGIN + 16] = self._color(label)
-            name = self.phases.name(label) or "no label"
-            room = layout.width - 2 * MARGIN - 210
-            paste(canvas, text(name, 18, TEXT, max_width=room), MARGIN + 28, track + 1)
-        played = round(time * self.track.shape[1])
+            canvas[line + 4 : line + 20, MARGIN : MARGIN + 16] = self.colors[self.labels[k]]
+            name = self.phases.name(int(self.labels[k])) or "no label"
+            paste(canvas, text(name, 18, TEXT, max_width=width - 2 * MARGIN - 210), MARGIN + 28, line + 1)
+        played = round(float(self.time[k]) * self.track.shape[1])
         canvas[top : top + _TRACK, MARGIN : MARGIN + played] = self.track[:, :played]
         canvas[top - 4 : top + _TRACK + 4, max(MARGIN + played - 2, 0) : MARGIN + played + 2] = TEXT

@@ -4,15 +4,16 @@ import json
 import mimetypes
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from tpl_lightning.files import Outputs, unique_stems, xml_text
-from tpl_lightning.sync.transfer import LabelledVideo
+from tpl_lightning.sync.transfer import LabelledVideo, PhaseSpan
 
-LABEL_COLUMNS = ("video_id", "action", "phase", "start_s", "end_s", "start_frame", "end_frame", "confidence")
+LABEL_COLUMNS = ("video_id", "action", *PhaseSpan._fields)
+_DIGITS = {"start_s": 4, "end_s": 4, "confidence": 3}
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _EMPTY_EAF = f"""\
@@ -41,18 +42,18 @@ def label_targets(path: Path, video_ids: Sequence[str]) -> list[Path]:
     """
     if path.suffix.lower() != ".eaf" or len(video_ids) == 1:
         return [path]
-    folders = [video_id.rpartition("/")[0] for video_id in video_ids]
-    named = list(dict.fromkeys(filter(None, folders)))
-    safe = {"": "", **dict(zip(named, unique_stems(named), strict=True))}
-    places: dict[int, Path] = {}
-    for folder in safe:
-        members = [i for i, own in enumerate(folders) if own == folder]
-        names = [video_ids[i].rpartition("/")[2] for i in members]
-        bare = [Path(name).stem for name in names] if folder else names
-        stems = unique_stems(bare if len(set(bare)) == len(bare) else names)
-        within = path.with_suffix("") / safe[folder] if folder else path.with_suffix("")
-        places |= {i: within / f"{stem}.eaf" for i, stem in zip(members, stems, strict=True)}
-    return [places[i] for i in range(len(video_ids))]
+    parts = [video_id.rpartition("/") for video_id in video_ids]
+    folders = [folder for folder in dict.fromkeys(folder for folder, _, _ in parts) if folder]
+    places = {"": path.with_suffix("")}
+    places |= {folder: places[""] / stem for folder, stem in zip(folders, unique_stems(folders), strict=True)}
+    targets = [path] * len(parts)
+    for folder, place in places.items():
+        names = {i: name for i, (own, _, name) in enumerate(parts) if own == folder}
+        bare = [Path(name).stem if folder else name for name in names.values()]
+        stems = unique_stems(bare if len(set(bare)) == len(bare) else names.values())
+        for i, stem in zip(names, stems, strict=True):
+            targets[i] = place / f"{stem}.eaf"
+    return targets
 
 
 def write_labels(path: Path, videos: Sequence[LabelledVideo], outputs: Outputs | None = None) -> list[Path]:
@@ -75,50 +76,29 @@ def write_labels(path: Path, videos: Sequence[LabelledVideo], outputs: Outputs |
     return [outputs.write_bytes(target, _eaf(video, target)) for target, video in zip(targets, videos, strict=True)]
 
 
-def _rows(videos: Sequence[LabelledVideo]) -> list[tuple[object, ...]]:
-    return [
-        (
-            video.video.video_id,
-            video.video.action,
-            span.phase,
-            f"{span.start_s:.4f}",
-            f"{span.end_s:.4f}",
-            span.start_frame,
-            span.end_frame,
-            f"{span.confidence:.3f}",
-        )
-        for video in videos
-        for span in video.spans
-    ]
+def _rows(videos: Sequence[LabelledVideo]) -> Iterator[list[object]]:
+    for video in videos:
+        for span in video.spans:
+            texts = [f"{x:.{_DIGITS[name]}f}" if name in _DIGITS else x for name, x in span._asdict().items()]
+            yield [video.video.video_id, video.video.action, *texts]
 
 
 def _json(videos: Sequence[LabelledVideo]) -> dict[str, Any]:
     clips = {}
     for video in videos:
-        spans = [
-            {
-                "phase": span.phase,
-                "start_s": round(span.start_s, 4),
-                "end_s": round(span.end_s, 4),
-                "start_frame": span.start_frame,
-                "end_frame": span.end_frame,
-                "confidence": round(span.confidence, 3),
-            }
-            for span in video.spans
-        ]
+        in_order = tuple(span.phase for span in video.spans) == video.names
         clips[video.video.video_id] = {
             "action": video.video.action,
             "num_frames": video.num_frames,
             "fps": round(video.fps, 4),
             # Where every phase comes once and in order, the first frames of all but the first say it all.
-            "events": [span.start_frame for span in video.spans[1:]] if _in_order(video) else None,
-            "segments": spans,
+            "events": [span.start_frame for span in video.spans[1:]] if in_order else None,
+            "segments": [
+                {name: round(x, _DIGITS[name]) if name in _DIGITS else x for name, x in span._asdict().items()}
+                for span in video.spans
+            ],
         }
     return {"phases": {video.video.action: list(video.names) for video in videos}, "clips": clips}
-
-
-def _in_order(video: LabelledVideo) -> bool:
-    return [span.label for span in video.spans] == list(range(len(video.names)))
 
 
 def _eaf(video: LabelledVideo, target: Path) -> bytes:

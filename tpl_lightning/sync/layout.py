@@ -1,7 +1,7 @@
 """Where the cells of a grid of videos lie."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,6 +66,11 @@ class Layout:
         """Height of the whole picture."""
         return HEADER + self.panels * self.panel_height + (self.panels - 1) * GAP + FOOTER
 
+    @property
+    def fits_screen(self) -> bool:
+        """Whether all of it is seen at once."""
+        return self.width <= _SCREEN[0] and self.height <= _SCREEN[1]
+
     def panel_top(self, panel: int) -> int:
         """Return the first row of a panel's title."""
         return HEADER + panel * (self.panel_height + GAP)
@@ -105,31 +110,16 @@ def plan_layout(
         aspect = width / height
     elif width is not None:
         height = max(1, round(width / aspect))
-
-    def layout(columns: int, height: int) -> Layout:
-        return Layout(columns, math.ceil(count / columns), panels, max(1, round(height * aspect)), height)
-
-    def rank(candidate: Layout) -> tuple[float, float]:
-        shape = abs(math.log(candidate.width / candidate.height * 9 / 16))
-        return (-candidate.cell_height if height is None else 0.0, shape)
-
+    heights = range(_LARGEST_CELL, _SMALLEST_CELL - 1, -4) if height is None else [height]
     # Of columns that make as many rows, the fewest: these leave least of the last row empty.
-    filling = sorted({math.ceil(count / math.ceil(count / c)) for c in range(1, count + 1)})
-    options = filling if columns is None else [min(columns, count)]
-    candidates = [layout(c, height or _largest(lambda h, c=c: layout(c, h))) for c in options]  # type: ignore[misc]
-    best = min(candidates, key=rank)
+    filling = {math.ceil(count / math.ceil(count / c)) for c in range(1, count + 1)}
+    sides = sorted(filling) if columns is None else [min(columns, count)]
+    candidates = [Layout(c, math.ceil(count / c), panels, max(1, round(h * aspect)), h) for h in heights for c in sides]
+    fitting = [one for one in candidates if one.fits_screen or one.cell_height == heights[-1]]
+    best = min(fitting, key=lambda one: (-one.cell_height, abs(math.log(one.width / one.height * 9 / 16))))
     if max(best.width, best.height) > _MAX_SIDE:
         raise UserError(
             f"{count} videos of {best.cell_width} x {best.cell_height} pixels in {best.columns} columns make a picture "
             f"of {best.width} x {best.height}, and players take at most {_MAX_SIDE}; ask for a smaller height or width."
         )
     return best
-
-
-def _largest(layout: Callable[[int], Layout]) -> int:
-    """Return the largest cell height, in steps of 4, that fits the screen."""
-    for height in range(_LARGEST_CELL, _SMALLEST_CELL, -4):
-        found = layout(height)
-        if found.width <= _SCREEN[0] and found.height <= _SCREEN[1]:
-            return height
-    return _SMALLEST_CELL

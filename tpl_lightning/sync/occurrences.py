@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from tpl_lightning.files import file_stem, unique_stems
 from tpl_lightning.labels import Occurrence
 from tpl_lightning.recognition import Hit, find_hits
 from tpl_lightning.runs import NEW, Run, RunVideo, clock_of
-from tpl_lightning.sync.phases import Phases, phases_of_run
+from tpl_lightning.sync.phases import phases_of_run
 from tpl_lightning.video import FrameDecoder, VideoClock, collect_files, probe_video, read_timed_frames, write_video
 
 _CACHES = {".h5", ".hdf5"}
@@ -64,12 +64,11 @@ def find_recordings(names: Sequence[str]) -> list[Recording]:
         UserError: If there is none, or one is missing.
     """
     found: list[tuple[str, Path, int | None]] = []
-    for name in names:
-        if Path(name).suffix.lower() in _CACHES and not Path(name).is_dir():
-            cache = open_cache(Path(name))
-            found += [(str(video), Path(name), row) for row, video in enumerate(cache.video_id)]
+    for path in map(Path, names):
+        if path.suffix.lower() in _CACHES and not path.is_dir():
+            found += [(str(video), path, row) for row, video in enumerate(open_cache(path).video_id)]
         else:
-            found += [(path.stem, path, None) for path in collect_files([name])]
+            found += [(file.stem, file, None) for file in collect_files([path])]
     if not found:
         raise UserError(f"{', '.join(names)}: no recording there; name video files, folders of them, or caches.")
     stems = unique_stems([name for name, _, _ in found])
@@ -91,12 +90,15 @@ def find_occurrences(
         The occurrences in order, and the clock of the recording.
     """
     embeddings, clock = recording.read(run, advance)
-    model = run.action_model
-    hits = find_hits(model, embeddings, clock.usual_fps, advance)
-    hits = [hit for hit in hits if action in (None, model.actions[hit.action])]
-    videos = videos_of_hits(run, embeddings, clock, hits)
-    phases = {name: phases_of_run(run, name) for name in {video.action for video in videos}}
-    found = [_occurrence(hit, video, clock, phases[video.action]) for hit, video in zip(hits, videos, strict=True)]
+    actions = run.action_model.actions
+    hits = find_hits(run.action_model, embeddings, clock.usual_fps, advance)
+    hits = [hit for hit in hits if action in (None, actions[hit.action])]
+    phases = {name: phases_of_run(run, name) for name in {actions[hit.action] for hit in hits}}
+    found = []
+    for hit, video in zip(hits, videos_of_hits(run, embeddings, clock, hits), strict=True):
+        own = [hit.start + segment.start for segment in phases[video.action].frame_segments(video)]
+        start, end, *starts = clock.seconds(np.array([hit.start, hit.end, *own], dtype=np.float64)).tolist()
+        found.append(Occurrence(start, end, video.action, 1 - hit.error / 2, tuple(starts)))
     return found, clock
 
 
@@ -105,71 +107,55 @@ def videos_of_hits(run: Run, embeddings: np.ndarray, clock: VideoClock, hits: Se
 
     The aligner may take clips to be whole. What the recording cuts keeps the warp that the search has found for it.
     """
-    names, actions = [f"hit_{number:05d}" for number in range(len(hits))], run.action_model.actions
+    videos = []
+    for number, hit in enumerate(hits):
+        warp, frames = (hit.position, source_of_positions(hit.position)), VideoClock.even(len(hit.position), clock.fps)
+        videos.append(RunVideo(*warp, f"hit_{number:05d}", run.action_model.actions[hit.action], NEW, frames))
     whole = [number for number, hit in enumerate(hits) if (hit.first, hit.last) == (0, 1)]
-    warps = [(hit.position, source_of_positions(hit.position)) for hit in hits]
+    cut = [(videos[k].video_id, videos[k].action, embeddings[hits[k].start : hits[k].end], clock.fps) for k in whole]
     if whole:
-        chosen = [(names[k], hits[k]) for k in whole]
-        rows = [(name, actions[hit.action], embeddings[hit.start : hit.end], clock.fps) for name, hit in chosen]
-        aligned = run.align(rows)
-        for i, k in enumerate(whole):
-            warps[k] = (aligned.position(i), aligned.source(i))
-    return [
-        RunVideo(*warp, name, actions[hit.action], NEW, VideoClock.even(hit.end - hit.start, clock.fps))
-        for name, hit, warp in zip(names, hits, warps, strict=True)
-    ]
+        aligned = run.align(cut)
+        for row, k in enumerate(whole):
+            videos[k] = replace(videos[k], position=aligned.position(row), source=aligned.source(row))
+    return videos
 
 
 def source_of_positions(position: np.ndarray) -> np.ndarray:
     """Return where prototype points are in a video with these positions; beyond it, those that it does not show."""
     grid = np.linspace(0, 1, len(position))
-    inside = np.interp(grid, position, grid)
-    return np.where(
-        grid < position[0], grid - position[0], np.where(grid > position[-1], 1 + grid - position[-1], inside)
-    )
-
-
-def _occurrence(hit: Hit, video: RunVideo, clock: VideoClock, phases: Phases) -> Occurrence:
-    starts = [hit.start + segment.start for segment in phases.frame_segments(video)] if phases.known else []
-    start, end, *own = clock.seconds(np.array([hit.start, hit.end, *starts], dtype=np.float64)).tolist()
-    return Occurrence(start, end, video.action, 1 - hit.error / 2, tuple(own))
-
-
-def segment_names(recording: str, found: Sequence[Occurrence]) -> list[Path]:
-    """Return where the clip of each occurrence lies in a folder of clips: ``<action>/<recording>_<number>.mp4``."""
-    return [Path(file_stem(one.action)) / f"{recording}_{number:03d}.mp4" for number, one in enumerate(found)]
+    beyond = np.minimum(grid - position[0], 0) + np.maximum(grid - position[-1], 0)
+    return np.asarray(np.interp(grid, position, grid) + beyond)
 
 
 def write_segments(
     recording: Recording, found: Sequence[Occurrence], folder: Path, advance: Callable[[], None] = lambda: None
 ) -> list[Path]:
-    """Cut occurrences out of a recording, frame by frame, each a clip of its own.
+    """Cut occurrences out of a recording, frame by frame: clips ``<action>/<recording>_<number>.mp4``.
 
     Args:
         recording: A video file.
         found: The occurrences, in order; some may overlap.
-        folder: Where the clips go, see :func:`segment_names`.
+        folder: Where the clips go.
         advance: Told of each clip.
 
     Returns:
         The files.
     """
-    targets = [folder / name for name in segment_names(recording.name, found)]
     clock = probe_video(recording.path).clock
-    left = list(range(len(found)))
+    numbered = [(one, f"{recording.name}_{number:03d}.mp4") for number, one in enumerate(found)]
+    targets = [folder / file_stem(one.action) / name for one, name in numbered]
+    left = list(zip(found, targets, strict=True))
     while left:  # a pass over the file for those that do not overlap
-        now, end = [], -np.inf
-        for number in left:
-            if found[number].start_s >= end:
-                now.append(number)
-                end = found[number].end_s
-        spans = [(clock.first_after(found[i].start_s), clock.first_after(found[i].end_s)) for i in now]
-        frames, at = (picture for _, picture in read_timed_frames(FrameDecoder(recording.path), size=None)), 0
-        for number, (first, last) in zip(now, spans, strict=True):
+        frames = (picture for _, picture in read_timed_frames(FrameDecoder(recording.path), size=None))
+        later, at, end = [], 0, -np.inf
+        for one, target in left:
+            if one.start_s < end:
+                later.append((one, target))
+                continue
+            first, last, end = clock.first_after(one.start_s), clock.first_after(one.end_s), one.end_s
             pictures, at = itertools.islice(frames, first - at, last - at), last
             times = clock.times_s[first:last] - clock.times_s[first]
-            even = None if clock.is_even else times.tolist()
-            write_video(targets[number], pictures, clock.usual_fps, times_s=even)
+            write_video(target, pictures, clock.usual_fps, times_s=None if clock.is_even else times.tolist())
             advance()
-        left = [number for number in left if number not in now]
+        left = later
     return targets

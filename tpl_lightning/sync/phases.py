@@ -45,6 +45,10 @@ class Phases:
         last = len(self.labels) - 1
         return np.rint(np.asarray(prototype_time, dtype=np.float64) * last).astype(np.int64).clip(0, last)
 
+    def label(self, prototype_time: ArrayLike) -> np.ndarray:
+        """Return the label of the nearest prototype point, -1 where it has none."""
+        return np.asarray(self.labels[self.point(prototype_time)])
+
     def name(self, label: int) -> str:
         """Return a phase's name, empty for -1."""
         return self.names[label] if label >= 0 else ""
@@ -82,39 +86,33 @@ def _stretches(labels: np.ndarray, confidence: np.ndarray) -> list[Segment]:
     return found
 
 
-def phases_from_labels(
-    videos: Sequence[RunVideo], labels: Sequence[np.ndarray], names: Sequence[str], length: int
-) -> Phases:
+def phases_from_labels(votes: Sequence[tuple[RunVideo, np.ndarray]], names: Sequence[str], length: int) -> Phases:
     """Label a prototype by the votes of videos [8].
 
     Args:
-        videos: Videos of one action.
-        labels: The phase of each of their frames, (L_i,), -1 unlabelled (no vote).
+        votes: Videos of one action, each with the phase of each of its frames, (L_i,), -1 unlabelled (no vote).
         names: Names of the phases.
         length: Points L of the prototype.
     """
     import torch
 
-    counts = torch.tensor([video.num_frames for video in videos])
-    padded = torch.full((len(videos), int(counts.max())), -1)
-    for row, values in zip(padded, labels, strict=True):
-        row[: len(values)] = torch.from_numpy(values.astype(np.int64))
-    votes = scores.prototype_votes(
-        padded,
+    counts = torch.tensor([video.num_frames for video, _ in votes])
+    labels = [torch.from_numpy(own.astype(np.int64)) for _, own in votes]
+    counted = scores.prototype_votes(
+        torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-1),
         counts,
-        torch.zeros(len(videos), dtype=torch.int64),
-        torch.from_numpy(np.stack([video.source for video in videos])),
-        torch.full((len(videos),), length),
+        torch.zeros_like(counts),
+        torch.from_numpy(np.stack([video.source for video, _ in votes])),
+        torch.full_like(counts, length),
         num_actions=1,
         num_phases=max(len(names), 1),
         max_length=length,
-    )[0]
-    share = votes.amax(-1) / votes.sum(-1).clamp(min=1)
-    return Phases(tuple(names), scores.prototype_labels(votes[None])[0].numpy(), share.double().numpy())
+    )
+    confidence = counted.amax(-1) / counted.sum(-1).clamp(min=1)
+    return Phases(tuple(names), scores.prototype_labels(counted)[0].numpy(), confidence[0].double().numpy())
 
 
 def phases_of_run(run: Run, action: str) -> Phases:
     """Label an action's prototype by the labels that its training videos have in the run's cache."""
-    train = [video for video in run.known_videos(action) if video.split == "train"]
-    names = run.cache.phase_names.get(action, [])
-    return phases_from_labels(train, [run.labels(video) for video in train], names, run.prototype_length(action))
+    votes = [(video, run.labels(video)) for video in run.known_videos(action) if video.split == "train"]
+    return phases_from_labels(votes, run.cache.phase_names.get(action, []), run.prototype_length(action))

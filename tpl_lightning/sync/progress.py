@@ -13,16 +13,6 @@ from tpl_lightning.sync.clips import frames_of
 PROGRESS_COLUMNS = ("video", "frame", "time_s", "progress", "action")
 
 
-def frame_progress(video: RunVideo) -> tuple[np.ndarray, np.ndarray]:
-    """Return the seconds of each frame, (F,), and its progress: where it lies on the prototype timeline, (F,).
-
-    The frames are those of the file where there is one, else those that were embedded.
-    """
-    own = frames_of(video)
-    times = own.shown.times_s
-    return times, video.prototype_time(np.arange(len(times)) if own.is_frame_by_frame else own.embedded_frame(times))
-
-
 def check_progress_target(path: Path) -> None:
     """Check that a table can be written in the format that its ending names; before any work.
 
@@ -42,6 +32,9 @@ def check_progress_target(path: Path) -> None:
 def write_progress(path: Path, videos: Sequence[RunVideo], outputs: Outputs) -> int:
     """Write a row per frame: ``video, frame, time_s, progress, action``.
 
+    Progress is where a frame lies on the prototype timeline. The frames are those of the file where there is one, else
+    those that were embedded.
+
     Args:
         path: ``.csv`` or ``.parquet``.
         videos: The videos.
@@ -50,12 +43,14 @@ def write_progress(path: Path, videos: Sequence[RunVideo], outputs: Outputs) -> 
     Returns:
         The number of rows.
     """
-    tables = [frame_progress(video) for video in videos]
-    lengths = [len(times) for times, _ in tables]
-    frames = np.concatenate([np.arange(length) for length in lengths])
-    times, progress = (np.concatenate(part) for part in zip(*tables, strict=True))
-    names, actions = ([getattr(video, key) for video in videos] for key in ("video_id", "action"))
-    columns = [np.repeat(names, lengths), frames, times, progress, np.repeat(actions, lengths)]
+    parts = []
+    for video in videos:
+        own = frames_of(video)
+        frames, times = np.arange(own.shown.num_frames), own.shown.times_s
+        progress = video.prototype_time(frames if own.is_frame_by_frame else own.embedded_frame(times))
+        name, action = (np.full(len(frames), text) for text in (video.video_id, video.action))
+        parts.append((name, frames, times, progress, action))
+    columns = [np.concatenate(part) for part in zip(*parts, strict=True)]
     if path.suffix.lower() == ".csv":
         rows = zip(*(column.tolist() for column in columns), strict=True)
         outputs.write_csv(path, PROGRESS_COLUMNS, ((v, k, f"{t:.4f}", f"{p:.6f}", a) for v, k, t, p, a in rows))
@@ -63,7 +58,7 @@ def write_progress(path: Path, videos: Sequence[RunVideo], outputs: Outputs) -> 
         import pyarrow
         from pyarrow import parquet
 
-        columns[3] = progress.astype(np.float32)
+        columns[3] = columns[3].astype(np.float32)
         with outputs.writing(path) as part:
             parquet.write_table(pyarrow.table([pyarrow.array(values) for values in columns], PROGRESS_COLUMNS), part)
-    return len(frames)
+    return len(columns[0])

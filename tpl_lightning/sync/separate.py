@@ -12,15 +12,7 @@ from tpl_lightning.sync.clock import Clock
 from tpl_lightning.sync.grid import counted, dimmed
 from tpl_lightning.video import write_video
 
-FRAME_COLUMNS = (
-    "video_id",
-    "frame",
-    "time_s",
-    "prototype_frame",
-    "prototype_time",
-    "source_frame",
-    "source_time_s",
-)
+FRAME_COLUMNS = ["video_id", "frame", "time_s", "prototype_frame", "prototype_time", "source_frame", "source_time_s"]
 
 
 def separate_targets(folder: Path, video_ids: Sequence[str]) -> list[Path]:
@@ -64,18 +56,9 @@ def write_separate(
         with outputs.writing(target) as part:
             pictures = zip(clip.pictures(frames), there, strict=True)
             write_video(part, counted((x if own else dimmed(x) for x, own in pictures), bar), fps)
-        shown = clip.shown.times_s[frames]
-        columns = zip(time.tolist(), frames.tolist(), shown.tolist(), there, strict=True)
-        rows += [
-            (
-                clip.video.video_id,
-                k,
-                f"{k / fps:.4f}",
-                f"{t * (clock.length - 1):.3f}",
-                f"{t:.6f}",
-                *((f, f"{s:.4f}") if own else ("", "")),
-            )
-            for k, (t, f, s, own) in enumerate(columns)
-        ]
+        seconds = clip.shown.times_s[frames].tolist()
+        for k, (t, frame, second, own) in enumerate(zip(time.tolist(), frames.tolist(), seconds, there, strict=True)):
+            at = f"{k / fps:.4f}", f"{t * (clock.length - 1):.3f}", f"{t:.6f}"
+            rows.append((clip.video.video_id, k, *at, *((frame, f"{second:.4f}") if own else ("", ""))))
     outputs.write_csv(targets[-1], FRAME_COLUMNS, rows)
     return list(targets)

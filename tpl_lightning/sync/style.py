@@ -1,6 +1,7 @@
 """Colours and lettering shared by synced videos, contact sheets and pages."""
 
 import colorsys
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -39,6 +40,11 @@ def phase_colors(count: int) -> list[Color]:
     # Steps of the golden ratio around the colour wheel keep neighbours far apart for any number.
     wheel = [colorsys.hls_to_rgb((0.58 + k * 0.618034) % 1.0, 0.62, 0.6) for k in range(count)]
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in wheel]
+
+
+def colors_of(phases: Sequence[str]) -> list[Color]:
+    """Return the colours of phases by their labels; the last one, of label -1, is that of no phase."""
+    return [*phase_colors(len(phases)), UNLABELLED]
 
 
 def to_hex(color: Color) -> str:

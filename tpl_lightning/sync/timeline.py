@@ -30,13 +30,11 @@ def draw_timeline(found: Sequence[Occurrence], actions: Sequence[str], duration_
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     shades = mpl.colormaps["turbo"](np.linspace(0.1, 0.9, max(len(actions), 2)))
     for number, axes in enumerate(figure.subplots(lines, 1, squeeze=False)[:, 0]):
-        for row, action in enumerate(actions):
-            for one in found:
-                if one.action != action:
-                    continue
-                shade = {"facecolor": shades[row], "alpha": float(np.clip(one.score, 0.3, 1.0))}
-                axes.broken_barh([(one.start_s, one.end_s - one.start_s)], (row - 0.4, 0.8), **shade)
-                axes.vlines(one.phase_starts_s[1:], row - 0.4, row + 0.4, color="white", linewidth=0.7)
+        for one in found:
+            row = actions.index(one.action)
+            shade = {"facecolor": shades[row], "alpha": float(np.clip(one.score, 0.3, 1.0))}
+            axes.broken_barh([(one.start_s, one.end_s - one.start_s)], (row - 0.4, 0.8), **shade)
+            axes.vlines(one.phase_starts_s[1:], row - 0.4, row + 0.4, color="white", linewidth=0.7)
         axes.set_xlim(number * span, (number + 1) * span)
         axes.set_ylim(len(actions) - 0.5, -0.5)
         axes.set_yticks(range(len(actions)), actions, fontsize=8)

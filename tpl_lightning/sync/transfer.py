@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,7 @@ from tpl_lightning.sync.clips import frames_of
 from tpl_lightning.sync.phases import Phases, phases_from_labels
 
 
-@dataclass(frozen=True)
-class PhaseSpan:
+class PhaseSpan(NamedTuple):
     """One phase of one video.
 
     Convention: the span holds the frames ``start_frame`` to ``end_frame - 1`` of the file, and the seconds from
@@ -22,7 +22,6 @@ class PhaseSpan:
     """
 
     phase: str
-    label: int
     start_s: float
     end_s: float
     start_frame: int
@@ -55,19 +54,9 @@ def carry_labels(video: RunVideo, phases: Phases) -> LabelledVideo:
     spans = []
     for segment in phases.frame_segments(video):
         bounds = np.array([segment.start, segment.end])
-        seconds = own.seconds(bounds)
-        frames = own.file_frame(np.minimum(bounds, count - 1)) + (bounds == count)
-        spans.append(
-            PhaseSpan(
-                phase=phases.name(segment.label),
-                label=segment.label,
-                start_s=float(seconds[0]),
-                end_s=float(seconds[1]),
-                start_frame=int(frames[0]),
-                end_frame=int(frames[1]),
-                confidence=segment.confidence,
-            )
-        )
+        start_s, end_s = own.seconds(bounds).tolist()
+        start, end = (own.file_frame(np.minimum(bounds, count - 1)) + (bounds == count)).tolist()
+        spans.append(PhaseSpan(phases.name(segment.label), start_s, end_s, start, end, segment.confidence))
     return LabelledVideo(video, phases.names, own.shown.num_frames, own.shown.fps, tuple(spans))
 
 
@@ -91,21 +80,19 @@ def phases_of_annotations(
     """
     voters = _voters(annotations, videos, only)
     names = annotations.phases_of({name: video.action for video, name in voters})
-    labels: dict[str, np.ndarray] = {}
+    votes: dict[str, list[tuple[RunVideo, np.ndarray]]] = {video.action: [] for video, _ in voters}
     doubts = Doubts()
     for video, name in voters:
         spans, own = annotations.spans(name, names[video.action]), frames_of(video)
         assert spans is not None
         frames = own.file_frame(np.arange(video.num_frames))
-        labels[video.video_id] = spans.labels(own.clock, frames)
+        votes[video.action].append((video, spans.labels(own.clock, frames)))
         doubts.note(doubt_of(spans, own.clock, frames), name)
     doubts.warn(annotations.path)
-    found = {}
-    for action in sorted({video.action for video, _ in voters}):
-        members = [video for video, _ in voters if video.action == action]
-        own_labels = [labels[video.video_id] for video in members]
-        found[action] = phases_from_labels(members, own_labels, names[action], run.prototype_length(action))
-    return found
+    return {
+        action: phases_from_labels(own, names[action], run.prototype_length(action))
+        for action, own in sorted(votes.items())
+    }
 
 
 def _voters(annotations: Annotations, videos: Sequence[RunVideo], only: RunVideo | None) -> list[tuple[RunVideo, str]]:

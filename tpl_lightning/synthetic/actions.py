@@ -15,7 +15,7 @@ import yaml
 from scipy.interpolate import PchipInterpolator
 
 from tpl_lightning.errors import UserError
-from tpl_lightning.synthetic.body import SIDES, BodyShape, Rig, Skeleton, ahead, at, side
+from tpl_lightning.synthetic.body import SIDES, BodyShape, Skeleton, ahead, at, side
 
 PAD_HEIGHT = 0.42
 """Top of the bench pad above the floor, metres."""
@@ -56,18 +56,13 @@ class Style:
         time = np.linspace(0.0, 1.0, num_frames)[:, None]
         rate, start, size = rng.uniform(1.0, 4.0, 8), rng.uniform(0.0, 2 * np.pi, 8), rng.uniform(0.4, 1.0, 8)
         waves = size * np.sin(2 * np.pi * rate * time + start)
-        return cls(
-            depth=rng.uniform(0.93, 1.0),
-            habit=rng.uniform(0.75, 1.25),
-            grip=rng.uniform(0.06, 0.14),
-            lean=rng.uniform(-0.05, 0.05),
-            wobble=waves[:, :4] + waves[:, 4:],
-        )
+        depth, habit, grip, lean = rng.uniform([0.93, 0.75, 0.06, -0.05], [1.0, 1.25, 0.14, 0.05])
+        return cls(depth, habit, grip, lean, waves[:, :4] + waves[:, 4:])
 
 
 Controls = dict[str, np.ndarray]
-Builder = Callable[[Controls, BodyShape, Style], Skeleton]
-"""From the controls, each of shape (T,), to a skeleton."""
+Builder = Callable[[Skeleton, Controls, Style], None]
+"""Poses a skeleton by the controls, each of shape (T,)."""
 
 
 @dataclass(frozen=True)
@@ -100,34 +95,35 @@ class Action:
         values = PchipInterpolator(self.borders, table)(progress.clip(max=1.0))
         back = (progress - 1).clip(min=0.0)[:, None]
         values += back**2 * (3 - 2 * back) * (table[0] - table[-1])
-        return self.build(dict(zip(self.controls, values.T, strict=True)), shape, style)
+        skeleton = Skeleton(shape)
+        self.build(skeleton, dict(zip(self.controls, values.T, strict=True)), style)
+        return skeleton
 
     def phase_of(self, progress: np.ndarray) -> np.ndarray:
         """Phase index of each progress value in [0, 1]; a border opens the next phase. Same shape, int16."""
         return np.searchsorted(self.borders[1:-1], progress, side="right").astype(np.int16)
 
 
-def _bench_press(control: Controls, body: BodyShape, style: Style) -> Skeleton:
-    rig = Rig(body)
+def _bench_press(rig: Skeleton, control: Controls, style: Style) -> None:
+    body = rig.shape
     arch = 0.05 + style.habit * 0.01 * control["arch"]
     neck = at(-0.25, PAD_HEIGHT + 0.115 * body.bulk + 0.3 * arch)
     rig.trunk(neck, np.pi + 0.3 * arch - 0.01, bend=-arch, head=np.radians(style.habit * control["head"] - 4))
     height = 0.15 + style.depth * control["height"] * (0.965 * body.arm - 0.15) + (1 - style.depth) * 0.4
-    bar = neck + at(body.torso * control["forward"] + 0.004 * style.wobble[:, 0], height)
+    rig.bar = bar = neck + at(body.torso * control["forward"] + 0.004 * style.wobble[:, 0], height)
     foot = ahead(-np.radians(style.habit * control["heel"]))
     for suffix, sign in SIDES:
         hand = bar + side(sign * (body.shoulders + 0.5 * style.grip + 0.06))
         rig.reach(suffix, hand, pole=np.array([0.35, -1.0, sign * 0.9]))
         ball = np.array([0.62 + 0.45 * body.thigh, 0.05, sign * 0.24])
         rig.stand(suffix, ball - body.foot * foot, pole=np.array([0.5, 1.0, sign * 0.25]), foot=foot)
-    return rig.finish(bar=bar)
 
 
-def _deadlift(control: Controls, body: BodyShape, style: Style) -> Skeleton:
-    rig = Rig(body)
+def _deadlift(rig: Skeleton, control: Controls, style: Style) -> None:
+    body = rig.shape
     standing = 0.09 + 0.995 * body.leg + body.torso - 0.05
     top = standing - 0.985 * body.arm - PLATE_RADIUS
-    bar = at(0.02 + 0.05 * control["bar"], PLATE_RADIUS + top * control["bar"])
+    rig.bar = at(0.02 + 0.05 * control["bar"], PLATE_RADIUS + top * control["bar"])
     # The hands follow a bar of their own: the real one while they grip it, a place above it before and after.
     grip = at(0.02 + 0.05 * control["grip"] + control["aside"], PLATE_RADIUS + top * control["grip"])
     shoulder = grip + at(0.01 * control["lean"] - control["aside"], 0.985 * body.arm + 0.004 * style.wobble[:, 0])
@@ -139,11 +135,10 @@ def _deadlift(control: Controls, body: BodyShape, style: Style) -> Skeleton:
         rig.reach(suffix, hand, pole=np.array([-1.0, 0.0, sign * 0.5]))
         foot = ahead(np.full(len(grip), -0.25)) + side(sign * 0.25)
         rig.stand(suffix, at(-0.07, 0.09, sign * 0.13), pole=np.array([1.0, 0.1, sign * 0.25]), foot=foot)
-    return rig.finish(bar=bar)
 
 
-def _dips(control: Controls, body: BodyShape, style: Style) -> Skeleton:
-    rig, wobble = Rig(body), style.wobble
+def _dips(rig: Skeleton, control: Controls, style: Style) -> None:
+    body, wobble = rig.shape, style.wobble
     reach = 0.34 + (0.985 - 0.34) * (1 - style.depth * (1 - control["height"]))
     lean = np.radians(90 - control["lean"]) - style.lean + 0.012 * wobble[:, 0]
     shoulder = at(0.01 * control["forward"], DIP_BAR_HEIGHT + reach * body.arm)
@@ -154,11 +149,10 @@ def _dips(control: Controls, body: BodyShape, style: Style) -> Skeleton:
         rig.reach(suffix, hand, pole=np.array([-1.0, 0.1, sign * 0.3]))
         knee = np.radians(style.habit * control["knee"] + (7 if sign > 0 else -5))
         rig.hang_leg(suffix, swing, knee, point=0.6, spread=0.02)
-    return rig.finish()
 
 
-def _pullups(control: Controls, body: BodyShape, style: Style) -> Skeleton:
-    rig, wobble = Rig(body), style.wobble
+def _pullups(rig: Skeleton, control: Controls, style: Style) -> None:
+    body, wobble = rig.shape, style.wobble
     bar = pullup_bar_height(body)
     reach = 0.10 + (0.985 * body.arm - 0.10) * (1 - style.depth * (1 - control["reach"]))
     angle = np.radians(90 + control["lean"]) + style.lean + 0.015 * wobble[:, 0]
@@ -170,11 +164,10 @@ def _pullups(control: Controls, body: BodyShape, style: Style) -> Skeleton:
         rig.reach(suffix, hand, pole=np.array([-0.15, -1.0, sign * 0.7]))
         knee = np.radians(style.habit * control["knee"] + (6 if sign > 0 else -4)) + 0.05 * wobble[:, 2]
         rig.hang_leg(suffix, hip, np.maximum(knee, 0.02), point=0.9, spread=0.015)
-    return rig.finish()
 
 
-def _pushups(control: Controls, body: BodyShape, style: Style) -> Skeleton:
-    rig = Rig(body)
+def _pushups(rig: Skeleton, control: Controls, style: Style) -> None:
+    body = rig.shape
     ankle, palm = at(0.0, 0.6 * body.foot + 0.03), 0.05
     low, high = 0.17, palm + 0.965 * body.arm
     height = low + (high - low) * (1 - style.depth * (1 - control["height"]))
@@ -192,7 +185,6 @@ def _pushups(control: Controls, body: BodyShape, style: Style) -> Skeleton:
         rig.reach(suffix, hand, pole=at(-np.cos(flare), 0.25, sign * np.sin(flare)))
         foot = ahead(-1.25 + 0.15 * rise)
         rig.stand(suffix, ankle + side(sign * 0.09), pole=np.array([0.0, -1.0, 0.0]), foot=foot)
-    return rig.finish()
 
 
 def pullup_bar_height(body: BodyShape) -> float:

@@ -128,30 +128,24 @@ def two_bone(
     return root + along * line + height * off, root + distance * line
 
 
-@dataclass
 class Skeleton:
-    """Joints of a figure through a clip, plus what it holds.
+    """Joints of a figure through a clip, placed from the trunk outwards, plus what it holds.
 
-    ``joints`` maps ``pelvis``, ``waist``, ``chest``, ``neck``, ``head``, ``nose`` and, with the suffixes ``_r`` and
-    ``_l``, ``shoulder``, ``elbow``, ``hand``, ``hip``, ``knee``, ``ankle``, ``toe`` to positions of shape (T, 3).
+    Attributes:
+        joints: ``pelvis``, ``waist``, ``chest``, ``neck``, ``head``, ``nose``, ``crown`` and, with the suffixes ``_r``
+            and ``_l``, ``shoulder``, ``elbow``, ``hand``, ``hip``, ``knee``, ``ankle``, ``toe``: positions (T, 3).
+        bar: Middle of the bar that the figure moves, shape (T, 3), if there is one.
     """
-
-    joints: dict[str, np.ndarray]
-    bar: np.ndarray | None = None
-    """Middle of the bar that moves, shape (T, 3)."""
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        """Positions of one joint, shape (T, 3)."""
-        return self.joints[name]
-
-
-class Rig:
-    """Builds a skeleton from the trunk outwards, for a whole clip at once."""
 
     def __init__(self, shape: BodyShape) -> None:
         """Start a skeleton for a body of this shape."""
         self.shape = shape
         self.joints: dict[str, np.ndarray] = {}
+        self.bar: np.ndarray | None = None
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Positions of one joint, shape (T, 3)."""
+        return self.joints[name]
 
     def trunk(self, neck: np.ndarray, angle: np.ndarray, *, bend: np.ndarray | float, head: np.ndarray) -> None:
         """Place trunk and head.
@@ -210,7 +204,3 @@ class Rig:
         ankle = joint + body.shank * ahead(shank)
         toe = ankle + body.foot * ahead(shank + np.pi / 2 - point)
         self.joints |= {"knee" + suffix: joint, "ankle" + suffix: ankle, "toe" + suffix: toe}
-
-    def finish(self, *, bar: np.ndarray | None = None) -> Skeleton:
-        """Return the skeleton, with the middle of the bar that the figure moves, if there is one."""
-        return Skeleton(self.joints, bar)

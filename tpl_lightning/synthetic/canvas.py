@@ -5,12 +5,13 @@ ones a box. Its outline on screen is the hull of circles, which its support func
 only the filling of polygons is done frame by frame.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
-from tpl_lightning.synthetic.body import side
+from tpl_lightning.synthetic.body import ahead, side
 
 SUPERSAMPLING = 3
 """Shapes are filled on a raster this many times finer, then averaged."""
@@ -19,6 +20,11 @@ Colour = tuple[int, int, int]
 
 _DIRECTIONS = 20  # corners of an outline
 _OUTLINE = 0.55  # brightness of the lines around parts
+
+
+def colours(hexes: str) -> tuple[Colour, ...]:
+    """Return colours that are written as in HTML, without the sign, with blanks between them."""
+    return tuple(ImageColor.getrgb(f"#{one}")[:3] for one in hexes.split())
 
 
 def shade(colour: Colour, factor: float) -> Colour:
@@ -93,8 +99,8 @@ class Part:
     """Blobs that are drawn as one: all outlines, then all fillings, so no line shows where they meet."""
 
     blobs: list[Blob]
-    anchor: np.ndarray
-    """World points whose depth decides what hides what, shape (T, M, 3)."""
+    anchor: np.ndarray | None = None
+    """World points whose depth decides what hides what, shape (T, M, 3); None: all centres of the blobs."""
     bias: float = 0.0
     """Metres by which the part counts as nearer."""
 
@@ -106,15 +112,13 @@ def limb(points: list[np.ndarray], radii: list[float], colour: Colour, *, lit: f
 
 def box(low: tuple[float, float, float], high: tuple[float, float, float], colour: Colour, num_frames: int) -> Blob:
     """Axis-parallel box that stands still, corners in metres."""
-    ends = np.array([low, high])
-    corners = np.array([[ends[i, 0], ends[j, 1], ends[k, 2]] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+    corners = np.array(list(product(*zip(low, high, strict=True))))
     return Blob(np.broadcast_to(corners, (num_frames, 8, 3)), np.full(8, 0.004), colour, 0.0)
 
 
 def disc(middle: np.ndarray, radius: float, half_width: float, colour: Colour) -> Blob:
     """Cylinder with its axis along z around a point of shape (T, 3)."""
-    angle = np.linspace(0.0, 2 * np.pi, 14, endpoint=False)
-    rim = np.stack([radius * np.cos(angle), radius * np.sin(angle), 0 * angle], -1)
+    rim = radius * ahead(np.linspace(0.0, 2 * np.pi, 14, endpoint=False))
     offsets = np.concatenate([rim + side(half_width), rim - side(half_width)])
     return Blob(middle[:, None] + offsets, np.full(len(offsets), 0.002), colour, 0.0)
 
@@ -140,19 +144,20 @@ def hull_outline(pixels: np.ndarray, radii: np.ndarray) -> np.ndarray:
     return centre + radius[..., None] * direction
 
 
-@dataclass
 class Painter:
-    """Paints parts over a clip, back to front."""
+    """Paints parts over a clip, back to front.
 
-    camera: Camera
-    size: int
-    """Pixels along each side of the picture."""
-    light: np.ndarray
-    """Direction on screen towards the light, x right and y down, shape (2,)."""
-    ambient: float = 1.0
-    """Factor on all colours."""
-    layers: list[list[tuple[np.ndarray, Colour]]] = field(default_factory=list)
-    depths: list[np.ndarray] = field(default_factory=list)
+    Args:
+        camera: the camera.
+        size: pixels along each side of the picture.
+        light: direction on screen towards the light, x right and y down, shape (2,).
+        ambient: factor on all colours.
+    """
+
+    def __init__(self, camera: Camera, size: int, light: np.ndarray, *, ambient: float = 1.0) -> None:
+        """Nothing is to be painted yet."""
+        self.camera, self.size, self.light, self.ambient = camera, size, light, ambient
+        self._layers: list[tuple[np.ndarray, list[tuple[np.ndarray, Colour]]]] = []  # depth and polygons of each part
 
     def add(self, part: Part) -> None:
         """Project a part for all frames.
@@ -172,17 +177,18 @@ class Painter:
                 for shrink, move, bright in ((0.80, 0.20, 1.0), (0.45, 0.42, 1 + 0.20 * blob.lit)):
                     lit = pixels + (move * radii)[..., None] * self.light
                     lights.append((hull_outline(lit, shrink * radii), shade(colour, bright)))
+        anchor = np.concatenate([blob.centres for blob in part.blobs], axis=1) if part.anchor is None else part.anchor
+        depth = self.camera.to_camera(anchor)[..., 2].mean(axis=1) + part.bias
         # Lights of one blob may spill over the next one of the same part only where both meet, so they come last.
         shapes = [(SUPERSAMPLING * polygon, colour) for polygon, colour in (*outlines, *fillings, *lights)]
-        self.layers.append([(polygon.reshape(len(polygon), -1), colour) for polygon, colour in shapes])
-        self.depths.append(self.camera.to_camera(part.anchor)[..., 2].mean(axis=1) + part.bias)
+        self._layers.append((depth, [(polygon.reshape(len(polygon), -1), colour) for polygon, colour in shapes]))
 
     def paint(self, frame: int) -> Image.Image:
         """Picture of all parts at one frame, RGBA, transparent where nothing is."""
         fine = SUPERSAMPLING * self.size
         picture = Image.new("RGBA", (fine, fine))
         draw = ImageDraw.Draw(picture)
-        for index in np.argsort([depth[frame] for depth in self.depths], kind="stable"):
-            for polygon, colour in self.layers[index]:
+        for _, shapes in sorted(self._layers, key=lambda layer: layer[0][frame]):
+            for polygon, colour in shapes:
                 draw.polygon(polygon[frame].tolist(), fill=(*colour, 255))
         return picture.reduce(SUPERSAMPLING)

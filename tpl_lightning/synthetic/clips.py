@@ -87,10 +87,7 @@ def clip_specs(
     """
     check_actions(actions)
     if num_clips < 2 * len(actions):
-        raise UserError(
-            f"Expected at least 2 clips for each of {len(actions)} actions, {2 * len(actions)} in all, "
-            f"but got num_clips={num_clips}: ask for more clips or for fewer actions."
-        )
+        raise UserError(f"Expected at least 2 clips for each of {len(actions)} actions, but got num_clips={num_clips}.")
     specs = []
     for place, action in enumerate(actions):
         count = num_clips // len(actions) + (place < num_clips % len(actions))
@@ -99,21 +96,20 @@ def clip_specs(
         for index in range(count):
             entropy = (seed, key, index)
             num_frames = int(np.random.default_rng([*entropy, 0]).integers(FRAMES[0], FRAMES[1] + 1))
-            cut, idle = _ends(num_frames, trim, lead, np.random.default_rng([*entropy, 3]))
+            cut, idle = _ends(num_frames, trim, lead, np.random.default_rng([*entropy, 3])).tolist()
             name = f"{action}_{index:03d}"
-            specs.append(ClipSpec(name, action, splits[index], num_frames, entropy, tempo_strength, cut=cut, idle=idle))
+            specs.append(
+                ClipSpec(name, action, splits[index], num_frames, entropy, tempo_strength, tuple(cut), tuple(idle))
+            )
     return specs
 
 
-def _ends(
-    num_frames: int, trim: float, lead: float, rng: np.random.Generator
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Draw how many frames a clip misses, and in how many the figure idles, at the begin and at the end."""
+def _ends(num_frames: int, trim: float, lead: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw how many frames a clip misses, and in how many the figure idles, at the begin and at the end: (2, 2)."""
     is_cut, share = rng.random(2) < 0.5, rng.random(2)
     cut = (is_cut | (lead == 0)) * trim * share
     idle = (~is_cut | (trim == 0)) * lead * share
-    first, last = (np.rint(x * num_frames).astype(int).tolist() for x in (cut, idle))
-    return (first[0], first[1]), (last[0], last[1])
+    return np.rint(np.stack([cut, idle]) * num_frames).astype(int)
 
 
 def _splits(count: int, rng: np.random.Generator) -> list[str]:

@@ -6,10 +6,10 @@ import numpy as np
 
 from tpl_lightning.synthetic.actions import DIP_BAR_HEIGHT, PAD_HEIGHT, PLATE_RADIUS, pullup_bar_height
 from tpl_lightning.synthetic.body import BodyShape, Skeleton, at, side
-from tpl_lightning.synthetic.canvas import Blob, Colour, Part, box, disc, limb, shade
+from tpl_lightning.synthetic.canvas import Blob, Colour, Part, box, colours, disc, limb, shade
 
-STEEL: tuple[Colour, ...] = ((150, 156, 164), (96, 102, 112), (58, 60, 66), (176, 172, 160))
-PAINT: tuple[Colour, ...] = ((52, 54, 62), (190, 56, 52), (44, 96, 168), (226, 174, 52), (70, 132, 92), (226, 228, 230))
+STEEL = colours("969ca4 606670 3a3c42 b0aca0")
+PAINT = colours("34363e be3834 2c60a8 e2ae34 46845c e2e4e6")
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,9 @@ class Gear:
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Gear":
         """Draw the colours of the equipment."""
-        frame, pad, plate, collar = rng.choice(len(PAINT), size=4, replace=False)
-        return cls(
-            steel=STEEL[rng.integers(len(STEEL))],
-            frame=PAINT[frame],
-            pad=PAINT[pad],
-            plate=PAINT[plate],
-            collar=PAINT[collar],
-            num_plates=int(rng.integers(1, 3)),
-        )
+        frame, pad, plate, collar = (PAINT[k] for k in rng.choice(len(PAINT), size=4, replace=False))
+        steel, num_plates = STEEL[rng.integers(len(STEEL))], int(rng.integers(1, 3))
+        return cls(steel, frame, pad, plate, collar, num_plates)
 
 
 def equipment_parts(action: str, pose: Skeleton, body: BodyShape, gear: Gear) -> list[Part]:
@@ -54,24 +48,17 @@ def equipment_parts(action: str, pose: Skeleton, body: BodyShape, gear: Gear) ->
         return [*_bench(num_frames, gear), *_barbell(pose, gear, radius=0.135, inner=0.52)]
     if action == "deadlift":
         return _barbell(pose, gear, radius=PLATE_RADIUS, inner=0.50)
-    if action == "dips":
-        return _dip_bars(num_frames, body, gear)
-    if action == "pullups":
-        return _pullup_frame(num_frames, body, gear)
-    return []
+    frames = {"dips": _dip_bars, "pullups": _pullup_frame}
+    return frames[action](num_frames, body, gear) if action in frames else []
 
 
-_Point = tuple[float, float, float]
+Point = tuple[float, float, float]
 
 
-def _tubes(lines: list[tuple[_Point, _Point, float]], colour: Colour, num_frames: int) -> list[Blob]:
+def _tubes(lines: list[tuple[Point, Point, float]], colour: Colour, num_frames: int) -> list[Blob]:
     """Tubes that stand still, each from a point to another, of a radius in metres."""
     still = [(np.broadcast_to(np.array([start, end]), (num_frames, 2, 3)), radius) for start, end, radius in lines]
     return [Blob(ends, np.array([radius, radius]), colour, 0.8) for ends, radius in still]
-
-
-def _part(blobs: list[Blob], *, bias: float = 0.0) -> Part:
-    return Part(blobs, np.concatenate([blob.centres for blob in blobs], axis=1), bias=bias)
 
 
 def _bench(num_frames: int, gear: Gear) -> list[Part]:
@@ -82,19 +69,13 @@ def _bench(num_frames: int, gear: Gear) -> list[Part]:
         box((-0.72, top - thickness, -0.14), (0.42, top, 0.14), colour, num_frames)
         for thickness, colour in ((0.075, shade(gear.pad, 0.72)), (0.012, gear.pad))
     ]
-    posts = [
-        [
-            ((-0.78, 0.02, z), (-0.42, 0.02, z), radius),
-            ((-0.62, 0.02, z), (-0.62, 1.05, z), radius),
-            ((-0.62, 0.98, z), (-0.54, 1.0, z), radius),
-        ]
-        for z in (-0.42, 0.42)
-    ]
-    return [
-        _part(_tubes(legs, gear.frame, num_frames), bias=-0.4),
-        Part(pad, pad[0].centres, bias=-0.5),
-        *(_part(_tubes(post, gear.frame, num_frames)) for post in posts),
-    ]
+    parts = [Part(_tubes(legs, gear.frame, num_frames), bias=-0.4), Part(pad, pad[0].centres, bias=-0.5)]
+    for z in (-0.42, 0.42):
+        foot = ((-0.78, 0.02, z), (-0.42, 0.02, z), radius)
+        post = ((-0.62, 0.02, z), (-0.62, 1.05, z), radius)
+        hook = ((-0.62, 0.98, z), (-0.54, 1.0, z), radius)
+        parts.append(Part(_tubes([foot, post, hook], gear.frame, num_frames)))
+    return parts
 
 
 def _barbell(pose: Skeleton, gear: Gear, *, radius: float, inner: float) -> list[Part]:
@@ -139,10 +120,9 @@ def _dip_bars(num_frames: int, body: BodyShape, gear: Gear) -> list[Part]:
 
 
 def _pullup_frame(num_frames: int, body: BodyShape, gear: Gear) -> list[Part]:
-    top, wide = pullup_bar_height(body), 0.72
-    posts = [
-        [((-0.42, 0.03, z), (0.42, 0.03, z), 0.034), ((0.0, 0.03, z), (0.0, top + 0.03, z), 0.034)]
-        for z in (-wide, wide)
-    ]
+    top, wide, parts = pullup_bar_height(body), 0.72, []
+    for z in (-wide, wide):
+        post = [((-0.42, 0.03, z), (0.42, 0.03, z), 0.034), ((0.0, 0.03, z), (0.0, top + 0.03, z), 0.034)]
+        parts.append(Part(_tubes(post, gear.frame, num_frames)))
     bar = _tubes([((0.0, top, -wide), (0.0, top, wide), 0.020)], gear.steel, num_frames)
-    return [*(_part(_tubes(post, gear.frame, num_frames)) for post in posts), _part(bar, bias=0.05)]
+    return [*parts, Part(bar, bias=0.05)]

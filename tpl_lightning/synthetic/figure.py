@@ -5,16 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tpl_lightning.synthetic.body import SIDES, BodyShape, Skeleton, side
-from tpl_lightning.synthetic.canvas import Blob, Colour, Part, limb, shade
+from tpl_lightning.synthetic.canvas import Blob, Colour, Part, colours, limb, shade
 
-SKIN: tuple[Colour, ...] = (
-    (244, 208, 177), (231, 184, 143), (205, 150, 108), (161, 108, 72), (118, 76, 51), (88, 56, 40),
-)  # fmt: skip
-HAIR: tuple[Colour, ...] = ((38, 30, 28), (74, 48, 34), (128, 82, 44), (205, 164, 98), (150, 60, 34), (150, 150, 156))
-CLOTH: tuple[Colour, ...] = (
-    (208, 62, 58), (238, 126, 52), (244, 190, 66), (92, 168, 96), (38, 138, 140), (58, 118, 196),
-    (54, 68, 140), (128, 84, 168), (214, 98, 142), (236, 234, 228), (62, 66, 76), (126, 134, 146),
-)  # fmt: skip
+SKIN = colours("f4d0b1 e7b88f cd966c a16c48 764c33 583828")
+HAIR = colours("261e1c 4a3022 80522c cda462 963c22 96969c")
+CLOTH = colours("d03e3a ee7e34 f4be42 5ca860 268a8c 3a76c4 36448c 8054a8 d6628e eceae4 3e424c 7e8692")
 
 
 @dataclass(frozen=True)
@@ -35,17 +30,11 @@ class Outfit:
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Outfit":
         """Draw an outfit whose shirt and trousers differ."""
-        shirt, trousers, shoes = rng.choice(len(CLOTH), size=3, replace=False)
-        return cls(
-            skin=SKIN[rng.integers(len(SKIN))],
-            hair=HAIR[rng.integers(len(HAIR))],
-            shirt=CLOTH[shirt],
-            trousers=shade(CLOTH[trousers], rng.uniform(0.6, 1.0)),
-            shoes=CLOTH[shoes],
-            sleeve=float(rng.choice([0.0, 0.5, 0.6])),
-            leg=float(rng.choice([0.55, 0.65, 0.8, 1.8])),
-            long_hair=bool(rng.random() < 0.4),
-        )
+        shirt, cloth, shoes = (CLOTH[k] for k in rng.choice(len(CLOTH), size=3, replace=False))
+        skin, hair = SKIN[rng.integers(len(SKIN))], HAIR[rng.integers(len(HAIR))]
+        trousers = shade(cloth, rng.uniform(0.6, 1.0))
+        sleeve, leg = float(rng.choice([0.0, 0.5, 0.6])), float(rng.choice([0.55, 0.65, 0.8, 1.8]))
+        return cls(skin, hair, shirt, trousers, shoes, sleeve, leg, long_hair=bool(rng.random() < 0.4))
 
 
 def figure_parts(pose: Skeleton, body: BodyShape, outfit: Outfit) -> list[Part]:

@@ -56,19 +56,18 @@ def plan_recording(
     check_actions(actions)
     entropy = (seed, zlib.crc32(b"recording"), number)
     rng = np.random.default_rng(entropy)
-    left = int(rng.integers(0, MOST + 1))
+    left, begin = int(rng.integers(0, MOST + 1)), 0
     takes: list[tuple[str, bool, np.ndarray]] = []
     found: list[Occurrence] = []
-    begin = 0
     while left > 0 or not takes:
         action = str(rng.choice(list(actions)))
         foreign = left == 0 or rng.random() < _FOREIGN_SHARE
-        count = int(rng.integers(1, 3 if foreign else _IN_A_ROW + 1))
-        count = count if foreign else min(count, left)
-        progress, starts = _take(action, count, tempo_strength, rng)
+        most = 2 if foreign else _IN_A_ROW
+        count = int(rng.integers(1, most + 1))
+        progress, starts = _take(action, count if foreign else min(count, left), tempo_strength, rng)
         if not foreign:
-            found += [_occurrence(action, begin, progress, start) for start in starts]
-            left -= count
+            found += [_occurrence(action, begin + start, progress[start:]) for start in starts]
+            left -= len(starts)
         takes.append((action, foreign, progress))
         begin += len(progress)
     return RecordingSpec(f"recording_{number:03d}", entropy, tuple(takes), tuple(found))
@@ -76,39 +75,26 @@ def plan_recording(
 
 def _take(action: str, count: int, strength: float, rng: np.random.Generator) -> tuple[np.ndarray, list[int]]:
     """Return the progress of a take with so many repetitions, and the frame at which each starts."""
-    parts, starts = [np.zeros(_frames(rng.uniform(*_PAUSE_S)))], []
+    parts, starts = [np.zeros(round(rng.uniform(*_PAUSE_S) * FPS))], []
+    back = round(_RETURN_S.get(action, _SHORT_RETURN_S) * FPS)
     for number in range(count):
         starts.append(sum(map(len, parts)))
         length = int(rng.integers(FRAMES[0], FRAMES[1] + 1))
         parts.append(random_progress(length, strength=strength, rng=rng).astype(np.float64))
-        if number == count - 1:
-            break
-        pause = 0.0 if rng.random() < _AT_ONCE else rng.uniform(*_PAUSE_S)
-        back = _frames(_RETURN_S.get(action, _SHORT_RETURN_S))
-        rest = _frames(pause)
-        before = rest // 2  # in the last pose, the others in the first
-        parts += [np.ones(before), 1 + np.arange(1, back + 1) / (back + 1), np.zeros(rest - before)]
-    parts.append(np.ones(_frames(rng.uniform(*_PAUSE_S))))
+        if number < count - 1:
+            pause = 0 if rng.random() < _AT_ONCE else round(rng.uniform(*_PAUSE_S) * FPS)
+            in_last_pose = pause // 2  # the others in the first
+            parts += [np.ones(in_last_pose), 1 + np.arange(1, back + 1) / (back + 1), np.zeros(pause - in_last_pose)]
+    parts.append(np.ones(round(rng.uniform(*_PAUSE_S) * FPS)))
     return np.concatenate(parts), starts
 
 
-def _frames(seconds: float) -> int:
-    return round(seconds * FPS)
-
-
-def _occurrence(action: str, begin: int, progress: np.ndarray, start: int) -> Occurrence:
-    """Return the truth about a repetition that starts at a frame of a take that begins at a frame."""
-    own = progress[start:]
-    length = int(np.argmax(own >= 1)) + 1
-    phase = ACTION_TABLE[action].phase_of(own[:length])
-    first = np.flatnonzero(np.diff(phase, prepend=-1))
-    return Occurrence(
-        start_s=(begin + start) / FPS,
-        end_s=(begin + start + length) / FPS,
-        action=action,
-        score=1.0,
-        phase_starts_s=tuple(((begin + start + first) / FPS).tolist()),
-    )
+def _occurrence(action: str, begin: int, progress: np.ndarray) -> Occurrence:
+    """Return the truth about the repetition with which progress starts, from a frame of the recording on."""
+    length = int(np.argmax(progress >= 1)) + 1
+    phase = ACTION_TABLE[action].phase_of(progress[:length])
+    phases = (begin + np.flatnonzero(np.diff(phase, prepend=-1))) / FPS
+    return Occurrence(begin / FPS, (begin + length) / FPS, action, 1.0, tuple(phases.tolist()))
 
 
 def render_recording(spec: RecordingSpec, *, size: int = SIZE) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What one camera sees of one figure: pose, camera, picture by picture, as a lens and a sensor give it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -82,9 +83,9 @@ def _paint(
     for part in parts:
         painter.add(part)
     shadows = _shadow_polygons(parts, camera, rng)
-    darkness = rng.uniform(0.25, 0.5)
+    darkness = round(255 * rng.uniform(0.25, 0.5))
     num_frames = len(camera.drift)
-    finish = _Finish.random(num_frames, size, rng)
+    develop = _camera_sensor(num_frames, size, rng)
     mirrored = rng.random() < 0.5
     frames = np.empty((num_frames, size, size, 3), np.uint8)
     for index in range(num_frames):
@@ -92,11 +93,11 @@ def _paint(
         shadow = Image.new("L", (size, size))
         draw = ImageDraw.Draw(shadow)
         for polygon in shadows:
-            draw.polygon(polygon[index].tolist(), fill=round(255 * darkness))
+            draw.polygon(polygon[index].tolist(), fill=darkness)
         scene.paste((18, 18, 26), mask=shadow.filter(ImageFilter.GaussianBlur(size / 70)))
         layer = painter.paint(index)
         scene.paste(layer, mask=layer)
-        picture = finish(np.asarray(scene), index, rng)
+        picture = develop(np.asarray(scene), index)
         frames[index] = picture[:, ::-1] if mirrored else picture
     return frames
 
@@ -125,33 +126,18 @@ def _shadow_polygons(parts: list[Part], camera: Camera, rng: np.random.Generator
     return polygons
 
 
-@dataclass(frozen=True)
-class _Finish:
-    """Exposure, tint, vignette and sensor noise."""
+def _camera_sensor(num_frames: int, size: int, rng: np.random.Generator) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Return what gives a frame (H, W, 3), by its number, exposure, tint, vignette and noise; uint8."""
+    time = np.linspace(0.0, 1.0, num_frames)
+    flicker = 0.015 * np.sin(2 * np.pi * rng.uniform(0.5, 3.0) * time + rng.uniform(0, 6.3))
+    place = np.linspace(-1.0, 1.0, size)
+    vignette = 1.0 - rng.uniform(0.0, 0.14) * (place[:, None] ** 2 + place[None, :] ** 2)
+    curve = (vignette[..., None] * (1.0 + rng.uniform(-0.05, 0.05, size=3))).astype(np.float32)
+    gain = (rng.uniform(0.85, 1.1) * (1 + flicker)).astype(np.float32)
+    offset, noise = float(rng.uniform(-6, 12)), float(rng.uniform(0.6, 3.0))
 
-    gain: np.ndarray
-    """Brightness per frame, shape (T,)."""
-    curve: np.ndarray
-    """Factor per pixel and channel, shape (H, W, 3)."""
-    offset: float
-    noise: float
+    def develop(picture: np.ndarray, index: int) -> np.ndarray:
+        grain = noise * rng.standard_normal(picture.shape, dtype=np.float32)
+        return np.clip(picture * (gain[index] * curve) + offset + grain + 0.5, 0, 255).astype(np.uint8)
 
-    @classmethod
-    def random(cls, num_frames: int, size: int, rng: np.random.Generator) -> "_Finish":
-        time = np.linspace(0.0, 1.0, num_frames)
-        flicker = 0.015 * np.sin(2 * np.pi * rng.uniform(0.5, 3.0) * time + rng.uniform(0, 6.3))
-        place = np.linspace(-1.0, 1.0, size)
-        vignette = 1.0 - rng.uniform(0.0, 0.14) * (place[:, None] ** 2 + place[None, :] ** 2)
-        curve = vignette[..., None] * (1.0 + rng.uniform(-0.05, 0.05, size=3))
-        return cls(
-            gain=(rng.uniform(0.85, 1.1) * (1 + flicker)).astype(np.float32),
-            curve=curve.astype(np.float32),
-            offset=float(rng.uniform(-6, 12)),
-            noise=float(rng.uniform(0.6, 3.0)),
-        )
-
-    def __call__(self, picture: np.ndarray, index: int, rng: np.random.Generator) -> np.ndarray:
-        """Finished picture, shape (H, W, 3), uint8."""
-        noise = rng.standard_normal(picture.shape, dtype=np.float32)
-        bright = picture * (self.gain[index] * self.curve) + self.offset + self.noise * noise
-        return np.clip(bright + 0.5, 0, 255).astype(np.uint8)
+    return develop

@@ -59,9 +59,7 @@ def random_progress(num_frames: int, *, strength: float, rng: np.random.Generato
     total = np.concatenate([[0.0], np.cumsum(rate)])[::_STEPS_PER_FRAME]
     progress = (total / total[-1]).astype(np.float32)
     if not np.all(np.diff(progress) > 0):
-        raise ValueError(
-            f"Expected a `strength` that keeps progress increasing in float32, but got {strength}: lower it."
-        )
+        raise ValueError(f"Expected a `strength` with which progress rises in float32, but got {strength}: lower it.")
     return progress
 
 

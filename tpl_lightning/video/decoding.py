@@ -30,9 +30,7 @@ def pyav() -> ModuleType:
     try:
         import av
     except ImportError as error:
-        raise UserError(
-            'Expected PyAV to read or write videos, but it is not installed: run pip install "tpl_lightning[video]".'
-        ) from error
+        raise UserError('Videos are read and written by PyAV: run pip install "tpl_lightning[video]".') from error
     return av
 
 
@@ -60,12 +58,6 @@ def open_video(path: Path) -> Any:
 def video_stream(container: Any) -> Any:
     """Return the stream that players show: not the picture on a cover."""
     return container.streams.best("video") or container.streams.video[0]
-
-
-def stated_rate(stream: Any) -> float | None:
-    """Return the frames per second that a file states; only its frames' times tell whether that is so."""
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate else None
 
 
 class FrameDecoder:
@@ -112,7 +104,8 @@ class FrameDecoder:
             stream = video_stream(container)
             if stream.codec_context is None:
                 raise UserError(f"Expected a video that can be decoded at {self.path}, but its codec is not known.")
-            self._stated = stated_rate(stream)
+            # Only the frames' times tell whether what a file states is so.
+            self._stated = float(stream.average_rate or stream.guessed_rate or 0) or None
             self.pixel_aspect = float(stream.sample_aspect_ratio or 1.0)
             # Players count from a file's 0, or from its start where that lies before.
             self._zero = min(0.0, (container.start_time or 0) / 1e6)
@@ -122,7 +115,8 @@ class FrameDecoder:
             for time, frame in _rising(frames, step):
                 self.times.append(time)
                 yield time - self.times[0], frame
-            self._broken = self._broken or self._missing(container, stream)
+            if not self._broken and self._is_cut(container, stream):
+                self._broken = "frames are missing"
         self._report()
 
     def _frames(self, container: Any, stream: Any) -> Iterator[tuple[float | None, Any]]:
@@ -152,21 +146,18 @@ class FrameDecoder:
             # Frames that come out in the end do not know their unit of time.
             yield from ((None if f.pts is None else float(f.pts * stream.time_base), f) for f in frames)
 
-    def _missing(self, container: Any, stream: Any) -> str:
-        """Return what is wrong where a file ends before it should; what an edit list hides is not missing."""
-        found = "frames are missing"
+    def _is_cut(self, container: Any, stream: Any) -> bool:
+        """Return whether a file ends before it should; what an edit list hides is not missing."""
         if self._last_is_cut:
-            return found
+            return True
         if "mov" in container.format.name:  # its index lists all that the file holds
-            return found if self._packets < len(stream.index_entries) else ""
+            return self._packets < len(stream.index_entries)
         if container.format.name == "avi":  # frames that repeat the one before are counted, but not there
             with self.path.open("rb") as file:
-                size = int.from_bytes(file.read(8)[4:], "little")
-            return found if size > self.path.stat().st_size else ""
-        if len(self.times) < 2:
-            return ""
-        left_s = _stated_end(stream) - self.times[-1]
-        return found if left_s > (1 + _UNCOUNTED_FRAMES) * float(np.diff(self.times).max()) else ""
+                return int.from_bytes(file.read(8)[4:], "little") > self.path.stat().st_size
+        steps = np.diff(self.times)
+        left_s = _stated_end(stream) - self.times[-1] if len(steps) else 0.0
+        return left_s > (1 + _UNCOUNTED_FRAMES) * steps.max(initial=0.0)
 
     def _report(self) -> None:
         count = len(self.times)
@@ -188,7 +179,7 @@ def _sorted_times(frames: Iterable[tuple[float | None, Any]], reach: int) -> Ite
     waiting: deque[Any] = deque()
     times: list[float] = []
     for time, frame in frames:
-        if reach == 0 or time is None:
+        if time is None:
             yield time, frame
             continue
         waiting.append(frame)
@@ -204,18 +195,17 @@ def _rising(frames: Iterable[tuple[float | None, Any]], step: float) -> Iterator
     previous, shift = None, 0.0
     for stamp, frame in frames:
         if previous is None:
-            time = 0.0 if stamp is None else stamp
+            time = stamp or 0.0
         elif stamp is None:
             time = previous + step
+        elif stamp + shift < previous - _ANEW * step:
+            time = previous + step
+            shift = time - stamp
+        elif stamp + shift <= previous:
+            time = previous + _NUDGE * step
         else:
             time = stamp + shift
-            if time < previous - _ANEW * step:
-                shift += previous + step - time
-                time = previous + step
-            elif time <= previous:
-                time = previous + _NUDGE * step
-            else:
-                step = time - previous
+            step = time - previous
         previous = time
         yield time, frame
 

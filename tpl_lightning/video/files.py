@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
+from functools import lru_cache
 from importlib.util import find_spec
 from itertools import chain, pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from tpl_lightning.video.pixels import FrameSize, RgbConverter, YuvConverter, de
 from tpl_lightning.video.prefetch import prefetched
 
 _ENCODERS = {"mp4": "h264", "mov": "h264", "mkv": "h264", "avi": "h264", "webm": "libvpx-vp9"}
+_WITH_INDEX = ("mp4", "mov")
 
 # Intervals between frames differ by rounding in some containers; more than this factor is a variable frame rate.
 _UNEVEN = 1.6
@@ -58,11 +60,7 @@ class VideoReader:
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        size: FrameSize | tuple[FrameSize, ...] | None = None,
-        fps: float | None = None,
+        self, path: str | Path, *, size: FrameSize | tuple[FrameSize, ...] | None = None, fps: float | None = None
     ) -> None:
         """Nothing is opened yet."""
         check_fps(fps)
@@ -77,19 +75,12 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Any]:
         """Yield RGB frames of shape (H, W, 3), uint8; tuples of them where several sizes are wanted."""
-        for index, picture in self._chosen():
+        timed = read_timed_frames(self._decoder, size=self._size)
+        chosen = _nearest(timed, self._fps) if self._fps else enumerate(picture for _, picture in timed)
+        for index, picture in chosen:
             self.frames.append(index)
             yield picture
-
-    def _chosen(self) -> Iterator[tuple[int, Any]]:
-        """Yield the number and the picture of each frame wanted."""
-        timed = read_timed_frames(self._decoder, size=self._size)
-        if self._fps is not None:
-            yield from _nearest(timed, self._fps)
-            return
-        for index, (_, picture) in enumerate(timed):
-            yield index, picture
-        if not self._decoder.damaged:  # which has been said
+        if self._fps is None and not self._decoder.damaged:  # which has been said
             _warn_uneven(self._decoder.path, self.clock)
 
 
@@ -112,11 +103,10 @@ def read_timed_frames(
 
     Of several sizes, a tuple of pictures.
     """
-    several = isinstance(size, tuple)
     converters = [RgbConverter(one) for one in (size if isinstance(size, tuple) else (size,))]
     for time, frame in deinterlaced(decoder):
         pictures = tuple(to_rgb(frame, decoder.pixel_aspect) for to_rgb in converters)
-        yield time, pictures if several else pictures[0]
+        yield time, pictures if isinstance(size, tuple) else pictures[0]
 
 
 def _warn_uneven(path: Path, clock: VideoClock) -> None:
@@ -141,12 +131,7 @@ def check_fps(fps: float | None) -> None:
 
 
 def write_video(
-    path: str | Path,
-    frames: Iterable[np.ndarray],
-    fps: float,
-    *,
-    crf: int = 18,
-    times_s: Sequence[float] | None = None,
+    path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18, times_s: Sequence[float] | None = None
 ) -> Path:
     """Encode frames as H.264 (VP9 in .webm), 4:2:0, which players and browsers show.
 
@@ -167,22 +152,47 @@ def write_video(
         UserError: if PyAV is missing, the ending is another, or a frame has another shape or type than expected.
     """
     av, path = pyav(), Path(path)
-    codec = _ENCODERS.get(path.suffix[1:].lower())
-    if codec is None:
-        raise UserError(
-            f"Expected a file name ending in {', '.join('.' + name for name in _ENCODERS)} to write, but got {path}."
-        )
-    if not fps > 0:
-        raise UserError(f"Expected `fps` > 0 to write {path}, but got {fps}.")
-    # The index goes first, so that a browser can start and seek before it has the whole file.
-    options = {"movflags": "+faststart"} if path.suffix.lower() in {".mp4", ".mov"} else {}
+    ending = path.suffix[1:].lower()
+    if ending not in _ENCODERS:
+        raise UserError(f"Expected a file name ending in one of {', '.join(_ENCODERS)} to write, but got {path}.")
+    check_fps(fps)
+    checked = _checked(frames, path)
+    first = next(checked)
+    # No random number of the file's own; the index first, so that a browser can start before it has the whole file.
+    options = {"fflags": "+bitexact", "movflags": "+faststart"} if ending in _WITH_INDEX else {"fflags": "+bitexact"}
     with whole_file(path) as part, av.open(str(part), "w", options=options) as container:
-        _encode(container, codec, frames, fps, crf, path, times_s)
+        codec, rate = _ENCODERS[ending], Fraction(fps).limit_denominator(100_000)
+        options = {"crf": str(crf), **(_x264_options() if codec == "h264" else {"b": "0"})}
+        stream = container.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width = (side + side % 2 for side in first.shape[:2])
+        stream.codec_context.thread_count = 1  # the same frames give the same file
+        if times_s is not None:
+            stream.codec_context.time_base = Fraction(1, _TICKS)
+        to_yuv = YuvConverter(stream.codec_context)
+        # Drawn and converted in a thread, a frame ahead: the encoder, which takes longest, need not wait.
+        with closing(prefetched([lambda: map(to_yuv, chain([first], checked))], ahead=1, size=1)) as ahead:
+            for index, picture in enumerate(next(ahead)):
+                if times_s is not None:
+                    picture.pts, picture.time_base = round(times_s[index] * _TICKS), Fraction(1, _TICKS)
+                container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
     return path
 
 
+@lru_cache(maxsize=1)
+def _x264_options() -> dict[str, str]:
+    """Return the options of x264 that make the same file of the same frames.
+
+    Its code for AVX-512 reads memory that nobody has written (in the macroblock tree, at sizes such as 320 x 240), so
+    files differ from call to call. That for AVX2 does not, takes as long and makes the file that is right.
+    """
+    cpu = Path("/proc/cpuinfo")
+    has_avx512 = cpu.is_file() and " avx512bw " in cpu.read_text()
+    return {"preset": "veryfast", **({"x264-params": "asm=AVX2"} if has_avx512 else {})}
+
+
 def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
-    """Yield frames; one that is no RGB picture of the first one's shape is refused."""
+    """Yield frames; one that is no RGB picture of the first one's shape is refused, and so is none."""
     shape = None
     for index, frame in enumerate(frames):
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.shape != (shape or frame.shape):
@@ -192,37 +202,8 @@ def _checked(frames: Iterable[np.ndarray], path: Path) -> Iterator[np.ndarray]:
             )
         shape = frame.shape
         yield frame
-
-
-def _encode(
-    container: Any,
-    codec: str,
-    frames: Iterable[np.ndarray],
-    fps: float,
-    crf: int,
-    path: Path,
-    times_s: Sequence[float] | None,
-) -> None:
-    checked = _checked(frames, path)
-    first = next(checked, None)
-    if first is None:
+    if shape is None:
         raise UserError(f"Expected at least one frame to write {path}, but got none.")
-    height, width, _ = first.shape
-    options = {"crf": str(crf), **({"preset": "veryfast"} if codec == "h264" else {"b": "0"})}
-    stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(100_000), options=options)
-    stream.height, stream.width = height + height % 2, width + width % 2
-    # One thread: the same frames give the same file everywhere.
-    stream.codec_context.thread_count = 1
-    if times_s is not None:
-        stream.codec_context.time_base = Fraction(1, _TICKS)
-    to_yuv = YuvConverter(stream.codec_context)
-    # Drawn and converted in a thread, a frame ahead: the encoder, which takes longest, need not wait.
-    with closing(prefetched([lambda: map(to_yuv, chain([first], checked))], ahead=1, size=1)) as ahead:
-        for index, picture in enumerate(next(ahead)):
-            if times_s is not None:
-                picture.pts, picture.time_base = round(times_s[index] * _TICKS), Fraction(1, _TICKS)
-            container.mux(stream.encode(picture))
-    container.mux(stream.encode(None))
 
 
 def shrink_to(longest: int) -> FrameSize:

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -38,7 +37,7 @@ class RgbConverter:
         from av.video.reformatter import VideoReformatter
 
         self._size, self._scale, self._convert = size, VideoReformatter(), VideoReformatter()
-        self._turn, self._wanted = _Turn(), (0, 0)
+        self._turn, self._wanted = (False, 1, 1), (0, 0)
 
     def __call__(self, frame: Any, pixel_aspect: float = 1.0) -> np.ndarray:
         """Return the picture (H, W, 3), uint8.
@@ -49,27 +48,26 @@ class RgbConverter:
         """
         if self._wanted == (0, 0):
             # Of the whole stream, but looked up frame by frame: slow against decoding a small frame.
-            self._turn = _Turn.of(frame)
-            self._wanted = self._size_before_turning(*_square(frame.width, frame.height, pixel_aspect))
+            self._turn = _turn_of(frame)
+            width, height = _square(frame.width, frame.height, pixel_aspect)
+            if self._size is not None:  # which knows of what is shown
+                width, height = self._size(height, width)[::-1] if self._turn[0] else self._size(width, height)
+            self._wanted = width, height
         if frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT:
             frame.colorspace = _BT709
         if frame.color_trc in (PQ, HLG):
             deep = self._convert.reformat(frame, *self._wanted, "rgb48le", interpolation="BICUBIC", threads=1)
-            return self._turn(tone_mapped(deep.to_ndarray(), frame.color_trc))
+            return self._upright(tone_mapped(deep.to_ndarray(), frame.color_trc))
         if self._wanted != (frame.width, frame.height):
             # Bicubic is what image models are trained with; swscale widens it when it shrinks, so nothing aliases.
             # Shrinking before the conversion to RGB has half as many values to filter: 3 times as fast.
             form = "yuv420p" if frame.format.name == "yuv420p" else "rgb24"
             frame = self._scale.reformat(frame, *self._wanted, form, interpolation="BICUBIC", threads=1)
-        return self._turn(self._convert.reformat(frame, format="rgb24", threads=1).to_ndarray())
+        return self._upright(self._convert.reformat(frame, format="rgb24", threads=1).to_ndarray())
 
-    def _size_before_turning(self, width: int, height: int) -> tuple[int, int]:
-        if self._size is None:
-            return width, height
-        if self._turn.swaps:
-            wanted_height, wanted_width = self._size(height, width)
-            return wanted_width, wanted_height
-        return self._size(width, height)
+    def _upright(self, picture: np.ndarray) -> np.ndarray:
+        swaps, down, right = self._turn
+        return np.ascontiguousarray((picture.swapaxes(0, 1) if swaps else picture)[::down, ::right])
 
 
 def _square(width: int, height: int, pixel_aspect: float) -> tuple[int, int]:
@@ -79,29 +77,17 @@ def _square(width: int, height: int, pixel_aspect: float) -> tuple[int, int]:
     return max(width, round(width * pixel_aspect)), max(height, round(height / pixel_aspect))
 
 
-@dataclass(frozen=True)
-class _Turn:
-    """How stored pictures become upright: rows and columns swapped, then mirrored along each axis."""
+def _turn_of(frame: Any) -> tuple[bool, int, int]:
+    """Return how a stored picture becomes upright: whether axes are swapped, and then the steps, -1 or 1, along each.
 
-    swaps: bool = False
-    mirrors_x: bool = False
-    mirrors_y: bool = False
-
-    @classmethod
-    def of(cls, frame: Any) -> "_Turn":
-        """Read the display matrix of a frame: x' = a x + c y, y' = b x + d y with y downwards."""
-        matrix = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
-        if matrix is None:
-            return cls()
-        a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
-        swaps = abs(b) + abs(c) > abs(a) + abs(d)
-        return cls(swaps, (c if swaps else a) < 0, (b if swaps else d) < 0)
-
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Return the picture (H, W, 3) upright."""
-        if self.swaps:
-            picture = picture.swapaxes(0, 1)
-        return np.ascontiguousarray(picture[:: -1 if self.mirrors_y else 1, :: -1 if self.mirrors_x else 1])
+    The display matrix of a frame says x' = a x + c y, y' = b x + d y with y downwards.
+    """
+    matrix = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    if matrix is None:
+        return False, 1, 1
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+    swaps = abs(b) + abs(c) > abs(a) + abs(d)
+    return swaps, -1 if (b if swaps else d) < 0 else 1, -1 if (c if swaps else a) < 0 else 1
 
 
 def deinterlaced(timed: Iterable[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:

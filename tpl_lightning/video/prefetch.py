@@ -4,6 +4,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 _CHUNK = 16  # most items that pass between threads at a time: one by one, small frames spend time in the queue's locks
@@ -38,43 +39,38 @@ def prefetched(
 
 
 class _Ahead(Generic[Item]):
-    def __init__(self, opener: Callable[[], Iterator[Item]], size: int) -> None:
-        # None: the end.
-        self._chunk = min(_CHUNK, size)
-        self._queue: queue.Queue[list[Item] | BaseException | None] = queue.Queue(max(size // _CHUNK, 1))
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(opener,), daemon=True)
-        self._thread.start()
+    """An iterator that runs in a thread, some items ahead."""
 
-    def _run(self, opener: Callable[[], Iterator[Item]]) -> None:
-        chunk: list[Item] = []
+    def __init__(self, opener: Callable[[], Iterator[Item]], size: int) -> None:
+        self._queue: queue.Queue[tuple[list[Item], BaseException | None]] = queue.Queue(max(size // _CHUNK, 1))
+        self._stopped = False
+        threading.Thread(target=self._run, args=(opener, min(_CHUNK, size)), daemon=True).start()
+
+    def _run(self, opener: Callable[[], Iterator[Item]], chunk: int) -> None:
+        items: list[Item] = []
+        end: BaseException = StopIteration()
         try:
             for item in opener():
-                chunk.append(item)
-                if len(chunk) == self._chunk:
-                    if not self._put(chunk):
-                        return
-                    chunk = []
-            self._put(chunk)
-            self._put(None)
+                items.append(item)
+                if len(items) == chunk:
+                    self._queue.put((items, None))
+                    items = []
+                if self._stopped:
+                    return
         except BaseException as error:  # raised again where the items are read, after those before it
-            self._put(chunk)
-            self._put(error)
-
-    def _put(self, entry: list[Item] | BaseException | None) -> bool:
-        while not self._stopped.is_set():
-            try:
-                self._queue.put(entry, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
+            end = error
+        self._queue.put((items, end))
 
     def __iter__(self) -> Iterator[Item]:
-        while (entry := self._queue.get()) is not None:
-            if isinstance(entry, BaseException):
-                raise entry
-            yield from entry
+        end = None
+        while end is None:
+            items, end = self._queue.get()
+            yield from items
+        if not isinstance(end, StopIteration):
+            raise end
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._stopped = True
+        with suppress(queue.Empty):  # so that the thread, which may wait for room, goes on and ends
+            while True:
+                self._queue.get_nowait()

@@ -64,33 +64,26 @@ def _probe(path: Path, _size: int, _changed: int, expected: bytes | None) -> Vid
         is_interlaced = is_interlaced or bool(frame.interlaced_frame)
         if trusted:
             break
-    clock = replace(decoder.clock, times_s=known) if trusted and known is not None else decoder.clock
+    clock = replace(decoder.clock, times_s=known) if trusted else decoder.clock  # type: ignore[arg-type]
     with open_video(path) as container:
         context, has_audio = video_stream(container).codec_context, bool(container.streams.audio)
-        return VideoProbe(
-            clock,
-            width,
-            height,
-            context.name,
-            context.pix_fmt or "",
-            has_audio,
-            is_interlaced,
-            (container.duration or 0) / 1e6,
-        )
+        codec, form, duration_s = context.name, context.pix_fmt or "", (container.duration or 0) / 1e6
+    return VideoProbe(clock, width, height, codec, form, has_audio, is_interlaced, duration_s)
 
 
 def _has_packets_at(path: Path, times: np.ndarray) -> bool:
     """Return whether every packet of a file is to be shown, and these are the times."""
-    av, stamps = pyav(), []
     with open_video(path) as container:
         stream = video_stream(container)
         try:
-            for packet in container.demux(stream):
-                if packet.size:
-                    if packet.pts is None or packet.is_discard or packet.is_corrupt:
-                        return False
-                    stamps.append(float(packet.pts * stream.time_base))
-        except (av.FFmpegError, OSError):
+            stamps = [
+                None if packet.pts is None or packet.is_discard or packet.is_corrupt else packet.pts * stream.time_base
+                for packet in container.demux(stream)
+                if packet.size
+            ]
+        except (pyav().FFmpegError, OSError):
             return False
-    found = np.sort(np.array(stamps))
+    if None in stamps:
+        return False
+    found = np.sort(np.array(stamps, dtype=np.float64))
     return len(found) == len(times) and bool(np.abs(found - found[:1] - times).max(initial=0.0) < _SAME_S)

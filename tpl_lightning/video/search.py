@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tpl_lightning.errors import FileError, UserError
@@ -15,8 +15,6 @@ VIDEO_EXTENSIONS: frozenset[str] = frozenset({
 })
 # fmt: on
 """Name endings of the files that count as videos, in lower case."""
-
-Made = Mapping[tuple[str, int], str]
 
 # What lies beside videos and is plainly meant to be something else is no surprise when it is left out.
 _BESIDE = frozenset(
@@ -45,39 +43,47 @@ def search_videos(root: str | Path) -> tuple[list[Path], dict[str, list[Path]]]:
     Raises:
         UserError: if a folder cannot be read.
     """
-    root, found, left = Path(root), [], defaultdict(list)
-    open_folders: list[tuple[Path, frozenset[tuple[int, int]], Made]] = [(root, frozenset(), {})]
-    while open_folders:
-        folder, above, inherited = open_folders.pop()
-        try:
-            stat = folder.stat()
-            inside = sorted(folder.iterdir())
-        except OSError as error:
-            raise UserError(
-                f"{folder}: cannot be read ({error.strerror}); mend that, or name other folders."
-            ) from error
-        if (stat.st_dev, stat.st_ino) in above:
-            continue  # a link that leads back up
-        above, made = above | {(stat.st_dev, stat.st_ino)}, {**inherited, **made_here(folder)}
-        for path in inside:
-            hidden = path.name.startswith(".")
-            if path.is_dir():
-                if not hidden:
-                    start = f"{path.name}/"  # a command that makes a folder notes all of it at its top
-                    below = {(n.removeprefix(start), size): c for (n, size), c in made.items() if n.startswith(start)}
-                    open_folders.append((path, above, below))
-            elif not is_video(path):
-                if not hidden and path.suffix[1:].lower() not in _BESIDE:
-                    left["no videos by their ending"].append(path)
-            elif hidden:
-                left["hidden"].append(path)
-            elif not path.is_file():
-                left["links to nothing"].append(path)
-            elif (command := made.get((path.name, path.stat().st_size))) not in _SOURCES:
-                left[f"made by tpl {command}"].append(path)
-            else:
-                found.append(path)
-    return sorted(found), dict(left)
+    left: dict[str, list[Path]] = defaultdict(list)
+    found = sorted(_videos_below(Path(root), frozenset(), {}, left))
+    return found, dict(left)
+
+
+def _videos_below(
+    folder: Path, above: frozenset[tuple[int, int]], made: dict[tuple[Path, int], str], left: dict[str, list[Path]]
+) -> Iterator[Path]:
+    """Yield the videos below a folder, and note what is left out.
+
+    Args:
+        folder: the folder.
+        above: devices and numbers of the folders that it lies in.
+        made: paths and sizes of what commands have made, with the command; a command that makes a folder notes all of
+            it at its top.
+        left: reason to files; added to.
+    """
+    try:
+        stat, inside = folder.stat(), sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror}); mend that, or name other folders.") from error
+    own = stat.st_dev, stat.st_ino
+    if own in above:
+        return  # a link that leads back up
+    made |= {(folder / name, size): command for (name, size), command in made_here(folder).items()}
+    for path in inside:
+        hidden = path.name.startswith(".")
+        if path.is_dir():
+            if not hidden:
+                yield from _videos_below(path, above | {own}, made, left)
+        elif not is_video(path):
+            if not hidden and path.suffix[1:].lower() not in _BESIDE:
+                left["no videos by their ending"].append(path)
+        elif hidden:
+            left["hidden"].append(path)
+        elif not path.is_file():
+            left["links to nothing"].append(path)
+        elif (command := made.get((path, path.stat().st_size))) not in _SOURCES:
+            left[f"made by tpl {command}"].append(path)
+        else:
+            yield path
 
 
 def find_videos(root: str | Path) -> tuple[list[tuple[str, Path]], dict[str, list[Path]]]:
@@ -137,16 +143,15 @@ def collect_files(names: Sequence[str | Path]) -> dict[Path, Path]:
         UserError: If one does not exist, or is no video by its ending.
     """
     files: dict[Path, Path] = {}
-    left: dict[str, list[Path]] = {}
-    for name in names:
-        path = Path(name)
-        if path.is_dir():
-            found, out = search_videos(path)
-            files |= dict.fromkeys(found, path)
-            for reason, paths in out.items():
-                left.setdefault(reason, []).extend(paths)
-        else:
+    left: dict[str, list[Path]] = defaultdict(list)
+    for path in map(Path, names):
+        if not path.is_dir():
             check_video_file(path)
             files[path] = path.parent
+            continue
+        found, out = search_videos(path)
+        files |= dict.fromkeys(found, path)
+        for reason, paths in out.items():
+            left[reason] += paths
     note_left_out(left)
     return files

@@ -349,8 +349,8 @@
     writing = setTimeout(() => { writing = null; history.replaceState(null, "", address()); }, 400);
   }
 
-  function readAddress() {
-    const parts = new URLSearchParams(location.hash.slice(1));
+  function readAddress(hash) {
+    const parts = new URLSearchParams(hash.slice(1));
     setAction(parts.get("action"));
     setMode(parts.get("mode") === "original" ? "original" : "synced");
     const t = Number.parseFloat(parts.get("t"));
@@ -423,7 +423,8 @@
     SPEEDS.forEach((s) => { make("option", "", byId("speed"), `${s}×`).value = String(s); });
     byId("speed").addEventListener("change", () => setSpeed(Number(byId("speed").value)));
     document.addEventListener("keydown", key);
-    window.addEventListener("hashchange", readAddress);
+    // The new address as it was asked for: the page may have written its own over it since.
+    window.addEventListener("hashchange", (event) => readAddress(new URL(event.newURL).hash));
     window.addEventListener("resize", arrange);
     data.actions.forEach((action) => {
       const button = make("button", "", byId("actions"), action.title);
@@ -436,7 +437,7 @@
 
   connect();
   setSpeed(1);
-  readAddress();
+  readAddress(location.hash);
 
   /** For tests and for scripts: where the page is, and when every video shows its frame. */
   window.tplView = {

@@ -54,7 +54,11 @@ class Harmful:
         ("a.npy", lambda path: np.save(path, np.zeros(4)), r"shape \(frames, channels\)"),
         ("a.npy", lambda path: np.save(path, np.array([{}], dtype=object), allow_pickle=True), "could not"),
         ("a.npy", lambda path: path.write_bytes(b"no numbers"), "could not"),
-        ("a.npz", lambda path: np.savez(path, u=np.zeros((3, 2)), v=np.zeros((3, 2))), "found u, v"),
+        (
+            "a.npz",
+            lambda path: np.savez(path, u=np.zeros((3, 2)), v=np.zeros((3, 2))),
+            r"found u \(3, 2\) of float64, v \(3, 2\) of float64",
+        ),
         ("a.pt", lambda path: torch.save(Harmful(), path), "could not"),
         ("a.mat", lambda path: path.write_bytes(b""), "another ending"),
     ],
@@ -67,3 +71,11 @@ def test_files_that_hold_something_else_are_named(tmp_path, capsys, name, write,
     assert str(tmp_path / name) in str(error.value)
     assert "stranger" not in capsys.readouterr().out
     assert not (tmp_path / "e.h5").exists()
+
+
+def test_labels_are_one_per_frame(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((6, 5)))
+    np.savetxt(tmp_path / "a.txt", [0, 0, 1])
+    (tmp_path / "list.csv").write_text("path,action,labels\na.npy,x,a.txt\n")
+    with pytest.raises(UserError, match=r"a\.txt: expected 6 labels, one per frame, but found \(3,\)"):
+        import_data(["npy", str(tmp_path / "list.csv"), f"out={tmp_path / 'e.h5'}"])

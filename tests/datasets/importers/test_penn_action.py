@@ -90,3 +90,14 @@ def test_damaged_labels_are_named(penn_action):
     (penn_action / "labels" / "0002.mat").write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"0002\.mat: expected a \.mat file"):
         IMPORTERS["penn_action"].read(penn_action, None)
+
+
+def test_a_folder_without_sequences_and_phases_of_others_are_named(penn_action, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty: expected frames/NNNN/\*\.jpg"):
+        IMPORTERS["penn_action"].read(tmp_path / "empty", None)
+    with pytest.raises(UserError, match=r"empty: expected phases .*NNNN\*\.npy or \*\.tfrecord, but found none"):
+        IMPORTERS["penn_action"].read(penn_action, tmp_path / "empty")
+    np.save(tmp_path / "empty" / "0999.npy", np.array([0, 1]))
+    with pytest.raises(UserError, match=r"empty: expected phases of sequences in .*frames, but found none of them"):
+        IMPORTERS["penn_action"].read(penn_action, tmp_path / "empty")

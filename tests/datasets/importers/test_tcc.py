@@ -46,7 +46,7 @@ def test_sequences_have_name_and_phases_and_what_lacks_is_named(tmp_path):
     found = read_sequences(path, needs="frame_labels")
     name, labels, record = next(found)
     assert (name, labels.tolist(), record.offset) == ("one", [0, 0, 1], 0)
-    with pytest.raises(UserError, match=r"expected `name` and `frame_labels` in the record at byte [1-9]"):
+    with pytest.raises(UserError, match=r"expected `name` and `frame_labels` at byte [1-9]"):
         next(found)
     write_records(path, [sequence("two", [], frames=[picture(0), picture(1)])])
     ((name, labels, record),) = read_sequences(path, needs="video")

@@ -48,13 +48,15 @@ def test_names_of_channels_and_refusals(tmp_path):
         read_lerobot(tmp_path, gaps="refuse")
     info = json.loads((tmp_path / "meta" / "info.json").read_text())
     (tmp_path / "meta" / "info.json").write_text(json.dumps({**info, "codebase_version": "v1.6"}))
-    with pytest.raises(UserError, match=r"version v1.6; LeRobot's v2.0, v2.1 and v3.0 are read"):
+    with pytest.raises(UserError, match=r"info.json: expected metadata of LeRobot v2.0, v2.1 or v3.0, .*version v1.6"):
         read_lerobot(tmp_path, gaps="refuse")
     (tmp_path / "meta" / "info.json").write_text("{}")
-    with pytest.raises(UserError, match=r"info.json: expected LeRobot's codebase_version"):
+    with pytest.raises(
+        UserError, match=r"info.json: expected metadata of LeRobot v2.0, v2.1 or v3.0, .*'codebase_version'"
+    ):
         read_lerobot(tmp_path, gaps="refuse")
     (tmp_path / "meta" / "info.json").unlink()
-    with pytest.raises(UserError, match=r"info.json: missing"):
+    with pytest.raises(UserError, match=r"info.json: expected metadata of LeRobot v2.0, v2.1 or v3.0, .*No such file"):
         read_lerobot(tmp_path, gaps="refuse")
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tpl_lightning.datasets.importers.embedding_files import read_arrays
 from tpl_lightning.datasets.importers.tcc import read_sequences, split_of_name, without_val
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.features import Clip
 from tpl_lightning.labels import PhaseSpans, numbered_phases, spans_of_labels
 
@@ -33,21 +34,20 @@ def read_penn_action(root: Path, annotations: Path | None = None) -> tuple[list[
     Raises:
         UserError: if folders or files are missing or cannot be read.
     """
-    folders = sorted(path for path in (root / "frames").glob("*") if path.is_dir())
-    if not folders:
-        raise UserError(f"{root}: expected frames/NNNN/*.jpg and labels/NNNN.mat of Penn Action, but found no frames.")
     if annotations is None and (root / "phase_labels").is_dir():
         annotations = root / "phase_labels"
     phases = {} if annotations is None else _read_phases(annotations)
-    if phases:
-        folders = [folder for folder in folders if folder.name in phases]
-    clips = [_clip(folder, root / "labels" / f"{folder.name}.mat") for folder in folders]
-    if not clips:
+    found = [path for path in sorted((root / "frames").glob("*")) if path.is_dir()]
+    folders = [path for path in found if not phases or path.name in phases]
+    if not found:
+        raise UserError(f"{root}: expected frames/NNNN/*.jpg and labels/NNNN.mat of Penn Action, but found none.")
+    if not folders:
         raise UserError(f"{annotations}: expected phases of sequences in {root / 'frames'}, but found none of them.")
-    for index, clip in enumerate(clips):
-        if clip.video_id in phases:
-            split, spans = phases[clip.video_id]
-            clips[index] = replace(clip, split=split or clip.split, phases=spans)
+    clips = []
+    for folder in folders:
+        clip = _clip(folder, root / "labels" / f"{folder.name}.mat")
+        split, spans = phases.get(folder.name, ("", None))
+        clips.append(replace(clip, split=split or clip.split, phases=spans))
     names = numbered_phases((clip.action, clip.phases.num_phases) for clip in clips if clip.phases is not None)
     return without_val(clips), names
 
@@ -60,7 +60,7 @@ def _clip(folder: Path, labels: Path) -> Clip:
         action, train = str(np.ravel(content["action"])[0]), int(np.ravel(content["train"])[0])
     except Exception as error:  # scipy's errors of damaged files have no class in common
         raise UserError(
-            f"{labels}: expected a .mat file with `action` and `train`, but found other ({error})."
+            f"{labels}: expected a .mat file with `action` and `train`, but {first_line(error)}."
         ) from error
     # 1 is train, -1 test.
     split = "train" if train == 1 else "test"
@@ -69,33 +69,22 @@ def _clip(folder: Path, labels: Path) -> Clip:
 
 def _read_phases(folder: Path) -> dict[str, tuple[str, PhaseSpans]]:
     """Split and phases of each sequence; phases may be given for another number of frames and are then stretched."""
-    phases: dict[str, tuple[str, PhaseSpans]] = {}
+    found: list[tuple[Path, str, str, np.ndarray]] = []
     for path in sorted(folder.rglob("*.npy")):
-        inside = {part.lower() for part in path.relative_to(folder).parts}
+        inside = [part.lower() for part in path.relative_to(folder).parts]
         split = next((_SPLITS[part] for part in inside if part in _SPLITS), "")
-        phases[path.stem[:4]] = (split, _spans(_load(path), path))
+        found.append((path, path.stem, split, read_arrays(path)[""]))
     for path in sorted(folder.rglob("*.tfrecord*")):
-        for name, labels, _ in read_sequences(path, needs="frame_labels"):
-            assert labels is not None
-            phases[name[:4]] = (split_of_name(path.name), _spans(labels, path))
-    if not phases:
+        split = split_of_name(path.name)
+        found += [(path, name, split, np.array(own)) for name, own, _ in read_sequences(path, needs="frame_labels")]
+    if not found:
         raise UserError(
-            f"{folder}: expected phases <split>/<action>/NNNN*.npy or *.tfrecord, but found none; remove the folder to "
-            "import without phases."
+            f"{folder}: expected phases NNNN*.npy or *.tfrecord, but found none; import without the folder."
         )
+    phases = {}
+    for path, name, split, labels in found:
+        if labels.ndim != 1 or len(labels) == 0 or not np.array_equal(labels, np.round(labels)):
+            kind = f"{labels.dtype} of shape {labels.shape}"
+            raise UserError(f"{path}: expected one phase index per frame, but found {kind}.")
+        phases[name[:4]] = (split, spans_of_labels(labels.astype(np.int64), unit="share"))
     return phases
-
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path}: expected phase indices that can be read, but could not ({error}).") from error
-
-
-def _spans(labels: np.ndarray, path: Path) -> PhaseSpans:
-    if labels.ndim != 1 or len(labels) == 0 or not np.array_equal(labels, np.round(labels)):
-        raise UserError(
-            f"{path}: expected one phase index per frame, but found shape {labels.shape} of {labels.dtype}."
-        )
-    return spans_of_labels(labels.astype(np.int64), unit="share")

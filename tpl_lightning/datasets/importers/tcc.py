@@ -24,10 +24,8 @@ def read_sequences(path: Path, *, needs: str) -> Iterator[tuple[str, np.ndarray 
     for record in iter_records(path):
         name, labels = record.context.get("name"), record.steps.get("frame_labels")
         if not isinstance(name, list) or not record.steps.get(needs):
-            raise UserError(
-                f"{path}: expected `name` and `{needs}` in the record at byte {record.offset}, "
-                f"but found {', '.join([*record.context, *record.steps]) or 'nothing'}."
-            )
+            found = ", ".join([*record.context, *record.steps]) or "nothing"
+            raise UserError(f"{path}: expected `name` and `{needs}` at byte {record.offset}, but found {found}.")
         yield name[0].decode(), np.array([int(step[0]) for step in labels]) if labels else None, record
 
 

@@ -1,6 +1,7 @@
 """Key points of a body over time: gaps where they are doubtful, centred on the body, scaled by its size."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def read_on_the_body(path: Path, gaps: str, *, read: Callable[[Path], Points], l
     Args:
         path: The file.
         gaps: ``interpolate`` or ``refuse``.
-        read: From a file to the points of its body.
+        read: From a file to the points of its body; may raise whatever a file of another layout makes it raise.
         least: Confidence.
 
     Raises:
@@ -37,22 +38,21 @@ def read_on_the_body(path: Path, gaps: str, *, read: Callable[[Path], Points], l
         raise
     except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: of another layout than expected ({error}).") from error
-    doubtful = points.doubtful(least)
-    seen = np.asarray(~doubtful.all(axis=0))
+    doubtful, width = points.doubtful(least), points.places.shape[2]
+    seen = ~doubtful.all(axis=0)
     if not seen.any():
         raise UserError(f"{path}: no point has a confidence of {least:g} in any frame; nothing of the body is seen.")
     places = np.where(doubtful[..., None], np.nan, points.places)[:, seen]
-    columns = [(name, f"{name}.{axis}") for name in points.names for axis in "xyz"[: places.shape[2]]]
-    known = [name for name, is_seen in zip(points.names, seen, strict=True) if is_seen for _ in range(places.shape[2])]
+    known = np.repeat(np.array(points.names)[seen], width).tolist()
     body = fill_gaps(places.reshape(len(places), -1), known, path, gaps=gaps).reshape(places.shape)
     if not body_size(body) > 0:
         raise UserError(f"{path}: all points lie at one place; the body has no size.")
     values = np.zeros_like(points.places)
     values[:, seen] = centred_on_body(body)
-    never = [name for name, is_seen in zip(points.names, seen, strict=True) if not is_seen]
+    never = np.array(points.names)[~seen].tolist()
     which = f"{', '.join(never[:5])}{' ...' if never[5:] else ''}"
     return Table(
-        tuple(column for _, column in columns),
+        tuple(f"{name}.{axis}" for name in points.names for axis in "xyz"[:width]),
         values.reshape(len(values), -1),
         first_row=points.first_frame,
         doubt=f"points that are never seen, and count as lying at the centre ({which})" if never else "",
@@ -74,11 +74,11 @@ def named_columns(path: Path) -> dict[str, list[str]]:
     """Return the cells of a table's columns by their names.
 
     Raises:
-        UserError: If there are fewer than two rows.
+        ValueError: If there are fewer than two rows.
     """
     rows = [cells for _, cells in read_cells(path)]
     if len(rows) < 3:
-        raise UserError(f"{path}: expected a header and at least 2 rows, but found {len(rows)}.")
+        raise ValueError(f"expected a header and at least 2 rows, but found {len(rows)}")
     names = [column_name(name) for name in rows[0]]
     return {name: [row[i] if i < len(row) else "" for row in rows[1:]] for i, name in enumerate(names)}
 
@@ -95,17 +95,20 @@ def floats(cells: Iterable[str]) -> np.ndarray:
     return np.array([number(text) for text in cells])
 
 
-def points_of_columns(columns: Mapping[tuple[Any, str, str], np.ndarray]) -> Points | None:
-    """Return the points of columns (T,) by body, point, and ``x``, ``y``, ``z`` or ``sure``; None if there are none.
+def points_of_columns(columns: Mapping[tuple[Any, str, str], np.ndarray]) -> Points:
+    """Return the points of columns (T,) by body, point, and ``x``, ``y``, ``z`` or ``sure``.
 
     Of several bodies it is the one that is seen most; points that are another set than the first body's are left out.
+
+    Raises:
+        ValueError: If no point has x and y.
     """
-    points: dict[Any, list[str]] = {}
+    points: dict[Any, list[str]] = defaultdict(list)
     for body, point, axis in columns:
         if axis == "x" and (body, point, "y") in columns:
-            points.setdefault(body, []).append(point)
+            points[body].append(point)
     if not points:
-        return None
+        raise ValueError("no columns x and y of any point")
     names = next(iter(points.values()))
     bodies = [body for body, own in points.items() if own == names]
     axes = [axis for axis in "xyz" if all((body, name, axis) in columns for body in bodies for name in names)]

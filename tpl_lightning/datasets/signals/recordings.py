@@ -2,7 +2,6 @@
 
 import os
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,32 +106,34 @@ def find_recordings(
     left = {path.resolve() for path in leave if path is not None}
     found = [
         path
-        for path in sorted(root.rglob("*"))
+        for path in root.rglob("*")
         if path.suffix.lower() in endings
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(root).parts)
         and not left & {path.resolve(), *path.resolve().parents}
     ]
-    found.sort(key=lambda path: endings.index(path.suffix.lower()), reverse=True)
+    found.sort(key=lambda path: (-endings.index(path.suffix.lower()), path))
     paths = sorted({path.with_suffix(""): path for path in found}.values())
     if not paths:
         raise UserError(f"{root}: expected recordings <action>/<name>{'|'.join(endings)}, but found none.")
     loose = [path for path in paths if path.parent == root]
-    if len(loose) not in (0, len(paths)):
+    if loose and loose != paths:
         shown = ", ".join(path.name for path in loose[:3])
         warnings.warn(f"{root}: left out, in no folder that names their action: {shown}", stacklevel=2)
         paths = [path for path in paths if path.parent != root]
-    own = Path(os.path.abspath(root)).name
-    actions = [own if path.parent == root else path.relative_to(root).parts[0] for path in paths]
-    lonely = [action for action, count in Counter(actions).items() if count < 2]
+    places = [path.relative_to(root).parts for path in paths]
+    actions = [place[0] if len(place) > 1 else Path(os.path.abspath(root)).name for place in places]
+    lonely = [action for action in dict.fromkeys(actions) if actions.count(action) < 2]
     if lonely:
-        raise UserError(
-            f"{root}: expected at least 2 recordings of each action, but {', '.join(lonely)} has 1; add one, or remove "
-            "it."
-        )
+        raise UserError(f"{root}: expected at least 2 recordings of each action, but {', '.join(lonely)} has 1.")
     called = [path.with_name(f"{name(path)}{path.suffix}") for path in paths]
     ids = video_names(list(zip(actions, called, strict=True)), root)
     return list(zip(ids, actions, paths, strict=True))
+
+
+def interpolated(values: np.ndarray, at: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return channels (T, C), known at places (T,), at other places (S,): (S, C)."""
+    return np.stack([np.interp(wanted, at, channel) for channel in values.T], axis=1)
 
 
 def fill_gaps(

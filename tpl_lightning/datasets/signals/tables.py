@@ -1,5 +1,6 @@
 """One CSV or Parquet file per recording: columns are channels, one of them may be the time."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.datasets.signals.recordings import Table, fill_gaps
-from tpl_lightning.errors import UserError
+from tpl_lightning.errors import UserError, first_line
 from tpl_lightning.labels import column_name, read_cells, read_seconds
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 
-_SECONDS = {"time", "times", "t", "s", "sec", "seconds", "timestamp", "timestamps", "time_stamp", "elapsed"}
 _UNITS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "milliseconds": 1e-3, "us": 1e-6, "ns": 1e-9}
+_TIME = re.compile(rf"(?:times?|t|s|sec|seconds|time_?stamps?|elapsed)(?:[_\[(]+({'|'.join(_UNITS)})[_\])]*)?")
+# Seconds since 1970 have ten digits; thirteen, sixteen or nineteen are those of smaller units.
 _EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
 _SLOW_S = 5.0  # a usual step above it is likely to be one of milliseconds
 _INDEX = {"", "index", "frame", "frame_index", "frame_number", "row", "sample", "unnamed:_0", "__index_level_0__"}
@@ -31,19 +33,19 @@ def read_channels(path: Path, gaps: str) -> Table:
     Raises:
         UserError: If it holds no numbers, or text among them, or a time goes back.
     """
-    cells = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    columns = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     times, channels = None, {}
-    for title, column in cells:
+    for title, cells in columns:
         name = column_name(title)
-        if times is None and (unit := _unit(name)) is not None:
-            times = _times(column, unit, path, title)
-        elif name not in _INDEX and (numbers := _numbers(column, path, title)) is not None:
+        if times is None and (found := _TIME.fullmatch(name)) is not None:
+            times = _times(cells, _UNITS[found[1] or "s"], f"{path}: column {title!r}")
+        elif name not in _INDEX and (numbers := _numbers(cells, f"{path}: column {title!r}")) is not None:
             if title in channels:
                 raise UserError(f"{path}: two columns {title!r}; rename one.")
             channels[title] = numbers
     if not channels:
-        found = ", ".join(title for title, _ in cells) or "none"
-        raise UserError(f"{path}: expected columns of numbers beside the time, but found {found}.")
+        found_names = ", ".join(title for title, _ in columns) or "none"
+        raise UserError(f"{path}: expected columns of numbers beside the time, but found {found_names}.")
     values, doubt = np.stack(list(channels.values()), axis=1), ""
     if times is not None:
         kept = np.diff(times, prepend=-np.inf) > 0
@@ -54,83 +56,67 @@ def read_channels(path: Path, gaps: str) -> Table:
     return Table(tuple(channels), filled, times, doubt=doubt)
 
 
-def _unit(name: str) -> float | None:
-    """Return the seconds of a unit of a time column; None of another column."""
-    bare = name.replace("[", "_").replace("(", "_").replace("]", "").replace(")", "")
-    words = [word for word in bare.split("_") if word]
-    if bare in _SECONDS:
-        return 1.0
-    if len(words) > 1 and "_".join(words[:-1]) in _SECONDS:
-        return _UNITS.get(words[-1])
-    return None
-
-
 def _read_csv(path: Path) -> list[tuple[str, list[Any]]]:
+    """Return title and cells of each column; without a header they are numbered."""
     rows = read_cells(path)
     if not rows:
         raise UserError(f"{path}: is empty; expected a header and a row per instant.")
-    first = rows[0][1]
-    has_header = any(_number(cell) is None for cell in first)
-    columns = first if has_header else [f"channel {number + 1}" for number in range(len(first))]
-    body = rows[has_header:]
-    for line, cells in body:
-        if any(cells[len(columns) :]):
-            raise UserError(f"{path}: line {line}: {len(cells)} cells under {len(columns)} columns; mend the line.")
-    return [(name, [cells[i] if i < len(cells) else "" for _, cells in body]) for i, name in enumerate(columns)]
+    titles = rows[0][1]
+    if any(_number(cell) is None for cell in titles):
+        rows = rows[1:]
+    else:
+        titles = [f"channel {number + 1}" for number in range(len(titles))]
+    for line, cells in rows:
+        if any(cells[len(titles) :]):
+            raise UserError(f"{path}: line {line}: {len(cells)} cells under {len(titles)} columns; mend the line.")
+    return [(name, [cells[i] if i < len(cells) else "" for _, cells in rows]) for i, name in enumerate(titles)]
 
 
 def _number(cell: Any) -> float | None:
     """Return the number in a cell, NaN for a gap, seconds since 1970 for a date; None of words."""
     if isinstance(cell, datetime):
         return cell.timestamp()
-    if isinstance(cell, bool):
-        return float(cell)
-    text = str(cell)
+    text = str(float(cell) if isinstance(cell, bool) else cell)
     try:
-        return float(text.replace(",", ".") if "." not in text else text)
+        return float(text if "." in text else text.replace(",", "."))
     except ValueError:
         return np.nan if text.lower() in _GAPS else None
 
 
-def _numbers(cells: Sequence[Any], path: Path, column: str) -> np.ndarray | None:
+def _numbers(cells: Sequence[Any], where: str) -> np.ndarray | None:
     """Return a column's numbers, NaN for gaps; None where all of it is words, which is a note and no channel.
 
     Raises:
         UserError: If it has words among numbers.
     """
     found = [_number(cell) for cell in cells]
-    words = [row for row, number in enumerate(found) if number is None]
-    if not words:
-        return np.array(found, dtype=np.float64)
-    if any(number is not None and np.isfinite(number) for number in found):
-        raise UserError(
-            f"{path}: column {column!r}: expected numbers, but row {words[0] + 1} holds {cells[words[0]]!r}; mend or "
-            "remove it."
-        )
+    numbers = np.array(found, dtype=np.float64)  # NaN of None
+    if None not in found:
+        return numbers
+    if np.isfinite(numbers).any():
+        row = found.index(None)
+        raise UserError(f"{where}: expected numbers, but row {row + 1} holds {cells[row]!r}; mend or remove it.")
     return None
 
 
-def _times(cells: Sequence[Any], unit: float, path: Path, column: str) -> np.ndarray:
+def _times(cells: Sequence[Any], unit: float, where: str) -> np.ndarray:
     """Return the seconds of a time column, which must be known and never go back."""
     try:
         times = np.array([_seconds(cell) for cell in cells], dtype=np.float64) * unit
     except ValueError as error:
-        raise UserError(f"{path}: column {column!r}: expected times, but {error}; mend it.") from error
+        raise UserError(f"{where}: expected times, but {error}; mend it.") from error
     if not np.isfinite(times).all():
-        row = int((~np.isfinite(times)).argmax())
-        raise UserError(f"{path}: column {column!r}: no time in row {row + 1}; mend or remove the row.")
-    # Seconds since 1970 have ten digits; thirteen, sixteen or nineteen are those of smaller units.
+        raise UserError(f"{where}: no time in row {int(np.isfinite(times).argmin()) + 1}; mend or remove the row.")
     size = float(np.median(np.abs(times))) if len(times) else 0.0
     times = times * next((unit for above, unit in _EPOCHS if size > above), 1.0)
     if (back := np.flatnonzero(np.diff(times) < 0)).size:
-        row = int(back[0]) + 2
-        raise UserError(
-            f"{path}: the time goes back in row {row} (from {times[row - 2]:g} to {times[row - 1]:g}); sort it."
-        )
+        before, after = times[back[0]], times[back[0] + 1]
+        raise UserError(f"{where}: the time goes back in row {back[0] + 2} (from {before:g} to {after:g}); sort it.")
     return times
 
 
 def _seconds(cell: Any) -> float:
+    """Return the seconds of a number, ``mm:ss.s`` or a date."""
     number = None if isinstance(cell, str) else _number(cell)
     if number is not None:
         return number
@@ -140,8 +126,8 @@ def _seconds(cell: Any) -> float:
         return datetime.fromisoformat(str(cell).replace("Z", "+00:00")).timestamp()
 
 
-def open_parquet(path: Path) -> Any:
-    """Read a Parquet file: a PyArrow table.
+def open_parquet(path: Path, wanted: Sequence[str] = ()) -> Any:
+    """Read a Parquet file: a PyArrow table of the columns wanted, which must be there, or of all.
 
     Raises:
         UserError: If PyArrow is missing, or the file cannot be read.
@@ -151,22 +137,22 @@ def open_parquet(path: Path) -> Any:
     except ImportError as error:
         raise UserError(f'{path}: PyArrow is needed to read Parquet: pip install "tpl_lightning[signals]".') from error
     try:
-        return parquet.read_table(path, partitioning=None)
+        table = parquet.read_table(path, partitioning=None)
     except (ArrowException, OSError, ValueError) as error:
-        first = str(error).splitlines()[0].rstrip(".")
-        raise UserError(f"{path}: expected a Parquet file, but it cannot be read ({first}).") from error
+        raise UserError(f"{path}: expected a Parquet file, but it cannot be read ({first_line(error)}).") from error
+    missing = [name for name in wanted if name not in table.column_names]
+    if missing:
+        raise UserError(f"{path}: expected the columns {', '.join(wanted)}, but {', '.join(missing)} is missing.")
+    return table.select(wanted) if wanted else table
 
 
 def _read_parquet(path: Path) -> list[tuple[str, list[Any]]]:
-    """Return the cells of each column; a column of lists is one for each of their places."""
+    """Return title and cells of each column; a column of lists is one for each of their places."""
     result: list[tuple[str, list[Any]]] = []
     for name, cells in open_parquet(path).to_pydict().items():
         widths = {len(cell) for cell in cells if isinstance(cell, list)}
-        if not widths:
-            result.append((name, cells))
-            continue
         if len(widths) > 1:
             raise UserError(f"{path}: column {name!r}: lists of several lengths; expected one length.")
-        for place in range(widths.pop()):
-            result.append((f"{name}.{place}", [None if cell is None else cell[place] for cell in cells]))
+        places = [[None if cell is None else cell[k] for cell in cells] for k in range(max(widths, default=0))]
+        result += [(f"{name}.{k}", own) for k, own in enumerate(places)] if widths else [(name, cells)]
     return result

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.data import EmbeddingCacheWriter
-from tpl_lightning.datasets.signals.recordings import Recording
+from tpl_lightning.datasets.signals.recordings import Recording, interpolated
 from tpl_lightning.errors import UserError
 from tpl_lightning.features import Clip, Progress, annotate, choose_splits
 from tpl_lightning.labels import Doubts, doubt_of, read_annotations
@@ -87,14 +87,11 @@ def _alike(recordings: Sequence[Recording]) -> list[Recording]:
     wanted = first.table.columns
     for recording in recordings:
         table = recording.table
-        less = [name for name in wanted if name not in table.columns]
-        more = [name for name in table.columns if name not in wanted]
+        less = ", ".join([name for name in wanted if name not in table.columns][:3])
+        more = ", ".join([name for name in table.columns if name not in wanted][:3])
         if less or more:
-            found = f"lacks {', '.join(less[:3])}" if less else f"has {', '.join(more[:3])} too"
-            raise UserError(
-                f"{recording.path}: expected the columns of {first.path} ({len(wanted)}), but it {found}; "
-                "give all recordings the same columns."
-            )
+            found = f"lacks {less}" if less else f"has {more} too"
+            raise UserError(f"{recording.path}: expected the same columns as {first.path}, but it {found}.")
         if len(table.values) < 2:
             raise UserError(f"{recording.path}: expected at least 2 rows, but found {len(table.values)}.")
         order = [table.columns.index(name) for name in wanted]
@@ -109,28 +106,22 @@ def _scale(recordings: Sequence[Recording], standardise: bool) -> np.ndarray:
     size = np.max([np.abs(own).max(axis=0) for own in values], axis=0)
     varies = variance > (1e-9 * size) ** 2
     if not varies.any():
-        raise UserError(
-            f"{recordings[0].path}: no channel changes over time, in no recording; there is nothing to align."
-        )
+        raise UserError(f"{recordings[0].path}: no channel changes over time in any recording; nothing to align.")
     return np.where(varies, np.sqrt(variance), 1.0) if standardise else np.ones_like(variance)
 
 
 def _even(recording: Recording, fps: float | None) -> tuple[np.ndarray, VideoClock, np.ndarray]:
     """Return values at an even rate, when they are, and the row of the file that each is nearest to."""
-    table = recording.table
-    count = len(table.values)
+    table, count = recording.table, len(recording.table.values)
     times = np.arange(count) / (recording.fps or 1.0) if table.times_s is None else table.times_s
-    times = times - times[0]
-    clock = VideoClock(times)
+    clock = VideoClock(times - times[0])
     rate = fps or (clock.fps if clock.is_even else float(1 / np.median(np.diff(times))))
-    wanted = np.floor(times[-1] * rate + 1e-6) + 1
-    if wanted > _LONGEST:
-        raise UserError(f"{recording.path}: {wanted:.0f} rows at {rate:g} a second; are its times in seconds?")
+    wanted = np.floor(clock.last_s * rate + 1e-6) + 1
+    if not 2 <= wanted <= _LONGEST:
+        found = f"{wanted:.0f} rows ({clock.last_s:g} s at {rate:g} a second)"
+        raise UserError(f"{recording.path}: expected 2 to {_LONGEST} rows, but found {found}; are times in seconds?")
     if fps is None and clock.is_even:
         return table.values, VideoClock.even(count, rate), np.arange(count) + table.first_row
-    if wanted < 2:
-        raise UserError(f"{recording.path}: {times[-1]:g} s long, too short for {rate:g} rows a second.")
-    grid = np.arange(int(wanted)) / rate
-    values = np.stack([np.interp(grid, times, channel) for channel in table.values.T], axis=1)
-    nearest = np.rint(np.interp(grid, times, np.arange(count))).astype(np.int64)
-    return values, VideoClock.even(len(grid), rate), nearest + table.first_row
+    even = VideoClock.even(int(wanted), rate)
+    nearest = np.rint(clock.frame(even.times_s)).astype(np.int64)
+    return interpolated(table.values, clock.times_s, even.times_s), even, nearest + table.first_row
