@@ -48,3 +48,17 @@ def test_what_is_no_image_is_named(clip, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"Expected images \(.*png.*empty, but found none"):
         Clip("a", "jump", "train", tmp_path / "empty", kind="images").images()
+
+
+def test_records_without_images_are_named(tmp_path):
+    pytest.importorskip("google_crc32c")
+    from tests.record_factory import picture, sequence, write_records
+
+    for name, count in (("full", 2), ("none", 0)):
+        frames = [picture(number) for number in range(count)]
+        write_records(tmp_path / name, [sequence("v", [0] * count, frames=frames)])
+    frames = list(Clip("v", "a", "train", tmp_path / "full", kind="tfrecord").reader())
+    assert [frame.shape for frame in frames] == [(48, 48, 3)] * 2
+    assert np.abs(frames[1].astype(int) - picture(1)).mean() < 12  # JPEG
+    with pytest.raises(UserError, match=r"encoded images in the feature list 'video' of .*none at byte 0, found none"):
+        list(Clip("v", "a", "train", tmp_path / "none", kind="tfrecord").reader())

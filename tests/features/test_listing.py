@@ -98,3 +98,49 @@ def test_lists_come_from_spreadsheets_too(folder, tmp_path):
     path.write_bytes("path,action\nfirst.mp4,fußball\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"list\.csv: expected a CSV file in UTF-8"):
         clips_of_list(path)
+
+
+def test_a_folder_has_a_folder_for_each_action(tmp_path):
+    for action, names in (("jump", ("a", "b", "c")), ("turn", ("a", "d"))):
+        (tmp_path / action).mkdir()
+        for name in names:
+            (tmp_path / action / f"{name}.mp4").touch()
+    found = clips_of_folder(tmp_path)
+    assert [(clip.video_id, clip.action) for clip in found] == [
+        ("jump/a.mp4", "jump"),
+        ("b", "jump"),
+        ("c", "jump"),
+        ("turn/a.mp4", "turn"),
+        ("d", "turn"),
+    ]
+    assert [clip.split for clip in found].count("test") == 1
+    (tmp_path / "turn" / "d.mp4").unlink()
+    with pytest.raises(UserError, match=r"at least 2 videos of each action in .*, but turn has 1"):
+        clips_of_folder(tmp_path)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match=r"Expected videos <action>/<video>\.<ext> .* but found none"):
+        clips_of_folder(tmp_path / "none")
+
+
+def test_a_list_gives_names_splits_and_phases(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "pictures").mkdir()
+    np.savetxt(tmp_path / "labels.txt", [0, 0, 1, 2])
+    (tmp_path / "list.csv").write_text(
+        "path,action,split,video_id,labels,fps\na.mp4,jump,train,,2;5,\nb.mp4,jump,val,second,labels.txt,\n"
+        "pictures,turn,test,,,12\n"
+    )
+    clips, names = clips_of_list(tmp_path / "list.csv")
+    assert [(c.video_id, c.split, c.kind) for c in clips] == [
+        ("a", "train", "video"),
+        ("second", "val", "video"),
+        ("pictures", "test", "images"),
+    ]
+    assert clips[0].phases.spans == ((0.0, 2.0, 0), (2.0, 5.0, 1), (5.0, float("inf"), 2))
+    assert clips[1].phases.spans == ((0.0, 2.0, 0), (2.0, 3.0, 1), (3.0, 4.0, 2))
+    assert (clips[2].phases, clips[2].image_fps) == (None, 12.0)
+    assert names == {"jump": ["phase 1", "phase 2", "phase 3"]}
+    (tmp_path / "bad.csv").write_text("path,action\nlist.csv,jump\n")
+    with pytest.raises(UserError, match=r"bad\.csv: line 2: .*list\.csv is no video by its ending"):
+        clips_of_list(tmp_path / "bad.csv")

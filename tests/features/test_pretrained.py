@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.features.conftest import save_model
 from tests.features.small_runs import write
 from tpl_lightning.errors import UserError
 from tpl_lightning.features.extractors import extractor_from_state, extractor_of_cache, make_extractor
+from tpl_lightning.features.pretrained import load_checkpoint, scaling
 
 pytest.importorskip("av")
 
@@ -78,3 +80,23 @@ def test_folders_and_devices_that_do_not_do_are_named(tmp_path, dinov2):
         make_extractor(dinov2, batch_size=0)
     with pytest.raises(UserError, match="channels"):
         make_extractor("hog", channels=0)
+
+
+def test_scaling_is_of_pixels_from_0_to_255():
+    processor = mock.Mock()
+    processor.to_dict.return_value = {
+        "rescale_factor": 0.5,
+        "image_mean": [1.0, 2.0, 3.0],
+        "image_std": [4.0, 5.0, 6.0],
+    }
+    mean, deviation = scaling(processor)
+    np.testing.assert_allclose([mean, deviation], [[2, 4, 6], [8, 10, 12]])
+    processor.to_dict.return_value |= {"do_normalize": False, "do_rescale": False}
+    np.testing.assert_allclose(scaling(processor), [[0] * 3, [1] * 3])
+
+
+def test_a_checkpoint_is_told_by_its_trained_weights(dinov2, vit):
+    checkpoint = load_checkpoint(vit)
+    assert not checkpoint.is_pose
+    assert checkpoint.untrained  # its pooling head, random numbers
+    assert checkpoint.fingerprint() == load_checkpoint(vit).fingerprint() != load_checkpoint(dinov2).fingerprint()

@@ -24,7 +24,7 @@ def test_videos_of_several_processes_are_read_together(shards, tmp_path):
     with shards.locked(0), ShardFolder(tmp_path / "sub" / "x.h5").locked(1):
         shards.add("k0", video(0))
         ShardFolder(tmp_path / "sub" / "x.h5").add("k1", video(1, 7))
-        shards.fail("k3", "cannot be read: ö")
+        shards.add("k3", "cannot be read: ö")
     assert shards.done() == {"k0", "k1"}
     assert shards.failed() == {"k3": "cannot be read: ö"}
     found = shards.read("k1")
@@ -64,7 +64,7 @@ def test_lost_numbers_are_noticed(shards, size):
 
 
 def test_a_video_that_works_now_is_no_failure(shards):
-    shards.fail("k0", "no such file")
+    shards.add("k0", "no such file")
     shards.add("k0", video(0))
     assert (shards.done(), shards.failed()) == ({"k0"}, {})
 
@@ -84,7 +84,7 @@ def test_nothing_is_read_where_nothing_is(shards):
 def test_what_somebody_else_has_put_there_stays(shards):
     with shards.locked(0):
         shards.add("k0", video(0))
-        shards.fail("k1", "broken")
+        shards.add("k1", "broken")
     (shards.path / "mine.txt").touch()
     shards.remove()
     assert [path.name for path in shards.path.iterdir()] == ["mine.txt"]

@@ -57,12 +57,8 @@ class Clip:
 
     def stamp(self) -> str:
         """Return what changes when the file does: its size and the time of its last change."""
-        if self.kind == "images":
-            stats = [path.stat() for path in self._image_files()]
-            size, changed = sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
-        else:
-            stat = self.path.stat()
-            size, changed = stat.st_size, stat.st_mtime_ns
+        stats = [path.stat() for path in (self._image_files() if self.kind == "images" else [self.path])]
+        size, changed = sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
         return f"{self.path.name} {self.offset} {size} {changed}"
 
     def images(self) -> Sequence[Path] | Sequence[bytes]:

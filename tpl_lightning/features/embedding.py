@@ -53,10 +53,8 @@ def embed_clips(
         phase_names: names of each action's phases in order.
         fps: frames per second to resample videos to; None keeps all frames.
         dtype: ``float16`` or ``float32`` on disk.
-        num_workers: processes (HOG) or videos decoded ahead (networks); None for one per core. The result does not
-            depend on it.
-        skip_broken: leave out videos that cannot be decoded, with a warning, in place of an error; None: no, and the
-            user has no such choice.
+        num_workers: processes (HOG) or videos decoded ahead (networks); None: one per core. No result depends on it.
+        skip_broken: leave out videos that cannot be decoded, with a warning; None: no, and there is no such choice.
         progress: show progress on standard error.
         alone: embed all clips in this process, whatever the environment says.
 
@@ -73,15 +71,11 @@ def embed_clips(
     # The share of a process does not depend on what is done, which processes may see at different times.
     share = dict(list(zip(keys, clips, strict=True))[rank::world])
     with shards.locked(rank):
-        left = {key: share[key] for key in share if key not in shards.done()}
+        done = shards.done()
+        left = [(key, clip) for key, clip in share.items() if key not in done]
         with Progress("Embedding videos", len(share), done=len(share) - len(left), enabled=progress) as bar:
-            for key, found in _embedded(list(left.items()), extractor, fps, num_workers):
-                if isinstance(found, str):
-                    shards.fail(key, found)
-                    bar.advance()
-                else:
-                    shards.add(key, found)
-                    bar.advance(frames=len(found.frames))
+            for key, found in _embedded(left, extractor, fps, num_workers):
+                bar.advance(frames=shards.add(key, found))
     _wait_for_others(world)
     if rank != 0 or (world > 1 and not set(keys) <= shards.done() | shards.failed().keys()):
         return None

@@ -44,12 +44,12 @@ class HogParams:
         Raises:
             UserError: if they do not.
         """
-        if min(self.size, self.cell, self.block, self.orientations) < 1 or self.size % self.cell:
-            raise UserError(f"Expected positive HOG sizes and a `size` that is a multiple of `cell`, but got {self}.")
-        if self.spread <= 0 or self.motion < 0 or self.orientations < 2:
-            raise UserError(f"Expected `spread` > 0, `motion` >= 0 and `orientations` >= 2, but got {self}.")
-        if self.cells < self.block:
-            raise UserError(f"Expected at least one block of {self.block} cells, but {self} has {self.cells} cells.")
+        is_whole = min(self.size, self.cell, self.block, self.orientations - 1) >= 1 and self.size % self.cell == 0
+        if not (is_whole and self.cells >= self.block and self.spread > 0 and self.motion >= 0):
+            raise UserError(
+                "Expected positive HOG sizes, `size` a multiple of `cell` that holds a block of cells, 2 orientations "
+                f"or more, `spread` > 0 and `motion` >= 0, but got {self}."
+            )
 
     @property
     def cells(self) -> int:

@@ -6,6 +6,7 @@ What an extractor does to a whole clip, such as taking out the drift of its came
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -57,28 +58,24 @@ def _counted(frames: Iterable[np.ndarray], advance: Callable[[int], None]) -> It
 
 def scenes(frames: Iterable[np.ndarray]) -> Iterator[Iterator[np.ndarray]]:
     """Yield the frames of each scene; one must be read before the next is asked for."""
-    for _, scene in groupby(frames, _SceneNumber()):
-        yield scene
+    for _, scene in groupby(_numbered(frames), key=itemgetter(0)):
+        yield (frame for _, frame in scene)
 
 
-class _SceneNumber:
-    """Called with each frame in order, returns the number of its scene."""
-
-    def __init__(self) -> None:
-        self._last: np.ndarray | None = None
-        self._changes: deque[float] = deque(maxlen=_REMEMBERED)
-        self._number = self._count = 0
-
-    def __call__(self, frame: np.ndarray) -> int:
+def _numbered(frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each frame after the number of its scene."""
+    number, count, last = 0, 0, None
+    changes: deque[float] = deque(maxlen=_REMEMBERED)
+    for frame in frames:
         thumbnail = _thumbnail(frame)
-        if self._last is not None:
-            change = float(np.abs(thumbnail - self._last).mean())
-            usual = float(np.median(self._changes)) if self._changes else 0.0
-            self._changes.append(change)
-            if change > max(_CUT, _TIMES * usual) and self._count >= _SHORTEST:
-                self._number, self._count = self._number + 1, 0
-        self._last, self._count = thumbnail, self._count + 1
-        return self._number
+        if last is not None:
+            change = float(np.abs(thumbnail - last).mean())
+            usual = float(np.median(changes)) if changes else 0.0
+            changes.append(change)
+            if change > max(_CUT, _TIMES * usual) and count >= _SHORTEST:
+                number, count = number + 1, 0
+        last, count = thumbnail, count + 1
+        yield number, frame
 
 
 def _thumbnail(frame: np.ndarray) -> np.ndarray:

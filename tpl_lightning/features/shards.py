@@ -82,14 +82,14 @@ class ShardFolder:
                 stacklevel=3,
             )
 
-    def add(self, key: str, video: VideoFeatures) -> None:
-        """Keep the features of a video."""
+    def add(self, key: str, found: VideoFeatures | str) -> int:
+        """Keep the features of a video, or what is wrong with it; return how many frames there are."""
+        if isinstance(found, str):
+            write_atomically(self.path / f"{key}.failed", found)
+            return 0
         with whole_file(self.path / f"{key}.npz") as part:
-            np.savez(part, **vars(video))
-
-    def fail(self, key: str, problem: str) -> None:
-        """Note that a video could not be embedded."""
-        write_atomically(self.path / f"{key}.failed", problem)
+            np.savez(part, **vars(found))
+        return len(found.frames)
 
     def read(self, key: str) -> VideoFeatures:
         """Return the features of a video.

@@ -47,10 +47,9 @@ def check_alike(pattern: Path, files: Sequence[CacheFile]) -> None:
     Raises:
         UserError: If they are of several data sets or extractors, or a video is in two of them; names the files.
     """
-    first, seen = files[0], {str(video): files[0] for video in files[0].video_id}
-    phase_names = dict(first.phase_names)
+    first, seen, phase_names = files[0], dict[str, CacheFile](), dict[str, list[str]]()
     state = first.extractor_state() if len(files) > 1 else None
-    for file in files[1:]:
+    for file in files:
         for name in ("dataset", "extractor", "num_channels", "feature_groups"):
             one, other = getattr(first, name), getattr(file, name)
             if one != other:
@@ -58,7 +57,7 @@ def check_alike(pattern: Path, files: Sequence[CacheFile]) -> None:
                     f"{file.path}: {name} is {other!r}, but {one!r} in {first.path}; name files of one set with "
                     "data.cache=PATTERN."
                 )
-        if not _same_state(state, file.extractor_state()):
+        if file is not first and not _same_state(state, file.extractor_state()):
             raise UserError(
                 f"{file.path}: embedded with other parameters of {file.extractor!r} than {first.path}; embed all "
                 "videos in one run (`tpl cache embed`), which may be shared among processes."
@@ -70,17 +69,16 @@ def check_alike(pattern: Path, files: Sequence[CacheFile]) -> None:
                     f"before it; make the caches of {pattern} anew with the same phases."
                 )
         for video in file.video_id.tolist():
-            if video in seen:
+            if seen.setdefault(video, file) is not file:
                 raise UserError(
                     f"{file.path}: video {video!r} is in {seen[video].path} as well; leave one of the files out of "
                     "data.cache=PATTERN."
                 )
-            seen[video] = file
 
 
 def _same_state(one: State | None, other: State | None) -> bool:
     if one is None or other is None:
         return one is other
-    arrays, others = one[0], other[0]
-    same = arrays.keys() == others.keys() and all(np.array_equal(arrays[name], others[name]) for name in arrays)
-    return bool(same and one[1] == other[1])
+    (arrays, parameters), (others, same) = one, other
+    alike = arrays.keys() == others.keys() and all(np.array_equal(arrays[name], others[name]) for name in arrays)
+    return alike and parameters == same

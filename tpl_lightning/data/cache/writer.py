@@ -12,12 +12,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tpl_lightning.data.cache.groups import FeatureGroup
+from tpl_lightning.data.cache.groups import FeatureGroup, State
 from tpl_lightning.data.cache.layout import COLUMNS, FORMAT, SPLITS, VERSION, all_finite, value_faults, writable
 from tpl_lightning.errors import UserError
 from tpl_lightning.files import check_room, whole_file
 
-_COPIED = 2**24  # bytes that are copied at a time
 _FRAME_BYTES, _VIDEO_BYTES = 14, 256  # of what is stored beside the embeddings
 
 
@@ -64,18 +63,17 @@ class EmbeddingCacheWriter:
         """Take what is said of all videos; nothing is written yet."""
         if dtype not in ("float16", "float32"):
             raise UserError(f"{path}: expected dtype float16 or float32, but got {dtype!r}.")
-        self.path, self.dtype = Path(path), np.dtype(dtype)
-        self.feature_groups = feature_groups or []
-        self.phase_names = {action: list(names) for action, names in phase_names.items()}
+        self.path, self.dtype, self.phase_names = Path(path), np.dtype(dtype), phase_names
+        self.feature_groups = list(feature_groups or [])
         about = {"dataset": dataset, "extractor": extractor, "source": source}
-        about["phase_names"] = json.dumps(self.phase_names, ensure_ascii=False)
+        about["phase_names"] = json.dumps(phase_names, ensure_ascii=False)
         if len(self.feature_groups) > 1:
             about["feature_groups"] = json.dumps(self.feature_groups, ensure_ascii=False)
         self._about = {name: writable(text) for name, text in about.items()}
         self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS if name not in ("embeddings", "offsets")}
+        self._state: State | None = None
         self._ids: set[str] = set()
-        self._offsets = [0]
-        self._channels: int | None = None
+        self._offsets, self._channels = [0], 0
 
     def __enter__(self) -> "EmbeddingCacheWriter":
         """Open the temporary files; return the writer."""
@@ -84,21 +82,16 @@ class EmbeddingCacheWriter:
             check_room(self.path, 0)
             # Without a name: gone when the process is.
             self._spool = stack.enter_context(tempfile.TemporaryFile(dir=self.path.parent))
-            self._file = h5py.File(self._temporary, "w")
-            stack.callback(self._leave)
-            self._file.attrs.update({"format": FORMAT, "version": VERSION, **self._about})
             self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the file, or throw it away after an error."""
-        if kind is not None:
-            self._stack.__exit__(kind, error, trace)
-            return
+        """Write the file, or nothing after an error."""
         with self._stack:
-            self._finish()
+            if kind is None:
+                self._finish()
 
     def append(
         self,
@@ -130,6 +123,7 @@ class EmbeddingCacheWriter:
             UserError: If something does not fit; names the video.
         """
         embeddings = np.asarray(embeddings)
+        of_video = {"video_id": video_id, "action": action, "split": split, "fps": fps, "file_bytes": file_bytes}
         of_frames = {"labels": labels, "progress": progress, "frame_times": frame_times}
         known = {name: np.asarray(values) for name, values in of_frames.items() if values is not None}
         for fault in self._faults(video_id, action, split, fps, embeddings, known):
@@ -138,20 +132,16 @@ class EmbeddingCacheWriter:
         with np.errstate(over="ignore"):
             self._spool.write(np.ascontiguousarray(embeddings, dtype=self.dtype).data)
         self._offsets.append(self._offsets[-1] + length)
-        self._ids.add(video_id)
+        for name, value in of_video.items():
+            self._columns[name].append(value)
         for name in of_frames:
             column = COLUMNS[name]
             self._columns[name].append(known[name].astype(column.dtype) if name in known else column.filled(length))
-        of_video = {"video_id": video_id, "action": action, "split": split, "fps": fps, "file_bytes": file_bytes}
-        for name, value in of_video.items():
-            self._columns[name].append(value)
+        self._ids.add(video_id)
 
     def set_extractor_state(self, arrays: dict[str, np.ndarray], parameters: dict[str, Any]) -> None:
         """Store what is needed to embed new videos alike: arrays, and parameters that JSON can hold."""
-        group = self._file.create_group("extractor_state")
-        for name, values in arrays.items():
-            group.create_dataset(name, data=values)
-        group.attrs["parameters"] = json.dumps(parameters)
+        self._state = arrays, parameters
 
     def _faults(
         self,
@@ -172,7 +162,7 @@ class EmbeddingCacheWriter:
             yield f"expected a split out of {', '.join(SPLITS)}, but got {split!r}"
         if embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.shape[1] < 1:
             yield f"expected embeddings (at least 2 frames, channels), but got {embeddings.shape}"
-        if self._channels not in (None, embeddings.shape[1]):
+        if self._channels not in (0, embeddings.shape[1]):
             yield f"expected {self._channels} channels as before, but got {embeddings.shape[1]}"
         with np.errstate(over="ignore"):
             if not all_finite(embeddings.astype(self.dtype)):
@@ -195,30 +185,30 @@ class EmbeddingCacheWriter:
         if named != self._channels:
             raise UserError(f"{self.path}: feature groups of {named} channels, but embeddings of {self._channels}.")
         self._spool.flush()
-        check_room(self.path, self._spool.tell() + self._offsets[-1] * _FRAME_BYTES + len(self._ids) * _VIDEO_BYTES)
-        self._copy_rows()
-        self._file.create_dataset("offsets", data=np.array(self._offsets, dtype=np.int64))
+        rows = np.memmap(self._spool, self.dtype, "r", shape=(self._offsets[-1], self._channels))
+        check_room(self.path, rows.nbytes + self._offsets[-1] * _FRAME_BYTES + len(self._ids) * _VIDEO_BYTES)
+        file = h5py.File(self._temporary, "w")
+        try:
+            self._write(file, rows)
+            file.close()
+        except BaseException:
+            with suppress(OSError, RuntimeError):
+                os.truncate(self._temporary, 0)  # HDF5 still wants to write, for which a full disk must have room
+                file.close()
+            raise
+
+    def _write(self, file: h5py.File, rows: np.ndarray) -> None:
+        file.attrs.update({"format": FORMAT, "version": VERSION, **self._about})
+        file.create_dataset("embeddings", data=rows)
+        file.create_dataset("offsets", data=np.array(self._offsets, dtype=np.int64))
         for name, values in self._columns.items():
             column = COLUMNS[name]
             data = np.concatenate(values) if column.per == "frame" else np.array(values)
             if not column.is_optional or column.is_known(data):
                 kind = h5py.string_dtype() if column.kinds == "text" else column.dtype
-                self._file.create_dataset(name, data=values if column.kinds == "text" else data, dtype=kind)
-        self._file.close()
-
-    def _copy_rows(self) -> None:
-        assert self._channels is not None
-        rows = self._file.create_dataset("embeddings", (self._offsets[-1], self._channels), self.dtype)
-        self._spool.seek(0)
-        step = max(_COPIED // (self._channels * self.dtype.itemsize), 1)
-        for start in range(0, len(rows), step):
-            count = min(step, len(rows) - start)
-            values = np.fromfile(self._spool, self.dtype, count * self._channels)
-            rows[start : start + count] = values.reshape(count, self._channels)
-
-    def _leave(self) -> None:
-        """Close the file where it is not finished; HDF5 still wants to write, for which a full disk must have room."""
-        if self._file:
-            for leave in (lambda: os.truncate(self._temporary, 0), self._file.close):
-                with suppress(OSError, RuntimeError):
-                    leave()
+                file.create_dataset(name, data=values if column.kinds == "text" else data, dtype=kind)
+        if self._state is not None:
+            group, (arrays, parameters) = file.create_group("extractor_state"), self._state
+            group.attrs["parameters"] = json.dumps(parameters)
+            for name, array in arrays.items():
+                group.create_dataset(name, data=array)
