@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,7 @@ def wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[int | None, 
 def _row_tree(config: Config, row: BenchRow, seed: int) -> dict[str, Any]:
     """Return the whole configuration of one fit as nested dictionaries, without where it runs."""
     # What was given, not what its method sets beside: another method has its own.
-    base = {key: value for key, value in differences(config).items() if key not in ("bench", "run")}
-    given = flattened(base) | flattened(row.overrides) | {"seed": seed}
+    given = flattened(differences(config)) | flattened(row.overrides) | {"seed": seed}
     try:
         whole = config_to_dict(load_config(defaults=nested(given)))
     except UserError as error:
@@ -69,12 +68,11 @@ def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: st
         stored: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         if stored.get("key") == key:
             return stored
-    options = folder / f".{run.name}.yaml"
-    place = {**config_to_dict(config)["run"], "dir": str(folder), "name": run.name, "progress": False}
-    if config.run.wandb == "auto":  # its table is what counts of a row
-        place["wandb"] = "disabled"
-    options.write_text(to_yaml({**tree, "run": place}), encoding="utf-8")
-    log = folder / f"{run.name}.log"
+    # Its table is what counts of a row.
+    wandb = "disabled" if config.run.wandb == "auto" else config.run.wandb
+    place = replace(config.run, dir=str(folder), name=run.name, progress=False, wandb=wandb)
+    options, log = folder / f".{run.name}.yaml", folder / f"{run.name}.log"
+    options.write_text(to_yaml({**tree, "run": asdict(place)}), encoding="utf-8")
     try:
         with log.open("wb") as out:
             command = [sys.executable, "-m", "tpl_lightning", "fit", str(options)]
@@ -89,7 +87,7 @@ def _fit(config: Config, folder: Path, row: BenchRow, seed: int, fingerprint: st
         return {"failed": f"failed ({last[:200]})"}
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     result = {k: metrics.get(k) for k in COLUMNS} | {"memory_mib": memory, "key": key}
-    unrefined = {k: metrics.get(f"{row.method}/{k}") for k in COLUMNS}
+    unrefined = {k: metrics[f"{row.method}/{k}"] for k in COLUMNS if f"{row.method}/{k}" in metrics}
     if any(value is not None for value in unrefined.values()):
         result["unrefined"] = unrefined
     done.write_text(json.dumps(result, indent=2), encoding="utf-8")
@@ -117,56 +115,49 @@ def table_command(config: Config) -> str:
     return shlex.join(["tpl", "bench", *options, *rows])
 
 
-def _document(table: dict[str, dict[str, Any]], source: str, command: str) -> str:
-    """Return what bench.md holds."""
-    head = f"Data: {source}\n\nMade by `{command}`. Mean ± standard deviation over seeds; best in bold.\n\n"
-    return head + markdown_table(table) + "\n![CBC, PLP and key-event spread of each row](bench.png)\n"
-
-
-def _named(row: BenchRow, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the lines that a row makes in the table, by the name shown: two where it was refined."""
-    base = row.name.removesuffix(reports.REFINED)
-    shown = row.folder if row.name.endswith((".yaml", ".yml")) else reports.method_name(base)
-    unrefined = [r["unrefined"] for r in rows if "unrefined" in r]
+def _lines(config: Config, folder: Path, row: BenchRow, fingerprint: str, head: str) -> dict[str, dict[str, Any]]:
+    """Fit a row with each seed; return the lines that it makes, by the name shown: two where it was refined."""
+    results: list[dict[str, Any]] = []
+    for seed in config.bench.seeds[:1] if row.deterministic else config.bench.seeds:
+        print(f"{head} {row.name}, seed {seed} ...", file=sys.stderr)
+        results.append(_fit(config, folder, row, seed, fingerprint))
+        if "failed" in results[-1]:
+            print(f"  {results[-1]['failed']}", file=sys.stderr)
+        if "late" in results[-1]:
+            break  # other seeds take as long
+    is_file = row.name.endswith((".yaml", ".yml"))
+    shown = row.folder if is_file else reports.method_name(row.name.removesuffix(reports.REFINED))
+    unrefined = [result["unrefined"] for result in results if "unrefined" in result]
     if not unrefined:
-        return {shown: summarise(rows)}
-    return {shown: summarise(unrefined), f"{shown}, refined": summarise(rows)}
+        return {shown: summarise(results)}
+    return {shown: summarise(unrefined), f"{shown}, refined": summarise(results)}
 
 
 def run(config: Config) -> int:
     """Run all rows, writing the table after each."""
-    from rich.console import Console
-
     plan = bench_rows(config.bench.methods, config.method)
-    for row in plan:
-        _row_tree(config, row, config.seed)
+    objectives = [row.objective(_row_tree(config, row, config.seed)) for row in plan]
     command = table_command(config)
     cache, usable = data.usable_groups(open_data(config), config.data)
     config = replace(config, data=replace(usable, cache=str(cache.path)))
     folder = runs.make_folder(Path(config.run.dir) / (config.run.name or f"bench-{cache.name}"))
     outputs = Outputs("bench")
-    outputs.check(folder / name for name in ("bench.md", "bench.json", "bench.png"))
-    console, source, fingerprint = Console(stderr=True), reports.data_source(cache), cache.fingerprint()
-    table: dict[str, dict[str, Any]] = {}
-    for count, row in enumerate(plan, start=1):
-        seeds = config.bench.seeds[:1] if row.deterministic else config.bench.seeds
-        rows = []
-        for seed in seeds:
-            console.print(f"[{count}/{len(plan)}] {row.name}, seed {seed} ...", highlight=False, markup=False)
-            rows.append(_fit(config, folder, row, seed, fingerprint))
-            if "failed" in rows[-1]:
-                console.print(f"  {rows[-1]['failed']}", highlight=False, markup=False)
-            if "late" in rows[-1]:
-                break  # other seeds take as long
-        about = {"features": cache.extractor, "objective": row.objective(_row_tree(config, row, seeds[0]))}
-        table |= {name: about | figures for name, figures in _named(row, rows).items()}
-        outputs.write_text(folder / "bench.md", _document(table, source, command))
-        about_all = {"data_source": source, "command": command, "rows": table}
-        outputs.write_text(folder / "bench.json", json.dumps(about_all, indent=2) + "\n")
-    with best_effort("the figure is not drawn"), outputs.writing(folder / "bench.png") as part:
+    markdown, summary, picture = targets = [folder / f"bench.{ending}" for ending in ("md", "json", "png")]
+    outputs.check(targets)
+    source, table = reports.data_source(cache), dict[str, dict[str, Any]]()
+    for count, (row, objective) in enumerate(zip(plan, objectives, strict=True), start=1):
+        lines = _lines(config, folder, row, cache.fingerprint(), f"[{count}/{len(plan)}]")
+        about = {"features": cache.extractor, "objective": objective}
+        table |= {name: about | figures for name, figures in lines.items()}
+        head = f"Data: {source}\n\nMade by `{command}`. Mean ± standard deviation over seeds; best in bold.\n\n"
+        foot = f"\n![CBC, PLP and key-event spread of each row]({picture.name})\n"
+        outputs.write_text(markdown, head + markdown_table(table) + foot)
+        facts = {"data_source": source, "command": command, "rows": table}
+        outputs.write_text(summary, json.dumps(facts, indent=2) + "\n")
+    with best_effort("the figure is not drawn"), outputs.writing(picture) as part:
         draw_table(table, source, part)
-    print((folder / "bench.md").read_text(encoding="utf-8"))
-    print(f"Tables: {folder / 'bench.md'}, {folder / 'bench.json'}; figure: {folder / 'bench.png'}")
+    print(markdown.read_text(encoding="utf-8"))
+    print(f"Tables: {markdown}, {summary}; figure: {picture}")
     return 0
 
 

@@ -64,7 +64,10 @@ def bench_rows(names: Sequence[str], default_method: str) -> list[BenchRow]:
     """
     rows: dict[str, BenchRow] = {}
     for name in names:
-        row = bench_row(name, default_method)
+        try:
+            row = bench_row(name, default_method)
+        except UserError as error:
+            raise UserError(f"bench.methods: {error}") from error
         other = rows.setdefault(row.folder, row)
         if other is not row:
             raise UserError(f"bench.methods: {other.name!r} and {name!r} would be one row, {row.folder!r}; rename one.")
@@ -78,24 +81,18 @@ def bench_row(name: str, default_method: str) -> BenchRow:
         UserError: If there is no such variant or file, or the file is no YAML mapping.
     """
     if name.endswith((".yaml", ".yml")):
-        try:
-            overrides = read_yaml(Path(name))
-        except UserError as error:
-            raise UserError(f"bench.methods: {error}") from error
-        overrides.setdefault("method", default_method)
-        method = overrides["method"]
-        return BenchRow(name, Path(name).stem, overrides, method in _DETERMINISTIC and "seed" not in overrides)
+        overrides = {"method": default_method, **read_yaml(Path(name))}
+        is_seeded = overrides["method"] not in _DETERMINISTIC or "seed" in overrides
+        return BenchRow(name, Path(name).stem, overrides, not is_seeded)
     base, refined = name.removesuffix("+refined"), name.endswith("+refined")
     method, _, variant = base.partition(":")
     overrides = {"method": method, "refine": refined or None}
     if variant:
         if method not in _VARIANTS:
-            raise UserError(f"bench.methods: {name!r}: there are variants of {' and '.join(_VARIANTS)} alone.")
+            raise UserError(f"{name!r}: there are variants of {' and '.join(_VARIANTS)} alone.")
         section, key, kind = _VARIANTS[method]
         try:
             overrides[section] = {key: kind(variant)}
         except ValueError:
-            raise UserError(
-                f"bench.methods: {name!r}: expected a number after the colon, but got {variant!r}."
-            ) from None
+            raise UserError(f"{name!r}: expected a number after the colon, but got {variant!r}.") from None
     return BenchRow(name, name.replace(":", "-"), overrides, method in _DETERMINISTIC)

@@ -41,74 +41,59 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _best(table: dict[str, dict[str, Any]], shown: list[str]) -> dict[str, str]:
-    """Return the best figure of each column as it is printed, so that what looks alike is bold alike."""
-    best = {}
-    for column in shown:
-        _, sign, digits = COLUMNS[column]
-        values = [float(row[column]) for row in table.values() if column in row]
-        if sign and len(values) > 1:
-            best[column] = f"{max(values) if sign > 0 else min(values):.{digits}f}"
-    return best
-
-
 def markdown_table(table: dict[str, dict[str, Any]]) -> str:
     """Return the table, a line per row, best figures in bold; where a row failed, it says why.
 
     Args:
         table: From the name shown to the row: its figures, and ``features`` and ``objective``.
     """
-    shown = [c for c in COLUMNS if any(c in row for row in table.values())]
-    best = _best(table, shown)
-    titles = ["method", "features", "objective", *(COLUMNS[c].title for c in shown)]
+    names = [f"{name} ({row['failed']})" if "failed" in row else name for name, row in table.items()]
+    columns = {"method": names}
+    columns |= {key: [row.get(key, "") for row in table.values()] for key in ("features", "objective")}
+    titles = [*columns]
+    for key, column in COLUMNS.items():
+        if any(key in row for row in table.values()):
+            titles.append(column.title)
+            columns[key] = _cells(list(table.values()), key, column)
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
-    for name, row in table.items():
-        note = f" ({row['failed']})" if "failed" in row else ""
-        cells = [name + note, row.get("features", ""), row.get("objective", "")]
-        for column in shown:
-            if column not in row:
-                cells.append("-")
-                continue
-            _, sign, digits = COLUMNS[column]
-            text = f"{row[column]:.{digits}f}"
-            spread = f" ± {row[f'{column}/std']:.{digits}f}" if sign and row[f"{column}/seeds"] > 1 else ""
-            cells.append(f"**{text}**{spread}" if text == best.get(column) else text + spread)
-        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["| " + " | ".join(cells) + " |" for cells in zip(*columns.values(), strict=True)]
     return "\n".join(lines) + "\n"
+
+
+def _cells(rows: list[dict[str, Any]], key: str, column: _Column) -> list[str]:
+    """Return a column as it is printed; what looks like the best is bold, also where digits beyond differ."""
+    values = [row[key] for row in rows if key in row]
+    is_ranked = column.sign != 0 and len(values) > 1
+    best = f"{max(values, key=lambda value: column.sign * value):.{column.digits}f}" if is_ranked else None
+    cells = []
+    for row in rows:
+        text = f"{row[key]:.{column.digits}f}" if key in row else "-"
+        has_spread = column.sign != 0 and row.get(f"{key}/seeds", 1) > 1
+        spread = f" ± {row[f'{key}/std']:.{column.digits}f}" if has_spread else ""
+        cells.append((f"**{text}**" if text == best else text) + spread)
+    return cells
 
 
 def draw_table(table: dict[str, dict[str, Any]], source: str, path: Path) -> None:
     """Draw CBC, PLP and key-event spread of each row with their spread over seeds; nothing if none is known."""
+    from matplotlib.figure import Figure
+
     shown = [c for c in ("train/cbc", "test/plp", "event_spread") if any(c in row for row in table.values())]
     if not shown:
         return
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    names = list(table)
-    figure, axes = plt.subplots(
-        1,
-        len(shown),
-        figsize=(4 * len(shown), 0.32 * len(names) + 1.2),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis, column in zip(axes[0], shown, strict=True):
-        title, sign, _ = COLUMNS[column]
-        known = [(i, row[column], row[f"{column}/std"]) for i, row in enumerate(table.values()) if column in row]
-        values = [v for _, v, _ in known]
-        best = max(values) if sign > 0 else min(values)
+    size = (4 * len(shown), 0.32 * len(table) + 1.2)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for axis, key in zip(axes, shown, strict=True):
+        known = [(i, row[key], row[f"{key}/std"]) for i, row in enumerate(table.values()) if key in row]
+        best = max((value for _, value, _ in known), key=lambda value: COLUMNS[key].sign * value)
         for i, value, spread in known:
             color = "#d1495b" if value == best else "#30638e"
             axis.errorbar(value, i, xerr=spread, fmt="o", color=color, markersize=5, capsize=2)
-        axis.set_title(title, fontsize=10)
+        axis.set_title(COLUMNS[key].title, fontsize=10)
         axis.grid(axis="x", alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0][0].set_yticks(range(len(names)), names)
-    axes[0][0].invert_yaxis()
+    axes[0].set_yticks(range(len(table)), list(table))
+    axes[0].invert_yaxis()
     figure.suptitle(source, fontsize=9, color="0.4")
     figure.savefig(path, dpi=120)
-    plt.close(figure)
