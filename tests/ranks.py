@@ -11,7 +11,8 @@ def _enter(rank, work, folder):
     try:
         torch.save(work(rank), f"{folder}/rank{rank}.pt")
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():  # the work may have parted already
+            dist.destroy_process_group()
 
 
 def on_two_ranks(work, folder):

@@ -118,32 +118,6 @@ def test_eaf_is_a_whole_elan_document(folder, tmp_path):
     assert len(set(ids)) == len(ids) == int(root.findtext("HEADER/PROPERTY")) == 6
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["out=labels.txt"], "expected `out` to end in .csv, .json or .eaf"),
-        (["from=jump_0"], "give both"),
-        (["labels=nowhere.csv"], "nowhere.csv: no such file"),
-        (["colour=red"], "unknown key `colour`; there are: action, cache, what, out, labels, from"),
-        (["action=swim"], "has no such action; there are: jump"),
-        (["missing.mp4"], "missing.mp4: no such video file"),
-    ],
-)
-def test_bad_input_is_one_line(folder, tmp_path, monkeypatch, capsys, options, message):
-    monkeypatch.chdir(tmp_path)
-    assert main(["transfer", str(folder / "runs" / "r"), *options]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_labels_the_way_out_is_named(tmp_path, capsys):
-    run = make_run(tmp_path, labels=False, files=False)
-    assert main(["transfer", str(run), f"out={tmp_path / 'x.csv'}"]) == 2
-    assert "no labels of action 'jump'; label one video and give labels=FILE from=VIDEO" in capsys.readouterr().err
-
-
 def test_elan_files_of_videos_that_share_names(tmp_path):
     grid = np.linspace(0, 1, 4)
     shared = {"split": "train", "clock": VideoClock.even(4, 10.0), "position": grid, "source": grid}
@@ -182,24 +156,3 @@ def test_seconds_go_out_and_come_back_frame_by_frame(tmp_path, kind, start, fps,
         spans.labels(clock, np.array(reader.frames)),
         phases.labels[phases.point(video.prototype_time(np.arange(count)))],
     )
-
-
-def test_hand_made_labels_stay(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    run = str(folder / "runs" / "r")
-    (tmp_path / "hand").mkdir()
-    assert main(["transfer", run, "from=jump_1", f"labels={folder / 'no.csv'}"]) == 2
-    clip = str(folder / "videos" / "tiny" / "jump" / "jump_1.mp4")
-    assert main(["transfer", run, clip, "out=one.eaf"]) == 0
-    hand = tmp_path / "hand" / "jump_1.eaf"
-    hand.write_text((tmp_path / "one.eaf").read_text().replace(">up<", ">my own word<"))
-    before = hand.read_text()
-    capsys.readouterr()
-    for options in (["labels=hand/jump_1.eaf", "from=jump_1", "out=hand.eaf"], ["out=hand.eaf"]):
-        assert main(["transfer", run, *options]) == 2
-        assert "jump_1.eaf" in capsys.readouterr().err
-    assert hand.read_text() == before
-    assert main(["transfer", run, clip, "out=one.eaf"]) == 0  # its own
-    (tmp_path / "one.eaf").write_text("corrected by hand")
-    assert main(["transfer", run, clip, "out=one.eaf"]) == 2
-    assert "changed since" in capsys.readouterr().err
