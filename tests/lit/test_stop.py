@@ -63,7 +63,15 @@ def test_a_signal_to_any_rank_stops_all_after_a_save(tmp_path, number, ranks_tol
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["r"]
 
 
-def test_signals_are_noted_and_handlers_given_back():
+@pytest.fixture
+def hangup():
+    """SIGHUP as a terminal has it: the tests may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_signals_are_noted_and_handlers_given_back(hangup):
     before = signal.getsignal(signal.SIGTERM)
     with StopSignals() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
