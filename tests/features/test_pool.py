@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tpl_lightning.features.pool import Progress
+from tpl_lightning.errors import UserError
+from tpl_lightning.features.pool import Progress, run_parallel
 
 SCRIPT = """
 from tests.features.test_pool import report_and_work
@@ -63,3 +64,13 @@ def test_progress_into_a_pipe_is_plain_lines_also_where_colour_is_forced(monkeyp
     shown = capsys.readouterr().err
     assert "Reading: 2/2" in shown
     assert "\x1b" not in shown
+
+
+def _killed(item):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_killed_worker_is_one_line(ordered):
+    with pytest.raises(UserError, match="a worker process was killed"):
+        list(run_parallel(_killed, [0, 1], num_workers=2, ordered=ordered))

@@ -6,12 +6,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+
+from tpl_lightning.errors import UserError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,6 +39,9 @@ def run_parallel(
         items: arguments; they and the results are pickled.
         num_workers: processes; None for one per usable core, 0 or 1 to work in this process.
         ordered: yield results in the order of the items, not as they come.
+
+    Raises:
+        UserError: if a worker was killed.
     """
     workers = min(usable_cores() if num_workers is None else num_workers, len(items))
     if workers <= 1:
@@ -50,6 +56,10 @@ def run_parallel(
         else:
             for future in as_completed([executor.submit(function, item) for item in items]):
                 yield future.result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process was killed, for want of memory perhaps; run the command again, with fewer num_workers."
+        ) from error
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
