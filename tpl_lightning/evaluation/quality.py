@@ -12,7 +12,7 @@ import torch
 from tpl_lightning.data import VideoSet
 from tpl_lightning.evaluation.alignment import Alignment
 from tpl_lightning.evaluation.warp import prototype_grid, warped
-from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
+from tpl_lightning.functional.scores import LEAST_SLOPE, ROUGHNESS_WEIGHT
 from tpl_lightning.groupwise import leave_one_out_error
 
 _MOST = 1000  # training videos of an action that are judged, evenly spread
@@ -23,7 +23,6 @@ _UNLIKE, _FAR = 0.1, 0.45  # correlation with the others, itself and per median,
 _OUTLYING, _USUAL = 6.0, 0.05  # deviations below the median, and the least that counts as one
 _MOVED = 0.02  # of the duration, from which on a warp says something
 _IDENTITY = 1e-4  # of the duration: warps that move less are the identity
-_FLAT = 1e-3  # slopes below count as this
 _FIGURES = ("score", "agreement", "roughness")
 _NAMED = 20  # doubtful videos that a warning names
 
@@ -101,7 +100,7 @@ class _Action:
     def slopes(self) -> np.ndarray:
         """Return the slopes of the training videos' warps, (n', L - 1); NaN where there is no frame."""
         sources, there = self.sources[self.is_train], self.there[self.is_train]
-        slopes = np.maximum(np.diff(sources, axis=1) * (sources.shape[1] - 1), _FLAT)
+        slopes = np.maximum(np.diff(sources, axis=1) * (sources.shape[1] - 1), LEAST_SLOPE)
         return np.where(there[:, 1:] & there[:, :-1], slopes, np.nan)
 
     @cached_property

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor
 
 from tpl_lightning.functional import Bool, Float, Int, frame_times, length_mask, resample
-from tpl_lightning.functional.scores import ROUGHNESS_WEIGHT
+from tpl_lightning.functional.scores import LEAST_SLOPE, ROUGHNESS_WEIGHT
 from tpl_lightning.metrics.base import SumMetric
-
-_FLAT = 1e-3  # slopes below count as this
 
 
 class AlignmentScore(SumMetric):
@@ -92,7 +90,7 @@ class AlignmentScore(SumMetric):
             scaled = (aligned - level) * (share.sqrt() * keep.unsqueeze(1)).unsqueeze(-1)
             total[k, :, :size].index_add_(0, action, scaled)
             energy[k].index_add_(0, action, scaled.square().sum((1, 2)).double())
-        slopes = (source.diff(dim=1) * (prototype_length - 1).unsqueeze(1)).clamp(min=_FLAT)
+        slopes = (source.diff(dim=1) * (prototype_length - 1).unsqueeze(1)).clamp(min=LEAST_SLOPE)
         steps = mask[:, 1:] & keep.unsqueeze(1)
         rough = (slopes.log().square() * steps).sum(1) / (prototype_length - 1)
         # Not in place: a state that was reset in inference mode may not be changed outside of it.

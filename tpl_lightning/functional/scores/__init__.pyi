@@ -1,4 +1,4 @@
-from .diagnosis import ROUGHNESS_WEIGHT, clock_share, left_over, relative_icae
+from .diagnosis import LEAST_SLOPE, ROUGHNESS_WEIGHT, clock_share, left_over, relative_icae
 from .kendall import Distance, TauVariant, kendall_tau_sums, pairwise_kendall_tau
 from .key_events import key_event_moments, spread_from_moments
 from .phase_classifier import fit_phase_classifier, phase_accuracy_sums
@@ -14,6 +14,7 @@ from .retrieval import frames_on_prototype, lookup_matches, nearest_rows, typica
 from .video_rows import VideoRows
 
 __all__ = [
+    "LEAST_SLOPE",
     "ROUGHNESS_WEIGHT",
     "Distance",
     "TauVariant",

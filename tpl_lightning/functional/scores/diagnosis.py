@@ -12,6 +12,8 @@ from tpl_lightning.functional import Float, Int, sample_rows
 
 ROUGHNESS_WEIGHT = 0.1
 """Price of roughness against agreement, where the score follows CBC and PLP best (docs/lab_notes/quality.md)."""
+LEAST_SLOPE = 1e-3
+"""Slopes of warps below count as this in their roughness, a mean square of logarithms."""
 
 
 def relative_icae(
