@@ -123,7 +123,7 @@ def test_images_and_plain_frames_feed_all_parts(tmp_path, dinov2):
     parts = [small_hog(3), make_extractor(dinov2)]
     combined = CombinedExtractor(parts)
     clip = Clip("v", "a", "train", tmp_path / "a", kind="images")
-    from_images = combined.features(iter(clip.reader(size=combined.decode_size)))
+    from_images = combined.features(iter(clip.reader(size=combined.decode_sizes)))
     alone = [part.features(iter(clip.reader(size=part.decode_size))) for part in parts]
     np.testing.assert_array_equal(from_images, np.concatenate(alone, axis=1))
     expected = np.concatenate([part.features(iter(frames)) for part in parts], axis=1)

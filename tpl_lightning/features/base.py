@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tpl_lightning.data import FeatureGroup, State, group_name
+from tpl_lightning.video import FrameSize
 
 
 class Extractor:
@@ -44,6 +45,11 @@ class Extractor:
     def decode_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height at which frames are best decoded."""
         return width, height
+
+    @property
+    def decode_sizes(self) -> FrameSize | tuple[FrameSize, ...]:
+        """What makes of a video's width and height those of its frames; several: a picture of each frame for each."""
+        return self.decode_size
 
     def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Describe RGB frames of one clip, (T, H, W, 3) or an iterable of (H, W, 3), uint8; (T, F), float32."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from tpl_lightning.data import FeatureGroup, State, join_states, unique_names
 from tpl_lightning.features.base import Extractor
+from tpl_lightning.video import FrameSize
 
 _AHEAD = 64  # frames that one part may be ahead of another
 
@@ -29,8 +30,6 @@ class CombinedExtractor(Extractor):
         self.names = list(names or unique_names([part.feature_groups[0].name for part in parts]))
         self.on_device = any(part.on_device for part in parts)
         self.frames_at_once = max(part.frames_at_once for part in parts)
-        # A picture for each part.
-        self.decode_size = tuple(part.decode_size for part in parts)  # type: ignore[assignment, method-assign]
         self._sum_up()
 
     def _sum_up(self) -> None:
@@ -43,6 +42,11 @@ class CombinedExtractor(Extractor):
     def feature_groups(self) -> list[FeatureGroup]:
         """Name and channels of each part."""
         return [FeatureGroup(name, part.num_channels) for name, part in zip(self.names, self.parts, strict=True)]
+
+    @property
+    def decode_sizes(self) -> tuple[FrameSize, ...]:
+        """The size that each part wants its picture of a frame in."""
+        return tuple(part.decode_size for part in self.parts)
 
     def features(self, frames: Iterable[Any]) -> np.ndarray:
         """Describe frames by the features (T, F) of all parts, float32, each in a thread that goes at its own pace.

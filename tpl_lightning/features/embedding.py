@@ -95,7 +95,7 @@ def _embedded(
         return
     # One network on one device: the videos ahead are decoded while it works.
     ahead = max(1, usable_cores() if num_workers is None else num_workers)
-    readers = [clip.reader(size=extractor.decode_size, fps=fps) for _, clip in clips]
+    readers = [clip.reader(size=extractor.decode_sizes, fps=fps) for _, clip in clips]
     streams = prefetched(
         [reader.__iter__ for reader in readers], ahead=min(ahead, 8), size=2 * extractor.frames_at_once
     )
@@ -109,7 +109,7 @@ def _decode_and_embed(
     """Return what :func:`_embedded` does of a clip, and the warnings of a worker process."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        reader = clip[1].reader(size=extractor.decode_size, fps=fps)
+        reader = clip[1].reader(size=extractor.decode_sizes, fps=fps)
         found = _features(clip[1], reader, iter(reader), extractor, fps)
     return clip[0], found, [str(warning.message) for warning in caught]
 

@@ -168,7 +168,7 @@ def embed_video(path: str | Path, extractor: Extractor, *, fps: float | None = N
         UserError: if the file cannot be decoded or has fewer than two frames.
     """
     path = Path(path)
-    reader = VideoReader(path, size=extractor.decode_size, fps=fps)
+    reader = VideoReader(path, size=extractor.decode_sizes, fps=fps)
     embeddings = extractor(iter(reader))
     if len(embeddings) < 2:
         raise UserError(f"Expected at least 2 frames in {path}, but found {len(embeddings)}.")

@@ -43,7 +43,7 @@ def embed_recording(
     Raises:
         UserError: If the file cannot be decoded or has fewer than two frames.
     """
-    reader = VideoReader(Path(path), size=extractor.decode_size, fps=fps)
+    reader = VideoReader(Path(path), size=extractor.decode_sizes, fps=fps)
     parts = [extractor(scene) for scene in scenes(_counted(reader, advance))]
     if sum(map(len, parts)) < 2:
         raise UserError(f"Expected at least 2 frames in {path}, but found {sum(map(len, parts))}.")

@@ -63,7 +63,7 @@ def test_names_of_channels_and_refusals(tmp_path):
 class Brightness:
     """An extractor whose one channel is how bright a frame is."""
 
-    name, num_channels, is_fitted, decode_size = "bright", 1, True, None
+    name, num_channels, is_fitted, decode_sizes = "bright", 1, True, None
 
     def features(self, frames):
         return np.array([[float(frame.mean())] for frame in frames])

@@ -200,7 +200,7 @@ def _camera_features(
         path = data.file("video_path", episode, prefix=f"videos/{key}", key=key)
         start = round(float(episode.get(f"videos/{key}/from_timestamp") or 0.0) * data.fps)
         if path != now or start < place:
-            frames, now, place = iter(VideoReader(path, size=extractor.decode_size)), path, 0
+            frames, now, place = iter(VideoReader(path, size=extractor.decode_sizes)), path, 0
         features = extractor.features(islice(frames, start - place, start - place + count))
         if len(features) < 2:
             raise UserError(f"{path}: ends before the frames of {recording.video_id}.")
