@@ -9,22 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_cache
-from tests.small_training import small_fit
+from tests.small_training import short_fit
 from tpl_lightning.__main__ import main
 
 
-def _fit(tmp_path, cache_path, name, *options):
-    return small_fit(cache_path, tmp_path / "runs", name, "train.max_epochs=6", "train.val_every=3", *options)
-
-
-@pytest.fixture
-def run(tmp_path, cache_path, capsys):
-    assert _fit(tmp_path, cache_path, "first", "run.figures=true") == 0
-    return tmp_path / "runs" / "first", capsys.readouterr().out
-
-
-def test_bad_input_is_one_line_and_exit_code_2(tmp_path, cache_path, run, capsys):
-    folder, _ = run
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, cache_path, capsys):
+    assert short_fit(tmp_path, cache_path, "first") == 0
+    folder = tmp_path / "runs" / "first"
     other = write_cache(tmp_path / "wide.h5", channels=9)
     (tmp_path / "text.h5").write_text("hello")
     cases = [

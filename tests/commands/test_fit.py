@@ -10,18 +10,14 @@ import pytest
 import torch
 
 from tests.conftest import write_cache
-from tests.small_training import small_fit
+from tests.small_training import short_fit
 from tpl_lightning.__main__ import main
 from tpl_lightning.evaluation.alignment import Alignment
 
 
-def _fit(tmp_path, cache_path, name, *options):
-    return small_fit(cache_path, tmp_path / "runs", name, "train.max_epochs=6", "train.val_every=3", *options)
-
-
 @pytest.fixture
 def run(tmp_path, cache_path, capsys):
-    assert _fit(tmp_path, cache_path, "first", "run.figures=true") == 0
+    assert short_fit(tmp_path, cache_path, "first", "run.figures=true") == 0
     return tmp_path / "runs" / "first", capsys.readouterr().out
 
 
@@ -73,8 +69,8 @@ def test_checkpoint_holds_all_that_new_videos_need(run, tmp_path, capsys):
 
 
 def test_the_same_seed_gives_the_same_bits(tmp_path, cache_path, run):
-    assert _fit(tmp_path, cache_path, "second") == 0
-    assert _fit(tmp_path, cache_path, "third", "seed=1") == 0
+    assert short_fit(tmp_path, cache_path, "second") == 0
+    assert short_fit(tmp_path, cache_path, "third", "seed=1") == 0
     weights = {}
     for name in ("first", "second", "third"):
         state = torch.load(tmp_path / "runs" / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
@@ -86,14 +82,14 @@ def test_the_same_seed_gives_the_same_bits(tmp_path, cache_path, run):
 def test_a_run_of_the_same_name_is_kept(tmp_path, cache_path, run, capsys):
     folder, _ = run
     before = (folder / "alignment.h5").read_bytes()
-    assert _fit(tmp_path, cache_path, "first", "method=linear") == 0
+    assert short_fit(tmp_path, cache_path, "first", "method=linear") == 0
     assert (tmp_path / "runs" / "first.old-1" / "alignment.h5").read_bytes() == before
     assert "first.old-1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", ["linear", "pad"])
 def test_rows_without_learning(tmp_path, cache_path, method):
-    assert _fit(tmp_path, cache_path, "row", f"method={method}") == 0
+    assert short_fit(tmp_path, cache_path, "row", f"method={method}") == 0
     metrics = json.loads((tmp_path / "runs" / "row" / "metrics.json").read_text())
     assert 0 <= metrics["test/plp"] <= 1
     assert metrics["method"] == method
@@ -101,21 +97,21 @@ def test_rows_without_learning(tmp_path, cache_path, method):
 
 def test_folds_options_and_coarse_to_fine(tmp_path, cache_path):
     options = ["data.folds=2", "data.fold=1", "warp.num_cells=[4,8]", "model.latent_dim=2"]
-    assert _fit(tmp_path, cache_path, "folds", *options) == 0
+    assert short_fit(tmp_path, cache_path, "folds", *options) == 0
     metrics = json.loads((tmp_path / "runs" / "folds" / "metrics.json").read_text())
     assert (metrics["videos/train"], metrics["videos/test"]) == (4, 4)
 
 
 def test_procedural_data_are_called_what_they_are(tmp_path, capsys):
     path = write_cache(tmp_path / "p.h5", source="procedural: made by a test")
-    assert _fit(tmp_path, path, "p", "method=linear") == 0
+    assert short_fit(tmp_path, path, "p", "method=linear") == 0
     assert "not comparable" in capsys.readouterr().out
     assert "not comparable" in json.loads((tmp_path / "runs" / "p" / "metrics.json").read_text())["data_source"]
 
 
 def test_unlabelled_videos_can_be_aligned(tmp_path, capsys):
     path = write_cache(tmp_path / "u.h5", labels=False)
-    assert _fit(tmp_path, path, "u") == 0
+    assert short_fit(tmp_path, path, "u") == 0
     assert "need phase labels" in capsys.readouterr().out
     assert json.loads((tmp_path / "runs" / "u" / "metrics.json").read_text())["test/plp"] is None
 
@@ -139,7 +135,7 @@ def test_finished_work_does_not_fail_over_pictures_and_prints(tmp_path):
 
 
 def test_open_ends_that_a_method_does_not_have_are_said(tmp_path, cache_path, capsys):
-    _fit(tmp_path, cache_path, "closed", "method=linear", "warp.ends=open")
+    short_fit(tmp_path, cache_path, "closed", "method=linear", "warp.ends=open")
     assert "warp.ends=open has no effect" in capsys.readouterr().out
-    _fit(tmp_path, cache_path, "open", "method=direct", "warp.ends=open")
+    short_fit(tmp_path, cache_path, "open", "method=direct", "warp.ends=open")
     assert "has no effect" not in capsys.readouterr().out
